@@ -1,0 +1,24 @@
+//! keysweep finds secrets that ended up in a git repository, and says exactly what it looked at.
+//!
+//! The crate is a library and a thin binary. Layers, highest first; a module uses lower layers only, and
+//! `tests/it/layering.rs` is the judge:
+//!
+//! | layer | module | does |
+//! |---|---|---|
+//! | 6 | [`cli`] | arguments, environment, terminal, exit codes |
+//! | 5 | [`report`] | one file a format, and the search of our own output |
+//! | 3 | [`scan`] | source × engine → findings: collect, group, attribute, suppress, sort |
+//! | 2 | [`engine`] | the hot path: anchors, probes, windows, checks, filters, decoding |
+//! | 2 | [`sources`] | trees, the index, standard input, archives, git objects |
+//! | 1 | [`config`] | `keysweep.toml`, trust, suppressions, baseline |
+//! | 1 | [`rules`] | the catalogue as data: load, check, examples |
+//! | 0 | [`model`] | plain data |
+
+pub mod cli;
+pub mod config;
+pub mod engine;
+pub mod model;
+pub mod report;
+pub mod rules;
+pub mod scan;
+pub mod sources;

@@ -1,0 +1,126 @@
+//! What is known of a rule before anything is scanned.
+
+use std::{fmt, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+/// The stable kebab-case name of a rule or lint.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct RuleId(Arc<str>);
+
+impl RuleId {
+    /// Takes the name as it is; `rules::check` judges its form.
+    #[must_use]
+    pub fn new(id: &str) -> Self {
+        Self(id.into())
+    }
+
+    /// Returns the name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for RuleId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// How bad a true finding is. Ordered: `Low` is the least.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// Worth knowing.
+    Low,
+    /// Limited reach.
+    Medium,
+    /// A real credential.
+    High,
+    /// Write access to production, money or source code.
+    Critical,
+}
+
+impl Severity {
+    /// All, from the least to the worst.
+    pub const ALL: [Self; 4] = [Self::Low, Self::Medium, Self::High, Self::Critical];
+
+    /// Returns the name used in configuration and reports.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+/// How sure the rule is that a match is a secret. Ordered: `Low` is the least.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Confidence {
+    /// Looks like one.
+    Low,
+    /// Has a name and a shape that fit.
+    Medium,
+    /// Has a vendor's own format, or a checksum that holds.
+    High,
+}
+
+impl Confidence {
+    /// Returns the name used in configuration and reports.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+        }
+    }
+}
+
+/// How a secret was wrapped where it was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Encoding {
+    /// base64 or base64url, with or without padding (RFC 4648).
+    Base64,
+    /// Pairs of hex digits.
+    Hex,
+    /// `%XX` (RFC 3986).
+    Percent,
+    /// `\uXXXX`, `\xXX` and their like.
+    Escape,
+    /// UTF-16, either byte order.
+    Utf16,
+    /// UTF-32, either byte order.
+    Utf32,
+}
+
+/// The public description of a rule: what reports and `rules list` show.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RuleMeta {
+    /// Stable name.
+    pub id: RuleId,
+    /// What was found: one noun phrase without a full stop.
+    pub description: String,
+    /// Provider family, kebab-case; part of a secret's digest.
+    pub family: String,
+    /// Provider as the vendor writes it.
+    pub provider: String,
+    /// Where the format is documented: title or URL of the vendor's page.
+    pub source: String,
+    /// CWE number (798, 321, 522, 259, ...).
+    pub cwe: u32,
+    /// How bad a true finding is.
+    pub severity: Severity,
+    /// How sure the rule is.
+    pub confidence: Confidence,
+    /// What to do about a finding.
+    pub remediation: String,
+    /// Free words.
+    pub tags: Vec<String>,
+}

@@ -1,0 +1,24 @@
+//! Plain data of every layer: secrets, identities, places, findings, the coverage ledger.
+//!
+//! No I/O, no detection logic and no output format lives here. Every other module may use this one; this one uses
+//! no other module of the crate.
+
+mod digest;
+mod excerpt;
+mod finding;
+mod ledger;
+mod meta;
+mod path;
+mod provenance;
+mod secret;
+mod span;
+
+pub use digest::{Digest, DigestKey, Fingerprint};
+pub use excerpt::Excerpt;
+pub use finding::{Finding, Kind, Location, Occurrence, Related, Suppressed, SuppressionKind};
+pub use ledger::{Counter, Ledger, Skip, SkipCause};
+pub use meta::{Confidence, Encoding, RuleId, RuleMeta, Severity};
+pub use path::BlobPath;
+pub use provenance::{Attribution, CommitInfo, ObjectId, Place, Provenance};
+pub use secret::Secret;
+pub use span::{Position, Span};

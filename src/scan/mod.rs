@@ -1,0 +1,56 @@
+//! One run: source × engine → report.
+//!
+//! Promises: the same input gives the same report at any number of threads; every secret of the run is masked in every
+//! text of the report (paths, names, excerpts) before it leaves.
+
+use std::sync::Arc;
+
+use crate::model::{Finding, Ledger, RuleMeta, Suppressed};
+
+/// What a run looked at. Matched without `_`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// A directory or files.
+    Tree,
+    /// Standard input.
+    Stdin,
+    /// The index against HEAD.
+    Staged,
+    /// Commits of a range.
+    Range,
+    /// Everything a repository holds.
+    History,
+}
+
+impl Mode {
+    /// Returns the name used in reports.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Tree => "tree",
+            Self::Stdin => "stdin",
+            Self::Staged => "staged",
+            Self::Range => "range",
+            Self::History => "history",
+        }
+    }
+}
+
+/// Everything that a format may write.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// What was looked at.
+    pub mode: Mode,
+    /// The metadata of all rules that ran, sorted by id.
+    pub rules: Vec<Arc<RuleMeta>>,
+    /// Coverage.
+    pub ledger: Ledger,
+    /// Sorted by path, line, column, rule.
+    pub findings: Vec<Finding>,
+    /// Sorted alike.
+    pub suppressed: Vec<Suppressed>,
+    /// Suppressions that met nothing, as safe text (`allow marker at a.py:3`, `baseline line k1:...`), sorted.
+    pub unused_suppressions: Vec<String>,
+    /// Whether the run was stopped by the user.
+    pub interrupted: bool,
+}

@@ -4,6 +4,12 @@
 //! bytes in a bounded window around its anchor only, so any split of a blob into regions gives the same hits. Bytes
 //! of a secret leave as [`Secret`] only.
 
+pub mod decode;
+pub mod extent;
+pub mod filters;
+pub mod validators;
+pub mod values;
+
 use crate::{
     model::{Confidence, Encoding, Secret, Severity, Span},
     rules::RuleSet,

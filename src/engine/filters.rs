@@ -3,6 +3,8 @@
 //! What a value's name and surroundings say is the business of [`super::values`]. Promises: no allocation, time
 //! linear in the value, results equal on all platforms and in any order of calls.
 
+use super::values::words;
+
 /// Returns the Shannon entropy of `bytes` in bits per byte; 0.0 for none.
 #[must_use]
 pub fn entropy(bytes: &[u8]) -> f64 {
@@ -25,22 +27,32 @@ pub fn entropy(bytes: &[u8]) -> f64 {
 }
 
 /// Tells whether `value` is a template, a mask or a stand-in that nobody could log in with.
+///
+/// Anchored to the whole value: a random token that merely contains `false`, `null` or `test` is none.
 #[must_use]
 pub fn is_placeholder(value: &[u8]) -> bool {
-    is_template(value) || is_degenerate(value)
+    let value = value.trim_ascii();
+    value.is_empty()
+        || is_degenerate(value)
+        || is_mask(value)
+        || is_template(value)
+        || is_encrypted(value)
+        || words::is_stand_in(value)
 }
 
-/// Tells whether a token with a vendor's prefix is plainly made up: one character repeated, a plain sequence, a mask, or
-/// `EXAMPLE` in capitals.
+/// Tells whether a token with a vendor's prefix is plainly made up: most of it one character, a plain sequence or a
+/// repeated block, a mask, or `EXAMPLE` in capitals.
 #[must_use]
 pub fn is_degenerate(value: &[u8]) -> bool {
-    memchr::memmem::find(value, b"EXAMPLE").is_some() || longest_repeat(value) * 2 > value.len()
-}
-
-fn is_template(value: &[u8]) -> bool {
-    memchr::memmem::find(value, b"${").is_some()
-        || memchr::memmem::find(value, b"{{").is_some()
-        || (value.starts_with(b"<") && value.ends_with(b">"))
+    let has = |needle: &[u8]| memchr::memmem::find(value, needle).is_some();
+    has(b"EXAMPLE")
+        || has(b"xxxxx")
+        || has(b"XXXXX")
+        || has(b"*****")
+        || has(b".....")
+        || longest_repeat(value) * 5 > value.len() * 2 && value.len() >= 6
+        || sequenced(value) * 2 > value.len()
+        || is_periodic(value)
 }
 
 /// Returns the length of the longest run of one byte.
@@ -50,6 +62,221 @@ fn longest_repeat(value: &[u8]) -> usize {
         .map(<[u8]>::len)
         .max()
         .unwrap_or(0)
+}
+
+/// Returns how many bytes stand in runs of 4 or more that go up or down an alphabet or along a row of keys.
+fn sequenced(value: &[u8]) -> usize {
+    value
+        .chunk_by(|a, b| follows(*a, *b) || follows(*b, *a))
+        .map(<[u8]>::len)
+        .filter(|length| *length >= 4)
+        .sum()
+}
+
+/// Tells whether `two` comes next after `one`: in the alphabet, in digits (and from `9` to `0` or `a`), on a keyboard.
+fn follows(one: u8, two: u8) -> bool {
+    const ROWS: [&[u8]; 3] = [b"qwertyuiop", b"asdfghjkl", b"zxcvbnm"];
+    let (one, two) = (one.to_ascii_lowercase(), two.to_ascii_lowercase());
+    if !one.is_ascii_alphanumeric() || !two.is_ascii_alphanumeric() {
+        return false;
+    }
+    let keys = || {
+        ROWS.iter().any(|row| {
+            row.windows(2)
+                .any(|w| matches!(w, [a, b] if *a == one && *b == two))
+        })
+    };
+    one.wrapping_add(1) == two || (one == b'9' && (two == b'0' || two == b'a')) || keys()
+}
+
+/// Tells whether a block of at most 12 bytes repeats through the value at least three times.
+fn is_periodic(value: &[u8]) -> bool {
+    (2..=12_usize.min(value.len() / 3)).any(|period| {
+        let pairs = value.len() - period;
+        let equal = value
+            .iter()
+            .zip(value.iter().skip(period))
+            .filter(|(a, b)| a == b)
+            .count();
+        equal * 10 >= pairs * 9
+    })
+}
+
+/// Tells whether the value is hidden or elided: `***`, `xxxx`, `...`, dashes, question marks.
+fn is_mask(value: &[u8]) -> bool {
+    let has = |needle: &[u8]| memchr::memmem::find(value, needle).is_some();
+    value.iter().all(|b| {
+        matches!(
+            b,
+            b'*' | b'x'
+                | b'X'
+                | b'.'
+                | b'-'
+                | b'_'
+                | b'?'
+                | b'#'
+                | b'0'
+                | b' '
+                | b'~'
+                | b'+'
+                | b'='
+        )
+    }) || has(b"***")
+        || has(b"xxxx")
+        || has(b"XXXX")
+        || has(b"...")
+        || has("…".as_bytes())
+        || has("•".as_bytes())
+        || value.starts_with(b"##")
+}
+
+/// Tells whether the value is filled in later: by a shell, a template engine, a formatter, or a reader of the manual.
+fn is_template(value: &[u8]) -> bool {
+    enclosed(value, b"<", b">", is_label)
+        || enclosed(value, b"[", b"]", is_label)
+        || enclosed(value, b"{", b"}", is_expression)
+        || enclosed(value, b"((", b"))", is_expression)
+        || enclosed(value, b"%", b"%", is_name)
+        || enclosed(value, b"@", b"@", is_name)
+        || enclosed(value, b"__", b"__", is_name)
+        || enclosed(value, b"#", b"#", is_name)
+        || enclosed(value, b":", b":", is_name)
+        || is_variable(value)
+        || holds(value, b"${", b"}", is_expression)
+        || holds(value, b"{{", b"}}", is_expression)
+        || holds(value, b"#{", b"}", is_expression)
+        || holds(value, b"$(", b")", is_expression)
+        || holds(value, b"<%", b"%>", |_| true)
+        || holds(value, b"%(", b")s", is_name)
+        || holds(value, b"%{", b"}", is_expression)
+        || holds(value, b"<", b">", is_long_label)
+        || holds(value, b"`", b"`", is_label)
+        || is_format(value)
+}
+
+/// Tells whether the value is a cipher text of a known tool, or the address of a secret kept elsewhere.
+fn is_encrypted(value: &[u8]) -> bool {
+    const HEADS: [&[u8]; 12] = [
+        b"ENC[",
+        b"ENC(",
+        b"{cipher}",
+        b"vault:v",
+        b"$ANSIBLE_VAULT",
+        b"!vault",
+        b"!Ref",
+        b"!Sub",
+        b"op://",
+        b"ref+",
+        b"arn:aws:",
+        b"env:",
+    ];
+    HEADS.iter().any(|head| value.starts_with(head))
+}
+
+/// Tells whether `value` is `open`, an inside that `fits`, and `close`.
+fn enclosed(value: &[u8], open: &[u8], close: &[u8], fits: fn(&[u8]) -> bool) -> bool {
+    value
+        .strip_prefix(open)
+        .and_then(|rest| rest.strip_suffix(close))
+        .is_some_and(|inside| !inside.is_empty() && fits(inside))
+}
+
+/// Tells whether `value` has `open`, an inside that `fits`, and `close` somewhere.
+fn holds(value: &[u8], open: &[u8], close: &[u8], fits: fn(&[u8]) -> bool) -> bool {
+    memchr::memmem::find_iter(value, open).take(8).any(|at| {
+        let inside = value.get(at + open.len()..).unwrap_or_default();
+        memchr::memmem::find(inside, close)
+            .and_then(|end| inside.get(..end))
+            .is_some_and(|inside| !inside.is_empty() && fits(inside))
+    })
+}
+
+/// A name of a variable.
+fn is_name(inside: &[u8]) -> bool {
+    inside
+        .iter()
+        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b':'))
+        && inside.iter().any(u8::is_ascii_alphabetic)
+}
+
+/// What a template engine may find between its brackets.
+fn is_expression(inside: &[u8]) -> bool {
+    inside
+        .iter()
+        .all(|b| b.is_ascii_alphanumeric() || b" _-.:?!+/|\"'()[],=$@\\#&<>*~%".contains(b))
+        && balanced(inside)
+        && inside
+            .trim_ascii_start()
+            .first()
+            .is_some_and(|b| b.is_ascii_alphanumeric() || b"._$\"'!@#-(".contains(b))
+}
+
+/// Tells whether brackets inside close in order.
+fn balanced(inside: &[u8]) -> bool {
+    let mut depth = 0_i32;
+    for byte in inside {
+        match byte {
+            b'(' | b'[' => depth += 1,
+            b')' | b']' => depth -= 1,
+            _ => {}
+        }
+        if depth < 0 {
+            return false;
+        }
+    }
+    depth == 0
+}
+
+/// Words for a reader.
+fn is_label(inside: &[u8]) -> bool {
+    inside
+        .iter()
+        .all(|b| b.is_ascii_alphanumeric() || b" _-.:,/'|()*\"".contains(b) || *b >= 0x80)
+}
+
+fn is_long_label(inside: &[u8]) -> bool {
+    inside.len() >= 3 && is_label(inside) && inside.iter().any(u8::is_ascii_alphabetic)
+}
+
+/// Tells whether the value is shell variables alone: `$NAME`, `$1`, `$A$B`, `$A-$B`.
+fn is_variable(value: &[u8]) -> bool {
+    let Some(rest) = value.strip_prefix(b"$") else {
+        return false;
+    };
+    rest.split(|b| *b == b'$').all(|part| {
+        let part = part.trim_ascii();
+        let name = part
+            .iter()
+            .take_while(|b| {
+                b.is_ascii_alphanumeric()
+                    || matches!(b, b'_' | b'.' | b'[' | b']' | b'\'' | b'"' | b'-' | b'>')
+            })
+            .count();
+        let word = part
+            .first()
+            .is_some_and(|b| b.is_ascii_alphabetic() || *b == b'_');
+        let position = part.len() == 1
+            && part
+                .iter()
+                .all(|b| b.is_ascii_digit() || b"@*#?".contains(b));
+        (word || position) && part.len() - name.min(part.len()) <= 2
+    })
+}
+
+/// Tells whether the value is a format string: `%s`, `Bearer %v`, `{}`, `{0}`, `%@`.
+fn is_format(value: &[u8]) -> bool {
+    let verb = |at: usize| {
+        let before = at.checked_sub(1).and_then(|i| value.get(i));
+        let after = value.get(at + 2);
+        matches!(
+            value.get(at + 1),
+            Some(b's' | b'v' | b'd' | b'@' | b'q' | b'r' | b'x')
+        ) && before.is_none_or(|b| !b.is_ascii_alphanumeric())
+            && after.is_none_or(|b| !b.is_ascii_alphanumeric())
+    };
+    memchr::memchr_iter(b'%', value).any(verb)
+        || value == b"{}"
+        || memchr::memmem::find(value, b"{}").is_some_and(|_| value.len() < 24)
 }
 
 #[cfg(test)]
@@ -64,8 +291,71 @@ mod tests {
     }
 
     #[test]
-    fn templates_are_placeholders() {
-        assert!(is_placeholder(b"${TOKEN}") && is_placeholder(b"<your token>"));
-        assert!(!is_placeholder(b"h8Fq2false0Zx"));
+    fn templates_and_masks_are_placeholders() {
+        for value in [
+            "${TOKEN}",
+            "$TOKEN",
+            "$1",
+            "$A$B",
+            "%PASSWORD%",
+            "{{ .Values.token }}",
+            "{{secret}}",
+            "<your token>",
+            "<API_KEY>",
+            "@token@",
+            "__TOKEN__",
+            "%s",
+            "Bearer %v",
+            "your-api-key",
+            "changeme",
+            "xxxx-xxxx",
+            "********",
+            "aaaaaaaaaaaa",
+            "1234567890",
+            "abcdefghijkl",
+            "qwertyuiop",
+            "#{ENV['X']}",
+            "$(cat /run/secret)",
+            "${{ secrets.TOKEN }}",
+            "AKIAIOSFODNN7EXAMPLE",
+            "[REDACTED]",
+            "((db-password))",
+            "ENC[AES256_GCM,data:x]",
+            "abc123abc123abc123",
+            "$_POST['x']",
+            "prefix-${X}",
+            "{password}",
+            "deadbeefdeadbeefdeadbeef",
+            "<%= secret %>",
+        ] {
+            assert!(is_placeholder(value.as_bytes()), "{value}");
+        }
+    }
+
+    #[test]
+    fn random_values_with_words_or_brackets_inside_are_not() {
+        for value in [
+            "h8Fq2false0Zx",
+            "Qtrue9LmWp2",
+            "nullK82hsPq0",
+            "xK9test7fPq2",
+            "m{{h}o)p${e]nob(ody[finds>-_$#x}}",
+            "P@ssw0rd$1",
+            "a%sK9x2",
+            "hunter2",
+            "16c51af7dd",
+            "s3cr3t<9!x",
+            "$2b$10$K9x2LmWp8fQzTvRs",
+        ] {
+            assert!(!is_placeholder(value.as_bytes()), "{value}");
+        }
+    }
+
+    #[test]
+    fn vendor_tokens_are_dropped_only_when_plainly_made_up() {
+        assert!(is_degenerate(b"ghp_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"));
+        assert!(is_degenerate(b"ghp_abcdefghijklmnopqrstuvwxyz0123456789"));
+        assert!(is_degenerate(b"sk_live_xxxxxxxxxxxxxxxxxxxxxxxx"));
+        assert!(!is_degenerate(b"ghp_h8Fq2ZxP0sTq9LmWtestK4vB7nR1cY6dJ3gX"));
     }
 }

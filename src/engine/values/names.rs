@@ -1,0 +1,244 @@
+//! What the name of a value says about it.
+//!
+//! A name is read from its end, where English has the head: `token_type` is a type, `db_password_file` a file,
+//! `client_secret_2` a secret. No allocation.
+
+use super::lists::{
+    NO_PASSES, NO_SECRETS, OTHER_HEADS, PASSWORDS, SECRET_KEYS, TAILS, TOKENS, VERBS, contains,
+};
+
+/// What a name promises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Promise {
+    /// Something else than a secret: a field's label, an identifier, a size.
+    Nothing,
+    /// Nothing certain: no word of the name says secret.
+    Unknown,
+    /// A key or token, in a name that puts other words last (`apiKeyGoogle`), or a plain `key` or `auth`.
+    Hint,
+    /// A key, token or secret.
+    Token,
+    /// A password.
+    Password,
+}
+
+/// Most words of a name that are looked at, from its end.
+const MAX_WORDS: usize = 12;
+
+/// Returns what `name` promises.
+pub(super) fn promise(name: &[u8]) -> Promise {
+    let (words, count) = split(name);
+    let words = words.get(..count).unwrap_or_default();
+    let Some(head) = words
+        .iter()
+        .rposition(|word| !contains(TAILS, word) && !word.iter().all(u8::is_ascii_digit))
+    else {
+        return Promise::Unknown;
+    };
+    let before = words.get(..head).unwrap_or_default();
+    if words.len() > 1 && words.first().is_some_and(|word| contains(VERBS, word)) {
+        return Promise::Nothing;
+    }
+    let of_head = words
+        .get(head)
+        .map_or(Promise::Unknown, |w| of_word(w, before));
+    if of_head != Promise::Unknown {
+        return of_head;
+    }
+    if words.get(head).is_some_and(|w| contains(OTHER_HEADS, w)) {
+        return Promise::Nothing;
+    }
+    // The word that matters may stand further left: `PASSWORD_MYSQL`, `cookieValidationKeyFrontend`.
+    for (i, word) in before.iter().enumerate().rev() {
+        match of_word(word, words.get(..i).unwrap_or_default()) {
+            Promise::Unknown => {}
+            Promise::Token => return Promise::Hint,
+            other => return other,
+        }
+    }
+    Promise::Unknown
+}
+
+/// Returns what one word promises after the words `before` it.
+fn of_word(word: &[u8], before: &[&[u8]]) -> Promise {
+    let last = before.last().copied().unwrap_or_default();
+    let ends = |tail: &[u8]| {
+        word.len() > tail.len()
+            && word
+                .get(word.len() - tail.len()..)
+                .is_some_and(|w| w.eq_ignore_ascii_case(tail))
+    };
+    if contains(PASSWORDS, word) {
+        return Promise::Password;
+    }
+    if ends(b"password") || ends(b"passwd") || ends(b"passwort") || ends(b"passphrase") {
+        return Promise::Password;
+    }
+    if (ends(b"pass") || ends(b"pwd")) && !contains(NO_PASSES, word) {
+        return Promise::Password;
+    }
+    if word.eq_ignore_ascii_case(b"key") || word.eq_ignore_ascii_case(b"keys") {
+        return if contains(SECRET_KEYS, last) {
+            Promise::Token
+        } else if contains(NO_SECRETS, last) || word.len() == 4 {
+            Promise::Nothing
+        } else {
+            Promise::Hint
+        };
+    }
+    if ends(b"publickey")
+        || ends(b"primarykey")
+        || ends(b"foreignkey")
+        || word.eq_ignore_ascii_case(b"publickey")
+    {
+        return Promise::Nothing;
+    }
+    let token = contains(TOKENS, word)
+        || [
+            "secret",
+            "token",
+            "apikey",
+            "accesskey",
+            "secretkey",
+            "privatekey",
+            "authkey",
+            "credentials",
+        ]
+        .iter()
+        .any(|tail| ends(tail.as_bytes()));
+    if token {
+        return if contains(NO_SECRETS, last) {
+            Promise::Nothing
+        } else {
+            Promise::Token
+        };
+    }
+    if word.eq_ignore_ascii_case(b"auth")
+        || word.eq_ignore_ascii_case(b"sid")
+        || word.eq_ignore_ascii_case(b"signature")
+    {
+        return Promise::Hint;
+    }
+    Promise::Unknown
+}
+
+/// Splits a name into words at separators, at humps and between letters and digits; the last [`MAX_WORDS`] of them.
+fn split(name: &[u8]) -> ([&[u8]; MAX_WORDS], usize) {
+    let mut words: [&[u8]; MAX_WORDS] = [&[]; MAX_WORDS];
+    let mut count = 0;
+    let mut end = name.len();
+    // From the end, because the end decides.
+    while end > 0 && count < MAX_WORDS {
+        let start = word_start(name, end);
+        let word = name.get(start..end).unwrap_or_default();
+        if word.first().is_some_and(u8::is_ascii_alphanumeric) {
+            if let Some(place) = words.get_mut(count) {
+                *place = word;
+            }
+            count += 1;
+        }
+        end = start;
+    }
+    if let Some(used) = words.get_mut(..count) {
+        used.reverse();
+    }
+    (words, count)
+}
+
+/// Returns where the word that ends at `end` starts; a separator is a word of its own.
+fn word_start(name: &[u8], end: usize) -> usize {
+    let at = |i: usize| name.get(i).copied().unwrap_or(b' ');
+    let mut start = end - 1;
+    if !at(start).is_ascii_alphanumeric() {
+        return start;
+    }
+    while start > 0 {
+        let (left, right) = (at(start - 1), at(start));
+        let after = if start + 1 < end { at(start + 1) } else { b' ' };
+        let goes_on = left.is_ascii_alphanumeric()
+            && left.is_ascii_digit() == right.is_ascii_digit()
+            && !(left.is_ascii_lowercase() && right.is_ascii_uppercase())
+            && !(left.is_ascii_uppercase()
+                && right.is_ascii_uppercase()
+                && after.is_ascii_lowercase());
+        if !goes_on {
+            break;
+        }
+        start -= 1;
+    }
+    start
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(name: &str) -> Promise {
+        promise(name.as_bytes())
+    }
+
+    #[test]
+    fn words_are_cut_at_humps_and_separators() {
+        let (words, count) = split(b"my.DBPassword_2APIKey");
+        let text: Vec<_> = words[..count]
+            .iter()
+            .map(|w| String::from_utf8_lossy(w).into_owned())
+            .collect();
+        assert_eq!(text, ["my", "DB", "Password", "2", "API", "Key"]);
+    }
+
+    #[test]
+    fn the_head_decides() {
+        for name in [
+            "password",
+            "DB_PASSWORD",
+            "dbPass",
+            "userPassword2",
+            "password_confirmation",
+            "PGPASSWORD",
+            "smtp.passwd",
+            "PASSWORD_MYSQL",
+        ] {
+            assert_eq!(of(name), Promise::Password, "{name}");
+        }
+        for name in [
+            "api_key",
+            "APIKey",
+            "clientSecret",
+            "access_token",
+            "aws_secret_access_key",
+            "github-token",
+            "JWT_SECRET_DEV",
+        ] {
+            assert_eq!(of(name), Promise::Token, "{name}");
+        }
+        for name in [
+            "password_field",
+            "token_type",
+            "key_name",
+            "public_key",
+            "secretName",
+            "primary_key",
+            "foreignKey",
+            "token_url",
+            "max_tokens",
+            "has_password",
+            "resetPassword",
+            "AWS_ACCESS_KEY_ID",
+            "password_hash",
+            "next_token",
+            "keystore_path",
+            "publickey",
+        ] {
+            assert_eq!(of(name), Promise::Nothing, "{name}");
+        }
+        for name in ["keyboard", "compass", "description", "monkey", ""] {
+            assert!(
+                matches!(of(name), Promise::Unknown | Promise::Nothing),
+                "{name}"
+            );
+        }
+        assert_eq!(of("key"), Promise::Hint);
+        assert_eq!(of("apiKeyGoogle"), Promise::Hint);
+    }
+}

@@ -1,0 +1,278 @@
+//! What a value is when it is no secret: a number, a date, an address, a path, code, prose.
+
+use super::lists::{ENDINGS, TOPS, WORDS, contains};
+
+/// Tells whether the value is one word that languages and data formats know.
+pub(super) fn is_language_word(value: &[u8]) -> bool {
+    contains(WORDS, value)
+}
+
+/// Tells whether `value` has the shape of a UUID.
+pub(super) fn is_uuid(value: &[u8]) -> bool {
+    value.len() == 36
+        && value.iter().enumerate().all(|(i, b)| match i {
+            8 | 13 | 18 | 23 => *b == b'-',
+            _ => b.is_ascii_hexdigit(),
+        })
+}
+
+/// Tells whether `value` is a number, a date, a time, a version, an IP address or a measure.
+pub(super) fn is_numeric(value: &[u8]) -> bool {
+    let digits = value.iter().filter(|b| b.is_ascii_digit()).count();
+    let letters = value.iter().filter(|b| b.is_ascii_alphabetic()).count();
+    if digits == 0 {
+        return false;
+    }
+    let plain = value.iter().all(|b| {
+        b.is_ascii_alphanumeric()
+            || matches!(
+                b,
+                b'.' | b'-' | b':' | b'+' | b'/' | b'_' | b',' | b'%' | b' '
+            )
+    });
+    let hex_number = value
+        .strip_prefix(b"0x")
+        .is_some_and(|rest| rest.len() <= 16 && rest.iter().all(u8::is_ascii_hexdigit));
+    let version = value.strip_prefix(b"v").unwrap_or(value);
+    let dotted = version.first().is_some_and(u8::is_ascii_digit)
+        && version.iter().filter(|b| **b == b'.').count() >= 2
+        && letters <= 8;
+    // The letters of a date or of a unit: `2024-01-31T10:00:00Z`, `10px`, `30s`, `1e9`.
+    hex_number
+        || (plain
+            && (letters == 0 || dotted || (letters <= 2 && digits <= 4) || is_timestamp(value)))
+}
+
+fn is_timestamp(value: &[u8]) -> bool {
+    let head = value.get(..10).unwrap_or_default();
+    head.len() == 10
+        && head.iter().enumerate().all(|(i, b)| match i {
+            4 | 7 => matches!(b, b'-' | b'/' | b'.'),
+            _ => b.is_ascii_digit(),
+        })
+}
+
+/// Tells whether `value` names a place: a URL, a path, a domain, an address of mail, a resource, a MIME type.
+pub(super) fn is_place(value: &[u8]) -> bool {
+    let has = |needle: &[u8]| memchr::memmem::find(value, needle).is_some();
+    let starts = |list: &[&[u8]]| list.iter().any(|head| value.starts_with(head));
+    if has(b"://")
+        || has(b":\\")
+        || starts(&[
+            b"arn:",
+            b"urn:",
+            b"data:",
+            b"mailto:",
+            b"./",
+            b"../",
+            b"~/",
+            b"\\\\",
+            b"file:",
+            b"classpath:",
+        ])
+    {
+        return true;
+    }
+    is_path(value) || is_domain(value) || is_mail(value)
+}
+
+/// Tells whether slashes part `value` into names of files.
+fn is_path(value: &[u8]) -> bool {
+    let slashes = value.iter().filter(|b| matches!(b, b'/' | b'\\')).count();
+    if slashes == 0 {
+        return has_file_ending(value);
+    }
+    let rooted = value.starts_with(b"/") && slashes >= 2;
+    let parts = value.split(|b| matches!(b, b'/' | b'\\'));
+    // Each part must read like a name; base64 with slashes does not.
+    let named = parts.filter(|part| !part.is_empty()).all(|part| {
+        super::random::surplus(part) < 6
+            && part
+                .iter()
+                .all(|b| b.is_ascii_alphanumeric() || b"._-~@%$:*{}".contains(b))
+    });
+    named && (rooted || slashes >= 1) || has_file_ending(value)
+}
+
+/// Tells whether `value` ends in `.` and a usual ending of a file.
+fn has_file_ending(value: &[u8]) -> bool {
+    value
+        .iter()
+        .rposition(|b| *b == b'.')
+        .and_then(|i| value.get(i + 1..))
+        .is_some_and(|ending| contains(ENDINGS, ending))
+        && super::random::surplus(value) < 24
+}
+
+/// Tells whether `value` is `name.name.tld`, perhaps with a port.
+fn is_domain(value: &[u8]) -> bool {
+    let host = value.split(|b| *b == b':').next().unwrap_or_default();
+    let Some(dot) = host.iter().rposition(|b| *b == b'.') else {
+        return host.eq_ignore_ascii_case(b"localhost");
+    };
+    host.iter()
+        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
+        && host.get(dot + 1..).is_some_and(|top| contains(TOPS, top))
+}
+
+fn is_mail(value: &[u8]) -> bool {
+    let mut parts = value.splitn(2, |b| *b == b'@');
+    let (Some(user), Some(host)) = (parts.next(), parts.next()) else {
+        return false;
+    };
+    !user.is_empty()
+        && user
+            .iter()
+            .all(|b| b.is_ascii_alphanumeric() || b"._+-".contains(b))
+        && is_domain(host)
+}
+
+/// Tells whether a quoted value is prose: words with blanks between.
+pub(super) fn is_prose(value: &[u8]) -> bool {
+    let blanks = value.iter().filter(|b| b.is_ascii_whitespace()).count();
+    blanks >= 1 && super::random::surplus(value) < 24
+}
+
+/// Tells whether `value` reads like code: calls, members, operators, markup, patterns, interpolation.
+pub(super) fn is_code(value: &[u8]) -> bool {
+    let has = |needle: &[u8]| memchr::memmem::find(value, needle).is_some();
+    if has(b"()")
+        || has(b"=>")
+        || has(b"->")
+        || has(b"::")
+        || has(b"</")
+        || has(b"&&")
+        || has(b"||")
+        || has(b"\\d")
+        || has(b"\\w")
+        || has(b"\\s")
+        || has(b"[^")
+        || has(b"a-z")
+        || has(b".*")
+        || has(b"/>")
+        || has(b"$(")
+        || has(b"#{")
+    {
+        return true;
+    }
+    is_call(value)
+        || is_members(value)
+        || value.starts_with(b"#")
+        || value.starts_with(b"--")
+        || value.starts_with(b"^")
+}
+
+/// Tells whether `value` is `name(...` or `name[...`.
+fn is_call(value: &[u8]) -> bool {
+    let name = value
+        .iter()
+        .take_while(|b| {
+            b.is_ascii_alphanumeric()
+                || matches!(
+                    b,
+                    b'_' | b'.' | b'$' | b':' | b'>' | b'-' | b'@' | b'&' | b'*'
+                )
+        })
+        .count();
+    let bare = value.get(..name).unwrap_or_default();
+    name >= 2
+        && matches!(value.get(name), Some(b'(' | b'[' | b'<'))
+        && super::random::surplus(bare) < 12
+}
+
+/// Tells whether `value` is `name.name` or longer, each part an identifier of words.
+fn is_members(value: &[u8]) -> bool {
+    let dots = value.iter().filter(|b| **b == b'.').count();
+    dots > 0 && value.split(|b| *b == b'.').all(is_identifier) && super::random::surplus(value) < 8
+}
+
+/// Tells whether `value` could be an identifier of a program: letters, digits and `_`, no digit first.
+pub(super) fn is_identifier(value: &[u8]) -> bool {
+    let rest = value
+        .strip_prefix(b"$")
+        .or_else(|| value.strip_prefix(b"@"))
+        .unwrap_or(value);
+    rest.first()
+        .is_some_and(|b| b.is_ascii_alphabetic() || *b == b'_')
+        && rest.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_')
+}
+
+/// Tells whether an identifier is written in the manner of code: a hump inside, or words joined by `_` in capitals.
+pub(super) fn is_code_name(value: &[u8]) -> bool {
+    if !is_identifier(value) || super::random::surplus(value) >= 10 {
+        return false;
+    }
+    let humps = value
+        .windows(2)
+        .filter(|w| matches!(w, [a, b] if a.is_ascii_lowercase() && b.is_ascii_uppercase()))
+        .count();
+    let capitals = value.iter().all(|b| !b.is_ascii_lowercase()) && value.contains(&b'_');
+    humps > 0 || capitals
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_dates_and_versions_are_numeric() {
+        for value in [
+            "1234",
+            "127.0.0.1",
+            "3.5.12-RC1",
+            "2024-01-31T10:00:00Z",
+            "0xdeadbeef",
+            "10px",
+            "v1.2.3",
+            "10:30",
+        ] {
+            assert!(is_numeric(value.as_bytes()), "{value}");
+        }
+        for value in ["a1b2c3d4", "hunter2", "Zx9.Kq1.Lm4Pt7Wq"] {
+            assert!(!is_numeric(value.as_bytes()), "{value}");
+        }
+    }
+
+    #[test]
+    fn places_are_recognised_and_base64_is_not() {
+        for value in [
+            "https://a.b/c",
+            "/etc/ssl/private",
+            "config/secrets/jwt",
+            "cert.p12",
+            "mail.example.org:25",
+            "me@example.com",
+            "arn:aws:iam::1:role/x",
+        ] {
+            assert!(is_place(value.as_bytes()), "{value}");
+        }
+        for value in [
+            "jby+flnsTxvfLu7ZR52/vylzrcmdMYuQte9JIV6XT",
+            "/zQ8fhL2pX0ws/K3mVbN7tRa",
+        ] {
+            assert!(!is_place(value.as_bytes()), "{value}");
+        }
+    }
+
+    #[test]
+    fn code_is_recognised() {
+        for value in [
+            "getPassword()",
+            "config.ClientSecret",
+            "os.environ[",
+            "user->name",
+            "^[a-z]+$",
+            "String(\"x\")",
+        ] {
+            assert!(is_code(value.as_bytes()), "{value}");
+        }
+        for value in ["h8Fq2ZxP0sTq9LmW", "Kitkcm_68d", "s3cur3!pass"] {
+            assert!(!is_code(value.as_bytes()), "{value}");
+        }
+        assert!(
+            is_code_name(b"clientSecret")
+                && is_code_name(b"ACCESS_TOKEN")
+                && !is_code_name(b"benrocks")
+        );
+    }
+}

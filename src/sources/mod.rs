@@ -4,6 +4,7 @@
 //! object never stops a run; nothing is written, least of all to a repository. Repositories are opened in [`repo`] alone,
 //! isolated from the user's and the repository's git configuration.
 
+pub mod archive;
 pub mod repo;
 
 use std::{
@@ -34,8 +35,8 @@ pub struct Blob<'a> {
     pub whole: bool,
 }
 
-/// Takes blobs on one thread.
-pub trait Receiver {
+/// Takes blobs on one thread at a time. `Send` because walkers make their visitors before they start their threads.
+pub trait Receiver: Send {
     /// Scans one blob. Must not fail: what cannot be handled goes to the receiver's own ledger.
     fn blob(&mut self, blob: &Blob<'_>);
 }

@@ -1,0 +1,282 @@
+//! Archives and compressed files, unpacked in memory and under limits.
+//!
+//! Promises: members are only ever bytes and names, nothing is written to disk; every allocation and every loop is bounded
+//! by [`Limits`] and never by a size that the archive claims; what can be read of a damaged archive is handed out; what can't
+//! be read (encrypted, damaged, unknown method, over a limit) is a ledger entry, and the run goes on.
+//!
+//! Read are zip (also jar, docx, whl, apk; with a prefix as in self-extracting files; entries that the central directory
+//! hides), tar (v7, ustar, pax, GNU), ar (deb), gzip, bzip2, xz and zstd, and any of them inside another.
+
+mod ar;
+mod budget;
+mod codec;
+mod tar;
+mod zip;
+
+use std::io::Read;
+
+use crate::model::{BlobPath, Counter, Ledger, SkipCause};
+
+use budget::Budget;
+use codec::Codec;
+
+/// Longest member name that is kept, in bytes; zip's own limit.
+const MAX_NAME: usize = 65_535;
+
+/// What an archive is, by its first bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// zip and what is built on it: jar, war, docx, whl, apk, nupkg.
+    Zip,
+    /// tar in any dialect. Its members stand in it as they are.
+    Tar,
+    /// ar, as in Debian packages and static libraries. Its members stand in it as they are.
+    Ar,
+    /// gzip.
+    Gzip,
+    /// bzip2.
+    Bzip2,
+    /// xz.
+    Xz,
+    /// Zstandard.
+    Zstd,
+}
+
+/// How much of an archive is unpacked. All sizes are in bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// How deep archives in archives go; 1 unpacks the outer one only. A compressed tar is one level.
+    pub depth: u32,
+    /// Most of one member.
+    pub member_bytes: u64,
+    /// Most of all members of one outer archive together, nested ones included.
+    pub total_bytes: u64,
+    /// Most unpacked bytes for each byte of the outer archive, once `ratio_floor` is passed.
+    pub ratio: u64,
+    /// Unpacked size that is fine at any ratio: logs and zeros reach deflate's 1000:1 legitimately.
+    pub ratio_floor: u64,
+    /// Most members of one outer archive, nested ones included.
+    pub members: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            depth: 4,
+            member_bytes: 64 << 20,
+            total_bytes: 512 << 20,
+            ratio: 200,
+            ratio_floor: 64 << 20,
+            members: 100_000,
+        }
+    }
+}
+
+/// Returns what `bytes` are if they look like an archive that [`expand`] reads. Looks at a few fixed places only and does
+/// not allocate.
+#[must_use]
+pub fn is_archive(bytes: &[u8]) -> Option<Kind> {
+    match bytes {
+        [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => Some(Kind::Zip),
+        [0x1f, 0x8b, 8, ..] => Some(Kind::Gzip),
+        [b'B', b'Z', b'h', b'1'..=b'9', rest @ ..] => {
+            // "pi" opens a block, "sqrt(pi)" ends an empty stream.
+            let opens = rest.starts_with(&[0x31, 0x41, 0x59, 0x26, 0x53, 0x59])
+                || rest.starts_with(&[0x17, 0x72, 0x45, 0x38, 0x50, 0x90]);
+            opens.then_some(Kind::Bzip2)
+        }
+        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Some(Kind::Xz),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(Kind::Zstd),
+        [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => codec::skips_to_zstd(bytes).then_some(Kind::Zstd),
+        _ if bytes.starts_with(ar::MAGIC) => Some(Kind::Ar),
+        _ if tar::is_header(bytes) => Some(Kind::Tar),
+        _ => zip::ends_as_zip(bytes).then_some(Kind::Zip),
+    }
+}
+
+/// Unpacks `bytes` and calls `each` with the path (`outer.zip!inner/file`) and bytes of every member; members that are
+/// archives are handed out as they are and then unpacked too. Members without content (directories) come with no bytes,
+/// links come with their target, pax headers with their records.
+///
+/// Counts [`Counter::ArchiveMembers`] and [`Counter::Bytes`] (of members) in `ledger`. Names are as the archive holds them:
+/// `../../x`, absolute, with control bytes; only NUL is replaced, by `_`. Does nothing if [`is_archive`] says `None`.
+pub fn expand(
+    bytes: &[u8],
+    path: &BlobPath,
+    limits: &Limits,
+    ledger: &mut Ledger,
+    each: &mut dyn FnMut(&BlobPath, &[u8]),
+) {
+    let budget = Budget::new(bytes.len(), limits);
+    let mut expander = Expander {
+        limits,
+        budget: &budget,
+        ledger,
+        each,
+    };
+    expander.archive(bytes, path, 1);
+    if let Some(limit) = budget.hit() {
+        ledger.skip(SkipCause::LimitHit, path.clone(), limit);
+    }
+}
+
+/// The state of one [`expand`].
+struct Expander<'a> {
+    limits: &'a Limits,
+    budget: &'a Budget,
+    ledger: &'a mut Ledger,
+    each: &'a mut dyn FnMut(&BlobPath, &[u8]),
+}
+
+/// How reading a member ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// With its last byte.
+    Complete,
+    /// At [`Limits::member_bytes`]; there is more.
+    TooLarge,
+    /// With an error of the decoder or a short archive.
+    Damaged,
+    /// Because a limit of the whole archive was met.
+    Limit,
+}
+
+impl Expander<'_> {
+    /// Unpacks one archive; `level` is 1 for the outer one.
+    fn archive(&mut self, bytes: &[u8], path: &BlobPath, level: u32) {
+        match is_archive(bytes) {
+            Some(Kind::Zip) => zip::walk(self, bytes, path, level),
+            Some(Kind::Tar) => tar::walk(self, &mut &*bytes, path, level),
+            Some(Kind::Ar) => ar::walk(self, bytes, path, level),
+            Some(Kind::Gzip) => self.compressed(Codec::Gzip, bytes, path, level),
+            Some(Kind::Bzip2) => self.compressed(Codec::Bzip2, bytes, path, level),
+            Some(Kind::Xz) => self.compressed(Codec::Xz, bytes, path, level),
+            Some(Kind::Zstd) => self.compressed(Codec::Zstd, bytes, path, level),
+            None => {}
+        }
+    }
+
+    /// Unpacks one compressed stream: a tar is walked as it comes, anything else is one member.
+    fn compressed(&mut self, codec: Codec, bytes: &[u8], path: &BlobPath, level: u32) {
+        let budget = self.budget;
+        if !budget.take_work(bytes.len()) {
+            return;
+        }
+        let mut stream = budget.meter(codec.open(bytes));
+        let mut head = Vec::new();
+        let mut end = fill(&mut stream, &mut head, tar::BLOCK as u64, budget);
+        if tar::is_header(&head) {
+            tar::walk(self, &mut head.as_slice().chain(stream), path, level);
+            return;
+        }
+        if end == End::TooLarge {
+            let rest = self.limits.member_bytes.saturating_sub(head.len() as u64);
+            end = fill(&mut stream, &mut head, rest, budget);
+        }
+        let name = match codec {
+            Codec::Gzip => codec::gzip_name(bytes).unwrap_or_else(|| stem(path)),
+            _ => stem(path),
+        };
+        drop(stream);
+        self.member(&path.member(&clean(&name)), &head, end, level);
+    }
+
+    /// Hands out one member and, if it is an archive, what is in it.
+    fn member(&mut self, path: &BlobPath, bytes: &[u8], end: End, level: u32) {
+        if !self.budget.take_member() {
+            return;
+        }
+        self.ledger.count(Counter::ArchiveMembers, 1);
+        self.ledger.count(Counter::Bytes, bytes.len() as u64);
+        (self.each)(path, bytes);
+        match end {
+            End::Complete | End::Limit => {}
+            End::TooLarge => {
+                let detail = format!("only the first {} bytes were read", bytes.len());
+                self.ledger.skip(SkipCause::TooLarge, path.clone(), detail);
+            }
+            End::Damaged => self.damaged(path, "damaged or truncated"),
+        }
+        if is_archive(bytes).is_some() && end != End::Limit {
+            if level < self.limits.depth {
+                self.archive(bytes, path, level + 1);
+            } else {
+                let detail = format!("archives are unpacked {} levels deep", self.limits.depth);
+                self.ledger.skip(SkipCause::LimitHit, path.clone(), detail);
+            }
+        }
+    }
+
+    /// Hands out a member that stands in its archive as it is.
+    fn slice(&mut self, path: &BlobPath, bytes: &[u8], end: End, level: u32) {
+        let most = usize::try_from(self.limits.member_bytes).unwrap_or(usize::MAX);
+        match bytes.get(..most) {
+            Some(part) if part.len() < bytes.len() => self.member(path, part, End::TooLarge, level),
+            _ => self.member(path, bytes, end, level),
+        }
+    }
+
+    /// Records what could not be decoded.
+    fn damaged(&mut self, path: &BlobPath, detail: &str) {
+        // It counts: a million of them is a bomb, too.
+        let _ = self.budget.take_member();
+        self.ledger
+            .skip(SkipCause::Undecodable, path.clone(), detail);
+    }
+}
+
+/// Appends at most `limit` bytes of `stream` to `bytes`. [`End::TooLarge`] means that there is more.
+fn fill(stream: &mut dyn Read, bytes: &mut Vec<u8>, limit: u64, budget: &Budget) -> End {
+    let before = bytes.len();
+    // What was decoded before an error stays in `bytes`.
+    let result = stream.take(limit).read_to_end(bytes);
+    if budget.hit().is_some() {
+        return End::Limit;
+    }
+    if result.is_err() {
+        return End::Damaged;
+    }
+    if ((bytes.len() - before) as u64) < limit {
+        return End::Complete;
+    }
+    let mut probe = [0];
+    match stream.read(&mut probe) {
+        Ok(0) => End::Complete,
+        Ok(_) => {
+            bytes.extend_from_slice(&probe);
+            End::TooLarge
+        }
+        Err(_) if budget.hit().is_some() => End::Limit,
+        Err(_) => End::Damaged,
+    }
+}
+
+/// Returns the file name of `path` without the ending that its compression gave it.
+fn stem(path: &BlobPath) -> Vec<u8> {
+    let name = path
+        .as_bytes()
+        .rsplit(|b| matches!(b, b'/' | b'!'))
+        .next()
+        .unwrap_or_default();
+    match name.iter().rposition(|b| *b == b'.') {
+        Some(dot) if dot > 0 => name.get(..dot).unwrap_or_default().to_vec(),
+        _ => b"content".to_vec(),
+    }
+}
+
+/// Returns a name that a [`BlobPath`] may hold.
+fn clean(name: &[u8]) -> Vec<u8> {
+    let name = name.get(..MAX_NAME).unwrap_or(name);
+    name.iter()
+        .map(|b| if *b == 0 { b'_' } else { *b })
+        .collect()
+}
+
+/// Returns the little-endian number of `N` bytes at `at`, or `None` past the end.
+fn le<const N: usize>(bytes: &[u8], at: usize) -> Option<u64> {
+    let field = bytes.get(at..at.checked_add(N)?)?;
+    Some(field.iter().rev().fold(0, |n, b| n << 8 | u64::from(*b)))
+}
+
+#[cfg(test)]
+mod tests;

@@ -4,9 +4,26 @@
 //! valid metadata; a rule that has not is an error with a span and a help line. The schema is `docs/rules.md`.
 //! No scanning happens here; the examples are expanded here and run by `scan::examples`.
 
-use std::sync::Arc;
+mod anchor;
+mod builtin;
+mod check;
+mod compile;
+mod error;
+mod examples;
+mod load;
+mod made_up;
+mod spec;
 
-use crate::model::RuleMeta;
+use std::{collections::BTreeMap, sync::Arc};
+
+use serde::Deserialize;
+
+use crate::model::{RuleId, RuleMeta, Severity};
+
+pub use builtin::{builtin, catalogue_files};
+pub use error::{Fault, RuleError};
+pub use examples::{Example, ExampleError, expand_example};
+pub use load::{parse, parse_user};
 
 /// A checked rule, ready for the engine.
 #[derive(Clone, Debug)]
@@ -15,7 +32,7 @@ pub struct Rule {
     pub meta: Arc<RuleMeta>,
     /// The pattern's text, if it has one.
     pub pattern: Option<String>,
-    /// Most bytes that a match of `pattern` can span.
+    /// Most bytes that a match of `pattern` can span; 0 without a pattern.
     pub max_len: usize,
     /// How the engine anchors it.
     pub shape: Shape,
@@ -58,7 +75,8 @@ pub enum Shape {
 }
 
 /// Checksum and structural validators; docs/rules.md lists what each verifies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[expect(
     missing_docs,
     reason = "docs/rules.md has the table; the names are those of the TOML"
@@ -76,7 +94,8 @@ pub enum Check {
 }
 
 /// Classifiers of values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum ValueClass {
     /// A random-looking token.
     Opaque,
@@ -85,7 +104,8 @@ pub enum ValueClass {
 }
 
 /// Readers that find where a block of key material ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Extent {
     /// PEM, OpenSSH: to the `-----END` line, or as far as the body goes when that is cut off.
     Pem,
@@ -121,3 +141,49 @@ pub struct RuleSet {
     /// Sorted by id.
     pub rules: Vec<Rule>,
 }
+
+impl RuleSet {
+    /// Sorts the rules by id.
+    #[must_use]
+    pub fn new(mut rules: Vec<Rule>) -> Self {
+        rules.sort_by(|a, b| a.meta.id.cmp(&b.meta.id));
+        Self { rules }
+    }
+
+    /// Returns the rule with this id.
+    #[must_use]
+    pub fn find(&self, id: &str) -> Option<&Rule> {
+        let at = self
+            .rules
+            .binary_search_by(|rule| rule.meta.id.as_str().cmp(id))
+            .ok()?;
+        self.rules.get(at)
+    }
+
+    /// Returns the rules without the disabled ones. Ids that no rule has change nothing; `config` reports them.
+    #[must_use]
+    pub fn without(mut self, disabled: &[RuleId]) -> Self {
+        self.rules.retain(|rule| !disabled.contains(&rule.meta.id));
+        self
+    }
+
+    /// Returns the rules with some severities replaced.
+    #[must_use]
+    pub fn with_severities(mut self, severities: &BTreeMap<RuleId, Severity>) -> Self {
+        for rule in &mut self.rules {
+            if let Some(severity) = severities.get(&rule.meta.id) {
+                Arc::make_mut(&mut rule.meta).severity = *severity;
+            }
+        }
+        self
+    }
+
+    /// Returns the rules with a user's own added.
+    #[must_use]
+    pub fn with(self, own: Vec<Rule>) -> Self {
+        Self::new([self.rules, own].concat())
+    }
+}
+
+#[cfg(test)]
+mod tests;

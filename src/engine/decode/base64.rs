@@ -1,0 +1,492 @@
+//! base64 in both alphabets, on one line or wrapped, and runs of hex digits.
+//!
+//! Both live in the same runs of characters, so one pass finds the runs: it looks at every 20th byte only, as long as
+//! these are no characters of a run.
+
+use std::ops::Range;
+
+use zeroize::Zeroizing;
+
+use crate::model::Encoding;
+
+use super::{Decoded, Map, PIECE, Run, hex_digit, hex_pair, is_mostly_text, is_text, pieces};
+
+/// Shortest run that is tried.
+const MIN: usize = 20;
+
+/// Fewest hex digits that are tried.
+const MIN_HEX: usize = 32;
+
+/// Shortest line of wrapped base64.
+const MIN_WIDTH: usize = 40;
+
+/// Not a character of base64.
+const NONE: u8 = 64;
+
+/// Values of the characters of both alphabets (RFC 4648, sections 4 and 5).
+const VALUES: [u8; 256] = values();
+
+const fn values() -> [u8; 256] {
+    let mut table = [NONE; 256];
+    let mut i = 0;
+    while i < 26 {
+        table[b'A' as usize + i] = i as u8;
+        table[b'a' as usize + i] = 26 + i as u8;
+        i += 1;
+    }
+    let mut i = 0;
+    while i < 10 {
+        table[b'0' as usize + i] = 52 + i as u8;
+        i += 1;
+    }
+    table[b'+' as usize] = 62;
+    table[b'-' as usize] = 62;
+    table[b'/' as usize] = 63;
+    table[b'_' as usize] = 63;
+    table
+}
+
+fn value(byte: u8) -> u8 {
+    VALUES.get(usize::from(byte)).copied().unwrap_or(NONE)
+}
+
+fn is_run(bytes: &[u8], at: usize) -> bool {
+    bytes.get(at).is_some_and(|b| value(*b) != NONE)
+}
+
+/// Appends what the runs that touch `region` decode to.
+pub(super) fn find(bytes: &[u8], region: Range<usize>, out: &mut Vec<Decoded>) {
+    let mut at = first(bytes, region.start);
+    let mut block = Block {
+        range: 0..0,
+        is_text: false,
+    };
+    // Everything in `at..known` is a character of a run.
+    let mut known = at;
+    while at < region.end {
+        let probe = at + MIN - 1;
+        if probe >= bytes.len() {
+            return;
+        }
+        let unseen = bytes.get(known.max(at)..=probe).unwrap_or_default();
+        if let Some(stop) = unseen.iter().rposition(|b| !is_run_byte(*b)) {
+            at = known.max(at) + stop + 1;
+            known = probe + 1;
+            continue;
+        }
+        let tail = bytes.get(probe + 1..).unwrap_or_default();
+        let end = probe + 1 + tail.iter().take_while(|b| is_run_byte(**b)).count();
+        if at >= block.range.end {
+            block = wrapped(bytes, at..end, &region, out);
+        }
+        if !block.is_text || end > block.range.end {
+            run(bytes, at..end, &region, out);
+        }
+        at = end + 1;
+    }
+}
+
+/// Walks back from `at` to the start of its run, over the gap before it, and to the start of the run above: a line of a
+/// wrapped block may itself be too short for a run.
+fn first(bytes: &[u8], at: usize) -> usize {
+    let floor = at.saturating_sub(PIECE);
+    let head = bytes.get(floor..at).unwrap_or_default();
+    let mut rest = head;
+    for inside in [is_run_byte, is_blank, is_run_byte] {
+        let count = rest.iter().rev().take_while(|b| inside(**b)).count();
+        rest = rest.get(..rest.len() - count).unwrap_or_default();
+    }
+    floor + rest.len()
+}
+
+fn is_run_byte(byte: u8) -> bool {
+    value(byte) != NONE
+}
+
+fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
+}
+
+/// Tries one run: from its start, and after each sign inside that could be a separator.
+///
+/// Where a run began too far to the left to be seen, the text tells which of its characters start a group.
+fn run(bytes: &[u8], run: Range<usize>, region: &Range<usize>, out: &mut Vec<Decoded>) {
+    let mut start = run.start;
+    if run.start > 0 && is_run(bytes, run.start - 1) {
+        start += (0..4)
+            .find(|i| looks_like_text(bytes, start + i))
+            .unwrap_or(0);
+    }
+    loop {
+        if run.end - start < MIN {
+            return;
+        }
+        if let Some(end) = hex(bytes, start..run.end, region, out) {
+            start = end;
+        } else if looks_like_text(bytes, start) && decode(bytes, start..run.end, region, out) {
+            return;
+        }
+        let Some(next) = bytes.get(start..run.end).and_then(|rest| {
+            rest.iter()
+                .position(|b| matches!(b, b'/' | b'-' | b'_' | b'+'))
+        }) else {
+            return;
+        };
+        start += next + 1;
+    }
+}
+
+/// The cheap test: do the first 16 characters decode to text, plain or UTF-16?
+fn looks_like_text(bytes: &[u8], start: usize) -> bool {
+    let mut head = [0_u8; 12];
+    for (three, four) in head.chunks_exact_mut(3).zip(
+        bytes
+            .get(start..start + 16)
+            .unwrap_or_default()
+            .chunks_exact(4),
+    ) {
+        group(four, three);
+        let plain = three.iter().all(|b| is_text(*b) || *b >= 0xc2);
+        if !plain && !three.contains(&0) {
+            return false;
+        }
+    }
+    head.iter().filter(|b| is_text(**b)).count() >= 9 || is_wide(&head)
+}
+
+/// Tells whether every second byte is NUL and the others are text.
+fn is_wide(bytes: &[u8]) -> bool {
+    bytes.chunks_exact(2).all(|pair| {
+        matches!(pair, [low, 0] if is_text(*low)) || matches!(pair, [0, low] if is_text(*low))
+    })
+}
+
+/// Decodes one group of 2 to 4 characters into up to 3 bytes.
+fn group(four: &[u8], three: &mut [u8]) {
+    let mut bits = 0_u32;
+    for i in 0..4 {
+        bits = bits << 6 | four.get(i).map_or(0, |b| u32::from(value(*b)));
+    }
+    let [_, first, second, third] = bits.to_be_bytes();
+    for (place, byte) in three.iter_mut().zip([first, second, third]) {
+        *place = byte;
+    }
+}
+
+/// Decodes a run on one line; tells whether it was text.
+fn decode(bytes: &[u8], run: Range<usize>, region: &Range<usize>, out: &mut Vec<Decoded>) -> bool {
+    let mut found = false;
+    for piece in pieces(run.clone(), 0..usize::MAX) {
+        let Some(characters) = bytes.get(piece.clone()) else {
+            continue;
+        };
+        let has = |list: &[u8]| characters.iter().any(|b| list.contains(b));
+        if has(b"+/") && has(b"-_") {
+            continue;
+        }
+        let text = decoded(characters.chunks(4), characters.len());
+        if is_mostly_text(&text) || is_wide(&text) {
+            found = true;
+            if piece.start < region.end && region.start < piece.end {
+                let width = usize::MAX;
+                out.push(Decoded {
+                    encoding: Encoding::Base64,
+                    source: piece,
+                    text,
+                    map: Map::Groups { width, stride: 0 },
+                });
+            }
+        }
+    }
+    found
+}
+
+/// Decodes groups of 4 characters; the last may be shorter.
+fn decoded<'a>(groups: impl Iterator<Item = &'a [u8]>, length: usize) -> Zeroizing<Vec<u8>> {
+    let mut text = Zeroizing::new(Vec::with_capacity(length / 4 * 3 + 3));
+    for four in groups {
+        let mut three = [0_u8; 3];
+        group(four, &mut three);
+        let count = four.len().saturating_sub(1).min(3);
+        text.extend_from_slice(three.get(..count).unwrap_or_default());
+    }
+    text
+}
+
+/// Decodes hex digits from the start of `run`; returns where they end if that was text.
+fn hex(
+    bytes: &[u8],
+    run: Range<usize>,
+    region: &Range<usize>,
+    out: &mut Vec<Decoded>,
+) -> Option<usize> {
+    let prefix = if bytes.get(run.start..run.start + 2)? == b"0x" {
+        2
+    } else {
+        0
+    };
+    let start = run.start + prefix;
+    // Text in hex starts with 2 to 7; most runs end here.
+    if !bytes
+        .get(start)
+        .is_some_and(|b| (b'2'..=b'7').contains(b) || *b == b'0')
+    {
+        return None;
+    }
+    if !(0..8).all(|i| hex_pair(bytes, start + 2 * i).is_some_and(is_text)) {
+        return None;
+    }
+    let digits = bytes
+        .get(start..run.end)?
+        .iter()
+        .take_while(|b| hex_digit(**b).is_some())
+        .count();
+    let end = start + digits;
+    if digits < MIN_HEX || digits % 2 == 1 || bytes.get(end).is_some_and(u8::is_ascii_alphanumeric)
+    {
+        return None;
+    }
+    let mut found = None;
+    for piece in pieces(start..end, 0..usize::MAX) {
+        let mut text = Zeroizing::new(Vec::with_capacity(piece.len() / 2));
+        text.extend(
+            piece
+                .clone()
+                .step_by(2)
+                .filter_map(|at| hex_pair(bytes, at)),
+        );
+        if is_mostly_text(&text) {
+            found = Some(end);
+            if piece.start < region.end && region.start < piece.end {
+                let runs = vec![Run {
+                    text: 0,
+                    source: piece.start,
+                    text_width: 1,
+                    source_width: 2,
+                }];
+                out.push(Decoded {
+                    encoding: Encoding::Hex,
+                    source: piece,
+                    text,
+                    map: Map::Runs(runs),
+                });
+            }
+        }
+    }
+    found
+}
+
+/// Lines of equal width, one below the other.
+#[derive(Clone, Copy)]
+struct Grid {
+    /// Where the first line's characters start.
+    start: usize,
+    /// Characters of a line.
+    width: usize,
+    /// Bytes from line to line: width, line break and indentation.
+    stride: usize,
+}
+
+/// What is known of the lines around.
+struct Block {
+    range: Range<usize>,
+    /// Whether they decode to text; otherwise they are tried one by one.
+    is_text: bool,
+}
+
+/// Decodes the block of wrapped base64 that `line` is part of, if it is text.
+fn wrapped(
+    bytes: &[u8],
+    line: Range<usize>,
+    region: &Range<usize>,
+    out: &mut Vec<Decoded>,
+) -> Block {
+    let Some((grid, end)) = grid(bytes, &line) else {
+        return Block {
+            range: line,
+            is_text: false,
+        };
+    };
+    let range = grid.start..end;
+    if !looks_like_text(bytes, grid.start) {
+        return Block {
+            range,
+            is_text: false,
+        };
+    }
+    let mut joined = Zeroizing::new(Vec::with_capacity(range.len()));
+    for start in range.clone().step_by(grid.stride) {
+        let stop = (start + grid.width).min(end);
+        joined.extend_from_slice(bytes.get(start..stop).unwrap_or_default());
+    }
+    let text = decoded(joined.chunks(4), joined.len());
+    let is_text = is_mostly_text(&text);
+    if is_text && range.start < region.end && region.start < range.end {
+        let map = Map::Groups {
+            width: grid.width,
+            stride: grid.stride,
+        };
+        out.push(Decoded {
+            encoding: Encoding::Base64,
+            source: range.clone(),
+            text,
+            map,
+        });
+    }
+    Block { range, is_text }
+}
+
+/// Returns the grid that `line` is part of and where its last line ends; `None` for a line that stands alone.
+fn grid(bytes: &[u8], line: &Range<usize>) -> Option<(Grid, usize)> {
+    let width = line.len();
+    if !(MIN_WIDTH..=PIECE).contains(&width) {
+        return None;
+    }
+    let head = bytes.get(..line.start)?;
+    let indent = head
+        .iter()
+        .rev()
+        .take_while(|b| matches!(b, b' ' | b'\t'))
+        .count();
+    if !starts_line(bytes, line.start, indent) {
+        return None;
+    }
+    // The last, shorter line of a block starts no grid: what it belongs to began above.
+    let feed = match bytes.get(line.end..) {
+        Some([b'\r', b'\n', ..]) => 2,
+        Some([b'\n' | b'\r', ..]) => 1,
+        _ => return None,
+    };
+    let stride = width + feed + indent;
+    let full = |start: usize| {
+        let characters = bytes.get(start..start + width);
+        let gap = bytes.get(start + width..start + stride);
+        characters.is_some_and(|line| line.iter().all(|b| value(*b) != NONE))
+            && gap.is_some_and(|gap| is_gap(gap, feed))
+    };
+    if !full(line.start) {
+        return None;
+    }
+    let most = PIECE / stride;
+    let above = (1..=most)
+        .map_while(|i| line.start.checked_sub(i * stride))
+        .take_while(|up| full(*up) && starts_line(bytes, *up, indent))
+        .count();
+    let start = line.start - above * stride;
+    let below = (0..=most)
+        .take_while(|i| full(line.start + i * stride))
+        .count();
+    let end = line.start + below * stride;
+    let tail = bytes.get(end..).unwrap_or_default().iter().take(width);
+    let tail = tail.take_while(|b| value(**b) != NONE).count();
+    let last = if tail > 0 {
+        end + tail
+    } else {
+        end - feed - indent
+    };
+    (above + below > 1 || tail > 0).then_some((
+        Grid {
+            start,
+            width,
+            stride,
+        },
+        last,
+    ))
+}
+
+/// Tells whether a line starts `indent` blanks before `at`.
+fn starts_line(bytes: &[u8], at: usize, indent: usize) -> bool {
+    at.checked_sub(indent).is_some_and(|line| {
+        bytes
+            .get(line..at)
+            .is_some_and(|gap| gap.iter().all(|b| matches!(b, b' ' | b'\t')))
+            && (line == 0 || matches!(bytes.get(line - 1), Some(b'\n' | b'\r')))
+    })
+}
+
+/// Tells whether the bytes between two lines are a line break of `feed` bytes and blanks.
+fn is_gap(gap: &[u8], feed: usize) -> bool {
+    gap.iter().enumerate().all(|(i, b)| {
+        if i < feed {
+            matches!(b, b'\r' | b'\n')
+        } else {
+            matches!(b, b' ' | b'\t')
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use ::base64::{Engine as _, engine::general_purpose::STANDARD};
+
+    use super::*;
+
+    fn all(bytes: &[u8]) -> Vec<Decoded> {
+        let mut out = Vec::new();
+        find(bytes, 0..bytes.len(), &mut out);
+        out
+    }
+
+    #[test]
+    fn code_is_not_decoded() {
+        let code = "let authentication_service_provider = src/engine/validators/decode-module;\nabcdefghijklmnopqrstuvwxyz0123456789";
+        assert!(all(code.as_bytes()).is_empty());
+    }
+
+    #[test]
+    fn wrapped_lines_are_joined_and_map_back() {
+        let text = "line one: password=made-up-value\n".repeat(6);
+        let encoded = STANDARD.encode(&text);
+        for (width, indent, feed) in [(76, "", "\n"), (64, "    ", "\n"), (70, "  ", "\r\n")] {
+            let mut source = String::from("data: |\n");
+            for line in encoded.as_bytes().chunks(width) {
+                source.push_str(indent);
+                source.push_str(std::str::from_utf8(line).unwrap());
+                source.push_str(feed);
+            }
+            let out = all(source.as_bytes());
+            let first = out.first().expect("the block is found");
+            assert_eq!(first.text.as_slice(), text.as_bytes(), "{width}");
+            let at = text.rfind("made-up").unwrap();
+            let span = first.source_of(at..at + 13);
+            let flat: String = source[span].split_whitespace().collect();
+            let back = STANDARD.decode(flat).unwrap();
+            assert!(String::from_utf8(back).unwrap().contains("made-up-value"));
+            // From the middle of the block as well.
+            let mut part = Vec::new();
+            find(
+                source.as_bytes(),
+                source.len() / 2..source.len() / 2 + 1,
+                &mut part,
+            );
+            assert_eq!(
+                part.first().map(|d| d.source.clone()),
+                Some(first.source.clone())
+            );
+        }
+    }
+
+    #[test]
+    fn text_after_a_slash_is_found() {
+        let source = format!("https/x/{}", STANDARD.encode("user:made-up-password"));
+        let out = all(source.as_bytes());
+        assert_eq!(
+            out.first().map(|d| d.text.to_vec()),
+            Some(b"user:made-up-password".to_vec())
+        );
+    }
+
+    #[test]
+    fn wide_text_inside_base64_is_decoded() {
+        let wide: Vec<u8> = "$password = 1".bytes().flat_map(|b| [b, 0]).collect();
+        let out = all(STANDARD.encode(&wide).as_bytes());
+        assert_eq!(out.first().map(|d| d.text.to_vec()), Some(wide));
+    }
+
+    #[test]
+    fn digests_are_not_text() {
+        assert!(
+            all(b"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08").is_empty()
+        );
+    }
+}

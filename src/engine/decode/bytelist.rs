@@ -1,0 +1,130 @@
+//! Lists of bytes as programs write them: `0x67, 0x68, ...`.
+
+use std::ops::Range;
+
+use memchr::memmem;
+
+use crate::model::Encoding;
+
+use super::{Builder, Decoded, PIECE, hex_pair, is_text};
+
+/// Fewest bytes of a list that is decoded.
+const MIN: usize = 8;
+
+/// Widest item with what parts it from the next: `0x67, ` and a line break with indentation.
+const MAX_ITEM: usize = 64;
+
+/// Appends what the lists that touch `region` say.
+pub(super) fn find(bytes: &[u8], region: Range<usize>, out: &mut Vec<Decoded>) {
+    let mut at = first(bytes, region.start);
+    let limit = region.end;
+    while let Some(next) = bytes.get(at..).and_then(|rest| {
+        memmem::find(
+            rest.get(..limit.saturating_sub(at) + 1).unwrap_or(rest),
+            b"0x",
+        )
+    }) {
+        let start = at + next;
+        if start >= limit {
+            return;
+        }
+        let end = list(bytes, start, |_, _| ());
+        if let Some((end, count)) = end
+            && count >= MIN
+        {
+            let mut builder = Builder::new(count);
+            let _ = list(bytes, start, |source, byte| {
+                builder.push(&[byte], source, 4)
+            });
+            if start < region.end && region.start < end {
+                out.push(builder.finish(Encoding::Hex, start..end));
+            }
+            at = end;
+        } else {
+            at = start + 2;
+        }
+    }
+}
+
+/// Walks back from `at` to the first item of the list that it stands in.
+fn first(bytes: &[u8], at: usize) -> usize {
+    let floor = at.saturating_sub(PIECE);
+    let mut start = at;
+    loop {
+        let from = start.saturating_sub(MAX_ITEM).max(floor);
+        let Some(before) = bytes
+            .get(from..start)
+            .and_then(|head| memmem::rfind(head, b"0x"))
+        else {
+            return start;
+        };
+        let item = from + before;
+        let joined = start == at || next(bytes, item).is_some_and(|(_, _, after)| after == start);
+        if !joined {
+            return start;
+        }
+        start = item;
+    }
+}
+
+/// Reads items from `start` on while they are text; returns where the last ends and how many there are.
+fn list(bytes: &[u8], start: usize, mut each: impl FnMut(usize, u8)) -> Option<(usize, usize)> {
+    let mut at = start;
+    let mut count = 0;
+    let mut end = start;
+    while let Some((byte, stop, after)) = next(bytes, at) {
+        each(at, byte);
+        count += 1;
+        end = stop;
+        if after == stop || end - start > PIECE {
+            break;
+        }
+        at = after;
+    }
+    (count > 0).then_some((end, count))
+}
+
+/// Reads one item: its byte, where its digits end, and where the next item starts.
+fn next(bytes: &[u8], at: usize) -> Option<(u8, usize, usize)> {
+    if bytes.get(at..at + 2) != Some(b"0x") {
+        return None;
+    }
+    let byte = hex_pair(bytes, at + 2).filter(|b| is_text(*b))?;
+    let stop = at + 4;
+    let gap = bytes
+        .get(stop..)?
+        .iter()
+        .take(MAX_ITEM - 4)
+        .take_while(|b| matches!(b, b',' | b' ' | b'\t' | b'\r' | b'\n' | b'\\' | b'"'))
+        .count();
+    Some((byte, stop, stop + gap))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_over_two_lines_is_decoded() {
+        let text = "char k[] = { 0x73, 0x65, 0x63, 0x72,\n  0x65, 0x74, 0x3d, 0x78 };";
+        let mut out = Vec::new();
+        find(text.as_bytes(), 0..text.len(), &mut out);
+        let one = out.first().expect("one list");
+        assert_eq!(one.text.as_slice(), b"secret=x");
+        assert_eq!(&text[one.source_of(1..3)], "0x65, 0x63");
+        let mut part = Vec::new();
+        find(text.as_bytes(), 45..46, &mut part);
+        assert_eq!(
+            part.first().map(|d| d.source.clone()),
+            Some(one.source.clone())
+        );
+    }
+
+    #[test]
+    fn numbers_are_no_text() {
+        let mut out = Vec::new();
+        let text = b"0x00, 0xff, 0x12345678, 0x41, 0x42";
+        find(text, 0..text.len(), &mut out);
+        assert!(out.is_empty());
+    }
+}

@@ -1,0 +1,235 @@
+//! Git's delta format (git's Documentation/gitformat-pack, "Deltified representation"): parse, check, apply.
+//!
+//! Promise: nothing is allocated for a target until every instruction was seen to fit, and a target never grows beyond
+//! what the delta says, which never exceeds the caller's limit.
+
+/// Why a delta cannot be applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DeltaError {
+    /// Malformed, or does not fit its base.
+    Damaged,
+    /// The target is larger than the limit; its size.
+    TooLarge(u64),
+}
+
+/// One instruction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Op<'d> {
+    /// Copy so many bytes of the base from an offset.
+    Copy {
+        /// In the base.
+        offset: usize,
+        /// In bytes.
+        len: usize,
+    },
+    /// Insert these bytes.
+    Insert(&'d [u8]),
+}
+
+/// A parsed header with its instructions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Delta<'d> {
+    /// Size of the base it belongs to.
+    pub(crate) base_size: u64,
+    /// Size of what it makes.
+    pub(crate) target_size: u64,
+    body: &'d [u8],
+}
+
+impl<'d> Delta<'d> {
+    /// Reads the two sizes.
+    pub(crate) fn parse(delta: &'d [u8]) -> Option<Self> {
+        let (base_size, rest) = size(delta)?;
+        let (target_size, body) = size(rest)?;
+        Some(Self {
+            base_size,
+            target_size,
+            body,
+        })
+    }
+
+    /// Returns the instructions; a malformed one is the last, as `None`.
+    pub(crate) const fn ops(&self) -> Ops<'d> {
+        Ops { rest: self.body }
+    }
+
+    /// Writes the target to `out`, which is cleared first.
+    pub(crate) fn apply(&self, base: &[u8], max: u64, out: &mut Vec<u8>) -> Result<(), DeltaError> {
+        out.clear();
+        self.check(base.len(), max)?;
+        let size = usize::try_from(self.target_size).map_err(|_| DeltaError::Damaged)?;
+        out.reserve_exact(size);
+        for op in self.ops() {
+            match op {
+                Some(Op::Copy { offset, len }) => out.extend_from_slice(
+                    offset
+                        .checked_add(len)
+                        .and_then(|end| base.get(offset..end))
+                        .ok_or(DeltaError::Damaged)?,
+                ),
+                Some(Op::Insert(bytes)) => out.extend_from_slice(bytes),
+                None => return Err(DeltaError::Damaged),
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that every instruction fits the base and that they make as much as the header says.
+    fn check(&self, base_len: usize, max: u64) -> Result<(), DeltaError> {
+        if self.base_size != base_len as u64 {
+            return Err(DeltaError::Damaged);
+        }
+        if self.target_size > max {
+            return Err(DeltaError::TooLarge(self.target_size));
+        }
+        let mut made = 0_u64;
+        for op in self.ops() {
+            made += match op {
+                Some(Op::Copy { offset, len })
+                    if offset.checked_add(len).is_some_and(|end| end <= base_len) =>
+                {
+                    len as u64
+                }
+                Some(Op::Insert(bytes)) => bytes.len() as u64,
+                _ => return Err(DeltaError::Damaged),
+            };
+        }
+        if made == self.target_size {
+            Ok(())
+        } else {
+            Err(DeltaError::Damaged)
+        }
+    }
+}
+
+/// See [`Delta::ops`].
+pub(crate) struct Ops<'d> {
+    rest: &'d [u8],
+}
+
+impl<'d> Iterator for Ops<'d> {
+    type Item = Option<Op<'d>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (&code, rest) = self.rest.split_first()?;
+        let read = if code & 0x80 != 0 {
+            copy(code, rest)
+        } else if code != 0 {
+            rest.split_at_checked(usize::from(code))
+                .map(|(bytes, rest)| (Op::Insert(bytes), rest))
+        } else {
+            None
+        };
+        let (op, rest) = read.map_or((None, &[][..]), |(op, rest)| (Some(op), rest));
+        self.rest = rest;
+        Some(op)
+    }
+}
+
+/// Reads the operands of a copy: up to four bytes of offset and three of length, those whose bit is set.
+fn copy(code: u8, mut rest: &[u8]) -> Option<(Op<'_>, &[u8])> {
+    let mut operand = |bits: std::ops::Range<u8>| {
+        let mut value = 0_usize;
+        for (place, bit) in bits.enumerate() {
+            if code & (1 << bit) != 0 {
+                let (&byte, after) = rest.split_first()?;
+                value |= usize::from(byte) << (8 * place);
+                rest = after;
+            }
+        }
+        Some(value)
+    };
+    let offset = operand(0..4)?;
+    let len = operand(4..7)?;
+    let len = if len == 0 { 0x1_0000 } else { len };
+    Some((Op::Copy { offset, len }, rest))
+}
+
+/// Reads a little-endian number of 7 bits a byte.
+fn size(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let mut value = 0_u64;
+    for (at, &byte) in bytes.iter().enumerate().take(9) {
+        value |= u64::from(byte & 0x7f) << (7 * at);
+        if byte & 0x80 == 0 {
+            return Some((value, bytes.get(at + 1..)?));
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn apply(base: &[u8], delta: &[u8], max: u64) -> Result<Vec<u8>, DeltaError> {
+        let mut out = vec![1, 2, 3];
+        Delta::parse(delta)
+            .ok_or(DeltaError::Damaged)?
+            .apply(base, max, &mut out)?;
+        Ok(out)
+    }
+
+    #[test]
+    fn copies_and_inserts() {
+        let delta = [5, 6, 0b1001_0001, 1, 3, 3, b'x', b'y', b'z'];
+        assert_eq!(apply(b"abcde", &delta, 100).unwrap(), b"bcdxyz");
+        assert_eq!(apply(b"abcde", &delta, 5), Err(DeltaError::TooLarge(6)));
+        assert_eq!(apply(b"abcd", &delta, 100), Err(DeltaError::Damaged));
+    }
+
+    #[test]
+    fn a_length_of_zero_means_64_kib() {
+        let base = vec![7; 0x1_0000];
+        let delta = [0x80, 0x80, 4, 0x80, 0x80, 4, 0x80];
+        assert_eq!(apply(&base, &delta, 1 << 20).unwrap(), base);
+    }
+
+    #[test]
+    fn refuses_what_does_not_fit() {
+        for delta in [
+            &[5, 3, 0b1001_0001, 4, 3][..],
+            &[5, 3, 0],
+            &[5, 3, 3, b'x'],
+            &[5, 4, 3, b'x', b'y', b'z'],
+            &[5, 2, 3, b'x', b'y', b'z'],
+            &[5],
+            &[0xff; 12],
+            &[5, 3, 0xff, 1],
+        ] {
+            assert_eq!(apply(b"abcde", delta, 100), Err(DeltaError::Damaged));
+        }
+    }
+
+    #[test]
+    fn a_claimed_giant_costs_nothing() {
+        let mut delta = vec![5];
+        delta.extend_from_slice(&[0xff, 0xff, 0xff, 0xff, 0x7f]);
+        delta.extend_from_slice(&[1, b'x']);
+        assert_eq!(apply(b"abcde", &delta, u64::MAX), Err(DeltaError::Damaged));
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics_nor_outgrows(base in proptest::collection::vec(any::<u8>(), 0..64),
+                                     delta in proptest::collection::vec(any::<u8>(), 0..64), max in 0_u64..4096) {
+            if let Ok(out) = apply(&base, &delta, max) {
+                prop_assert!(out.len() as u64 <= max);
+            }
+        }
+
+        #[test]
+        fn rebuilds_any_edit(base in proptest::collection::vec(any::<u8>(), 1..100), at in 0_usize..100,
+                             insert in proptest::collection::vec(any::<u8>(), 1..100)) {
+            let at = at % base.len();
+            let target = [&base[at..], &insert, &base[..=at]].concat();
+            let mut delta = vec![base.len() as u8, (target.len() % 128) as u8 | 0x80, (target.len() / 128) as u8];
+            delta.extend_from_slice(&[0b1001_0001, at as u8, (base.len() - at) as u8]);
+            delta.push(insert.len() as u8);
+            delta.extend_from_slice(&insert);
+            delta.extend_from_slice(&[0b1001_0000, at as u8 + 1]);
+            prop_assert_eq!(apply(&base, &delta, 1000).unwrap(), target);
+        }
+    }
+}

@@ -5,7 +5,15 @@
 //! isolated from the user's and the repository's git configuration.
 
 pub mod archive;
+mod content;
+pub mod files;
+mod ignored;
+mod large;
 pub mod repo;
+pub mod stdin;
+#[cfg(test)]
+mod testing;
+pub mod tree;
 
 use std::{
     path::PathBuf,
@@ -13,6 +21,9 @@ use std::{
 };
 
 use crate::model::{BlobPath, Ledger, Provenance, Span};
+
+pub use content::Sizes;
+pub use ignored::Excludes;
 
 /// A stretch of content on its way to the engine.
 #[derive(Clone)]
@@ -127,6 +138,18 @@ pub enum SourceError {
         /// Where it is.
         path: PathBuf,
         /// What is wrong, without content.
+        reason: String,
+    },
+    /// A pattern of what to leave out is no glob.
+    #[error("cannot use the exclude pattern `{pattern}`: {reason}")]
+    #[diagnostic(
+        code(keysweep::sources::exclude),
+        help("write it as in .gitignore: `vendor/`, `*.min.js`, `/docs/**/*.svg`")
+    )]
+    Exclude {
+        /// As the user gave it, made safe.
+        pattern: String,
+        /// What is wrong.
         reason: String,
     },
     /// A revision does not resolve.

@@ -4,9 +4,15 @@
 //! bytes in a bounded window around its anchor only, so any split of a blob into regions gives the same hits. Bytes
 //! of a secret leave as [`Secret`] only.
 
+mod anchors;
+mod context;
 pub mod decode;
 pub mod extent;
 pub mod filters;
+mod literals;
+mod names;
+mod patterns;
+mod shape;
 pub mod validators;
 pub mod values;
 

@@ -1,0 +1,102 @@
+//! Where a value might start: after a credential word, or before a run that stands in the middle of one.
+
+use super::{
+    super::anchors::{before, is_blank, is_name},
+    quote::is_quote,
+};
+
+/// Most places that are tried after one word.
+const MAX_STARTS: usize = 4;
+
+/// Most bytes between a word and a value.
+const MAX_AHEAD: usize = 160;
+
+/// Longest rest of the name after the word.
+const MAX_REST: usize = 48;
+
+/// Most bytes of a value before the first run of token characters in it.
+const MAX_LEAD: usize = 64;
+
+/// Calls `start` with each place after the word that ends at `end` where a value might start. Whether it is one is for
+/// [`super::assignment`] to say.
+pub(in super::super) fn after_word(bytes: &[u8], end: usize, mut start: impl FnMut(usize)) {
+    let Some(rest) = bytes.get(end..) else { return };
+    let name = rest.iter().take_while(|b| is_name(**b)).count();
+    if name > MAX_REST {
+        return;
+    }
+    let Some(line) = rest.get(name..) else { return };
+    let line = line.get(..MAX_AHEAD).unwrap_or(line);
+    let (mut at, mut starts, mut fresh) = (0, 0, false);
+    while starts < MAX_STARTS
+        && let Some(&byte) = line.get(at)
+    {
+        match byte {
+            b'\n' if !goes_on(line, at) => return,
+            b'=' | b':' | b'>' | b',' | b'(' | b'|' | b'?' | b'[' | b']' | b'{' | b')' | b'*'
+            | b'<' | b'&' | b'\n' | b'\r' | b'#' | b' ' | b'\t' | b'\\' => {
+                fresh = true;
+                at += 1;
+            }
+            _ if is_quote(byte) => {
+                // Three quotes open one value.
+                let marks = line.iter().skip(at).take_while(|b| **b == byte).count();
+                at += marks;
+                start(end + name + at);
+                starts += 1;
+                fresh = true;
+            }
+            b';' if line
+                .get(..=at)
+                .is_some_and(|seen| seen.ends_with(b"&quot;") || seen.ends_with(b"&#34;")) =>
+            {
+                at += 1;
+                start(end + name + at);
+                starts += 1;
+            }
+            b'-' | b'+' | b'.' | b'!' | b';' | b'}' if !fresh => at += 1,
+            _ if fresh => {
+                start(end + name + at);
+                starts += 1;
+                fresh = false;
+                at += 1;
+            }
+            // The rest of a word.
+            _ => at += 1,
+        }
+    }
+}
+
+/// Tells whether an assignment can go on after the line end at `at`: after an operator, or with a `value` of its own.
+fn goes_on(line: &[u8], at: usize) -> bool {
+    let (seen, rest) = line.split_at(at);
+    let last = seen.iter().rev().find(|b| !b.is_ascii_whitespace());
+    if matches!(last, Some(b'=' | b':' | b'(' | b'|' | b'>' | b'\\' | b'[')) {
+        return true;
+    }
+    let next = rest.trim_ascii_start();
+    let next = next.strip_prefix(b"\\").unwrap_or(next);
+    let next = match next.first() {
+        Some(b'"' | b'\'' | b'<') => next.get(1..).unwrap_or_default(),
+        _ => next,
+    };
+    next.get(..5).is_some_and(|word| {
+        word.eq_ignore_ascii_case(b"value") || word == b"strin" || word == b"defau"
+    })
+}
+
+/// Returns where the value starts that has a run at `run`, if that is not where the run starts.
+pub(in super::super) fn start_of_value(bytes: &[u8], run: usize) -> Option<usize> {
+    let is_border = |b: u8| is_blank(b) || is_quote(b) || b"\r\n=<>(,{[".contains(&b);
+    if is_border(before(bytes, run)?) {
+        return None;
+    }
+    let floor = run.saturating_sub(MAX_LEAD);
+    let lead = bytes.get(floor..run)?;
+    let border = lead.iter().rposition(|b| is_border(*b));
+    match border {
+        Some(at) => Some(floor + at + 1),
+        None if floor == 0 => Some(0),
+        None => None,
+    }
+}

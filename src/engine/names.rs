@@ -1,0 +1,292 @@
+//! Names of values: how they are normalised, which rules' words they hold, which of them are plain credential words.
+//!
+//! docs/rules.md ("context") is the law. Promises: no allocation once the scratch has grown; linear in the name.
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+
+use super::anchors::is_alnum;
+
+/// Words of up to this many characters must be whole words of the name.
+const SHORT: usize = 4;
+
+/// Words that say "credential" on their own.
+const CREDENTIAL: &[&str] = &[
+    "apikey",
+    "auth",
+    "authorization",
+    "bearer",
+    "cred",
+    "credential",
+    "credentials",
+    "creds",
+    "key",
+    "pass",
+    "passphrase",
+    "passwd",
+    "password",
+    "pat",
+    "psk",
+    "pw",
+    "pwd",
+    "secret",
+    "secrets",
+    "token",
+    "tokens",
+];
+
+/// Words that add nothing to those.
+const FILLER: &[&str] = &[
+    "access",
+    "account",
+    "admin",
+    "api",
+    "app",
+    "application",
+    "basic",
+    "client",
+    "config",
+    "const",
+    "conf",
+    "dev",
+    "development",
+    "default",
+    "env",
+    "global",
+    "header",
+    "headers",
+    "http",
+    "https",
+    "id",
+    "key",
+    "live",
+    "local",
+    "master",
+    "my",
+    "new",
+    "oauth",
+    "old",
+    "options",
+    "params",
+    "personal",
+    "primary",
+    "private",
+    "prod",
+    "production",
+    "proxy",
+    "public",
+    "read",
+    "root",
+    "secondary",
+    "self",
+    "service",
+    "session",
+    "settings",
+    "sandbox",
+    "staging",
+    "test",
+    "the",
+    "this",
+    "user",
+    "value",
+    "write",
+    "x",
+];
+
+/// A name or a text in lower case without separators, with what is left of its word borders.
+#[derive(Default)]
+pub(super) struct Normal {
+    text: Vec<u8>,
+    /// Whether a word starts at this byte of `text`. One entry more than `text`, the last one true.
+    starts: Vec<bool>,
+}
+
+impl Normal {
+    /// Normalises a name: every byte but letters and digits is a separator and goes.
+    pub(super) fn name(&mut self, name: &[u8]) {
+        self.fill(name, |_| true);
+    }
+
+    /// Normalises a stretch of text: only the separators inside identifiers go, others stay as one space.
+    pub(super) fn prose(&mut self, text: &[u8]) {
+        self.fill(text, |byte| matches!(byte, b'_' | b'-'));
+    }
+
+    fn fill(&mut self, bytes: &[u8], drops: impl Fn(u8) -> bool) {
+        self.text.clear();
+        self.starts.clear();
+        let mut last = b' ';
+        let mut rest = bytes.iter().copied().peekable();
+        while let Some(byte) = rest.next() {
+            if is_alnum(byte) {
+                let next = rest.peek().copied().unwrap_or(b' ');
+                self.starts.push(is_word_start(last, byte, next));
+                self.text.push(byte.to_ascii_lowercase());
+            } else if !drops(byte) && self.text.last().is_some_and(|b| *b != b' ') {
+                self.starts.push(true);
+                self.text.push(b' ');
+            }
+            last = byte;
+        }
+        self.starts.push(true);
+    }
+
+    /// Returns the words.
+    fn words(&self) -> impl Iterator<Item = &[u8]> {
+        let mut start = 0;
+        std::iter::from_fn(move || {
+            let from = start;
+            if from >= self.text.len() {
+                return None;
+            }
+            let border = |at: &usize| self.starts.get(*at).copied().unwrap_or(true);
+            start = (from + 1..=self.text.len()).find(border)?;
+            self.text.get(from..start)
+        })
+        .filter(|word| *word != b" ")
+    }
+
+    /// Tells whether the name consists of plain credential words: at least one that says so, and none that says
+    /// anything else.
+    pub(super) fn is_plain(&self) -> bool {
+        let mut says = false;
+        for word in self.words() {
+            let is_in = |list: &[&str]| list.iter().any(|entry| entry.as_bytes() == word);
+            if is_in(CREDENTIAL) {
+                says = true;
+            } else if !is_in(FILLER) && !word.iter().all(u8::is_ascii_digit) {
+                return false;
+            }
+        }
+        says
+    }
+
+    /// Tells whether any of the words says "credential".
+    pub(super) fn has_credential(&self) -> bool {
+        self.words()
+            .any(|word| CREDENTIAL.iter().any(|entry| entry.as_bytes() == word))
+    }
+}
+
+/// Tells whether a name's last word says "credential"; quick, for names that stand before every other value.
+pub(super) fn ends_in_credential(name: &[u8]) -> bool {
+    CREDENTIAL.iter().any(|word| {
+        name.len()
+            .checked_sub(word.len())
+            .and_then(|at| name.get(at..))
+            .is_some_and(|tail| tail.eq_ignore_ascii_case(word.as_bytes()))
+    })
+}
+
+/// A word starts after a separator, at a capital after a small letter, at the last capital of several before a small
+/// letter, and between letters and digits.
+const fn is_word_start(last: u8, byte: u8, next: u8) -> bool {
+    if !is_alnum(last) || last.is_ascii_digit() != byte.is_ascii_digit() {
+        return true;
+    }
+    byte.is_ascii_uppercase() && (last.is_ascii_lowercase() || next.is_ascii_lowercase())
+}
+
+/// The context words of all rules.
+pub(super) struct Words {
+    search: Option<AhoCorasick>,
+    /// By word: its length and the rules that name it.
+    entries: Vec<(usize, Vec<u32>)>,
+}
+
+impl Words {
+    /// Takes words with the rules that name them.
+    pub(super) fn new(words: &std::collections::BTreeMap<&str, Vec<u32>>) -> Self {
+        let search = AhoCorasick::builder()
+            .match_kind(MatchKind::Standard)
+            .kind(Some(AhoCorasickKind::DFA))
+            .build(words.keys())
+            .ok();
+        Self {
+            search: search.filter(|_| !words.is_empty()),
+            entries: words
+                .iter()
+                .map(|(word, rules)| (word.len(), rules.clone()))
+                .collect(),
+        }
+    }
+
+    /// Appends the rules that have a word in `normal`; a rule may come more than once.
+    pub(super) fn rules_in(&self, normal: &Normal, rules: &mut Vec<u32>) {
+        let Some(search) = &self.search else { return };
+        let border = |at: usize| normal.starts.get(at).copied().unwrap_or(true);
+        for found in search.find_overlapping_iter(&normal.text) {
+            let Some((len, named)) = self.entries.get(found.pattern().as_usize()) else {
+                continue;
+            };
+            if *len > SHORT || (border(found.start()) && border(found.end())) {
+                rules.extend_from_slice(named);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(name: &str) -> Vec<String> {
+        let mut normal = Normal::default();
+        normal.name(name.as_bytes());
+        normal
+            .words()
+            .map(|word| String::from_utf8_lossy(word).into_owned())
+            .collect()
+    }
+
+    fn has(word: &str, name: &str) -> bool {
+        let table = Words::new(&[(word, vec![7])].into_iter().collect());
+        let mut normal = Normal::default();
+        normal.name(name.as_bytes());
+        let mut rules = Vec::new();
+        table.rules_in(&normal, &mut rules);
+        !rules.is_empty()
+    }
+
+    fn is_plain(name: &str) -> bool {
+        let mut normal = Normal::default();
+        normal.name(name.as_bytes());
+        normal.is_plain()
+    }
+
+    #[test]
+    fn splits_camel_case_acronyms_and_snakes() {
+        assert_eq!(words("DDApiKey"), ["dd", "api", "key"]);
+        assert_eq!(words("DD_API_KEY"), ["dd", "api", "key"]);
+        assert_eq!(words("dd-api.key2"), ["dd", "api", "key", "2"]);
+        assert_eq!(words("?"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn short_words_must_be_whole() {
+        assert!(has("dd", "DD_API_KEY") && has("dd", "ddApiKey"));
+        assert!(has("dd", "myDdKey"));
+        assert!(!has("dd", "add_key") && !has("key", "monkey"));
+        assert!(has("ddapikey", "x_DD_api-Key"));
+    }
+
+    #[test]
+    fn plain_names_hold_nothing_but_credential_words() {
+        assert!(is_plain("key") && is_plain("API_KEY") && is_plain("clientSecret"));
+        assert!(is_plain("Authorization") && is_plain("x-api-key"));
+        assert!(!is_plain("cache_key") && !is_plain("id") && !is_plain(""));
+    }
+
+    #[test]
+    fn prose_keeps_words_apart() {
+        let table = Words::new(
+            &[("datadog", vec![1]), ("ddapikey", vec![2])]
+                .into_iter()
+                .collect(),
+        );
+        let mut normal = Normal::default();
+        let mut rules = Vec::new();
+        normal.prose(b"see Data dog; DD_API_KEY");
+        table.rules_in(&normal, &mut rules);
+        assert_eq!(rules, [2]);
+    }
+}

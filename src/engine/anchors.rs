@@ -111,35 +111,30 @@ impl Iterator for Runs<'_> {
     /// Looks at every 12th byte only; where that is a token character, back to the run's start.
     fn next(&mut self) -> Option<Run> {
         let bytes = self.bytes.get(..self.limit)?;
-        while self.from < self.to {
-            let mut probe = self.from + MIN_RUN - 1;
-            // Most bytes of most files are passed over in this loop.
-            let start = loop {
-                let back = bytes.get(self.from..=probe)?;
-                match back.iter().rposition(|byte| !is_token(*byte)) {
-                    None => break self.from,
-                    Some(gap) => self.from += gap + 1,
-                }
-                if self.from >= self.to {
-                    return None;
-                }
-                probe = self.from + MIN_RUN - 1;
-            };
-            let rest = bytes.get(start + MIN_RUN..)?;
-            let more = rest
-                .iter()
-                .position(|byte| !is_token(*byte))
-                .unwrap_or(rest.len());
-            let end = start + MIN_RUN + more;
-            // The byte at `end` is none of a run, or the window's limit.
-            self.from = end + 1;
-            return Some(Run {
-                start,
-                end,
-                whole: !before(self.bytes, start).is_some_and(is_token),
-            });
-        }
-        None
+        // Most bytes of most files are passed over in this loop.
+        let start = loop {
+            if self.from >= self.to {
+                return None;
+            }
+            let reach = bytes.get(self.from..self.from + MIN_RUN)?;
+            match reach.iter().rposition(|byte| !is_token(*byte)) {
+                None => break self.from,
+                Some(gap) => self.from += gap + 1,
+            }
+        };
+        let rest = bytes.get(start + MIN_RUN..)?;
+        let more = rest
+            .iter()
+            .position(|byte| !is_token(*byte))
+            .unwrap_or(rest.len());
+        let end = start + MIN_RUN + more;
+        // The byte at `end` is none of a run, or the window's limit.
+        self.from = end + 1;
+        Some(Run {
+            start,
+            end,
+            whole: !before(self.bytes, start).is_some_and(is_token),
+        })
     }
 }
 

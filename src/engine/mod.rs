@@ -1,5 +1,9 @@
 //! The hot path: from bytes to hits.
 //!
+//! `anchors` (runs of token characters) and `literals` (markers, credential words) find places; `probe` tries the rules
+//! there with `tables`, `patterns`, `context` and `names`; `judge` decides; `rounds` decodes and goes again; `overlap`
+//! keeps the most specific finding. None of them knows of files or findings.
+//!
 //! Promises: no I/O, no lock, no log, no `Result`; a blob without an anchor costs no allocation. A verdict depends on the
 //! bytes in a bounded window around its anchor only, so any split of a blob into regions gives the same hits. Bytes
 //! of a secret leave as [`Secret`] only.
@@ -9,17 +13,28 @@ mod context;
 pub mod decode;
 pub mod extent;
 pub mod filters;
+mod judge;
 mod literals;
 mod names;
+mod overlap;
 mod patterns;
+mod probe;
+mod redact;
+mod rounds;
 mod shape;
+mod tables;
 pub mod validators;
 pub mod values;
 
+use std::{ops::Range, sync::Arc};
+
+use self::{judge::Found, names::Normal, patterns::Scratch, tables::Tables};
 use crate::{
     model::{Confidence, Encoding, Secret, Severity, Span},
     rules::RuleSet,
 };
+
+pub use self::redact::Redactor;
 
 /// Most bytes that any verdict reads before its anchor's start and after its anchor's end. A chunked caller gives this much
 /// context on both sides of a region.
@@ -46,25 +61,47 @@ pub struct Hit {
 
 /// Tables shared by all threads.
 pub struct Scanner {
-    _rules: std::sync::Arc<RuleSet>,
+    rules: Arc<RuleSet>,
+    tables: Tables,
 }
 
 /// One thread's scratch memory.
 pub struct Worker<'s> {
-    _scanner: &'s Scanner,
+    scanner: &'s Scanner,
+    /// By rule: for its pattern, and for the pattern of its second part.
+    patterns: Vec<Scratch>,
+    nears: Vec<Scratch>,
+    normal: Normal,
+    rules: Vec<u32>,
 }
 
 impl Scanner {
     /// Builds the tables; regexes are compiled on first use.
     #[must_use]
-    pub fn new(rules: std::sync::Arc<RuleSet>) -> Self {
-        Self { _rules: rules }
+    pub fn new(rules: Arc<RuleSet>) -> Self {
+        Self {
+            tables: Tables::new(&rules),
+            rules,
+        }
     }
 
     /// Returns a worker for one thread.
     #[must_use]
     pub fn worker(&self) -> Worker<'_> {
-        Worker { _scanner: self }
+        let scratch = || {
+            self.rules
+                .rules
+                .iter()
+                .map(|_| Scratch::default())
+                .collect()
+        };
+        Worker {
+            scanner: self,
+            patterns: scratch(),
+            nears: scratch(),
+            normal: Normal::default(),
+            rules: Vec::new(),
+        }
     }
 }
 
@@ -72,8 +109,92 @@ impl Worker<'_> {
     /// Returns the hits whose anchor starts in one of `regions` (sorted, disjoint, within `bytes`), sorted by span and
     /// rule. Of overlapping secrets only the most specific rule's is kept. `bytes` must hold [`CONTEXT`] bytes around each
     /// region, or all there are.
+    ///
+    /// A hit's anchor is where its match begins; for encoded text, where that stands in `bytes`.
     pub fn scan(&mut self, bytes: &[u8], regions: &[Span]) -> Vec<Hit> {
-        let _ = (bytes, regions);
-        Vec::new()
+        let windows = windows(regions, bytes.len());
+        let mut found = Vec::new();
+        self.round(bytes, &windows, &mut found);
+        if found.is_empty() {
+            return Vec::new();
+        }
+        let around = self.around(&found, &windows);
+        if !around.is_empty() {
+            let mut rivals = Vec::new();
+            self.round(bytes, &around, &mut rivals);
+            found.extend(rivals.into_iter().map(|rival| Found {
+                rival: true,
+                ..rival
+            }));
+        }
+        overlap::settle(&mut found);
+        found.retain(|one| !one.rival);
+        found.into_iter().map(Hit::from).collect()
+    }
+
+    /// Returns the stretches outside of `windows` in which something may begin that overlaps `found`.
+    fn around(&self, found: &[Found], windows: &[Range<usize>]) -> Vec<Range<usize>> {
+        let reach = self.scanner.tables.reach;
+        let mut near: Vec<Range<usize>> = found
+            .iter()
+            .map(|one| one.span.start.saturating_sub(reach)..one.span.end)
+            .collect();
+        near.sort_by_key(|range| range.start);
+        let mut around: Vec<Range<usize>> = Vec::new();
+        for range in near {
+            let mut start = range.start.max(around.last().map_or(0, |last| last.end));
+            for window in windows {
+                if window.end <= start {
+                    continue;
+                }
+                if window.start >= range.end {
+                    break;
+                }
+                if start < window.start {
+                    around.push(start..window.start);
+                }
+                start = window.end;
+            }
+            if start < range.end {
+                around.push(start..range.end);
+            }
+        }
+        around
     }
 }
+
+impl From<Found> for Hit {
+    fn from(found: Found) -> Self {
+        Self {
+            rule: found.rule,
+            span: span(found.span),
+            secret: found.secret,
+            near: found.near.map(span),
+            severity: found.severity,
+            confidence: found.confidence,
+            encodings: found.encodings,
+        }
+    }
+}
+
+fn span(range: Range<usize>) -> Span {
+    Span::new(range.start as u64, range.end.max(range.start) as u64)
+}
+
+/// Returns the regions within `len` bytes, neighbours joined.
+fn windows(regions: &[Span], len: usize) -> Vec<Range<usize>> {
+    let at = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX).min(len);
+    let mut windows: Vec<Range<usize>> = Vec::with_capacity(regions.len());
+    for region in regions {
+        let (start, end) = (at(region.start), at(region.end));
+        match windows.last_mut() {
+            Some(last) if start <= last.end => last.end = last.end.max(end),
+            _ if start < end => windows.push(start..end),
+            _ => {}
+        }
+    }
+    windows
+}
+
+#[cfg(test)]
+mod tests;

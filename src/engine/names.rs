@@ -159,12 +159,6 @@ impl Normal {
         }
         says
     }
-
-    /// Tells whether any of the words says "credential".
-    pub(super) fn has_credential(&self) -> bool {
-        self.words()
-            .any(|word| CREDENTIAL.iter().any(|entry| entry.as_bytes() == word))
-    }
 }
 
 /// Tells whether a name's last word says "credential"; quick, for names that stand before every other value.

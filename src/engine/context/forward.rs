@@ -54,6 +54,7 @@ pub(in super::super) fn after_word(bytes: &[u8], end: usize, mut start: impl FnM
                 start(end + name + at);
                 starts += 1;
             }
+            b'-' if at > 0 && line.get(at - 1) == Some(&b':') => at += 1,
             b'-' | b'+' | b'.' | b'!' | b';' | b'}' if !fresh => at += 1,
             _ if fresh => {
                 start(end + name + at);
@@ -88,8 +89,13 @@ fn goes_on(line: &[u8], at: usize) -> bool {
 /// Returns where the value starts that has a run at `run`, if that is not where the run starts.
 pub(in super::super) fn start_of_value(bytes: &[u8], run: usize) -> Option<usize> {
     let is_border = |b: u8| is_blank(b) || is_quote(b) || b"\r\n=<>(,{[".contains(&b);
-    if is_border(before(bytes, run)?) {
+    let last = before(bytes, run)?;
+    if is_border(last) {
         return None;
+    }
+    if last == b':' && bytes.get(run) == Some(&b'-') {
+        // `${NAME:-default}`.
+        return Some(run + 1);
     }
     let floor = run.saturating_sub(MAX_LEAD);
     let lead = bytes.get(floor..run)?;

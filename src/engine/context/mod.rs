@@ -39,8 +39,8 @@ pub(super) struct Assignment<'a> {
     pub(super) operator: Operator,
     /// What encloses the value.
     pub(super) quote: Quote,
-    /// The value.
-    pub(super) value: Range<usize>,
+    /// The value, unless it is longer than [`MAX_VALUE`] or a quote does not close.
+    pub(super) value: Option<Range<usize>>,
 }
 
 /// What stands before a value, innermost first.
@@ -57,8 +57,11 @@ pub(super) fn assignment(bytes: &[u8], start: usize) -> Option<Assignment<'_>> {
     skip_scheme(&mut back);
     let quote = quote::opening(&mut back);
     let head = operator::head(&mut back, quote)?;
-    let value = value::end(bytes, start, quote, head.operator)?;
-    if value::is_key(bytes, value.end, quote, head.operator) {
+    let value = value::end(bytes, start, quote, head.operator);
+    if let Some(value) = &value
+        && (value::is_key(bytes, value.end, quote, head.operator)
+            || value::is_default(bytes, value))
+    {
         return None;
     }
     let text = |range: &Range<usize>| bytes.get(range.clone()).filter(|name| !name.is_empty());

@@ -8,7 +8,7 @@ fn parse<'a>(text: &'a str, value: &str) -> Option<(String, &'a str, Operator)> 
     let found = assignment(text.as_bytes(), start)?;
     Some((
         String::from_utf8_lossy(found.name).into_owned(),
-        &text[found.value],
+        &text[found.value?],
         found.operator,
     ))
 }
@@ -275,6 +275,7 @@ fn what_is_no_assignment_has_no_name() {
 fn finds_the_start_of_a_value_around_a_run() {
     let text = b"secret = \"ab8Q~abcdefghijklmnop\"";
     assert_eq!(start_of_value(text, 15), Some(10));
+    assert_eq!(start_of_value(b"${X:-abcdefghijklmnop}", 4), Some(5));
     assert_eq!(start_of_value(b"x=abcdefghijklmnop", 2), None);
 }
 
@@ -283,8 +284,10 @@ fn after(text: &str, word: &str) -> Vec<String> {
     let end = text.find(word).expect("in the text") + word.len();
     let mut values = Vec::new();
     after_word(text.as_bytes(), end, |start| {
-        if let Some(found) = assignment(text.as_bytes(), start) {
-            let value = text[found.value].to_owned();
+        if let Some(found) = assignment(text.as_bytes(), start)
+            && let Some(value) = found.value
+        {
+            let value = text[value].to_owned();
             if !values.contains(&value) {
                 values.push(value);
             }
@@ -321,8 +324,10 @@ proptest! {
         start in 0_usize..220,
     ) {
         if let Some(found) = assignment(&text, start) {
-            prop_assert!(found.value.start == start && found.value.end <= text.len());
-            prop_assert!(!found.value.is_empty() && !found.name.is_empty());
+            prop_assert!(!found.name.is_empty());
+            if let Some(value) = found.value {
+                prop_assert!(value.start == start && value.end <= text.len() && !value.is_empty());
+            }
         }
         after_word(&text, start, |_| ());
         start_of_value(&text, start);

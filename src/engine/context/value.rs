@@ -107,6 +107,12 @@ fn is_next_parameter(rest: &[u8]) -> bool {
     name > 0 && rest.get(name) == Some(&b'=')
 }
 
+/// Tells whether a value is a shell parameter with a default: the value to look at stands inside.
+pub(super) fn is_default(bytes: &[u8], value: &Range<usize>) -> bool {
+    let text = bytes.get(value.clone()).unwrap_or_default();
+    text.starts_with(b"${") && memchr::memmem::find(text, b":-").is_some()
+}
+
 /// Tells whether what ends at `end` is a name itself: `{"name": ...`, `'name' => ...`.
 pub(super) fn is_key(bytes: &[u8], end: usize, quote: Quote, operator: Operator) -> bool {
     // After `? "yes" : "no"` a colon means something else; those have no operator that is a name's.

@@ -1,0 +1,235 @@
+//! From a match to a verdict: check, entropy floor, classifier, filters, second part.
+//!
+//! The order is that of docs/rules.md. Promises: reads the secret, 64 bytes on both sides of it, and `near` bytes; the
+//! same answer for the same bytes wherever they stand.
+
+use std::ops::Range;
+
+use super::{
+    context::{Assignment, Quote},
+    filters,
+    patterns::{Matched, Pattern, Scratch},
+    validators::{self, Outcome},
+    values::{self, Operator, Setting},
+};
+use crate::{
+    model::{Confidence, Encoding, Secret, Severity},
+    rules::{Check, Rule, Shape},
+};
+
+/// Bytes around a value that a classifier may see.
+const AROUND: usize = 64;
+
+/// How specific a finding is; the greater one wins where two overlap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Rank {
+    /// A name and the look of a value.
+    Generic,
+    /// A vendor's name and the shape of a value.
+    Context,
+    /// A literal nearby.
+    Marker,
+    /// A vendor's own prefix.
+    Token,
+    /// A check that holds.
+    Valid,
+}
+
+/// What becomes a hit if nothing more specific overlaps it. All offsets count in the same bytes.
+pub(super) struct Found {
+    pub(super) rule: u32,
+    pub(super) rank: Rank,
+    /// Where the match begins.
+    pub(super) anchor: usize,
+    pub(super) span: Range<usize>,
+    pub(super) secret: Secret,
+    pub(super) near: Option<Range<usize>>,
+    pub(super) severity: Severity,
+    pub(super) confidence: Confidence,
+    pub(super) encodings: Vec<Encoding>,
+    /// Start and encoding of the encoded stretch that holds it.
+    pub(super) stretch: Option<(usize, Encoding)>,
+    /// Whether its anchor lies outside the regions: it only shows what it is more specific than.
+    pub(super) rival: bool,
+}
+
+/// A match that waits for its verdict.
+pub(super) struct Case<'a> {
+    pub(super) bytes: &'a [u8],
+    pub(super) number: u32,
+    pub(super) rule: &'a Rule,
+    pub(super) matched: Matched,
+    /// The assignment that a context rule met.
+    pub(super) assignment: Option<&'a Assignment<'a>>,
+    /// Whether the context word is missing, so that the second part must be there.
+    pub(super) needs_near: bool,
+}
+
+/// What a check says: how bad and how sure, and whether filters still count.
+struct Checked {
+    severity: Severity,
+    confidence: Confidence,
+    valid: bool,
+}
+
+impl Case<'_> {
+    /// Returns the finding, or `None` if anything speaks against it.
+    pub(super) fn verdict(&self, near: Option<&Pattern>, scratch: &mut Scratch) -> Option<Found> {
+        let value = self.bytes.get(self.matched.secret.clone())?;
+        if value.is_empty() {
+            return None;
+        }
+        let checked = self.check(value)?;
+        let stands = checked.valid
+            || self.has_entropy(value) && self.is_classified(value) && !self.is_dummy(value);
+        if !stands {
+            return None;
+        }
+        let near = match (&self.rule.near, near) {
+            (Some(part), Some(pattern)) if part.required || self.needs_near => {
+                Some(self.nearest(part.within, pattern, scratch)?)
+            }
+            (Some(part), Some(pattern)) => self.nearest(part.within, pattern, scratch),
+            _ if self.needs_near => return None,
+            _ => None,
+        };
+        Some(Found {
+            rule: self.number,
+            rank: self.rank(checked.valid),
+            anchor: self.matched.whole.start,
+            span: self.matched.secret.clone(),
+            secret: Secret::new(value),
+            near,
+            severity: checked.severity,
+            confidence: checked.confidence,
+            encodings: Vec::new(),
+            stretch: None,
+            rival: false,
+        })
+    }
+
+    fn rank(&self, valid: bool) -> Rank {
+        match &self.rule.shape {
+            _ if valid => Rank::Valid,
+            Shape::Token { .. } => Rank::Token,
+            Shape::Marker { .. } => Rank::Marker,
+            Shape::Context { .. } if self.rule.pattern.is_some() => Rank::Context,
+            Shape::Context { .. } => Rank::Generic,
+        }
+    }
+
+    /// Returns `None` if the check drops the match.
+    fn check(&self, value: &[u8]) -> Option<Checked> {
+        let mut checked = Checked {
+            severity: self.rule.meta.severity,
+            confidence: self.rule.meta.confidence,
+            valid: false,
+        };
+        let Some(check) = self.rule.check else {
+            return Some(checked);
+        };
+        match validators::check(check, value) {
+            Outcome::Valid => {
+                checked.confidence = Confidence::High;
+                checked.valid = true;
+            }
+            Outcome::Invalid => match check {
+                Check::GithubCrc32 | Check::GrafanaCrc32 => checked.severity = Severity::Low,
+                Check::AwsKeyId
+                | Check::Jwt
+                | Check::BasicAuth
+                | Check::Age
+                | Check::PypiMacaroon
+                | Check::Base64Json
+                | Check::Pem => return None,
+            },
+            Outcome::Undecided => {}
+        }
+        Some(checked)
+    }
+
+    fn has_entropy(&self, value: &[u8]) -> bool {
+        self.rule.entropy <= 0.0 || filters::entropy(value) >= self.rule.entropy
+    }
+
+    fn is_classified(&self, value: &[u8]) -> bool {
+        let Some(class) = self.rule.value else {
+            return true;
+        };
+        let secret = &self.matched.secret;
+        let before = secret.start.saturating_sub(AROUND)..secret.start;
+        let after = secret.end..secret.end.saturating_add(AROUND).min(self.bytes.len());
+        let setting = Setting {
+            name: self.assignment.map_or(b"", |found| found.name),
+            quoted: self
+                .assignment
+                .is_some_and(|found| found.quote != Quote::Bare),
+            operator: self
+                .assignment
+                .map_or(Operator::Other, |found| found.operator),
+            before: self.bytes.get(before).unwrap_or_default(),
+            after: self.bytes.get(after).unwrap_or_default(),
+        };
+        values::classify(class, value, &setting)
+    }
+
+    /// Tells whether the value is a stand-in. A vendor's prefix is proof enough against the stricter filter; a
+    /// classifier and a block reader have filters of their own.
+    fn is_dummy(&self, value: &[u8]) -> bool {
+        if self.rule.value.is_some() || self.rule.extent.is_some() {
+            return false;
+        }
+        match &self.rule.shape {
+            Shape::Token { prefixes, .. } => {
+                let prefix = prefixes
+                    .iter()
+                    .map(Vec::len)
+                    .filter(|len| {
+                        value.get(..*len).is_some_and(|head| {
+                            prefixes.iter().any(|p| p.eq_ignore_ascii_case(head))
+                        })
+                    })
+                    .max();
+                let body = value.get(prefix.unwrap_or(0)..).unwrap_or_default();
+                filters::is_degenerate(if body.is_empty() { value } else { body })
+            }
+            Shape::Context { .. } | Shape::Marker { .. } => filters::is_placeholder(value),
+        }
+    }
+
+    /// Returns the second part that stands nearest, the one before on a draw.
+    fn nearest(
+        &self,
+        within: usize,
+        pattern: &Pattern,
+        scratch: &mut Scratch,
+    ) -> Option<Range<usize>> {
+        let span = &self.matched.secret;
+        let mut best: Option<(usize, Range<usize>)> = None;
+        let sides = [
+            span.start.saturating_sub(within)..span.start,
+            span.end..span.end.saturating_add(within).min(self.bytes.len()),
+        ];
+        for side in sides {
+            let mut from = side.start;
+            while from < side.end
+                && let Some(part) = pattern.find(scratch, self.bytes, from..side.end, false)
+            {
+                let whole = part.whole;
+                from = whole.end.max(from + 1);
+                if whole.is_empty() {
+                    continue;
+                }
+                let distance = if whole.start < span.start {
+                    span.start.saturating_sub(whole.end)
+                } else {
+                    whole.start.saturating_sub(span.end)
+                };
+                if best.as_ref().is_none_or(|(least, _)| distance < *least) {
+                    best = Some((distance, part.secret));
+                }
+            }
+        }
+        best.map(|(_, part)| part)
+    }
+}

@@ -1,0 +1,148 @@
+//! Which findings stand where several overlap.
+//!
+//! Promises: whether a finding stands depends on the findings that overlap it and on nothing else, so it can be said of
+//! any part of a text; the order of the result is that of the text.
+
+use std::cmp::Ordering;
+
+use super::judge::Found;
+
+/// Sorts `all`, drops doubles and every finding that a more specific one overlaps.
+pub(super) fn settle(all: &mut Vec<Found>) {
+    all.sort_by(order);
+    all.dedup_by(|b, a| a.rule == b.rule && a.span == b.span && a.stretch == b.stretch);
+    // The furthest end of all findings up to each: what ends before a finding starts need not be looked at.
+    let mut furthest = 0;
+    let ends: Vec<usize> = all
+        .iter()
+        .map(|found| {
+            furthest = furthest.max(found.span.end);
+            furthest
+        })
+        .collect();
+    let keep: Vec<bool> = (0..all.len())
+        .map(|at| !is_beaten(all, &ends, at))
+        .collect();
+    let mut keep = keep.into_iter();
+    all.retain(|_| keep.next().unwrap_or(true));
+}
+
+/// By place, then rule, then encodings.
+fn order(a: &Found, b: &Found) -> Ordering {
+    (a.span.start, a.span.end, a.rule, a.rival, &a.encodings).cmp(&(
+        b.span.start,
+        b.span.end,
+        b.rule,
+        b.rival,
+        &b.encodings,
+    ))
+}
+
+fn is_beaten(all: &[Found], ends: &[usize], at: usize) -> bool {
+    let Some(one) = all.get(at) else { return false };
+    let before = (0..at)
+        .rev()
+        .take_while(|i| ends.get(*i).is_some_and(|end| *end > one.span.start));
+    let after = (at + 1..all.len()).take_while(|i| {
+        all.get(*i)
+            .is_some_and(|other| other.span.start < one.span.end)
+    });
+    before
+        .chain(after)
+        .filter_map(|i| all.get(i))
+        .any(|other| overlaps(one, other) && beats(other, one))
+}
+
+/// Findings of the same encoded stretch were settled in its text, where their places are exact.
+fn overlaps(a: &Found, b: &Found) -> bool {
+    let same_text = a.stretch.is_some() && a.stretch == b.stretch;
+    !same_text && a.span.start < b.span.end && b.span.start < a.span.end
+}
+
+/// Tells whether `a` is the more specific: by rank, fewer encodings, length, rule, place.
+fn beats(a: &Found, b: &Found) -> bool {
+    let key = |found: &Found| {
+        (
+            std::cmp::Reverse(found.rank),
+            found.encodings.len(),
+            std::cmp::Reverse(found.span.len()),
+            found.rule,
+            found.span.start,
+            found.stretch,
+        )
+    };
+    key(a) < key(b)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::Range;
+
+    use super::{super::judge::Rank, *};
+    use crate::model::{Confidence, Secret, Severity};
+
+    fn found(rule: u32, rank: Rank, span: Range<usize>) -> Found {
+        Found {
+            rule,
+            rank,
+            anchor: span.start,
+            secret: Secret::new(b"x"),
+            span,
+            near: None,
+            severity: Severity::High,
+            confidence: Confidence::High,
+            encodings: Vec::new(),
+            stretch: None,
+            rival: false,
+        }
+    }
+
+    fn rules(mut all: Vec<Found>) -> Vec<u32> {
+        settle(&mut all);
+        all.iter().map(|found| found.rule).collect()
+    }
+
+    #[test]
+    fn the_more_specific_stands() {
+        assert_eq!(
+            rules(vec![
+                found(1, Rank::Generic, 0..50),
+                found(2, Rank::Token, 10..20),
+                found(3, Rank::Valid, 18..30),
+            ]),
+            [3]
+        );
+        assert_eq!(
+            rules(vec![
+                found(1, Rank::Context, 0..10),
+                found(2, Rank::Context, 0..12),
+                found(3, Rank::Context, 0..12),
+            ]),
+            [2]
+        );
+    }
+
+    #[test]
+    fn neighbours_and_doubles() {
+        assert_eq!(
+            rules(vec![
+                found(2, Rank::Token, 10..20),
+                found(1, Rank::Generic, 0..10),
+                found(2, Rank::Token, 10..20),
+            ]),
+            [1, 2]
+        );
+    }
+
+    #[test]
+    fn a_long_finding_far_before_still_counts() {
+        assert_eq!(
+            rules(vec![
+                found(1, Rank::Valid, 0..100),
+                found(2, Rank::Token, 5..6),
+                found(3, Rank::Token, 50..60),
+            ]),
+            [1]
+        );
+    }
+}

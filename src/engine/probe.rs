@@ -1,0 +1,387 @@
+//! What is tried at an anchor: token rules by their prefix, context rules by the name of the value, marker rules around
+//! their marker.
+//!
+//! Promises: a finding's anchor is where its match begins, so that every finding belongs to exactly one region.
+
+use std::ops::Range;
+
+use super::{
+    Worker,
+    anchors::{MIN_RUN, Run, Runs, before, is_alnum, is_separator},
+    context, extent,
+    judge::{Case, Found},
+    patterns::Matched,
+    tables::{Action, MAX_BLOCK},
+};
+use crate::rules::Shape;
+
+/// How far a run is followed beyond the window: as far as any context rule asks.
+const RUN_AHEAD: usize = 128;
+
+/// Bytes before a name in which the vendor's name may stand.
+const VENDOR_WINDOW: usize = 160;
+
+/// Most bytes before a run in which its value may start.
+const VALUE_LEAD: usize = 64;
+
+impl Worker<'_> {
+    /// Appends what is found in `bytes` as they stand, with the anchor in `window`.
+    pub(super) fn direct(&mut self, bytes: &[u8], window: &Range<usize>, out: &mut Vec<Found>) {
+        // A value may start before the run in it.
+        let reach = window.start..window.end.saturating_add(VALUE_LEAD).min(bytes.len());
+        for run in Runs::new(bytes, reach, RUN_AHEAD) {
+            self.tokens(bytes, run, window, out);
+            if run.whole {
+                self.values(bytes, run, window, out);
+            }
+        }
+        let scanner = self.scanner;
+        let tables = &scanner.tables;
+        let around = tables.literal_window(window, bytes.len());
+        tables.literals.find(bytes, around, |literal, at| {
+            let actions = tables.actions.get(literal as usize);
+            for action in actions.into_iter().flatten() {
+                match *action {
+                    Action::Token(rule) => {
+                        if window.contains(&at) {
+                            self.token(bytes, rule, at, out);
+                        }
+                    }
+                    Action::Marker(rule, len) => {
+                        self.marker(bytes, rule, at..at + len, window, out)
+                    }
+                    Action::Word(len) => context::after_word(bytes, at + len, |start| {
+                        if window.contains(&start) {
+                            self.value(bytes, start, 0, out);
+                        }
+                    }),
+                }
+            }
+        });
+    }
+
+    /// Tries token rules at the run's start, after each separator in it, and after an escape before it.
+    fn tokens(&mut self, bytes: &[u8], run: Run, window: &Range<usize>, out: &mut Vec<Found>) {
+        if run.whole {
+            self.tokens_at(bytes, run.start, window, out);
+            // The letter of an escape looks like the run's first: `\n`, `%3D`, `\x3d`, `\u003d`, `\x1b[31m`.
+            if matches!(before(bytes, run.start), Some(b'\\' | b'%' | b'[' | b';')) {
+                for at in run.start + 1..=run.start + 5 {
+                    self.tokens_at(bytes, at, window, out);
+                }
+            }
+        }
+        let end = run.end.min(window.end);
+        let start = run.start.max(window.start.saturating_sub(1));
+        for at in start..end {
+            if bytes.get(at).copied().is_some_and(is_separator) {
+                self.tokens_at(bytes, at + 1, window, out);
+            }
+        }
+    }
+
+    fn tokens_at(&mut self, bytes: &[u8], at: usize, window: &Range<usize>, out: &mut Vec<Found>) {
+        let prefixes = &self.scanner.tables.prefixes;
+        if !prefixes.may_start(bytes, at) || !window.contains(&at) {
+            return;
+        }
+        for rule in prefixes.rules_at(bytes, at) {
+            self.token(bytes, rule, at, out);
+        }
+    }
+
+    /// Tries one token rule at one place.
+    fn token(&mut self, bytes: &[u8], number: u32, at: usize, out: &mut Vec<Found>) {
+        if !is_free(bytes, at) {
+            return;
+        }
+        if let Some(matched) = self.match_at(bytes, number, at) {
+            self.decide(bytes, number, matched, out);
+        }
+    }
+
+    /// Returns the match of a rule's pattern that starts at `at` and is not cut out of something longer.
+    fn match_at(&mut self, bytes: &[u8], number: u32, at: usize) -> Option<Matched> {
+        let prepared = self.scanner.tables.rules.get(number as usize)?;
+        let scratch = self.patterns.get_mut(number as usize)?;
+        let end = at.saturating_add(prepared.max_len).min(bytes.len());
+        let matched = prepared
+            .pattern
+            .as_ref()?
+            .find(scratch, bytes, at..end, true)?;
+        let next = bytes.get(matched.whole.end).copied();
+        (!next.is_some_and(is_alnum)).then_some(matched)
+    }
+
+    /// Tries the context rules where a run may be or end a value.
+    fn values(&mut self, bytes: &[u8], run: Run, window: &Range<usize>, out: &mut Vec<Found>) {
+        let Some(last) = before(bytes, run.start) else {
+            if window.contains(&run.start) {
+                self.stand_ins(bytes, run.start, run.end - run.start, &[], out);
+            }
+            return;
+        };
+        let may_follow = matches!(
+            last,
+            b' ' | b'\t' | b'\n' | b'"' | b'\'' | b'`' | b'=' | b':' | b'>' | b'|' | b';'
+        );
+        if window.contains(&run.start) {
+            if may_follow {
+                self.value(bytes, run.start, run.end - run.start, out);
+            } else {
+                self.stand_ins(bytes, run.start, run.end - run.start, &[], out);
+            }
+        }
+        if let Some(start) = context::start_of_value(bytes, run.start)
+            && window.contains(&start)
+        {
+            self.value(bytes, start, 0, out);
+        }
+    }
+
+    /// Tries the context rules on a value that starts at `start` with a run of `run` bytes (0 if not known).
+    fn value(&mut self, bytes: &[u8], start: usize, run: usize, out: &mut Vec<Found>) {
+        let mut rules = std::mem::take(&mut self.rules);
+        rules.clear();
+        let assignment = context::assignment(bytes, start);
+        if let Some(assignment) = &assignment {
+            self.named_rules(bytes, assignment, &mut rules);
+        }
+        for &number in &rules {
+            self.context_rule(bytes, number, start, assignment.as_ref(), false, out);
+        }
+        if run > 0 {
+            self.stand_ins(bytes, start, run, &rules, out);
+        }
+        self.rules = rules;
+    }
+
+    /// Lists the rules that the name of a value calls for, sorted.
+    fn named_rules(&mut self, bytes: &[u8], found: &context::Assignment<'_>, rules: &mut Vec<u32>) {
+        let scanner = self.scanner;
+        let words = &scanner.tables.words;
+        let mut plain = false;
+        for name in [Some(found.name), found.other].into_iter().flatten() {
+            self.normal.name(name);
+            words.rules_in(&self.normal, rules);
+            plain |= self.normal.is_plain();
+        }
+        if plain {
+            let named = rules.len();
+            let window = found.name_start.saturating_sub(VENDOR_WINDOW)..found.name_start;
+            self.normal.prose(bytes.get(window).unwrap_or_default());
+            words.rules_in(&self.normal, rules);
+            // Words nearby vouch for a vendor's shape only.
+            let mut at = 0;
+            rules.retain(|number| {
+                at += 1;
+                let rule = scanner.rules.rules.get(*number as usize);
+                at <= named || rule.is_some_and(|rule| rule.pattern.is_some())
+            });
+        }
+        rules.sort_unstable();
+        rules.dedup();
+    }
+
+    /// Tries the rules whose second part can stand in for the name.
+    fn stand_ins(
+        &mut self,
+        bytes: &[u8],
+        start: usize,
+        run: usize,
+        done: &[u32],
+        out: &mut Vec<Found>,
+    ) {
+        let scanner = self.scanner;
+        for stand_in in &scanner.tables.stand_ins {
+            if run >= stand_in.run.clamp(MIN_RUN, RUN_AHEAD)
+                && done.binary_search(&stand_in.rule).is_err()
+            {
+                self.context_rule(bytes, stand_in.rule, start, None, true, out);
+            }
+        }
+    }
+
+    fn context_rule(
+        &mut self,
+        bytes: &[u8],
+        number: u32,
+        start: usize,
+        assignment: Option<&context::Assignment<'_>>,
+        needs_near: bool,
+        out: &mut Vec<Found>,
+    ) {
+        let scanner = self.scanner;
+        let Some(rule) = scanner.rules.rules.get(number as usize) else {
+            return;
+        };
+        let matched = if rule.pattern.is_some() {
+            self.match_at(bytes, number, start)
+        } else {
+            let value = assignment.and_then(|found| found.value.clone());
+            value.map(|value| Matched {
+                whole: value.clone(),
+                secret: value,
+            })
+        };
+        let Some(matched) = matched else { return };
+        let case = Case {
+            bytes,
+            number,
+            rule,
+            matched,
+            assignment,
+            needs_near,
+        };
+        self.settle_case(&case, out);
+    }
+
+    /// Searches a marker rule around its marker.
+    fn marker(
+        &mut self,
+        bytes: &[u8],
+        number: u32,
+        marker: Range<usize>,
+        window: &Range<usize>,
+        out: &mut Vec<Found>,
+    ) {
+        let scanner = self.scanner;
+        let Some(prepared) = scanner.tables.rules.get(number as usize) else {
+            return;
+        };
+        let Some(pattern) = &prepared.pattern else {
+            return;
+        };
+        let end = marker.end.saturating_add(prepared.max_len).min(bytes.len());
+        let mut from = marker.start.saturating_sub(prepared.before);
+        while from < marker.end {
+            let Some(scratch) = self.patterns.get_mut(number as usize) else {
+                return;
+            };
+            let anchored = prepared.before == 0;
+            let Some(matched) = pattern.find(scratch, bytes, from..end, anchored) else {
+                return;
+            };
+            let whole = matched.whole.clone();
+            if whole.start >= marker.end {
+                return;
+            }
+            if whole.end > marker.start && window.contains(&whole.start) {
+                self.decide(bytes, number, matched, out);
+            }
+            if anchored {
+                return;
+            }
+            from = whole.end.max(from + 1);
+        }
+    }
+
+    /// Judges a match of a token or marker rule.
+    fn decide(&mut self, bytes: &[u8], number: u32, mut matched: Matched, out: &mut Vec<Found>) {
+        let scanner = self.scanner;
+        let Some(rule) = scanner.rules.rules.get(number as usize) else {
+            return;
+        };
+        if let (Some(kind), Shape::Marker { .. }) = (rule.extent, &rule.shape) {
+            let end = matched
+                .whole
+                .start
+                .saturating_add(MAX_BLOCK)
+                .min(bytes.len());
+            let near = bytes.get(..end).unwrap_or(bytes);
+            match extent::find(kind, near, matched.whole.clone()) {
+                Some(block) => matched.secret = block,
+                None => return,
+            }
+        }
+        let case = Case {
+            bytes,
+            number,
+            rule,
+            matched,
+            assignment: None,
+            needs_near: false,
+        };
+        self.settle_case(&case, out);
+    }
+
+    fn settle_case(&mut self, case: &Case<'_>, out: &mut Vec<Found>) {
+        let scanner = self.scanner;
+        let prepared = scanner.tables.rules.get(case.number as usize);
+        let near = prepared.and_then(|prepared| prepared.near.as_ref());
+        if let Some(scratch) = self.nears.get_mut(case.number as usize) {
+            out.extend(case.verdict(near, scratch));
+        }
+    }
+}
+
+/// Tells whether a token may start at `at`: the byte before is no letter or digit, or belongs to an escape.
+pub(super) fn is_free(bytes: &[u8], at: usize) -> bool {
+    let Some(last) = before(bytes, at) else {
+        return true;
+    };
+    if !is_alnum(last) {
+        return true;
+    }
+    let seen = bytes.get(at.saturating_sub(16)..at).unwrap_or_default();
+    let hex = |from: usize, count: usize| {
+        let digits = seen
+            .get(seen.len() - from..)
+            .and_then(|tail| tail.get(..count));
+        digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    };
+    match seen {
+        [
+            ..,
+            b'\\',
+            b'a' | b'b' | b'e' | b'f' | b'n' | b'r' | b't' | b'v' | b'0',
+        ] => true,
+        [.., b'%', _, _] if hex(2, 2) => true,
+        [.., b'\\', b'x', _, _] if hex(2, 2) => true,
+        [.., b'\\', b'0'..=b'3', b'0'..=b'7', b'0'..=b'7'] => true,
+        [.., b'\\', b'u', _, _, _, _] => hex(4, 4),
+        [rest @ .., b'm'] => {
+            // The end of a colour: `ESC [ 1 ; 31 m`.
+            let digits = rest
+                .iter()
+                .rev()
+                .take_while(|b| b.is_ascii_digit() || **b == b';')
+                .count();
+            matches!(
+                rest.get(..rest.len() - digits),
+                Some([.., 0x1b | b'b' | b'B' | b'3' | b'e' | b'E', b'['])
+            )
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_do_not_belong_to_the_token_after_them() {
+        for text in [
+            "",
+            " ",
+            "-",
+            "_",
+            "\\n",
+            "\\t",
+            "%3D",
+            "\\x3d",
+            "\\u003d",
+            "\\075",
+            "\x1b[0m",
+            "\\x1b[1;31m",
+            "\\033[m",
+            "é",
+        ] {
+            assert!(is_free(text.as_bytes(), text.len()), "{text:?}");
+        }
+        for text in ["a", "n", "3D", "%ZD", "x3d", "[31", "a[3m", "9"] {
+            assert!(!is_free(text.as_bytes(), text.len()), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! Takes secrets out of text that is about to leave, and searches what leaves for them.
+//!
+//! Promises: every occurrence goes, also where occurrences overlap, plain or in the encodings that our formats and the
+//! scanned files use (JSON, XML and HTML, URLs, base64, hex, UTF-16). Values that stand in any text by chance are left out:
+//! those shorter than 8 bytes, and those of small letters alone. They are masked where they were found, by
+//! their span; masking the word `password` everywhere would wreck a report and tell the value to whoever compares.
+
+use std::{borrow::Cow, collections::BTreeSet};
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use base64::Engine as _;
+
+use crate::model::Secret;
+
+/// Shortest secret that is searched for.
+const MIN_LEN: usize = 8;
+
+/// Shortest line of a secret of several lines that is searched for by itself.
+const MIN_LINE: usize = 20;
+
+/// Shortest middle of a base64 form that is searched for.
+const MIN_BASE64: usize = 8;
+
+/// Finds known secrets in text.
+pub struct Redactor {
+    search: Option<AhoCorasick>,
+}
+
+impl Redactor {
+    /// Takes the secrets of a run.
+    #[must_use]
+    pub fn new(secrets: &[&Secret]) -> Self {
+        let mut forms = BTreeSet::new();
+        for secret in secrets {
+            // The bytes are needed to search for them; they stay in this automaton, which is dropped with the run.
+            let value = secret.expose();
+            add(value, &mut forms);
+            for line in value.split(|b| matches!(b, b'\n' | b'\r')) {
+                let line = line.trim_ascii();
+                if line.len() >= MIN_LINE
+                    && line.len() < value.len()
+                    && !line.starts_with(b"-----")
+                    && !line.contains(&b' ')
+                {
+                    add(line, &mut forms);
+                }
+            }
+        }
+        if forms.is_empty() {
+            return Self { search: None };
+        }
+        Self {
+            search: AhoCorasick::builder()
+                .match_kind(MatchKind::Standard)
+                .kind(Some(AhoCorasickKind::ContiguousNFA))
+                .build(&forms)
+                .ok(),
+        }
+    }
+
+    /// Returns `text` with each character of a secret replaced by `*`.
+    #[must_use]
+    pub fn mask<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let Some(search) = &self.search else {
+            return Cow::Borrowed(text);
+        };
+        let mut spans: Vec<(usize, usize)> = search
+            .find_overlapping_iter(text)
+            .map(|found| (found.start(), found.end()))
+            .collect();
+        if spans.is_empty() {
+            return Cow::Borrowed(text);
+        }
+        spans.sort_unstable();
+        let mut spans = spans.into_iter().peekable();
+        let mut until = 0;
+        let masked = text
+            .char_indices()
+            .map(|(at, c)| {
+                let end = at + c.len_utf8();
+                // A form that is not UTF-8 itself may begin inside a character.
+                while let Some((start, stop)) = spans.peek().copied()
+                    && start < end
+                {
+                    until = until.max(stop);
+                    spans.next();
+                }
+                if at < until { '*' } else { c }
+            })
+            .collect();
+        Cow::Owned(masked)
+    }
+
+    /// Tells whether any secret stands in `output`, plain or encoded.
+    #[must_use]
+    pub fn finds(&self, output: &[u8]) -> bool {
+        self.search
+            .as_ref()
+            .is_some_and(|search| search.is_match(output))
+    }
+}
+
+/// Adds all forms of one value.
+fn add(value: &[u8], forms: &mut BTreeSet<Vec<u8>>) {
+    let is_word = value.iter().all(u8::is_ascii_lowercase);
+    if value.len() < MIN_LEN || is_word {
+        return;
+    }
+    forms.insert(value.to_vec());
+    forms.insert(json(value, true));
+    forms.insert(json(value, false));
+    for quotes in [
+        ["&quot;", "&#39;"],
+        ["&#34;", "&#x27;"],
+        ["&quot;", "&apos;"],
+        ["\"", "'"],
+    ] {
+        forms.insert(markup(value, quotes));
+    }
+    for upper in [true, false] {
+        forms.insert(percent(value, upper));
+        forms.insert(hex(value, upper));
+    }
+    add_base64(value, forms);
+    if let Ok(text) = std::str::from_utf8(value) {
+        let units: Vec<u16> = text.encode_utf16().collect();
+        forms.insert(units.iter().flat_map(|unit| unit.to_le_bytes()).collect());
+        forms.insert(units.iter().flat_map(|unit| unit.to_be_bytes()).collect());
+    }
+}
+
+/// JSON string escapes (RFC 8259, section 7); `solidus`: with `\/`.
+fn json(value: &[u8], solidus: bool) -> Vec<u8> {
+    let mut out = Vec::with_capacity(value.len() + 8);
+    for &byte in value {
+        match byte {
+            b'"' | b'\\' => out.extend([b'\\', byte]),
+            b'/' if solidus => out.extend(b"\\/"),
+            b'\n' => out.extend(b"\\n"),
+            b'\r' => out.extend(b"\\r"),
+            b'\t' => out.extend(b"\\t"),
+            0..=0x1f => out.extend(format!("\\u{byte:04x}").bytes()),
+            _ => out.push(byte),
+        }
+    }
+    out
+}
+
+/// Character references of XML and HTML.
+fn markup(value: &[u8], [double, single]: [&str; 2]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(value.len() + 8);
+    for &byte in value {
+        match byte {
+            b'&' => out.extend(b"&amp;"),
+            b'<' => out.extend(b"&lt;"),
+            b'>' => out.extend(b"&gt;"),
+            b'"' => out.extend(double.bytes()),
+            b'\'' => out.extend(single.bytes()),
+            _ => out.push(byte),
+        }
+    }
+    out
+}
+
+/// RFC 3986: all but unreserved characters.
+fn percent(value: &[u8], upper: bool) -> Vec<u8> {
+    let mut out = Vec::with_capacity(value.len() * 3);
+    for &byte in value {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(byte);
+        } else if upper {
+            out.extend(format!("%{byte:02X}").bytes());
+        } else {
+            out.extend(format!("%{byte:02x}").bytes());
+        }
+    }
+    out
+}
+
+fn hex(value: &[u8], upper: bool) -> Vec<u8> {
+    value
+        .iter()
+        .flat_map(|byte| {
+            let text = if upper {
+                format!("{byte:02X}")
+            } else {
+                format!("{byte:02x}")
+            };
+            text.into_bytes()
+        })
+        .collect()
+}
+
+/// The characters of base64 that `value` decides alone, at each of the three places it can have in a group.
+fn add_base64(value: &[u8], forms: &mut BTreeSet<Vec<u8>>) {
+    use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+    for lead in 0..3_usize {
+        let mut padded = vec![0; lead];
+        padded.extend_from_slice(value);
+        // A character holds 6 bits: those that share bits with what stands before or after are left out.
+        let first = (lead * 8).div_ceil(6);
+        let last = padded.len() * 8 / 6;
+        for engine in [&STANDARD_NO_PAD, &URL_SAFE_NO_PAD] {
+            let text = engine.encode(&padded).into_bytes();
+            if let Some(middle) = text.get(first..last)
+                && middle.len() >= MIN_BASE64
+            {
+                forms.insert(middle.to_vec());
+            }
+        }
+        zeroize::Zeroize::zeroize(&mut padded);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::engine::general_purpose::STANDARD;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn redactor(values: &[&[u8]]) -> Redactor {
+        let secrets: Vec<Secret> = values.iter().map(|value| Secret::new(value)).collect();
+        Redactor::new(&secrets.iter().collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn masks_each_character_of_each_occurrence() {
+        let redactor = redactor(&[b"h4nter-22", "pässwörd9".as_bytes()]);
+        assert_eq!(
+            redactor.mask("a h4nter-22, h4nter-22 pässwörd9."),
+            "a *********, ********* *********."
+        );
+        assert!(matches!(redactor.mask("nothing here"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn overlapping_secrets_are_both_masked() {
+        assert_eq!(
+            redactor(&[b"abcdEFGH", b"EFGHijkl"]).mask("-abcdEFGHijkl-"),
+            "-************-"
+        );
+    }
+
+    #[test]
+    fn words_and_short_values_are_left_alone() {
+        let redactor = redactor(&[b"password", b"a1!"]);
+        assert_eq!(redactor.mask("password a1!"), "password a1!");
+        assert!(!redactor.finds(b"password a1!"));
+    }
+
+    #[test]
+    fn finds_encoded_forms() {
+        let value = b"pa\"ss/w<or>d&9\n";
+        let redactor = redactor(&[value]);
+        for form in [
+            r#"pa\"ss/w<or>d&9\n"#,
+            r#"pa\"ss\/w<or>d&9\n"#,
+            "pa%22ss%2Fw%3Cor%3Ed%269%0A",
+            "pa&quot;ss/w&lt;or&gt;d&amp;9\n",
+            "706122",
+        ] {
+            assert_eq!(redactor.finds(form.as_bytes()), form.len() > 6, "{form}");
+        }
+        assert!(redactor.finds(&hex(value, true)));
+    }
+
+    #[test]
+    fn finds_lines_of_a_key() {
+        let line = "k".repeat(30) + "A1";
+        let key = format!("-----BEGIN X-----\n{line}\nAAAA\n-----END X-----");
+        let redactor = redactor(&[key.as_bytes()]);
+        assert!(redactor.finds(format!("  {line}").as_bytes()));
+        assert!(!redactor.finds(b"-----BEGIN X-----"));
+    }
+
+    proptest! {
+        #[test]
+        fn finds_base64_of_any_text_around(
+            value in "[a-z0-9!]{8,24}[A-Z]",
+            before in "[a-z]{0,5}",
+            after in "[a-z]{0,5}",
+        ) {
+            let text = STANDARD.encode(format!("{before}{value}{after}"));
+            prop_assert!(redactor(&[value.as_bytes()]).finds(text.as_bytes()));
+        }
+
+        #[test]
+        fn masks_any_bytes_without_a_panic(value in proptest::collection::vec(any::<u8>(), 8..12), text in ".{0,40}") {
+            let masked = redactor(&[&value]).mask(&text).into_owned();
+            prop_assert_eq!(masked.chars().count(), text.chars().count());
+        }
+    }
+}

@@ -210,7 +210,7 @@ pub(super) fn whole(
     ledger: &mut Ledger,
 ) {
     ledger.count(Counter::Bytes, bytes.len() as u64);
-    if bytes.len() < 1024 && bytes.starts_with(LFS) {
+    if is_lfs_pointer(bytes) {
         ledger.skip(
             SkipCause::LfsPointer,
             origin.path.clone(),
@@ -218,6 +218,11 @@ pub(super) fn whole(
         );
     }
     text(bytes, origin.path, origin.provenance.clone(), receiver);
+}
+
+/// Tells whether a Git LFS pointer stands where the content should be.
+pub(super) fn is_lfs_pointer(bytes: &[u8]) -> bool {
+    bytes.len() < 1024 && bytes.starts_with(LFS)
 }
 
 /// Hands out a text that is no file's content: a name, a link's target.
@@ -229,7 +234,13 @@ pub(super) fn name(bytes: &[u8], path: &BlobPath, place: Place, receiver: &mut d
     text(bytes, path, provenance, receiver);
 }
 
-fn text(bytes: &[u8], path: &BlobPath, provenance: Provenance, receiver: &mut dyn Receiver) {
+/// Hands out bytes as one whole region.
+pub(super) fn text(
+    bytes: &[u8],
+    path: &BlobPath,
+    provenance: Provenance,
+    receiver: &mut dyn Receiver,
+) {
     if bytes.is_empty() {
         return;
     }

@@ -4,23 +4,16 @@ use std::{
     collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
 };
 
 use crate::model::{BlobPath, Ledger, Place, SkipCause};
 
 use super::{
-    Receiver, Run, Source, SourceError,
-    content::{self, Contents},
+    Run, Source, SourceError, content,
     ignored::blob_path,
+    share::{Hands, share},
     tree::{self, Tree, TreeOptions},
 };
-
-/// Fewer files than this are read on one thread: starting others costs more.
-const MANY: usize = 16;
 
 /// Paths to read: files even if an ignore file hides them, directories as [`Tree`] reads them, and what links lead to.
 #[derive(Clone, Debug)]
@@ -44,11 +37,10 @@ impl Source for Files {
         let mut ledger = Ledger::default();
         let (files, dirs) = self.sort(&mut ledger)?;
         run.progress.begin("files", files.len() as u64);
-        if files.len() < MANY || run.threads < 2 {
-            ledger.merge(self.some(run, &files, &AtomicUsize::new(0), &Mutex::new(())));
-        } else {
-            ledger.merge(self.many(run, &files));
-        }
+        let read = share(run, self.options.sizes, &files, |named, hands| {
+            self.one(named, hands);
+        });
+        ledger.merge(read);
         if run.stopped() {
             let detail = "not all files were read";
             ledger.skip(SkipCause::Interrupted, BlobPath::default(), detail);
@@ -105,62 +97,24 @@ impl Files {
         Ok((files, dirs))
     }
 
-    fn many(&self, run: &Run<'_>, files: &[Named]) -> Ledger {
-        let next = AtomicUsize::new(0);
-        let big = Mutex::new(());
-        let Ok(pool) = rayon::ThreadPoolBuilder::new()
-            .num_threads(run.threads)
-            .build()
-        else {
-            return self.some(run, files, &next, &big);
-        };
-        let all = Mutex::new(Ledger::default());
-        pool.broadcast(|_| {
-            let ledger = self.some(run, files, &next, &big);
-            all.lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .merge(ledger);
-        });
-        all.into_inner().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Reads files from `next` on until there are none; any number of threads may share the counter.
-    fn some(&self, run: &Run<'_>, files: &[Named], next: &AtomicUsize, big: &Mutex<()>) -> Ledger {
-        let mut ledger = Ledger::default();
-        let mut receiver = run.sink.receiver();
-        let mut contents = Contents::new(run, self.options.sizes, big);
-        while let Some(named) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
-            if run.stopped() {
-                break;
-            }
-            self.one(named, &mut contents, &mut *receiver, &mut ledger);
-            run.progress.advance(1);
-        }
-        ledger
-    }
-
-    fn one(
-        &self,
-        named: &Named,
-        contents: &mut Contents<'_>,
-        receiver: &mut dyn Receiver,
-        ledger: &mut Ledger,
-    ) {
+    fn one(&self, named: &Named, hands: &mut Hands<'_, '_>) {
         let Named { path, blob } = named;
         let relative = tree::shown(blob, Path::new(""));
         if self.options.exclude.cover(&relative, false) {
-            ledger.skip(SkipCause::ExcludedPath, blob.clone(), "excluded");
+            hands
+                .ledger
+                .skip(SkipCause::ExcludedPath, blob.clone(), "excluded");
             return;
         }
         let name = path.file_name().unwrap_or_default().as_encoded_bytes();
-        content::name(name, blob, Place::FileName, receiver);
+        content::name(name, blob, Place::FileName, hands.receiver);
         let is_link = path.symlink_metadata().is_ok_and(|own| own.is_symlink());
         if is_link {
-            tree::link(path, blob, receiver, ledger);
+            tree::link(path, blob, hands);
         }
         // Who names a link means what it leads to; one that leads nowhere has no content.
         if !is_link || fs::metadata(path).is_ok_and(|target| target.is_file()) {
-            tree::file(path, blob, contents, receiver, ledger);
+            tree::file(path, blob, hands);
         }
     }
 }
@@ -187,7 +141,7 @@ fn shown(path: &Path, base: &Path) -> BlobPath {
 mod tests {
     use std::sync::atomic::AtomicBool;
 
-    use super::super::{Quiet, testing::Collect};
+    use super::super::{Excludes, Quiet, share::MANY, testing::Collect};
     use super::*;
     use crate::model::Counter;
 
@@ -289,6 +243,4 @@ mod tests {
         let (ledger, _) = read(dir.path(), &["s"], TreeOptions::default());
         assert_eq!(ledger.skipped.get(&SkipCause::Unreadable), Some(&1));
     }
-
-    use super::super::ignored::Excludes;
 }

@@ -316,3 +316,17 @@ pub(super) fn blob_path(path: &Path) -> BlobPath {
     }
     BlobPath::new(bytes)
 }
+
+/// Returns the path of a blob for matching; not for opening.
+pub(super) fn as_path(path: &BlobPath) -> PathBuf {
+    #[cfg(unix)]
+    {
+        PathBuf::from(
+            <std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(path.as_bytes()),
+        )
+    }
+    #[cfg(not(unix))]
+    {
+        PathBuf::from(String::from_utf8_lossy(path.as_bytes()).into_owned())
+    }
+}

@@ -10,6 +10,8 @@ pub mod files;
 mod ignored;
 mod large;
 pub mod repo;
+mod share;
+pub mod staged;
 pub mod stdin;
 #[cfg(test)]
 mod testing;

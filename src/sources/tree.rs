@@ -19,6 +19,7 @@ use super::{
     Receiver, Run, Sizes, Source, SourceError,
     content::{self, Contents, Origin},
     ignored::{Excludes, Scope, Verdict, blob_path},
+    share::Hands,
 };
 
 /// What of a tree is read.
@@ -190,11 +191,9 @@ impl Visitor<'_> {
             self.ledger.skip(SkipCause::Ignored, blob, detail);
             return WalkState::Skip;
         }
-        self.name(entry, &blob);
+        self.leaf(entry, &blob);
         if is_dir {
             self.enter(path, &blob, &scope, verdict);
-        } else {
-            self.leaf(entry, &blob);
         }
         WalkState::Continue
     }
@@ -216,41 +215,33 @@ impl Visitor<'_> {
             .insert(path.to_owned(), Arc::new(inner));
     }
 
-    /// Reads what is no directory.
+    /// Reads the name, and what is no directory.
     fn leaf(&mut self, entry: &DirEntry, blob: &BlobPath) {
         let shared = self.shared;
         let receiver = self
             .receiver
             .get_or_insert_with(|| shared.run.sink.receiver());
+        let mut hands = Hands {
+            contents: &mut self.contents,
+            receiver: &mut **receiver,
+            ledger: &mut self.ledger,
+        };
+        let name = entry.file_name().as_encoded_bytes();
+        content::name(name, blob, Place::FileName, hands.receiver);
         match entry.file_type() {
+            Some(kind) if kind.is_dir() => {}
             Some(kind) if kind.is_file() => {
-                file(
-                    entry.path(),
-                    blob,
-                    &mut self.contents,
-                    &mut **receiver,
-                    &mut self.ledger,
-                );
+                file(entry.path(), blob, &mut hands);
                 shared.run.progress.advance(1);
             }
-            Some(kind) if kind.is_symlink() => {
-                link(entry.path(), blob, &mut **receiver, &mut self.ledger);
-            }
+            Some(kind) if kind.is_symlink() => link(entry.path(), blob, &mut hands),
             _ => {
                 let detail = "neither file, directory nor link";
-                self.ledger
+                hands
+                    .ledger
                     .skip(SkipCause::SpecialFile, blob.clone(), detail);
             }
         }
-    }
-
-    fn name(&mut self, entry: &DirEntry, blob: &BlobPath) {
-        let shared = self.shared;
-        let receiver = self
-            .receiver
-            .get_or_insert_with(|| shared.run.sink.receiver());
-        let name = entry.file_name().as_encoded_bytes();
-        content::name(name, blob, Place::FileName, &mut **receiver);
     }
 
     fn unreadable(&mut self, error: &ignore::Error) {
@@ -296,19 +287,13 @@ impl Visitor<'_> {
 }
 
 /// Reads one regular file.
-pub(super) fn file(
-    path: &Path,
-    blob: &BlobPath,
-    contents: &mut Contents<'_>,
-    receiver: &mut dyn Receiver,
-    ledger: &mut Ledger,
-) {
+pub(super) fn file(path: &Path, blob: &BlobPath, hands: &mut Hands<'_, '_>) {
     let opened = File::open(path).and_then(|file| Ok((file.metadata()?, file)));
     let (metadata, mut file) = match opened {
         Ok(opened) => opened,
-        Err(error) => return content::unreadable(ledger, blob, &error),
+        Err(error) => return content::unreadable(hands.ledger, blob, &error),
     };
-    ledger.count(Counter::Files, 1);
+    hands.ledger.count(Counter::Files, 1);
     let origin = Origin {
         path: blob,
         provenance: Provenance {
@@ -317,18 +302,20 @@ pub(super) fn file(
         },
         len: Some(metadata.len()),
     };
-    contents.read(&mut file, &origin, receiver, ledger);
+    hands
+        .contents
+        .read(&mut file, &origin, hands.receiver, hands.ledger);
 }
 
 /// Reads what a link says, not what it leads to.
-pub(super) fn link(path: &Path, blob: &BlobPath, receiver: &mut dyn Receiver, ledger: &mut Ledger) {
+pub(super) fn link(path: &Path, blob: &BlobPath, hands: &mut Hands<'_, '_>) {
     match fs::read_link(path) {
         Ok(target) => {
             let target = target.as_os_str().as_encoded_bytes();
-            ledger.count(Counter::Bytes, target.len() as u64);
-            content::name(target, blob, Place::SymlinkTarget, receiver);
+            hands.ledger.count(Counter::Bytes, target.len() as u64);
+            content::name(target, blob, Place::SymlinkTarget, hands.receiver);
         }
-        Err(error) => content::unreadable(ledger, blob, &error),
+        Err(error) => content::unreadable(hands.ledger, blob, &error),
     }
 }
 

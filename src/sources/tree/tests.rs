@@ -403,20 +403,13 @@ fn an_unreadable_file_is_a_gap_for_root_too() {
     let mut contents = Contents::new(&run, Sizes::default(), &big);
     let mut receiver = run.sink.receiver();
     let blob = BlobPath::from("f");
-    file(
-        Path::new("/proc/self/mem"),
-        &blob,
-        &mut contents,
-        &mut *receiver,
-        &mut ledger,
-    );
-    file(
-        Path::new("/nonexistent/f"),
-        &blob,
-        &mut contents,
-        &mut *receiver,
-        &mut ledger,
-    );
+    let mut hands = Hands {
+        contents: &mut contents,
+        receiver: &mut *receiver,
+        ledger: &mut ledger,
+    };
+    file(Path::new("/proc/self/mem"), &blob, &mut hands);
+    file(Path::new("/nonexistent/f"), &blob, &mut hands);
     assert_eq!(ledger.skipped.get(&SkipCause::Unreadable), Some(&2));
 }
 

@@ -39,7 +39,7 @@ pub enum Operator {
 /// Where a value stands.
 #[derive(Clone, Copy)]
 pub struct Setting<'a> {
-    /// The name as written, without quotes.
+    /// The name as written, without quotes; empty where the rule's own pattern says what the value is.
     pub name: &'a [u8],
     /// Whether quotes enclose the value.
     pub quoted: bool,
@@ -107,7 +107,10 @@ fn is_of_setting(value: &[u8], at: &Setting<'_>) -> bool {
 
 /// A random-looking token under a name that promises one.
 fn is_opaque(value: &[u8], at: &Setting<'_>) -> bool {
-    let promise = names::promise(at.name);
+    let promise = match names::promise(at.name) {
+        _ if at.name.is_empty() => Promise::Token,
+        promise => promise,
+    };
     let (least, floor) = match promise {
         Promise::Nothing => return false,
         Promise::Token | Promise::Password => (10, 16),
@@ -143,7 +146,7 @@ fn is_opaque(value: &[u8], at: &Setting<'_>) -> bool {
 
 /// What a person may have chosen, under the name of a password.
 fn is_password(value: &[u8], at: &Setting<'_>) -> bool {
-    if names::promise(at.name) != Promise::Password {
+    if !at.name.is_empty() && names::promise(at.name) != Promise::Password {
         return false;
     }
     if value.len() < 4 || value.len() > MAX_PASSWORD || value.iter().any(u8::is_ascii_control) {
@@ -156,7 +159,7 @@ fn is_password(value: &[u8], at: &Setting<'_>) -> bool {
     if digits == value.len() && digits < 6 {
         return false;
     }
-    if at.quoted {
+    if at.quoted || at.name.is_empty() {
         // A name in capitals or with humps is a constant's name or an option's.
         return !shapes::is_code(value) && !shapes::is_code_name(value);
     }

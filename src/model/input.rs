@@ -5,6 +5,8 @@
 const MAX_NAME: usize = 64;
 /// Shortest run of token characters that may be a secret.
 const MIN_TOKEN: usize = 20;
+/// Longest part of a name that may hold digits, as `sha256` does.
+const MAX_NUMBERED_WORD: usize = 6;
 
 /// Returns the candidate that `name` most likely means, or `None` if nothing is near.
 #[must_use]
@@ -39,8 +41,22 @@ pub fn suggestion(message: &str) -> Option<String> {
     }
 }
 
+/// Returns serde's message without what it quotes: the value of a wrong type (it may be a secret under the wrong key), and
+/// the list of expected names, which [`suggestion`] tells.
+#[must_use]
+pub fn without_values(message: &str) -> String {
+    let Some((head, expected)) = message.rsplit_once(", expected ") else {
+        return message.to_owned();
+    };
+    if head.starts_with("unknown ") {
+        return head.to_owned();
+    }
+    let kind = head.split(['"', '`']).next().unwrap_or_default().trim_end();
+    format!("{kind}, expected {expected}")
+}
+
 /// Returns `text`, byte for byte as long, with every stretch masked that could be a secret: errors quote the lines around
-/// a fault, and those may hold a key. Rule ids, keyed fingerprints and rule patterns stay readable.
+/// a fault and names out of them, and those may hold a key. Rule ids, keyed fingerprints and rule patterns stay readable.
 #[must_use]
 pub fn quotable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
@@ -52,9 +68,7 @@ pub fn quotable(text: &str) -> String {
             .count();
         let (run, tail) = rest.split_at(if token == 0 { first.len_utf8() } else { token });
         let keyed = shown.ends_with("k1:") || shown.ends_with("c1:");
-        let mixed =
-            run.bytes().any(|b| b.is_ascii_digit()) && run.bytes().any(|b| b.is_ascii_alphabetic());
-        if run.len() >= MIN_TOKEN && mixed && !keyed {
+        if could_be_secret(run) && !keyed {
             shown.extend(std::iter::repeat_n('*', run.len()));
         } else {
             shown.push_str(run);
@@ -62,6 +76,15 @@ pub fn quotable(text: &str) -> String {
         rest = tail;
     }
     shown
+}
+
+/// Tells whether a run of token characters could be a secret: long, with digits among letters, and not words with at most
+/// a short number or version among them (`aws-s3-base64-url`).
+fn could_be_secret(run: &str) -> bool {
+    let digit = |part: &str| part.bytes().any(|b| b.is_ascii_digit());
+    let is_word = |part: &str| part.len() <= MAX_NUMBERED_WORD || !digit(part);
+    let mixed = digit(run) && run.bytes().any(|b| b.is_ascii_alphabetic());
+    run.len() >= MIN_TOKEN && mixed && !run.split(['-', '_', '/', '=']).all(is_word)
 }
 
 /// Returns the optimal string alignment distance: insertions, deletions, substitutions and swaps of neighbours.
@@ -111,6 +134,27 @@ mod tests {
             Some("one of: id, key".to_owned())
         );
         assert_eq!(suggestion("missing field `id`"), None);
+    }
+
+    #[test]
+    fn messages_lose_the_values_they_quote() {
+        for (message, plain) in [
+            (
+                "invalid type: string \"hunter2\", expected u32",
+                "invalid type: string, expected u32",
+            ),
+            (
+                "invalid value: integer `70000`, expected u16",
+                "invalid value: integer, expected u16",
+            ),
+            (
+                "unknown field `x`, expected `a` or `b`",
+                "unknown field `x`",
+            ),
+            ("missing field `id`", "missing field `id`"),
+        ] {
+            assert_eq!(without_values(message), plain);
+        }
     }
 
     #[test]

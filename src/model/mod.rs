@@ -18,7 +18,7 @@ mod span;
 pub use digest::{Digest, DigestKey, Fingerprint};
 pub use excerpt::Excerpt;
 pub use finding::{Finding, Kind, Location, Occurrence, Related, Suppressed, SuppressionKind};
-pub use input::{closest, quotable, suggestion};
+pub use input::{closest, quotable, suggestion, without_values};
 pub use ledger::{Counter, Ledger, Skip, SkipCause};
 pub use line_hash::line_hashes;
 pub use meta::{Confidence, Encoding, RuleId, RuleMeta, Severity};

@@ -23,8 +23,8 @@ const CWES: [u32; 17] = [
 /// How far below the average entropy of random secrets a floor must stay, in bits per byte: at 32 hex digits the deviation
 /// of single secrets is about 0.1.
 const ENTROPY_MARGIN: f64 = 0.2;
-/// Size limit of a compiled pattern, the default of the regex crate.
-const MAX_COMPILED_BYTES: usize = 10 << 20;
+/// Size limit of a compiled pattern: a thousand rules of a foreign tree must still load in seconds.
+const MAX_COMPILED_BYTES: usize = 2 << 20;
 
 /// Whose rules are judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -270,9 +270,9 @@ fn check_paths(spec: &RuleSpec, faults: &mut Vec<Located>) {
 
 fn check_examples(spec: &RuleSpec, faults: &mut Vec<Located>) {
     let id = spec.id.get_ref();
-    let marked = spec.positive.iter().map(|text| (text, true));
-    let plain = spec.negative.iter().map(|text| (text, false));
-    for (index, (text, positive)) in marked.chain(plain).enumerate() {
+    let marked = spec.positive.iter().enumerate().map(|(i, t)| (i, t, true));
+    let plain = spec.negative.iter().enumerate().map(|(i, t)| (i, t, false));
+    for (index, text, positive) in marked.chain(plain) {
         let reason = match examples::expand_example(id, index, text.get_ref()) {
             Err(error) => error.to_string(),
             Ok(example) if positive && example.secret.is_none() => {

@@ -54,6 +54,16 @@ pub enum Fault {
         /// The id.
         id: String,
     },
+    /// More rules than a configuration may have.
+    #[error("there are more than {limit} rules")]
+    #[diagnostic(
+        code(keysweep::rules::too_many),
+        help("join rules of one provider by alternatives in `pattern`, or drop some")
+    )]
+    TooMany {
+        /// The limit.
+        limit: usize,
+    },
     /// The regex does not compile.
     #[error("the pattern of `{id}` is not a regular expression: {reason}")]
     #[diagnostic(
@@ -268,6 +278,7 @@ impl Fault {
             Self::Unknown { .. } => "not known here",
             Self::Id { .. } => "this id",
             Self::Duplicate { .. } => "taken by a rule before",
+            Self::TooMany { .. } => "one too many",
             Self::Pattern { .. } => "not understood",
             Self::Unbounded { .. } => "no upper bound",
             Self::TooLong { .. } | Self::NoShape { .. } => "this pattern",
@@ -287,7 +298,7 @@ impl Fault {
 
 /// A fault and its place in a rule file. The other faults of the same file hang on the first.
 #[derive(Debug, thiserror::Error)]
-#[error("{fault}")]
+#[error("{}", quotable(&fault.to_string()))]
 pub struct RuleError {
     /// What is wrong.
     pub fault: Box<Fault>,
@@ -310,7 +321,9 @@ impl Diagnostic for RuleError {
     }
 
     fn help<'a>(&'a self) -> Option<Box<dyn std::fmt::Display + 'a>> {
-        self.fault.help()
+        // Help lines may name what stands in the file.
+        let help = self.fault.help()?.to_string();
+        Some(Box::new(quotable(&help)))
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {

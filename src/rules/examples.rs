@@ -51,7 +51,7 @@ pub enum ExampleError {
     TooLong,
 }
 
-/// Expands the example with number `index` (positives first, then negatives, from 0) of a rule.
+/// Expands the example with number `index` (from 0, among the positives or among the negatives) of a rule.
 ///
 /// # Errors
 /// If a generator is unknown or the marks are not one pair.

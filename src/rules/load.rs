@@ -8,7 +8,7 @@ use super::{
     Rule, RuleError, RuleSet,
     check::{self, Origin},
     compile::{Provider, compile},
-    error::{Located, collect},
+    error::{Fault, Located, collect},
     spec::{self, RuleSpec},
 };
 
@@ -17,6 +17,9 @@ const USER: Provider<'static> = Provider {
     family: "custom",
     name: "Custom rule",
 };
+
+/// Most rules of one configuration.
+const MAX_USER_RULES: usize = 1000;
 
 /// Reads a file of the catalogue with every check; `source_name` stands in errors.
 ///
@@ -42,7 +45,7 @@ pub fn parse(source_name: &str, text: &str) -> Result<Vec<Rule>, RuleError> {
     collect(source_name, text, faults).map_or(Ok(rules), Err)
 }
 
-/// Reads the `[[rules]]` of a user's `keysweep.toml` (the rest of it is not looked at). No rule may have an id of
+/// Reads the `[[rules]]` with these ids of a user's `keysweep.toml` (the rest of it is not looked at). No rule may have an id of
 /// `existing`: replacing one takes `disable` as well, so that a foreign file cannot blind a rule by giving it again.
 ///
 /// # Errors
@@ -50,6 +53,7 @@ pub fn parse(source_name: &str, text: &str) -> Result<Vec<Rule>, RuleError> {
 pub fn parse_user(
     source_name: &str,
     text: &str,
+    ids: &BTreeSet<String>,
     existing: &RuleSet,
 ) -> Result<Vec<Rule>, RuleError> {
     let taken = existing
@@ -58,7 +62,16 @@ pub fn parse_user(
         .map(|rule| rule.meta.id.as_str().to_owned())
         .collect();
     let (rules, faults) = match spec::user(text) {
-        Ok(specs) => read(text, Origin::User, USER, &specs, taken),
+        Ok(mut specs) => {
+            specs.retain(|spec| ids.contains(spec.get_ref().id.get_ref()));
+            match specs.get(MAX_USER_RULES) {
+                Some(spec) => {
+                    let (limit, span) = (MAX_USER_RULES, spec.get_ref().id.span());
+                    (Vec::new(), vec![(Fault::TooMany { limit }, span)])
+                }
+                None => read(text, Origin::User, USER, &specs, taken),
+            }
+        }
         Err(fault) => (Vec::new(), vec![fault]),
     };
     collect(source_name, text, faults).map_or(Ok(rules), Err)

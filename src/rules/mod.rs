@@ -167,12 +167,19 @@ impl RuleSet {
         self
     }
 
-    /// Returns the rules with some severities replaced.
+    /// Returns the rules with some severities replaced, and some raised if they are lower.
     #[must_use]
-    pub fn with_severities(mut self, severities: &BTreeMap<RuleId, Severity>) -> Self {
+    pub fn with_severities(
+        mut self,
+        replaced: &BTreeMap<RuleId, Severity>,
+        at_least: &BTreeMap<RuleId, Severity>,
+    ) -> Self {
         for rule in &mut self.rules {
-            if let Some(severity) = severities.get(&rule.meta.id) {
-                Arc::make_mut(&mut rule.meta).severity = *severity;
+            let id = &rule.meta.id;
+            let severity = replaced.get(id).copied().unwrap_or(rule.meta.severity);
+            let severity = severity.max(at_least.get(id).copied().unwrap_or(severity));
+            if severity != rule.meta.severity {
+                Arc::make_mut(&mut rule.meta).severity = severity;
             }
         }
         self

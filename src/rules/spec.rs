@@ -11,7 +11,7 @@ use super::{
     Check, Extent, ValueClass,
     error::{Fault, Located},
 };
-use crate::model::{Confidence, Severity, suggestion};
+use crate::model::{Confidence, Severity, suggestion, without_values};
 
 /// A file of the catalogue.
 #[derive(Debug, Deserialize)]
@@ -84,23 +84,14 @@ pub(super) fn user(text: &str) -> Result<Vec<Spanned<RuleSpec>>, Located> {
 }
 
 fn located(error: &toml::de::Error) -> Located {
-    let message = error.message().to_owned();
+    let message = without_values(error.message());
     let span: Range<usize> = error.span().unwrap_or_default();
-    match suggestion(&message) {
-        Some(suggestion) => {
-            // The list of all names is the help line's, if nothing is near.
-            let message = message
-                .rsplit_once(", expected ")
-                .map_or(&*message, |m| m.0)
-                .to_owned();
-            (
-                Fault::Unknown {
-                    message,
-                    suggestion,
-                },
-                span,
-            )
-        }
-        None => (Fault::Syntax { message }, span),
-    }
+    let fault = match suggestion(error.message()) {
+        Some(suggestion) => Fault::Unknown {
+            message,
+            suggestion,
+        },
+        None => Fault::Syntax { message },
+    };
+    (fault, span)
 }

@@ -1,5 +1,7 @@
 //! Whole rule files: what loads, and how every fault reads.
 
+use std::collections::BTreeSet;
+
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
 
 use super::*;
@@ -165,14 +167,45 @@ fn all_faults_of_a_file_are_shown_at_once() {
     assert_eq!(faults(&text).len(), 2);
 }
 
+fn ids(list: &[&str]) -> BTreeSet<String> {
+    list.iter().map(|id| (*id).to_owned()).collect()
+}
+
+#[test]
+fn rules_that_were_not_asked_for_are_left_out() {
+    let text =
+        "[[rules]]\nid = \"own-key\"\ndescription = \"Own key\"\npattern = 'own_[a-z0-9]{20}'\n";
+    let rules = parse_user("keysweep.toml", text, &ids(&["other"]), &RuleSet::default());
+    assert!(rules.unwrap().is_empty());
+}
+
+#[test]
+fn a_configuration_may_have_a_thousand_rules() {
+    let rule = |n: usize| {
+        format!(
+            "[[rules]]\nid = \"own-{n}\"\ndescription = \"x\"\npattern = 'own_{n}_[a-z]{{9}}'\n"
+        )
+    };
+    let load = |count: usize| {
+        let text: String = (0..count).map(rule).collect();
+        let all = (0..count).map(|n| format!("own-{n}")).collect();
+        parse_user("f", &text, &all, &RuleSet::default())
+    };
+    assert_eq!(load(1000).unwrap().len(), 1000);
+    assert_eq!(
+        load(1001).unwrap_err().to_string(),
+        "there are more than 1000 rules"
+    );
+}
+
 #[test]
 fn a_users_rule_needs_little_and_cannot_take_a_built_in_id() {
     let text = "[scan]\nanything = 1\n[[rules]]\nid = \"own-key\"\ndescription = \"Own key\"\npattern = 'own_[a-z0-9]{20}'\n";
     let builtin = RuleSet::new(parse("f", &file_with("cwe = 798")).unwrap());
-    let own = parse_user("keysweep.toml", text, &builtin).unwrap();
+    let own = parse_user("keysweep.toml", text, &ids(&["own-key"]), &builtin).unwrap();
     assert_eq!((own.len(), own[0].meta.family.as_str()), (1, "custom"));
     let taken = text.replace("own-key", "acme-api-key");
-    let error = parse_user("keysweep.toml", &taken, &builtin).unwrap_err();
+    let error = parse_user("keysweep.toml", &taken, &ids(&["acme-api-key"]), &builtin).unwrap_err();
     assert_eq!(
         error.to_string(),
         "the rule id `acme-api-key` is already taken"
@@ -183,8 +216,10 @@ fn a_users_rule_needs_little_and_cannot_take_a_built_in_id() {
 fn quoted_lines_hold_no_key() {
     let key = "0f".repeat(32);
     let text = format!("[identity]\nkey = \"{key}\"\n[[rules]]\nidd = 1\n");
-    let error = parse_user("keysweep.toml", &text, &RuleSet::default()).unwrap_err();
+    let error = parse_user("keysweep.toml", &text, &ids(&[]), &RuleSet::default()).unwrap_err();
     assert!(!render(&error).contains(&key));
+    let error = parse("f", &format!("{key} = 1")).unwrap_err();
+    assert!(!render(&error).contains(&key), "not as a name either");
 }
 
 #[test]
@@ -192,7 +227,13 @@ fn selection_changes_what_it_names_only() {
     let set = RuleSet::new(parse("f", &file_with("cwe = 798")).unwrap());
     let id = RuleId::new("acme-api-key");
     let severities = BTreeMap::from([(id.clone(), Severity::Low)]);
-    let lowered = set.clone().with_severities(&severities);
+    let none = BTreeMap::new();
+    let lowered = set.clone().with_severities(&severities, &none);
+    let kept = set.clone().with_severities(&none, &severities);
+    assert_eq!(
+        kept.find("acme-api-key").unwrap().meta.severity,
+        Severity::High
+    );
     assert_eq!(
         lowered.find("acme-api-key").unwrap().meta.severity,
         Severity::Low
@@ -205,7 +246,7 @@ proptest::proptest! {
     #[test]
     fn no_text_makes_the_loader_panic(text in "(\\[\\[rules\\]\\]\n|id = |pattern = |near = |context = |'[a-z\\[\\]{}+*?(]{0,9}'|\"[a-z\\\\]{0,4}\"|[0-9]{1,3}|\n|.){0,24}") {
         let _ = parse("f", &text);
-        let _ = parse_user("f", &text, &RuleSet::default());
+        let _ = parse_user("f", &text, &ids(&["a"]), &RuleSet::default());
     }
 
     #[test]

@@ -1,0 +1,163 @@
+//! What is found and still not reported: inline markers, allow entries, the baseline. Each suppression is counted and
+//! shown, and one that meets nothing is reported.
+//!
+//! No suppression goes by position: a value on a line where another was allowed is new.
+
+mod baseline;
+mod foreign;
+mod markers;
+
+use std::collections::BTreeSet;
+
+use super::{Config, Date, PathGlobs, trust::selection};
+use crate::model::{BlobPath, Digest, Fingerprint, RuleId, SuppressionKind};
+
+pub use baseline::{Baseline, BaselineKey, Line};
+pub use foreign::ForeignMarker;
+pub use markers::{Marker, MarkerKind, Markers};
+
+/// One occurrence of a secret, as far as suppression looks at it.
+#[derive(Clone, Copy, Debug)]
+pub struct Sighting<'a> {
+    /// The rule.
+    pub rule: &'a RuleId,
+    /// The path.
+    pub path: &'a BlobPath,
+    /// The value under the rule's family and the project key.
+    pub digest: Digest,
+    /// The occurrence's identity; a `c1:` one never meets an allow entry or a baseline line.
+    pub fingerprint: &'a Fingerprint,
+    /// The markers on its lines.
+    pub markers: &'a [Marker],
+}
+
+/// Decides over occurrences and remembers what was of use.
+#[derive(Debug, Default)]
+pub struct Suppressor {
+    entries: Vec<Entry>,
+    expired: Vec<String>,
+    baseline: Option<Baseline>,
+    met_lines: BTreeSet<Fingerprint>,
+    seen_markers: BTreeSet<(BlobPath, Marker)>,
+    met_markers: BTreeSet<(BlobPath, u32, u32)>,
+}
+
+/// An allow entry, ready to be met.
+#[derive(Debug)]
+struct Entry {
+    reason: String,
+    rules: Vec<RuleId>,
+    paths: PathGlobs,
+    values: BTreeSet<String>,
+    place: String,
+    met: bool,
+}
+
+impl Suppressor {
+    /// Takes the allow entries of `config` that count on the day `today`, and the baseline.
+    #[must_use]
+    pub fn new(config: &Config, baseline: Option<Baseline>, today: Date) -> Self {
+        let mut suppressor = Self {
+            baseline,
+            ..Self::default()
+        };
+        for allow in &config.allow {
+            let shown = format!("{} ({})", allow.place, selection(allow));
+            match (allow.expires, PathGlobs::new(&allow.paths)) {
+                (Some(day), _) if day < today => {
+                    let text = format!("allow entry at {shown} expired on {day}");
+                    suppressor.expired.push(safe(&text));
+                }
+                (_, Ok(paths)) => suppressor.entries.push(Entry {
+                    reason: safe(&allow.reason),
+                    rules: allow.rules.clone(),
+                    paths,
+                    values: allow.values.iter().cloned().collect(),
+                    place: safe(&shown),
+                    met: false,
+                }),
+                // `parse` has refused such globs; an entry made otherwise allows nothing.
+                (_, Err(_)) => suppressor.expired.push(safe(&format!(
+                    "allow entry at {shown} has a glob that does not compile"
+                ))),
+            }
+        }
+        suppressor
+    }
+
+    /// Notes a marker of a file, so that it is reported if nothing meets it.
+    pub fn saw(&mut self, path: &BlobPath, marker: &Marker) {
+        if marker.kind.is_own() {
+            self.seen_markers.insert((path.clone(), marker.clone()));
+        }
+    }
+
+    /// Returns by what an occurrence is suppressed and the reason that was given (safe text; empty for the baseline), or
+    /// `None` if it must be reported. The caller masks the run's secrets in the reason.
+    pub fn decide(&mut self, sighting: &Sighting<'_>) -> Option<(SuppressionKind, String)> {
+        let marker = sighting.markers.iter().find(|m| m.allows(sighting.rule));
+        if let Some(marker) = marker {
+            let place = (sighting.path.clone(), marker.line, marker.column);
+            self.met_markers.insert(place);
+            return Some((SuppressionKind::Inline, marker.reason.clone()));
+        }
+        let entry = self.entries.iter_mut().find(|entry| entry.fits(sighting));
+        if let Some(entry) = entry {
+            entry.met = true;
+            return Some((SuppressionKind::Allowlist, entry.reason.clone()));
+        }
+        let known = self.baseline.as_ref()?.contains(sighting.fingerprint);
+        known.then(|| {
+            self.met_lines.insert(sighting.fingerprint.clone());
+            (SuppressionKind::Baseline, String::new())
+        })
+    }
+
+    /// Returns what met nothing, as sorted safe text: allow entries, baseline lines, markers that were [seen](Self::saw); also
+    /// expired entries and malformed markers. Meaningful only after a run over everything they could meet.
+    #[must_use]
+    pub fn unused(&self) -> Vec<String> {
+        let mut unused = self.expired.clone();
+        let entries = self.entries.iter().filter(|entry| !entry.met);
+        unused.extend(entries.map(|entry| format!("allow entry at {}", entry.place)));
+        let lines = self.baseline.iter().flat_map(Baseline::lines);
+        unused.extend(
+            lines
+                .filter(|line| !self.met_lines.contains(&line.fingerprint))
+                .map(|line| format!("baseline line {line}")),
+        );
+        for (path, marker) in &self.seen_markers {
+            let place = (path.clone(), marker.line, marker.column);
+            if let MarkerKind::Malformed(fault) = marker.kind {
+                unused.push(format!("allow marker at {path}:{} {fault}", marker.line));
+            } else if !self.met_markers.contains(&place) {
+                let ids: Vec<String> = marker.rules.iter().map(|id| safe(id.as_str())).collect();
+                let (line, ids) = (marker.line, ids.join(", "));
+                unused.push(format!("allow marker at {path}:{line} ({ids})"));
+            }
+        }
+        unused.sort();
+        unused.dedup();
+        unused
+    }
+}
+
+impl Entry {
+    fn fits(&self, sighting: &Sighting<'_>) -> bool {
+        let rule = self.rules.is_empty() || self.rules.contains(sighting.rule);
+        let path = self.paths.is_empty() || self.paths.matches(sighting.path);
+        let value = || {
+            let digest = format!("k1:{}", sighting.digest.to_hex());
+            self.values.contains(&digest) || self.values.contains(sighting.fingerprint.as_str())
+        };
+        rule && path && (self.values.is_empty() || value())
+    }
+}
+
+/// Returns text of a file as text that is safe on a terminal.
+fn safe(text: &str) -> String {
+    BlobPath::from(text).to_string()
+}
+
+#[cfg(test)]
+mod tests;

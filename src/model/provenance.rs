@@ -111,7 +111,8 @@ impl Place {
 /// Where a text came from: the place, and the git object when there is one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Provenance {
-    /// The kind of place.
+    /// The kind of place; `kind` in reports.
+    #[serde(rename = "kind")]
     pub place: Place,
     /// The blob, commit or tag object that held the text; for [`Place::FileName`] the tree.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,0 +1,236 @@
+//! The last look at an output before it leaves: it must not hold a secret of the run.
+//!
+//! The scan has masked every text already; this is the second net. Each output is searched as it is and with our own
+//! escapes taken back, for each secret in its plain and its encoded forms (see [`Redactor`] for which values are searched).
+
+use crate::{
+    engine::Redactor,
+    model::{BlobPath, Finding, Location, Secret},
+    report::{Format, ReportError},
+    scan::Report,
+};
+
+/// Returns what `write` makes of the report.
+///
+/// # Errors
+/// [`ReportError::Leak`] when it holds a value that the same report without any foreign text does not hold: a value that
+/// is part of our own words (`"start_column"` as a password) tells nobody anything.
+pub(super) fn release(
+    report: &Report,
+    format: Format,
+    write: impl Fn(&Report) -> Vec<u8>,
+) -> Result<Vec<u8>, ReportError> {
+    let output = write(report);
+    let suppressed = report.suppressed.iter().map(|s| &s.finding);
+    let findings: Vec<&Finding> = report.findings.iter().chain(suppressed).collect();
+    let texts = variants(&output);
+    let mut found = Vec::new();
+    search(&findings, &texts, &mut found);
+    if found.is_empty() {
+        return Ok(output);
+    }
+    let own = write(&blank(report));
+    let own = variants(&own);
+    match found.into_iter().find(|f| !holds(&[f], &own)) {
+        None => Ok(output),
+        Some(finding) => Err(ReportError::Leak {
+            format,
+            rule: finding.rule.clone(),
+            fingerprint: finding.fingerprint.clone(),
+        }),
+    }
+}
+
+/// Collects the findings whose value stands in one of `texts`, by halving: one search if there is none.
+fn search<'a>(findings: &[&'a Finding], texts: &[Vec<u8>], found: &mut Vec<&'a Finding>) {
+    if findings.is_empty() || !holds(findings, texts) {
+        return;
+    }
+    if let [finding] = findings {
+        found.push(finding);
+        return;
+    }
+    let (left, right) = findings.split_at(findings.len() / 2);
+    search(left, texts, found);
+    search(right, texts, found);
+}
+
+fn holds(findings: &[&Finding], texts: &[Vec<u8>]) -> bool {
+    let secrets: Vec<&Secret> = findings.iter().map(|f| &f.secret).collect();
+    let redactor = Redactor::new(&secrets);
+    texts.iter().any(|text| redactor.finds(text))
+}
+
+/// Returns the output as it is, and without the escapes that our formats add to single characters.
+fn variants(output: &[u8]) -> Vec<Vec<u8>> {
+    let mut all = vec![output.to_vec()];
+    for unescape in [references, percents] {
+        let text = unescape(output);
+        if text != output {
+            all.push(text);
+        }
+    }
+    all
+}
+
+/// Takes back `&#NN;` and `\|` of Markdown, and the named references of XML.
+fn references(output: &[u8]) -> Vec<u8> {
+    unescaped(output, |rest| match rest {
+        [b'\\', b'|', ..] => Some((b'|', 2)),
+        [b'&', b'a', b'm', b'p', b';', ..] => Some((b'&', 5)),
+        [b'&', b'l', b't', b';', ..] => Some((b'<', 4)),
+        [b'&', b'g', b't', b';', ..] => Some((b'>', 4)),
+        [b'&', b'q', b'u', b'o', b't', b';', ..] => Some((b'"', 6)),
+        [b'&', b'#', rest @ ..] => {
+            let digits = rest
+                .iter()
+                .take(3)
+                .take_while(|b| b.is_ascii_digit())
+                .count();
+            let number = std::str::from_utf8(rest.get(..digits)?)
+                .ok()?
+                .parse()
+                .ok()?;
+            (rest.get(digits) == Some(&b';')).then_some((number, digits + 3))
+        }
+        _ => None,
+    })
+}
+
+/// Takes back `%XX` of URLs and workflow commands.
+fn percents(output: &[u8]) -> Vec<u8> {
+    unescaped(output, |rest| match rest {
+        [b'%', high, low, ..] => {
+            let digit = |byte: &u8| char::from(*byte).to_digit(16);
+            let byte = u8::try_from(digit(high)? * 16 + digit(low)?).ok()?;
+            Some((byte, 3))
+        }
+        _ => None,
+    })
+}
+
+/// Copies `output`, with every escape that `escape` sees at the start of the rest replaced by its byte.
+fn unescaped(output: &[u8], escape: impl Fn(&[u8]) -> Option<(u8, usize)>) -> Vec<u8> {
+    let mut text = Vec::with_capacity(output.len());
+    let mut rest = output;
+    while let Some(&first) = rest.first() {
+        let (byte, width) = escape(rest).unwrap_or((first, 1));
+        text.push(byte);
+        rest = rest.get(width..).unwrap_or_default();
+    }
+    text
+}
+
+/// Returns the report without a byte of text from outside: what is left in an output of it are our own words and numbers.
+fn blank(report: &Report) -> Report {
+    let mut blank = report.clone();
+    let suppressed = blank.suppressed.iter_mut().map(|s| {
+        s.reason.clear();
+        &mut s.finding
+    });
+    for finding in blank.findings.iter_mut().chain(suppressed) {
+        blank_finding(finding);
+    }
+    for skip in &mut blank.ledger.skips {
+        skip.path = BlobPath::default();
+        skip.detail.clear();
+    }
+    blank.ledger.notes.clear();
+    blank.unused_suppressions.clear();
+    blank
+}
+
+fn blank_finding(finding: &mut Finding) {
+    let clear = |location: &mut Location| location.path = BlobPath::default();
+    finding.message.clear();
+    finding.excerpt = None;
+    clear(&mut finding.location);
+    finding
+        .occurrences
+        .iter_mut()
+        .for_each(|o| clear(&mut o.location));
+    for related in &mut finding.related {
+        related.message.clear();
+        clear(&mut related.location);
+    }
+    if let Some(attribution) = &mut finding.attribution {
+        attribution.path = None;
+        let commits = [
+            &mut attribution.introduced,
+            &mut attribution.last_seen,
+            &mut attribution.removed,
+        ];
+        commits.into_iter().flatten().for_each(|c| c.author.clear());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{Options, render, sample};
+
+    /// Puts the text where every format shows it.
+    fn plant(report: &mut Report, text: &str) {
+        let attribution = report.findings[0].attribution.as_mut().unwrap();
+        attribution.introduced.as_mut().unwrap().author = text.to_owned();
+    }
+
+    #[test]
+    fn no_format_releases_a_planted_value() {
+        for format in Format::ALL {
+            for (nth, value) in sample::VALUES.iter().enumerate().take(4) {
+                let mut report = sample::report();
+                plant(&mut report, &format!("found {value} here"));
+                let error = render(&report, format, &Options::default()).unwrap_err();
+                let ReportError::Leak { fingerprint, .. } = &error;
+                let owner = report
+                    .findings
+                    .iter()
+                    .find(|f| f.secret == Secret::new(sample::VALUES[nth].as_bytes()));
+                assert_eq!(fingerprint, &owner.unwrap().fingerprint, "{format:?}");
+                assert!(!error.to_string().contains(value));
+            }
+        }
+    }
+
+    #[test]
+    fn values_in_paths_are_met_in_every_format() {
+        for format in Format::ALL {
+            let mut report = sample::report();
+            let path = format!("x/{}", sample::VALUES[3]);
+            report.findings[0].location.path = BlobPath::from(path.as_str());
+            report.findings[0].provenance.place = crate::model::Place::File;
+            assert!(
+                render(&report, format, &Options::default()).is_err(),
+                "{format:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_value_that_is_a_word_of_ours_is_no_leak() {
+        for format in Format::ALL {
+            let mut report = sample::report();
+            report.findings[0].secret = Secret::new(b"INCOMPLETE:");
+            report.findings[1].secret = Secret::new(b"start_line");
+            assert!(
+                render(&report, format, &Options::default()).is_ok(),
+                "{format:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn reveal_lifts_the_search_where_values_are_shown() {
+        let options = Options {
+            reveal: true,
+            ..Options::default()
+        };
+        for format in Format::ALL {
+            let mut report = sample::report();
+            plant(&mut report, sample::VALUES[0]);
+            let shown = render(&report, format, &options).is_ok();
+            assert_eq!(shown, format.can_reveal(), "{format:?}");
+        }
+    }
+}

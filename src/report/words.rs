@@ -1,0 +1,353 @@
+//! Phrases that several formats share: places, history, counts, the closing sentence. Plain text; a format escapes it.
+
+use std::{borrow::Cow, cmp::Reverse};
+
+use crate::{
+    model::{
+        Attribution, BlobPath, CommitInfo, Encoding, Finding, Location, ObjectId, Place, RuleId,
+        RuleMeta, Severity, SuppressionKind,
+    },
+    scan::{Mode, Report},
+};
+
+/// Returns the first 12 digits of an object's name.
+pub(super) fn short(id: &ObjectId) -> String {
+    let mut hex = id.to_string();
+    hex.truncate(12);
+    hex
+}
+
+/// Returns text without anything that could move a cursor or turn the reading direction.
+pub(super) fn safe(text: &str) -> String {
+    BlobPath::from(text).to_text().into_owned()
+}
+
+/// Returns `path:line:column`.
+pub(super) fn at(location: &Location) -> String {
+    format!(
+        "{}:{}:{}",
+        location.path.to_text(),
+        location.start_line,
+        location.start_column
+    )
+}
+
+/// Returns `1 file` or `2 files`, digits in groups of three.
+pub(super) fn count(n: u64, one: &str, many: &str) -> String {
+    format!("{} {}", grouped(n), if n == 1 { one } else { many })
+}
+
+/// Returns the digits in groups of three.
+pub(super) fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Returns bytes in the unit that suits: `312 bytes`, `4.0 KiB`, `1.5 GiB`.
+pub(super) fn bytes(n: u64) -> String {
+    let units = ["KiB", "MiB", "GiB", "TiB"];
+    if n < 1024 {
+        return count(n, "byte", "bytes");
+    }
+    let mut size = n / 1024;
+    let mut tenths = n % 1024 * 10 / 1024;
+    let mut units = units.into_iter().peekable();
+    let mut unit = units.next().unwrap_or_default();
+    while size >= 1024
+        && let Some(next) = units.next()
+    {
+        tenths = size % 1024 * 10 / 1024;
+        size /= 1024;
+        unit = next;
+    }
+    format!("{}.{tenths} {unit}", grouped(size))
+}
+
+/// Returns the text cut to at most `max` code points, the last one `…` if something is missing.
+pub(super) fn cap(text: &str, max: usize) -> Cow<'_, str> {
+    if text.chars().nth(max).is_none() {
+        return Cow::Borrowed(text);
+    }
+    let mut cut: String = text.chars().take(max.saturating_sub(1)).collect();
+    cut.push('…');
+    Cow::Owned(cut)
+}
+
+/// Returns a sentence without its full stop.
+pub(super) fn unstopped(sentence: &str) -> &str {
+    sentence.trim_end().trim_end_matches('.')
+}
+
+/// Returns `abc123abc123 on 2024-05-06 by NAME`.
+pub(super) fn commit(commit: &CommitInfo) -> String {
+    let mut text = short(&commit.id);
+    if let Some(date) = commit.date.get(..10) {
+        text.push_str(" on ");
+        text.push_str(&safe(date));
+    }
+    if !commit.author.is_empty() {
+        text.push_str(" by ");
+        text.push_str(&safe(&commit.author));
+    }
+    text
+}
+
+/// Returns what became of a secret after its introduction: `still at HEAD`, `removed in ...`.
+pub(super) fn fate(attribution: &Attribution) -> Vec<String> {
+    let mut parts = Vec::new();
+    if let Some(removed) = &attribution.removed {
+        parts.push(format!("removed in {}", commit(removed)));
+    }
+    if attribution.at_head {
+        parts.push("still at HEAD".to_owned());
+    } else if let Some(seen) = &attribution.last_seen
+        && attribution.introduced.as_ref() != Some(seen)
+    {
+        parts.push(format!("last seen in {}", commit(seen)));
+    }
+    if !attribution.reachable {
+        parts.push("no reference leads to it".to_owned());
+    }
+    parts
+}
+
+/// Returns the whole history in one line, or `None` if nothing is known.
+pub(super) fn history(attribution: &Attribution) -> Option<String> {
+    let introduced = attribution.introduced.as_ref();
+    let parts: Vec<String> = introduced
+        .map(|info| format!("introduced in {}", commit(info)))
+        .into_iter()
+        .chain(fate(attribution))
+        .collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+/// Returns the number of places beside the primary one.
+pub(super) fn other_places(finding: &Finding) -> u64 {
+    let listed = u64::try_from(finding.occurrences.len()).unwrap_or(u64::MAX);
+    listed
+        .saturating_sub(1)
+        .saturating_add(finding.more_occurrences)
+}
+
+/// Tells whether the finding stands in what is checked out, staged or given; else only history holds it.
+pub(super) fn is_head(finding: &Finding, mode: Mode) -> bool {
+    match mode {
+        Mode::Tree | Mode::Stdin | Mode::Staged => true,
+        Mode::Range | Mode::History => match &finding.attribution {
+            Some(attribution) => attribution.at_head,
+            None => matches!(
+                finding.provenance.place,
+                Place::File | Place::Stdin | Place::Staged
+            ),
+        },
+    }
+}
+
+/// Tells whether the location's path names a file, so that a forge can show it.
+pub(super) fn has_file(place: Place, path: &BlobPath) -> bool {
+    match place {
+        Place::File | Place::Staged | Place::History | Place::FileName | Place::SymlinkTarget => {
+            !path.as_bytes().is_empty()
+        }
+        Place::Stdin
+        | Place::CommitMessage
+        | Place::CommitHeader
+        | Place::Tag
+        | Place::RefName
+        | Place::Reflog
+        | Place::RemoteUrl => false,
+    }
+}
+
+/// Returns the findings, worst and surest first, else in the report's order.
+pub(super) fn worst_first<'a>(findings: impl Iterator<Item = &'a Finding>) -> Vec<&'a Finding> {
+    let mut sorted: Vec<&Finding> = findings.collect();
+    sorted.sort_by_key(|f| (Reverse(f.severity), Reverse(f.confidence)));
+    sorted
+}
+
+/// Returns how many findings each severity has, the worst first, without zeros.
+pub(super) fn by_severity(findings: &[Finding]) -> Vec<(Severity, u64)> {
+    let number = |severity| findings.iter().filter(|f| f.severity == severity).count() as u64;
+    Severity::ALL
+        .into_iter()
+        .rev()
+        .map(|severity| (severity, number(severity)))
+        .filter(|(_, n)| *n > 0)
+        .collect()
+}
+
+/// Returns `2 critical, 1 low`.
+pub(super) fn severities(findings: &[Finding]) -> String {
+    let parts: Vec<String> = by_severity(findings)
+        .into_iter()
+        .map(|(severity, n)| format!("{} {}", grouped(n), severity.as_str()))
+        .collect();
+    parts.join(", ")
+}
+
+/// Returns a rule's metadata.
+pub(super) fn rule<'a>(report: &'a Report, id: &RuleId) -> Option<&'a RuleMeta> {
+    let found = report.rules.binary_search_by(|meta| meta.id.cmp(id)).ok()?;
+    report.rules.get(found).map(AsRef::as_ref)
+}
+
+/// Tells whether something that could hold a secret was not looked at.
+pub(super) fn is_incomplete(report: &Report) -> bool {
+    report.interrupted || report.ledger.is_incomplete()
+}
+
+/// Returns `1 by an allow marker, 3 by the baseline`, or `None` if nothing was suppressed.
+pub(super) fn suppressed(report: &Report) -> Option<String> {
+    let kinds = [
+        (SuppressionKind::Inline, "by allow markers"),
+        (SuppressionKind::Allowlist, "by allowlists"),
+        (SuppressionKind::Baseline, "by the baseline"),
+    ];
+    let parts: Vec<String> = kinds
+        .into_iter()
+        .map(|(kind, by)| {
+            (
+                report.suppressed.iter().filter(|s| s.kind == kind).count(),
+                by,
+            )
+        })
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, by)| format!("{} {by}", grouped(n as u64)))
+        .collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+/// Returns the name of an encoding.
+pub(super) const fn encoding(encoding: Encoding) -> &'static str {
+    match encoding {
+        Encoding::Base64 => "base64",
+        Encoding::Hex => "hex",
+        Encoding::Percent => "percent",
+        Encoding::Escape => "escapes",
+        Encoding::Utf16 => "UTF-16",
+        Encoding::Utf32 => "UTF-32",
+    }
+}
+
+/// Returns text for a log in which no CI service finds a command: GitHub and Azure take `##[name]` and `##vso[...]`,
+/// TeamCity `##teamcity[...]`, at any column.
+pub(super) fn inert(text: &str) -> String {
+    let mut inert = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("##") {
+        let (head, tail) = rest.split_at_checked(at + 1).unwrap_or((rest, ""));
+        inert.push_str(head);
+        let name = tail.strip_prefix('#').unwrap_or_default();
+        let is_command = name
+            .trim_start_matches(|c: char| c.is_ascii_alphanumeric())
+            .starts_with('[');
+        rest = tail;
+        if is_command {
+            inert.push('·');
+            rest = name;
+        }
+    }
+    inert.push_str(rest);
+    inert
+}
+
+/// Returns one honest sentence about the whole run.
+pub(super) fn closing(report: &Report) -> String {
+    let found = match report.findings.len() as u64 {
+        0 => None,
+        n => Some(format!(
+            "{} ({})",
+            count(n, "finding", "findings"),
+            severities(&report.findings)
+        )),
+    };
+    if is_incomplete(report) {
+        let why = if report.interrupted {
+            "the run was stopped"
+        } else {
+            "not everything could be read"
+        };
+        return match found {
+            Some(found) => format!("INCOMPLETE: {found}, but {why}: there may be more."),
+            None => format!("INCOMPLETE: nothing found, but {why}: this is not a clean result."),
+        };
+    }
+    match found {
+        Some(found) => format!("{found}."),
+        None if report.ledger.read.values().all(|n| *n == 0) => {
+            "Nothing was found because there was nothing to read.".to_owned()
+        }
+        None => "No secrets found in what was read.".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::{Counter, Ledger, SkipCause},
+        report::sample,
+    };
+
+    #[test]
+    fn sizes_and_counts_read_well() {
+        assert_eq!(count(1, "file", "files"), "1 file");
+        assert_eq!(count(1_234_567, "file", "files"), "1,234,567 files");
+        assert_eq!(bytes(1023), "1,023 bytes");
+        assert_eq!(bytes(1536), "1.5 KiB");
+        assert_eq!(bytes(5 << 30), "5.0 GiB");
+        assert_eq!(bytes(u64::MAX), "16,777,215.9 TiB");
+    }
+
+    #[test]
+    fn caps_by_code_points() {
+        assert_eq!(cap("äöü", 3), "äöü");
+        assert_eq!(cap("äöüß", 3), "äö…");
+    }
+
+    #[test]
+    fn a_clean_sentence_needs_a_complete_run() {
+        let mut report = sample::report();
+        report.findings.clear();
+        assert!(closing(&report).starts_with("INCOMPLETE: nothing found"));
+        report.ledger = Ledger::default();
+        assert_eq!(
+            closing(&report),
+            "Nothing was found because there was nothing to read."
+        );
+        report.ledger.count(Counter::Files, 1);
+        assert_eq!(closing(&report), "No secrets found in what was read.");
+        report.ledger.skip(SkipCause::Ignored, "target".into(), "");
+        assert_eq!(closing(&report), "No secrets found in what was read.");
+        report.interrupted = true;
+        assert!(closing(&report).contains("the run was stopped"));
+    }
+
+    #[test]
+    fn logs_hold_no_commands() {
+        assert_eq!(
+            inert("##[error]x ##vso[a] ###[b] ## [c] ##d"),
+            "#·[error]x #·vso[a] ##·[b] ## [c] ##d"
+        );
+    }
+
+    #[test]
+    fn history_names_introduction_and_fate() {
+        let report = sample::report();
+        let lines: Vec<Option<String>> = report
+            .findings
+            .iter()
+            .map(|f| f.attribution.as_ref().and_then(history))
+            .collect();
+        insta::assert_debug_snapshot!(lines);
+    }
+}

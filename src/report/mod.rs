@@ -205,8 +205,7 @@ pub fn render(report: &Report, format: Format, options: &Options) -> Result<Vec<
 ///
 /// # Errors
 /// As [`render`].
-pub fn github_summary(report: &Report, options: &Options) -> Result<Vec<u8>, ReportError> {
-    let _ = options;
+pub fn github_summary(report: &Report) -> Result<Vec<u8>, ReportError> {
     release::release(report, Format::Markdown, markdown::summary)
 }
 

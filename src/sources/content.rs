@@ -1,7 +1,7 @@
 //! From one open file, stream or object to the receiver: whole if it is small or must be unpacked, else in pieces.
 
 use std::{
-    io::{self, Cursor, Read},
+    io::{self, Read},
     sync::Mutex,
 };
 
@@ -9,7 +9,7 @@ use crate::model::{BlobPath, Counter, Ledger, Place, Provenance, SkipCause, Span
 
 use super::{
     Blob, Receiver, Run, archive,
-    large::{self, PieceSize},
+    large::{self, PieceSize, Stream},
 };
 
 /// How content is cut. All sizes are in bytes.
@@ -75,7 +75,7 @@ impl<'r> Contents<'r> {
     /// Hands the content of `reader` to `receiver` and counts its bytes. What can't be read is recorded.
     pub(super) fn read(
         &mut self,
-        reader: &mut dyn Read,
+        reader: &mut dyn Stream,
         origin: &Origin<'_>,
         receiver: &mut dyn Receiver,
         ledger: &mut Ledger,
@@ -112,7 +112,7 @@ impl<'r> Contents<'r> {
     /// Fills the buffer; returns how far and whether that is all.
     fn start(
         &self,
-        reader: &mut dyn Read,
+        reader: &mut dyn Stream,
         len: Option<u64>,
         buffer: &mut Vec<u8>,
     ) -> Result<(usize, bool), (usize, io::Error)> {
@@ -144,14 +144,13 @@ impl<'r> Contents<'r> {
     fn large(
         &self,
         head: &[u8],
-        reader: &mut dyn Read,
+        reader: &mut dyn Stream,
         origin: &Origin<'_>,
         receiver: &mut dyn Receiver,
         ledger: &mut Ledger,
     ) {
         let Some(what) = must_be_whole(head) else {
-            let mut all = head.chain(reader);
-            self.pieces(&mut all, origin, receiver, ledger);
+            self.pieces((head, reader), origin, receiver, ledger);
             return;
         };
         // Poisoned or not, the lock only limits memory.
@@ -174,13 +173,12 @@ impl<'r> Contents<'r> {
             self.sizes.unpack >> 20
         );
         ledger.skip(SkipCause::LimitHit, origin.path.clone(), detail);
-        let mut all = Cursor::new(bytes).chain(reader);
-        self.pieces(&mut all, origin, receiver, ledger);
+        self.pieces((&bytes, reader), origin, receiver, ledger);
     }
 
     fn pieces(
         &self,
-        reader: &mut dyn Read,
+        from: (&[u8], &mut dyn Stream),
         origin: &Origin<'_>,
         receiver: &mut dyn Receiver,
         ledger: &mut Ledger,
@@ -190,7 +188,7 @@ impl<'r> Contents<'r> {
             overlap: self.sizes.overlap,
         };
         let (path, provenance) = (origin.path, &origin.provenance);
-        let fed = large::feed(reader, size, path, provenance, self.run, receiver);
+        let fed = large::feed(from, size, path, provenance, self.run, receiver);
         ledger.count(Counter::Bytes, fed.bytes);
         if let Some(error) = fed.error {
             unreadable(ledger, path, &error);

@@ -114,7 +114,7 @@ impl Files {
         }
         // Who names a link means what it leads to; one that leads nowhere has no content.
         if !is_link || fs::metadata(path).is_ok_and(|target| target.is_file()) {
-            tree::file(path, blob, hands);
+            tree::file(path, is_link, blob, hands);
         }
     }
 }

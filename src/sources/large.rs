@@ -3,7 +3,10 @@
 //! Promises: the regions of the pieces cover every byte exactly once, in order, but for regions that are all zero; each
 //! piece has the context asked for on both sides, or all there is; offsets, lines and columns are those of the whole.
 
-use std::io::{self, Read};
+use std::{
+    fs::File,
+    io::{self, Read},
+};
 
 use memchr::memchr2_iter;
 
@@ -31,9 +34,59 @@ pub(super) struct Fed {
     pub(super) stopped: bool,
 }
 
-/// Hands `reader` to `receiver` in pieces.
+/// What content is read from.
+pub(super) trait Stream: Read {
+    /// Passes over zeros that need not be read, from the current position on, and returns how many.
+    fn skip_hole(&mut self) -> u64 {
+        0
+    }
+}
+
+impl Stream for &[u8] {}
+
+/// A reader that knows of no holes.
+pub(super) struct Plain<R>(pub(super) R);
+
+impl<R: Read> Read for Plain<R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buf)
+    }
+}
+
+impl<R: Read> Stream for Plain<R> {}
+
+impl Stream for File {
+    #[cfg(any(
+        target_os = "linux",
+        target_os = "android",
+        target_vendor = "apple",
+        target_os = "freebsd"
+    ))]
+    fn skip_hole(&mut self) -> u64 {
+        use rustix::{fs::SeekFrom, io::Errno};
+        let Ok(here) = rustix::fs::tell(&*self) else {
+            return 0;
+        };
+        let next = match rustix::fs::seek(&*self, SeekFrom::Data(here)) {
+            Ok(next) => Ok(next),
+            // Nothing but a hole up to the end.
+            Err(Errno::NXIO) => rustix::fs::seek(&*self, SeekFrom::End(0)),
+            Err(error) => Err(error),
+        };
+        match next {
+            Ok(next) if next >= here => next - here,
+            // A file that shrank, or a system that knows no holes: on as if nothing had been asked.
+            _ => {
+                let _ = rustix::fs::seek(&*self, SeekFrom::Start(here));
+                0
+            }
+        }
+    }
+}
+
+/// Hands `stream` to `receiver` in pieces; `head` was read from it already.
 pub(super) fn feed(
-    reader: &mut dyn Read,
+    (head, stream): (&[u8], &mut dyn Stream),
     size: PieceSize,
     path: &BlobPath,
     provenance: &Provenance,
@@ -42,12 +95,13 @@ pub(super) fn feed(
 ) -> Fed {
     let mut window = Window::new(size);
     let mut fed = Fed::default();
+    let mut head = head;
     loop {
         if run.stopped() {
             fed.stopped = true;
             return fed;
         }
-        if let Err(error) = window.fill(reader) {
+        if let Err(error) = window.fill(&mut head, stream) {
             fed.error = Some(error);
         }
         let region = window.region();
@@ -70,6 +124,9 @@ pub(super) fn feed(
             return fed;
         }
         window.advance(region.end);
+        if head.is_empty() && is_zero(&window.bytes) {
+            fed.bytes += window.pass(stream);
+        }
     }
 }
 
@@ -106,15 +163,28 @@ impl Window {
     }
 
     /// Reads until the next region and the context behind it are there, or the reader ends. An error ends it, too.
-    fn fill(&mut self, reader: &mut dyn Read) -> io::Result<()> {
+    fn fill(&mut self, head: &mut &[u8], stream: &mut dyn Stream) -> io::Result<()> {
         let wanted = self.start + self.size.region + self.size.overlap;
         let missing = wanted.saturating_sub(self.bytes.len());
         if self.ended || missing == 0 {
             return Ok(());
         }
-        let result = reader.take(missing as u64).read_to_end(&mut self.bytes);
+        let mut both = head.chain(stream).take(missing as u64);
+        let result = both.read_to_end(&mut self.bytes);
         self.ended = result.is_err() || self.bytes.len() < wanted;
         result.map(|_| ())
+    }
+
+    /// Passes over a hole behind a window of zeros; returns its length. The window stays as it is: zeros before zeros.
+    fn pass(&mut self, stream: &mut dyn Stream) -> u64 {
+        if self.ended {
+            return 0;
+        }
+        let hole = stream.skip_hole();
+        self.offset += hole;
+        let columns = u32::try_from(hole).unwrap_or(u32::MAX);
+        self.column = self.column.saturating_add(columns);
+        hole
     }
 
     /// Returns the next region, in offsets into the window.
@@ -187,7 +257,24 @@ mod tests {
     use super::*;
     use crate::model::Place;
 
-    fn pieces(content: &[u8], region: usize, overlap: usize) -> (Fed, Collect) {
+    /// Bytes whose zeros are holes.
+    struct Zeros<'a>(&'a [u8]);
+
+    impl Read for Zeros<'_> {
+        fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+            self.0.read(buf)
+        }
+    }
+
+    impl Stream for Zeros<'_> {
+        fn skip_hole(&mut self) -> u64 {
+            let zeros = self.0.iter().take_while(|b| **b == 0).count();
+            self.0 = &self.0[zeros..];
+            zeros as u64
+        }
+    }
+
+    fn pieces(content: &[u8], head: usize, region: usize, overlap: usize) -> (Fed, Collect) {
         let sink = Collect::default();
         let stop = AtomicBool::new(false);
         let run = sink.run(&Quiet, &stop, 1);
@@ -196,8 +283,9 @@ mod tests {
             object: None,
         };
         let mut receiver = run.sink.receiver();
+        let (head, rest) = content.split_at(head.min(content.len()));
         let fed = feed(
-            &mut &*content,
+            (head, &mut Zeros(rest)),
             PieceSize { region, overlap },
             &BlobPath::from("p"),
             &provenance,
@@ -243,8 +331,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn pieces_cover_every_byte_once_with_context(content in text(), region in 1..40_usize, overlap in 0..20_usize) {
-            let (fed, sink) = pieces(&content, region, overlap);
+        fn pieces_cover_every_byte_once_with_context(content in text(), head in 0..50_usize, region in 1..40_usize, overlap in 0..20_usize) {
+            let (fed, sink) = pieces(&content, head, region, overlap);
             prop_assert_eq!(fed.bytes, content.len() as u64);
             let mut next = 0;
             for blob in sink.blobs() {
@@ -299,7 +387,7 @@ mod tests {
             overlap: 1,
         };
         let fed = feed(
-            &mut Fails(10),
+            (&[], &mut Plain(Fails(10))),
             size,
             &BlobPath::from("p"),
             &provenance,

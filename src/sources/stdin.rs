@@ -7,6 +7,7 @@ use crate::model::{BlobPath, Ledger, Place, Provenance, SkipCause};
 use super::{
     Run, Source, SourceError,
     content::{Contents, Origin, Sizes},
+    large::Plain,
 };
 
 /// One stream, read once and in bounded memory. [`Source::read`] of a second time finds it empty.
@@ -54,7 +55,7 @@ impl<R: Read> Source for Stdin<R> {
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         Contents::new(run, self.sizes, &big).read(
-            &mut *reader,
+            &mut Plain(&mut *reader),
             &origin,
             &mut *receiver,
             &mut ledger,

@@ -231,7 +231,7 @@ impl Visitor<'_> {
         match entry.file_type() {
             Some(kind) if kind.is_dir() => {}
             Some(kind) if kind.is_file() => {
-                file(entry.path(), blob, &mut hands);
+                file(entry.path(), false, blob, &mut hands);
                 shared.run.progress.advance(1);
             }
             Some(kind) if kind.is_symlink() => link(entry.path(), blob, &mut hands),
@@ -286,10 +286,16 @@ impl Visitor<'_> {
     }
 }
 
-/// Reads one regular file.
-pub(super) fn file(path: &Path, blob: &BlobPath, hands: &mut Hands<'_, '_>) {
-    let opened = File::open(path).and_then(|file| Ok((file.metadata()?, file)));
+/// Reads one regular file, or what a link leads to.
+pub(super) fn file(path: &Path, follow: bool, blob: &BlobPath, hands: &mut Hands<'_, '_>) {
+    let opened = open(path, follow).and_then(|file| Ok((file.metadata()?, file)));
     let (metadata, mut file) = match opened {
+        Ok((metadata, _)) if !metadata.is_file() => {
+            let detail = "it became something else than a file";
+            return hands
+                .ledger
+                .skip(SkipCause::Unreadable, blob.clone(), detail);
+        }
         Ok(opened) => opened,
         Err(error) => return content::unreadable(hands.ledger, blob, &error),
     };
@@ -305,6 +311,25 @@ pub(super) fn file(path: &Path, blob: &BlobPath, hands: &mut Hands<'_, '_>) {
     hands
         .contents
         .read(&mut file, &origin, hands.receiver, hands.ledger);
+}
+
+/// Opens a file. Should somebody put a FIFO or a link in its place meanwhile, this neither waits nor follows.
+#[cfg(unix)]
+fn open(path: &Path, follow: bool) -> std::io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+
+    use rustix::fs::OFlags;
+    let mut flags = OFlags::NONBLOCK;
+    flags.set(OFlags::NOFOLLOW, !follow);
+    fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path)
+}
+
+#[cfg(not(unix))]
+fn open(path: &Path, _follow: bool) -> std::io::Result<File> {
+    File::open(path)
 }
 
 /// Reads what a link says, not what it leads to.

@@ -332,7 +332,7 @@ fn what_the_user_excludes_is_counted() {
     };
     let (ledger, sink) = try_read(&source).unwrap();
     assert!(sink.texts(Place::Staged).is_empty());
-    assert!(ledger.skipped.get(&SkipCause::ExcludedPath).is_some());
+    assert!(ledger.skipped.contains_key(&SkipCause::ExcludedPath));
     assert!(!ledger.is_incomplete());
 }
 

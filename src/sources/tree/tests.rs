@@ -363,6 +363,19 @@ fn special_files_are_never_opened() {
 }
 
 #[test]
+fn what_takes_a_files_place_is_neither_waited_for_nor_followed() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), &[("f", "x")]);
+    let (fifo, link) = (dir.path().join("fifo"), dir.path().join("link"));
+    let made = Command::new("mkfifo").arg(&fifo).status();
+    assert!(made.unwrap().success());
+    std::os::unix::fs::symlink("f", &link).unwrap();
+    assert!(!open(&fifo, false).unwrap().metadata().unwrap().is_file());
+    assert!(open(&link, false).is_err());
+    assert!(open(&link, true).is_ok());
+}
+
+#[test]
 fn what_the_system_refuses_is_a_gap() {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().unwrap();
@@ -408,8 +421,8 @@ fn an_unreadable_file_is_a_gap_for_root_too() {
         receiver: &mut *receiver,
         ledger: &mut ledger,
     };
-    file(Path::new("/proc/self/mem"), &blob, &mut hands);
-    file(Path::new("/nonexistent/f"), &blob, &mut hands);
+    file(Path::new("/proc/self/mem"), false, &blob, &mut hands);
+    file(Path::new("/nonexistent/f"), false, &blob, &mut hands);
     assert_eq!(ledger.skipped.get(&SkipCause::Unreadable), Some(&2));
 }
 
@@ -445,6 +458,11 @@ fn large_and_sparse_files_come_in_pieces() {
     let blobs = sink.blobs();
     let piece: Vec<_> = blobs.iter().filter(|b| b.place == Place::File).collect();
     assert_eq!(piece.len(), 1);
+    // Zeros have no lines.
+    assert_eq!(
+        (piece[0].line, u64::from(piece[0].column)),
+        (1, piece[0].offset + 1)
+    );
     let at = 1_500_000 - usize::try_from(piece[0].offset).unwrap();
     assert_eq!(&piece[0].bytes[at..at + 6], b"needle");
     assert_eq!(ledger.counted(Counter::Bytes), 2 << 20);

@@ -80,8 +80,6 @@ pub struct Scan {
     pub max_file_bytes: Option<u64>,
     /// Number of threads.
     pub threads: Option<NonZeroU16>,
-    /// How many encodings inside each other are decoded.
-    pub decode_depth: Option<u32>,
     /// `[scan.archives]`.
     pub archives: Archives,
     /// `[scan.history] unreachable`: whether history scans report what nothing leads to.

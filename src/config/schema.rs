@@ -50,7 +50,6 @@ struct ScanSchema {
     ignored: bool,
     max_file_size: Option<Size>,
     threads: Option<NonZeroU16>,
-    decode_depth: Option<u32>,
     archives: ArchivesSchema,
     history: HistorySchema,
 }
@@ -214,7 +213,6 @@ impl Reader {
             ignored: schema.ignored,
             max_file_bytes: schema.max_file_size.map(|size| size.0.get()),
             threads: schema.threads,
-            decode_depth: schema.decode_depth,
             archives: Archives {
                 depth: schema.archives.depth,
                 member_bytes: bytes(schema.archives.member_size),

@@ -46,7 +46,6 @@ exclude = ["vendor/**", "*.lock"]
 ignored = true
 max-file-size = "64 MiB"
 threads = 4
-decode-depth = 2
 [scan.archives]
 depth = 3
 member-size = 1048576
@@ -86,10 +85,7 @@ fn every_key_is_read() {
     assert!(config.scan.ignored && config.scan.unreachable && !config.markers.inline);
     assert_eq!(config.scan.max_file_bytes, Some(64 << 20));
     assert_eq!(config.scan.threads.map(NonZeroU16::get), Some(4));
-    assert_eq!(
-        (config.scan.decode_depth, config.scan.archives.depth),
-        (Some(2), Some(3))
-    );
+    assert_eq!(config.scan.archives.depth, Some(3));
     assert_eq!(
         config.scan.archives.member_bytes.map(NonZeroU64::get),
         Some(1 << 20)
@@ -108,11 +104,25 @@ fn every_key_is_read() {
     );
     assert_eq!(config.rules[0].ids, BTreeSet::from(["own-key".to_owned()]));
     assert_eq!(config.allow[0].expires, Some(Date::new(2027, 1, 31)));
-    assert_eq!(config.allow[0].place, "keysweep.toml:24");
+    assert_eq!(config.allow[0].place, "keysweep.toml:23");
     assert_eq!(config.markers.foreign.len(), 2);
     assert_eq!(config.key.unwrap().to_hex(), "5c".repeat(32));
     assert!(config.accept.contains(&SkipCause::LfsPointer));
     assert_eq!(config.fail_on, Some(Severity::High));
+}
+
+#[test]
+fn the_example_in_the_documentation_loads() {
+    let text = include_str!("../../docs/configuration.md");
+    let example = text
+        .split("```")
+        .nth(1)
+        .and_then(|block| block.strip_prefix("toml\n"));
+    let example = example
+        .unwrap()
+        .replace("<64 hex digits>", &"5c".repeat(32));
+    let config = config(&example);
+    assert!(config.key.is_some() && config.allow.len() == 1 && config.rules.len() == 1);
 }
 
 #[test]

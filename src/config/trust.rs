@@ -161,11 +161,6 @@ fn scan(base: &Config, head: &Config, removals: bool, found: &mut Vec<String>) {
             head.max_file_bytes,
         ),
         (
-            "[scan] decode-depth",
-            base.decode_depth.map(u64::from),
-            head.decode_depth.map(u64::from),
-        ),
-        (
             "[scan.archives] depth",
             old.depth.map(u64::from),
             new.depth.map(u64::from),
@@ -279,7 +274,7 @@ mod tests {
     }
 
     /// Says something looser in every section.
-    const LOOSE: &str = "[scan]\nexclude = [\"src/**\"]\nmax-file-size = 10\ndecode-depth = 0\n[scan.archives]\ndepth = 0\n\
+    const LOOSE: &str = "[scan]\nexclude = [\"src/**\"]\nmax-file-size = 10\n[scan.archives]\ndepth = 0\n\
         [catalogue]\ndisable = [\"a-key\"]\n[catalogue.severity]\nb-key = \"low\"\n\
         [[allow]]\nreason = \"trust me\"\npaths = [\"**\"]\n[markers]\nforeign = [\"gitleaks\"]\n\
         [identity]\nkey = \"0000000000000000000000000000000000000000000000000000000000000000\"\n\
@@ -302,7 +297,6 @@ mod tests {
         insta::assert_snapshot!(shown.join("\n"), @r"
         the configuration of the scanned tree excludes `src/**`: refused (--trust-config accepts it)
         the configuration of the scanned tree sets `[scan] max-file-size`: refused (--trust-config accepts it)
-        the configuration of the scanned tree sets `[scan] decode-depth`: refused (--trust-config accepts it)
         the configuration of the scanned tree sets `[scan.archives] depth`: refused (--trust-config accepts it)
         the configuration of the scanned tree disables the rule `a-key`: refused (--trust-config accepts it)
         the configuration of the scanned tree sets the severity of `b-key` to low, which counts only where it is higher: refused (--trust-config accepts it)
@@ -382,7 +376,7 @@ mod tests {
             [""; 0],
             "moving entries changes nothing"
         );
-        assert_eq!(loosens(&Config::default(), &config(LOOSE)).len(), 11);
+        assert_eq!(loosens(&Config::default(), &config(LOOSE)).len(), 10);
     }
 
     #[test]

@@ -10,6 +10,9 @@ use crate::{
     scan::Report,
 };
 
+/// Secrets searched for at once: the searcher of 10,000 of them takes 200 MB, that of 1,000 a tenth.
+const AT_ONCE: usize = 1000;
+
 /// Returns what `write` makes of the report.
 ///
 /// # Errors
@@ -25,7 +28,9 @@ pub(super) fn release(
     let findings: Vec<&Finding> = report.findings.iter().chain(suppressed).collect();
     let texts = variants(&output);
     let mut found = Vec::new();
-    search(&findings, &texts, &mut found);
+    for some in findings.chunks(AT_ONCE) {
+        search(some, &texts, &mut found);
+    }
     if found.is_empty() {
         return Ok(output);
     }

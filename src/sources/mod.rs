@@ -7,6 +7,7 @@
 pub mod archive;
 mod content;
 pub mod files;
+pub mod history;
 mod ignored;
 mod large;
 pub mod repo;

@@ -102,6 +102,31 @@ impl Fixture {
         self.id("HEAD")
     }
 
+    /// Stores a blob that nothing leads to.
+    pub(crate) fn blob(&self, text: &str) -> ObjectId {
+        let file = self.beside("blob");
+        std::fs::write(&file, text).unwrap();
+        let id = self.git(&["hash-object", "-w", file.to_str().unwrap()]);
+        parse_hex(id.as_bytes()).unwrap()
+    }
+
+    /// Feeds a stream to `git fast-import`: many commits by one process.
+    pub(crate) fn import(&self, stream: &[u8]) {
+        let file = self.beside("import");
+        std::fs::write(&file, stream).unwrap();
+        let status = Command::new("git")
+            .args(["fast-import", "--quiet"])
+            .current_dir(self.path())
+            .env_clear()
+            .env("PATH", env!("PATH"))
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .stdin(std::fs::File::open(file).unwrap())
+            .status()
+            .expect("git runs");
+        assert!(status.success());
+    }
+
     /// Returns the object that a revision names, asked of git.
     pub(crate) fn id(&self, revision: &str) -> ObjectId {
         parse_hex(self.git(&["rev-parse", "--verify", revision]).as_bytes()).unwrap()

@@ -9,8 +9,8 @@ use sirocco::{
 };
 
 use super::{
+    find::Absent,
     io::{Handle, Stretch},
-    store::Absent,
 };
 
 /// DEFLATE cannot expand by more than this (RFC 1951: 258 bytes for two bits of a match); a header that claims more lies,

@@ -9,10 +9,10 @@ use std::{
 use sirocco::{Format, inflate::Reader};
 
 use super::{
+    find::Absent,
     inflate::BAD_STREAM,
     io::open_regular,
     object::{Kind, parse_hex},
-    store::Absent,
 };
 use crate::model::ObjectId;
 

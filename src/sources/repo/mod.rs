@@ -5,16 +5,12 @@
 //! format and the storage of references are looked up); nothing is executed, so that the owner of the files does not matter;
 //! replace references and grafts are not followed; a promisor is never asked; nothing is written.
 
-#![allow(
-    dead_code,
-    unused_imports,
-    reason = "the walk of histories, which follows, uses the rest"
-)]
-
 mod delta;
 mod discover;
+mod find;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod index;
 mod inflate;
 mod io;
 mod loose;
@@ -32,16 +28,18 @@ use std::{
 
 pub use gix::index::File as IndexFile;
 
+pub use find::Absent;
 pub use object::{Commit, Kind, Signature, Tag, TreeEntries, TreeEntry, parse_hex, split_message};
 pub use refs::{Head, Reference, Reflog, Refs};
-pub use store::Absent;
 pub(crate) use {
     delta::{Delta, Op},
+    find::{Finder, absent_delta},
+    index::Loaded,
     inflate::{Inflater, stream},
     io::read_small,
     loose::{LooseObject, list as list_loose, path_of as loose_path},
-    pack::{Form, Header, Loaded, MAX_HEADER, Pack},
-    store::{Finder, Store, absent_delta},
+    pack::{Form, Header, MAX_HEADER, Pack},
+    store::Store,
 };
 
 use super::SourceError;
@@ -330,7 +328,6 @@ mod tests {
             let id = parse_hex(words[0].as_bytes()).unwrap();
             let (kind, bytes) = repository.find(&id, MAX).unwrap();
             assert_eq!(format!("{id} {kind} {}", bytes.len()), line);
-            assert!(repository.store().contains(&id));
         }
         assert_eq!(
             repository.find(&ObjectId::new(&vec![1; repository.id_len()]).unwrap(), MAX),

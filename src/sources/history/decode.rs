@@ -1,0 +1,397 @@
+//! Decodes delta families and loose objects on one thread.
+//!
+//! The children of an object are visited smallest subtree first, and its bytes are given up before the last child is
+//! entered: at most log2(family size) objects of a family are in memory at a time, whatever the depth of its chains. Each
+//! object is decoded from its base's bytes; nothing is looked up and no hash is verified.
+
+use std::{
+    io::{self, Read},
+    sync::atomic::Ordering,
+};
+
+use super::{
+    super::repo::{
+        Absent, Delta, Finder, Form, Header, Inflater, Kind, LooseObject, MAX_HEADER, Pack,
+        absent_delta, loose_path, stream,
+    },
+    catalog::{Lost, Number, PackTable},
+    families::Root,
+    walk::{LOOSE_CHUNK, Object, Unit, Visitor, Walk},
+};
+use crate::model::{ObjectId, SkipCause};
+
+/// Most buffers that a thread keeps for the next objects, and the largest of them: above this the system is faster
+/// asked again than the memory held.
+const POOL: usize = 8;
+const POOL_BYTES: usize = 1 << 20;
+
+/// An object whose children are not all visited.
+struct Frame {
+    bytes: Vec<u8>,
+    next: u32,
+    end: u32,
+}
+
+/// One thread's state.
+pub(super) struct Thread<'w, V> {
+    walk: &'w Walk<'w>,
+    visitor: V,
+    inflater: Inflater,
+    input: Vec<u8>,
+    pool: Vec<Vec<u8>>,
+    lost: Vec<Lost>,
+}
+
+/// A family on the way.
+struct Family<'w> {
+    pack: &'w Pack,
+    number: usize,
+    table: &'w PackTable,
+    kind: Kind,
+}
+
+impl<'w, V: Visitor> Thread<'w, V> {
+    /// Starts with nothing done.
+    pub(super) fn new(walk: &'w Walk<'w>, visitor: V) -> Self {
+        Self {
+            walk,
+            visitor,
+            inflater: Inflater::new(),
+            input: Vec::new(),
+            pool: Vec::new(),
+            lost: Vec::new(),
+        }
+    }
+
+    /// Returns the visitor, and what could not be decoded.
+    pub(super) fn finish(self) -> (V, Vec<Lost>) {
+        (self.visitor, self.lost)
+    }
+
+    /// Does one piece of work and returns how many objects it had.
+    pub(super) fn unit(&mut self, unit: Unit) -> u64 {
+        match unit {
+            Unit::Loose { start } => {
+                let end = (start + LOOSE_CHUNK).min(self.walk.catalog.loose.len());
+                (start..end).for_each(|at| self.loose(at));
+                (end - start) as u64
+            }
+            Unit::Family { pack, root } => {
+                let table = self.walk.catalog.packs.get(pack);
+                let root = table.and_then(|table| table.families.roots.get(root));
+                let (Some(table), Some(root), Some(data)) =
+                    (table, root, self.walk.store.packs.get(pack))
+                else {
+                    return 0;
+                };
+                let mut family = Family {
+                    pack: data,
+                    number: pack,
+                    table,
+                    kind: Kind::Blob,
+                };
+                self.family(&mut family, root);
+                u64::from(root.count)
+            }
+        }
+    }
+
+    fn family(&mut self, family: &mut Family<'w>, root: &Root) {
+        let frame = match &root.base {
+            Some(base) => self.outside_root(family, root, base),
+            None => {
+                family.kind = root.kind.unwrap_or(Kind::Blob);
+                self.whole_root(family, root)
+            }
+        };
+        match frame {
+            Ok(Some(frame)) => self.descend(family, frame),
+            Ok(None) => {}
+            Err(absent) => self.lose(family, root.entry, absent),
+        }
+    }
+
+    /// Decodes a root that is stored whole; `None` if nothing is left to do for the family.
+    fn whole_root(&mut self, family: &Family<'w>, root: &Root) -> Result<Option<Frame>, Absent> {
+        let header = self.load(family, root.entry)?;
+        let children = family.table.families.child_range(root.entry);
+        if header.size > self.walk.max_whole && family.kind == Kind::Blob && children.is_empty() {
+            self.large(family, root.entry, &header)?;
+            return Ok(None);
+        }
+        if header.size > self.walk.max_delta {
+            if family.kind == Kind::Blob {
+                self.large(family, root.entry, &header)?;
+                for child in children.filter_map(|at| family.table.families.child(at)) {
+                    self.lose(family, child, Absent::TooLarge(header.size));
+                }
+                return Ok(None);
+            }
+            return Err(Absent::TooLarge(header.size));
+        }
+        let mut bytes = self.pool.pop().unwrap_or_default();
+        let data = self.input.get(header.len..).unwrap_or_default();
+        let used = self.inflater.whole(data, header.size, &mut bytes)?;
+        let rest = data.len() - used;
+        if let Some((id, number)) = owned(self.walk, family, root.entry) {
+            self.visitor.object(&Object {
+                id,
+                number,
+                kind: family.kind,
+                bytes: &bytes,
+                delta: None,
+            });
+        }
+        self.check_rest(family, root.entry, rest);
+        Ok(Some(self.frame(bytes, children)))
+    }
+
+    /// Decodes the base of a root that is a delta on an object outside the pack.
+    fn outside_root(
+        &mut self,
+        family: &mut Family<'w>,
+        root: &Root,
+        base: &ObjectId,
+    ) -> Result<Option<Frame>, Absent> {
+        let found = Finder::new(self.walk.store, self.walk.max_delta, 0).find(base);
+        let (kind, bytes) = found.map_err(|absent| match absent {
+            Absent::Missing => Absent::Damaged("its delta base is missing"),
+            other => other,
+        })?;
+        family.kind = kind;
+        if !self.walk.kinds.contains(&kind) {
+            return Ok(None);
+        }
+        match self.target(family, root.entry, &bytes) {
+            Some(bytes) => {
+                let children = family.table.families.child_range(root.entry);
+                Ok(Some(self.frame(bytes, children)))
+            }
+            None => Ok(None),
+        }
+    }
+
+    const fn frame(&self, bytes: Vec<u8>, children: std::ops::Range<u32>) -> Frame {
+        Frame {
+            bytes,
+            next: children.start,
+            end: children.end,
+        }
+    }
+
+    /// Visits everything below an object.
+    fn descend(&mut self, family: &Family<'w>, root: Frame) {
+        let mut frames = vec![root];
+        while let Some(frame) = frames.last_mut() {
+            let Some(child) = (frame.next < frame.end)
+                .then(|| family.table.families.child(frame.next))
+                .flatten()
+            else {
+                let done = frames.pop().map(|frame| frame.bytes);
+                self.recycle(done.unwrap_or_default());
+                continue;
+            };
+            frame.next += 1;
+            let is_last = frame.next >= frame.end;
+            if self.walk.stop.load(Ordering::Relaxed) {
+                return;
+            }
+            let target = self.target(family, child, &frame.bytes);
+            if is_last {
+                let done = frames.pop().map(|frame| frame.bytes);
+                self.recycle(done.unwrap_or_default());
+            }
+            if let Some(bytes) = target {
+                let children = family.table.families.child_range(child);
+                if children.is_empty() {
+                    self.recycle(bytes);
+                } else {
+                    frames.push(self.frame(bytes, children));
+                }
+            }
+        }
+    }
+
+    /// Decodes and visits a delta; `None` if that failed, which is recorded for all that depends on it.
+    fn target(&mut self, family: &Family<'w>, entry: u32, base: &[u8]) -> Option<Vec<u8>> {
+        let mut out = self.pool.pop().unwrap_or_default();
+        match self.delta(family, entry, base, &mut out) {
+            Ok(()) => Some(out),
+            Err(absent) => {
+                self.recycle(out);
+                self.lose(family, entry, absent);
+                None
+            }
+        }
+    }
+
+    fn delta(
+        &mut self,
+        family: &Family<'w>,
+        entry: u32,
+        base: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), Absent> {
+        let header = self.load(family, entry)?;
+        if header.size > self.walk.max_delta {
+            return Err(Absent::TooLarge(header.size));
+        }
+        let data = self.input.get(header.len..).unwrap_or_default();
+        let (delta, used) = self.inflater.borrowed(data, header.size)?;
+        let rest = data.len() - used;
+        let delta = Delta::parse(delta).ok_or(Absent::Damaged("its delta is malformed"))?;
+        delta
+            .apply(base, self.walk.max_delta, out)
+            .map_err(absent_delta)?;
+        if let Some((id, number)) = owned(self.walk, family, entry) {
+            self.visitor.object(&Object {
+                id,
+                number,
+                kind: family.kind,
+                bytes: out,
+                delta: Some(delta),
+            });
+        }
+        self.check_rest(family, entry, rest);
+        Ok(())
+    }
+
+    /// Reads an entry's stored bytes into `input` and returns its header. Of an entry that is to be streamed only the start
+    /// is read.
+    fn load(&mut self, family: &Family<'w>, entry: u32) -> Result<Header, Absent> {
+        let unreadable = |_| Absent::Damaged("the pack cannot be read");
+        let (start, end) = family.table.families.extent(entry);
+        let stored = end.saturating_sub(start);
+        // A compressed entry above the limit of what may be whole is streamed or refused anyway.
+        let len = usize::try_from(stored.min(self.walk.max_delta.saturating_add(1 << 20)))
+            .map_err(|_| Absent::TooLarge(stored))?;
+        let mut len_now = len.min(MAX_HEADER);
+        let streamed = stored > self.walk.max_whole;
+        if !streamed {
+            len_now = len;
+        }
+        self.read(family, start, len_now).map_err(unreadable)?;
+        let header = Header::parse(&self.input, family.pack.index_id_len())
+            .ok_or(Absent::Damaged("its header is malformed"))?;
+        if streamed && header.size <= self.walk.max_delta {
+            let leaf = family.table.families.child_range(entry).is_empty();
+            let whole_blob = header.form == Form::Whole(Kind::Blob);
+            if !(leaf && whole_blob && header.size > self.walk.max_whole) {
+                self.read(family, start, len).map_err(unreadable)?;
+            }
+        }
+        Ok(header)
+    }
+
+    fn read(&mut self, family: &Family<'w>, start: u64, len: usize) -> io::Result<()> {
+        if self.input.capacity() > 4 * POOL_BYTES && len < POOL_BYTES {
+            self.input = Vec::new();
+        }
+        // Grown only, never cleared: what is read over need not be zeroed first.
+        if self.input.len() < len {
+            self.input.resize(len, 0);
+        } else {
+            self.input.truncate(len);
+        }
+        let n = family.pack.data.read_at(&mut self.input, start)?;
+        self.input.truncate(n);
+        Ok(())
+    }
+
+    /// Streams a large blob.
+    fn large(&mut self, family: &Family<'w>, entry: u32, header: &Header) -> Result<(), Absent> {
+        let Some((id, _)) = owned(self.walk, family, entry) else {
+            return Ok(());
+        };
+        let (start, end) = family.table.families.extent(entry);
+        let mut reader = stream(&family.pack.data, start + header.len as u64, end);
+        self.stream(id, header.size, &mut reader)
+    }
+
+    fn stream(&mut self, id: ObjectId, size: u64, reader: &mut dyn Read) -> Result<(), Absent> {
+        match self.visitor.large(id, size, reader) {
+            Ok(read) if read == size || self.walk.stop.load(Ordering::Relaxed) => Ok(()),
+            Ok(_) => Err(Absent::Damaged("its size is not what its header says")),
+            Err(_) => Err(Absent::Damaged("its compressed data is damaged")),
+        }
+    }
+
+    /// Bytes between two entries are read by nobody, so they must not exist.
+    fn check_rest(&mut self, family: &Family<'w>, entry: u32, rest: usize) {
+        if rest > 0
+            && let Some(id) = family
+                .table
+                .loaded
+                .id(family.table.families.position(entry))
+        {
+            self.lost.push(Lost {
+                id,
+                cause: SkipCause::Unreadable,
+                detail: "bytes follow it in the pack that no index names".to_owned(),
+            });
+        }
+    }
+
+    /// Records an object and all that are deltas on it as lost.
+    fn lose(&mut self, family: &Family<'w>, entry: u32, absent: Absent) {
+        let mut entries = vec![entry];
+        let mut reason = absent;
+        while let Some(entry) = entries.pop() {
+            let families = &family.table.families;
+            if let Some((id, _)) = owned(self.walk, family, entry) {
+                self.lost.push(Lost::new(id, reason));
+            }
+            let children = families.child_range(entry);
+            entries.extend(children.filter_map(|at| families.child(at)));
+            if let Absent::Damaged(_) = absent {
+                reason = Absent::Damaged("an object that it is a delta on is damaged");
+            }
+        }
+    }
+
+    fn loose(&mut self, at: usize) {
+        let Some(loose) = self.walk.catalog.loose.get(at).copied() else {
+            return;
+        };
+        if let Err(absent) = self.loose_object(at, &loose.id, loose.dir) {
+            self.lost.push(Lost::new(loose.id, absent));
+        }
+    }
+
+    fn loose_object(&mut self, at: usize, id: &ObjectId, dir: usize) -> Result<(), Absent> {
+        let dir = self.walk.store.dirs.get(dir).ok_or(Absent::Missing)?;
+        let mut object = LooseObject::open(&loose_path(dir, id))?;
+        if !self.walk.kinds.contains(&object.kind) {
+            return Ok(());
+        }
+        let kind = object.kind;
+        if kind == Kind::Blob && object.size > self.walk.max_whole {
+            let size = object.size;
+            return self.stream(*id, size, &mut object);
+        }
+        let bytes = object.read(self.walk.max_delta)?;
+        self.visitor.object(&Object {
+            id: *id,
+            number: self.walk.catalog.loose_number(at),
+            kind,
+            bytes: &bytes,
+            delta: None,
+        });
+        Ok(())
+    }
+
+    fn recycle(&mut self, bytes: Vec<u8>) {
+        if self.pool.len() < POOL && bytes.capacity() <= POOL_BYTES {
+            self.pool.push(bytes);
+        }
+    }
+}
+
+/// Returns name and number of an entry that counts in this pack, and not in one before it.
+fn owned(walk: &Walk<'_>, family: &Family<'_>, entry: u32) -> Option<(ObjectId, Number)> {
+    let position = family.table.families.position(entry);
+    let id = family.table.loaded.id(position)?;
+    walk.catalog
+        .owns(family.number, position)
+        .then_some((id, family.table.first + position))
+}

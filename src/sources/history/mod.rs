@@ -1,0 +1,272 @@
+//! The whole history of a repository: every distinct object once, whatever leads to it.
+//!
+//! Promises: blobs, commit and tag texts, file names, reference names, reflogs and configuration are all handed out;
+//! reachable or not, packed or loose, here or in an alternate. What cannot be decoded, is missing, or ends at a shallow
+//! boundary is in the ledger, by name, and the rest goes on. Memory depends on the number of objects and the largest of
+//! them, not on the size of the packs. Which commit and path a hit belongs to is asked afterwards, for hits alone.
+
+mod ages;
+mod attribution;
+#[cfg(test)]
+mod attribution_tests;
+mod catalog;
+mod decode;
+mod families;
+mod gaps;
+mod graph;
+mod metadata;
+mod places;
+mod reach;
+mod reader;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod trees;
+mod walk;
+
+use std::{
+    collections::BTreeSet,
+    sync::{Mutex, OnceLock},
+};
+
+use super::{
+    Run, Sizes, Source, SourceError,
+    repo::{Finder, Kind, Repository, Store},
+};
+use crate::model::{BlobPath, Ledger, ObjectId, Place, Provenance, Skip, SkipCause};
+pub use attribution::{Attributions, Wanted};
+use catalog::{Catalog, Lost};
+use graph::{Broken, Graph, Lister, Rows};
+pub use places::{MAX_PATHS, Places};
+use reach::Indexes;
+use reader::{Notes, Reader};
+use walk::{Object, Visitor, Walk};
+
+/// Limits of a history scan. Sizes are in bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct HistoryOptions {
+    /// Whether objects that nothing leads to count: then what they miss is a gap too.
+    pub unreachable: bool,
+    /// How large contents are cut; `sizes.whole` is also the limit above which a blob without deltas is streamed.
+    pub sizes: Sizes,
+    /// Objects above this are not decoded when they are stored as deltas, nor as bases. Git itself makes no deltas of
+    /// objects above 512 MiB (core.bigFileThreshold).
+    pub max_delta: u64,
+}
+
+impl Default for HistoryOptions {
+    fn default() -> Self {
+        Self {
+            unreachable: false,
+            sizes: Sizes::default(),
+            max_delta: 512 << 20,
+        }
+    }
+}
+
+/// The history of one repository.
+pub struct History {
+    repository: Repository,
+    options: HistoryOptions,
+    catalog: OnceLock<Catalog>,
+    graph: OnceLock<Graph>,
+    indexes: OnceLock<Indexes>,
+}
+
+impl History {
+    /// Takes an opened repository.
+    #[must_use]
+    pub const fn new(repository: Repository, options: HistoryOptions) -> Self {
+        Self {
+            repository,
+            options,
+            catalog: OnceLock::new(),
+            graph: OnceLock::new(),
+            indexes: OnceLock::new(),
+        }
+    }
+
+    /// Returns the repository.
+    #[must_use]
+    pub const fn repository(&self) -> &Repository {
+        &self.repository
+    }
+
+    /// Returns the text that a provenance of this source stands for: a blob, or the part of a commit or tag in which
+    /// its lines and offsets count. `None` if it cannot be read (again) or has no object.
+    #[must_use]
+    pub fn text(&self, provenance: &Provenance) -> Option<Vec<u8>> {
+        let found = self
+            .repository
+            .find(&provenance.object?, self.options.max_delta);
+        let (_, bytes) = found.ok()?;
+        Some(metadata::part(provenance.place, &bytes).to_vec())
+    }
+
+    /// Returns the content of a blob; `None` if it cannot be read.
+    #[must_use]
+    pub fn blob(&self, id: &ObjectId) -> Option<Vec<u8>> {
+        self.repository
+            .find(id, self.options.max_delta)
+            .ok()
+            .map(|(_, bytes)| bytes)
+    }
+
+    fn catalog(&self) -> &Catalog {
+        self.catalog
+            .get_or_init(|| Catalog::new(self.repository.store()))
+    }
+
+    /// Returns the commits, which the first [`Source::read`] left behind or one more walk finds.
+    fn graph(&self, run: &Run<'_>) -> &Graph {
+        self.graph.get_or_init(|| {
+            let catalog = self.catalog();
+            let make = || Lister {
+                catalog,
+                rows: Rows::default(),
+            };
+            let walk = self.walk_of(&[Kind::Commit, Kind::Tag], run);
+            let walked = walk.run(run.threads, run.progress, make, |lister| lister.rows);
+            Graph::new(catalog, walked.outputs)
+        })
+    }
+
+    /// Returns a walk over objects of some kinds.
+    fn walk_of<'w>(&'w self, kinds: &'w [Kind], run: &Run<'w>) -> Walk<'w> {
+        Walk {
+            store: self.store(),
+            catalog: self.catalog(),
+            kinds,
+            max_whole: self.options.sizes.whole as u64,
+            max_delta: self.options.max_delta,
+            stop: run.stop,
+        }
+    }
+
+    fn indexes(&self) -> &Indexes {
+        self.indexes
+            .get_or_init(|| Indexes::read(&self.repository, self.catalog()))
+    }
+
+    fn store(&self) -> &Store {
+        self.repository.store()
+    }
+}
+
+impl Source for History {
+    fn read(&self, run: &Run<'_>) -> Result<Ledger, SourceError> {
+        let mut ledger = Ledger::default();
+        let catalog = self.catalog();
+        add_skips(&mut ledger, catalog.problems.clone());
+        run.progress.begin("objects", catalog.len() as u64);
+        let mut notes = self.walk(run, catalog, &mut ledger);
+        self.graph
+            .get_or_init(|| Graph::new(catalog, std::mem::take(&mut notes.rows)));
+        let mut receiver = run.sink.receiver();
+        let mut names: Vec<&[u8]> = notes.names.iter().map(AsRef::as_ref).collect();
+        names.sort_unstable();
+        for name in names {
+            metadata::give_name(&mut *receiver, name, &BlobPath::new(name), Place::FileName);
+        }
+        metadata::give_repository(&self.repository, &mut *receiver, &mut ledger);
+        drop(receiver);
+        let refs = self.repository.refs();
+        add_skips(&mut ledger, refs.problems.clone());
+        refs.notes.iter().for_each(|note| ledger.note(note.clone()));
+        ledger.merge(self.indexes().ledger.clone());
+        self.gaps(run, &notes, &mut ledger);
+        if run.stopped() {
+            ledger.skip(
+                SkipCause::Interrupted,
+                BlobPath::from("<history>"),
+                "stopped by the user",
+            );
+        }
+        ledger.trim();
+        Ok(ledger)
+    }
+}
+
+/// The notes of all threads together.
+struct Joined {
+    rows: Vec<Rows>,
+    names: BTreeSet<Box<[u8]>>,
+    missing: BTreeSet<ObjectId>,
+    broken: Vec<Broken>,
+    submodules: bool,
+}
+
+impl History {
+    /// Walks all objects and adds what was read and what was lost to the ledger.
+    fn walk(&self, run: &Run<'_>, catalog: &Catalog, ledger: &mut Ledger) -> Joined {
+        let big = Mutex::new(());
+        let make = || Reader::new(catalog, run, self.options.sizes, &big);
+        let kinds = [Kind::Commit, Kind::Tag, Kind::Tree, Kind::Blob];
+        let walk = self.walk_of(&kinds, run);
+        let walked = walk.run(run.threads, run.progress, make, Reader::finish);
+        let mut parts = walked.outputs;
+        let mut lost = walked.lost;
+        lost.extend(catalog.unplanted());
+        if !lost.is_empty() {
+            let mut reader = make();
+            self.rescue(catalog, &mut reader, &mut lost);
+            parts.push(reader.finish());
+        }
+        add_skips(ledger, lost.iter().map(Lost::skip));
+        let mut joined = Joined {
+            rows: Vec::new(),
+            names: BTreeSet::new(),
+            missing: BTreeSet::new(),
+            broken: Vec::new(),
+            submodules: false,
+        };
+        for part in parts {
+            joined.add(part, ledger);
+        }
+        joined.broken.sort_unstable();
+        joined
+    }
+
+    /// Takes from the lost those objects of which there is another, sound copy.
+    fn rescue(&self, catalog: &Catalog, reader: &mut Reader<'_>, lost: &mut Vec<Lost>) {
+        if catalog.packs.len() + self.store().dirs.len() < 2 {
+            return;
+        }
+        let mut finder = Finder::new(self.store(), self.options.max_delta, 16 << 20);
+        lost.retain(|lost| {
+            if lost.cause != SkipCause::Unreadable {
+                return true;
+            }
+            let number = catalog.number(lost.id.as_bytes());
+            let (Some(number), Ok((kind, bytes))) = (number, finder.find(&lost.id)) else {
+                return true;
+            };
+            reader.object(&Object {
+                id: lost.id,
+                number,
+                kind,
+                bytes: &bytes,
+                delta: None,
+            });
+            false
+        });
+    }
+}
+
+impl Joined {
+    fn add(&mut self, part: Notes, ledger: &mut Ledger) {
+        ledger.merge(part.ledger);
+        self.broken.extend_from_slice(&part.rows.broken);
+        self.rows.push(part.rows);
+        self.names.extend(part.names);
+        self.missing.extend(part.missing);
+        self.submodules |= part.submodules;
+    }
+}
+
+fn add_skips(ledger: &mut Ledger, skips: impl IntoIterator<Item = Skip>) {
+    for skip in skips {
+        ledger.skip(skip.cause, skip.path, skip.detail);
+    }
+}

@@ -1,0 +1,256 @@
+//! What one thread does with the objects of a walk: hands out texts, and keeps what ties objects together.
+
+use std::{
+    collections::HashSet,
+    io::{self, Read},
+};
+
+use super::{
+    super::{
+        Blob, Receiver, Run, Sizes,
+        content::{Contents, Origin},
+        repo::{Delta, Kind, Op, TreeEntries},
+    },
+    catalog::Catalog,
+    graph::Rows,
+    metadata::Names,
+    walk::{Object, Visitor},
+};
+use crate::model::{BlobPath, Counter, Ledger, ObjectId, Place, Provenance, SkipCause, Span};
+
+/// The first lines of Git LFS pointers (git-lfs, docs/spec.md, and the names it had before).
+const LFS: [&[u8]; 3] = [
+    b"version https://git-lfs.github.com/spec/v1\n",
+    b"version http://git-media.io/v/2\n",
+    b"version https://hawser.github.com/spec/v1\n",
+];
+
+/// Most bytes of a pointer, by the same page.
+const MAX_LFS: usize = 1024;
+
+/// One thread's receiver and notes.
+pub(super) struct Reader<'r> {
+    catalog: &'r Catalog,
+    receiver: Box<dyn Receiver + 'r>,
+    contents: Contents<'r>,
+    names: Names,
+    path: BlobPath,
+    scratch: Vec<std::ops::Range<usize>>,
+    blobs: u64,
+    bytes: u64,
+    trees: u64,
+    notes: Notes,
+}
+
+/// What a thread leaves behind.
+#[derive(Default)]
+pub(super) struct Notes {
+    /// What was read.
+    pub(super) ledger: Ledger,
+    /// The commits and tags.
+    pub(super) rows: Rows,
+    /// Every distinct name of a file or folder.
+    pub(super) names: HashSet<Box<[u8]>>,
+    /// Objects that trees name and that are nowhere.
+    pub(super) missing: HashSet<ObjectId>,
+    /// Whether any tree holds a submodule.
+    pub(super) submodules: bool,
+}
+
+impl<'r> Reader<'r> {
+    /// Starts on a thread.
+    pub(super) fn new(
+        catalog: &'r Catalog,
+        run: &'r Run<'r>,
+        sizes: Sizes,
+        big: &'r std::sync::Mutex<()>,
+    ) -> Self {
+        Self {
+            catalog,
+            receiver: run.sink.receiver(),
+            contents: Contents::new(run, sizes, big),
+            names: Names::new(),
+            path: BlobPath::default(),
+            scratch: Vec::new(),
+            blobs: 0,
+            bytes: 0,
+            trees: 0,
+            notes: Notes::default(),
+        }
+    }
+
+    /// Ends on a thread.
+    pub(super) fn finish(mut self) -> Notes {
+        let ledger = &mut self.notes.ledger;
+        for (counter, by) in [
+            (Counter::Blobs, self.blobs),
+            (Counter::Bytes, self.bytes),
+            (Counter::Trees, self.trees),
+        ] {
+            if by > 0 {
+                ledger.count(counter, by);
+            }
+        }
+        self.notes
+    }
+
+    fn blob(&mut self, id: ObjectId, bytes: &[u8]) {
+        self.blobs += 1;
+        self.bytes += bytes.len() as u64;
+        if bytes.len() < MAX_LFS && LFS.iter().any(|line| bytes.starts_with(line)) {
+            self.notes.ledger.skip(
+                SkipCause::LfsPointer,
+                BlobPath::from(id.to_string().as_str()),
+                "only the pointer was scanned",
+            );
+        }
+        if !bytes.is_empty() {
+            self.receiver.blob(&Blob {
+                bytes,
+                regions: &[Span::new(0, bytes.len() as u64)],
+                path: &self.path,
+                provenance: Provenance {
+                    place: Place::History,
+                    object: Some(id),
+                },
+                offset: 0,
+                line: 1,
+                column: 1,
+                whole: true,
+            });
+        }
+    }
+
+    fn commit_or_tag(&mut self, object: &Object<'_>, counter: Counter) {
+        self.notes.ledger.count(counter, 1);
+        self.bytes += object.bytes.len() as u64;
+        self.names
+            .object(&mut *self.receiver, object.id, object.kind, object.bytes);
+        if !self.notes.rows.add(object, self.catalog) {
+            self.malformed(object);
+        }
+    }
+
+    /// Notes names and targets of the entries that are not also in the tree's delta base, where they were noted.
+    fn tree(&mut self, object: &Object<'_>) {
+        self.trees += 1;
+        copies(object.delta.as_ref(), &mut self.scratch);
+        let mut copied = self.scratch.iter().peekable();
+        let mut entries = TreeEntries::new(object.bytes, object.id.as_bytes().len());
+        for entry in entries.by_ref() {
+            while copied.next_if(|copy| copy.end <= entry.start).is_some() {}
+            if copied
+                .peek()
+                .is_some_and(|copy| copy.start <= entry.start && entry.end <= copy.end)
+            {
+                continue;
+            }
+            if !self.notes.names.contains(entry.name) {
+                self.notes.names.insert(entry.name.into());
+            }
+            if entry.is_submodule() {
+                self.notes.submodules = true;
+            } else if self.catalog.number(entry.raw_id).is_none() {
+                self.notes.missing.extend(entry.id());
+            }
+        }
+        if !entries.is_complete() {
+            self.malformed(object);
+        }
+    }
+
+    /// What is no object of its kind is looked at as text, so that nothing hides in it.
+    fn malformed(&mut self, object: &Object<'_>) {
+        let path = BlobPath::from(object.id.to_string().as_str());
+        let detail = format!("the {} is malformed", object.kind);
+        self.notes.ledger.skip(SkipCause::Unreadable, path, detail);
+    }
+}
+
+impl Visitor for Reader<'_> {
+    fn object(&mut self, object: &Object<'_>) {
+        match object.kind {
+            Kind::Blob => self.blob(object.id, object.bytes),
+            Kind::Tree => self.tree(object),
+            Kind::Commit => self.commit_or_tag(object, Counter::Commits),
+            Kind::Tag => self.commit_or_tag(object, Counter::Tags),
+        }
+    }
+
+    fn large(&mut self, id: ObjectId, size: u64, reader: &mut dyn Read) -> io::Result<u64> {
+        self.blobs += 1;
+        let mut counted = Counted {
+            reader,
+            read: 0,
+            error: None,
+        };
+        let origin = Origin {
+            path: &self.path,
+            provenance: Provenance {
+                place: Place::History,
+                object: Some(id),
+            },
+            len: Some(size),
+        };
+        let mut ledger = Ledger::default();
+        self.contents
+            .read(&mut counted, &origin, &mut *self.receiver, &mut ledger);
+        let (read, error) = (counted.read, counted.error);
+        name_skips(&mut ledger, id);
+        self.notes.ledger.merge(ledger);
+        match error {
+            Some(kind) => Err(kind.into()),
+            None => Ok(read),
+        }
+    }
+}
+
+/// Names the skips of a content without a path by its object.
+fn name_skips(ledger: &mut Ledger, id: ObjectId) {
+    // What failed in the stream itself is the walk's to record.
+    if let Some(count) = ledger.skipped.remove(&SkipCause::Unreadable) {
+        debug_assert!(count > 0, "causes are recorded with a count");
+        ledger
+            .skips
+            .retain(|skip| skip.cause != SkipCause::Unreadable);
+    }
+    for skip in &mut ledger.skips {
+        if skip.path.as_bytes().is_empty() {
+            skip.path = BlobPath::from(id.to_string().as_str());
+        }
+    }
+}
+
+/// Counts what passes, and remembers an error.
+struct Counted<'c> {
+    reader: &'c mut dyn Read,
+    read: u64,
+    error: Option<io::ErrorKind>,
+}
+
+impl Read for Counted<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let result = self.reader.read(buffer);
+        match &result {
+            Ok(n) => self.read += *n as u64,
+            Err(error) => self.error = Some(error.kind()),
+        }
+        result
+    }
+}
+
+/// Lists the stretches of a target that were copied from its base, in order.
+fn copies(delta: Option<&Delta<'_>>, out: &mut Vec<std::ops::Range<usize>>) {
+    out.clear();
+    let mut at = 0;
+    for op in delta.iter().flat_map(|delta| delta.ops()) {
+        match op {
+            Some(Op::Copy { len, .. }) => {
+                out.push(at..at + len);
+                at += len;
+            }
+            Some(Op::Insert(bytes)) => at += bytes.len(),
+            None => break,
+        }
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use bzip2::bufread::MultiBzDecoder;
+use bzip2::bufread::BzDecoder;
 use flate2::bufread::{DeflateDecoder, GzDecoder};
 use lzma_rust2::{LzmaReader, XzReader};
 use ruzstd::decoding::{
@@ -10,7 +10,7 @@ use ruzstd::decoding::{
     errors::{FrameDecoderError, ReadFrameHeaderError},
 };
 
-use super::le;
+use super::{budget::Budget, le};
 
 /// Most memory for an LZMA dictionary, in KiB: `xz -9` asks for 64 MiB and a little.
 const LZMA_MEMORY_KIB: u32 = 100 * 1024;
@@ -37,12 +37,17 @@ pub(super) enum Codec {
 
 impl Codec {
     /// Returns a reader of what `bytes` unpack to. Errors, also of the header, come from reading.
-    pub(super) fn open<'a>(self, bytes: &'a [u8]) -> Box<dyn Read + 'a> {
+    pub(super) fn open<'a>(self, bytes: &'a [u8], budget: &'a Budget) -> Box<dyn Read + 'a> {
         match self {
             Self::Gzip => Box::new(Gzip(Some(GzDecoder::new(bytes)))),
             Self::Deflate => Box::new(DeflateDecoder::new(bytes)),
             Self::Deflate64 => Box::new(deflate64::Deflate64Decoder::with_buffer(bytes)),
-            Self::Bzip2 => Box::new(MultiBzDecoder::new(bytes)),
+            Self::Bzip2 => Box::new(Bzip2 {
+                rest: bytes,
+                stream: None,
+                started: false,
+                budget,
+            }),
             Self::Xz => Box::new(XzReader::new_mem_limit(bytes, true, LZMA_MEMORY_KIB)),
             Self::ZipLzma(size) => match zip_lzma(bytes, size) {
                 Some(reader) => reader,
@@ -120,6 +125,39 @@ impl Read for Gzip<'_> {
                 .then(|| GzDecoder::new(rest));
         }
         Ok(0)
+    }
+}
+
+/// All streams of a bzip2 file.
+struct Bzip2<'a> {
+    rest: &'a [u8],
+    stream: Option<BzDecoder<&'a [u8]>>,
+    started: bool,
+    budget: &'a Budget,
+}
+
+impl Read for Bzip2<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        loop {
+            if let Some(stream) = &mut self.stream {
+                let read = stream.read(buf)?;
+                if read > 0 || buf.is_empty() {
+                    return Ok(read);
+                }
+            }
+            if let Some(stream) = self.stream.take() {
+                self.rest = stream.into_inner();
+            }
+            // Padding behind the last stream is not content.
+            if self.started && !self.rest.starts_with(b"BZh") {
+                return Ok(0);
+            }
+            self.started = true;
+            if !self.budget.take_start() {
+                return Err(io::Error::other("a limit was met"));
+            }
+            self.stream = Some(BzDecoder::new(self.rest));
+        }
     }
 }
 

@@ -162,7 +162,7 @@ impl Expander<'_> {
         if !budget.take_work(bytes.len()) {
             return;
         }
-        let mut stream = budget.meter(codec.open(bytes));
+        let mut stream = budget.meter(codec.open(bytes, budget));
         let mut head = Vec::new();
         let mut end = fill(&mut stream, &mut head, tar::BLOCK as u64, budget);
         if tar::is_header(&head) {

@@ -318,6 +318,15 @@ fn encrypted_members_are_a_gap() {
 }
 
 #[test]
+fn members_that_are_not_what_their_method_says_are_a_gap() {
+    for method in [8, 9, 12, 14, 93, 95, 6, 98] {
+        let (local, central) = raw_entry(b"a", b"\xff\xffno such data", 0, method);
+        let out = expand_all(&zip_by_hand(&local, &central, &[b"a"]), "o.zip");
+        assert_eq!(out.skipped(SkipCause::Undecodable), 1, "{method}");
+    }
+}
+
+#[test]
 fn what_the_central_directory_hides_is_found() {
     let (shown, central) = raw_entry(b"shown", b"harmless", 0, 0);
     let (hidden, _) = raw_entry(b"hidden", b"made-up secret", 0, 0);
@@ -452,6 +461,15 @@ fn overlapping_members_stop_at_the_total() {
     let out = expand_with(&bytes, "o.zip", &limits);
     assert!(out.ledger.counted(Counter::Bytes) <= 10 * bytes.len() as u64);
     assert_eq!(out.skipped(SkipCause::LimitHit), 1);
+}
+
+#[test]
+fn a_flood_of_streams_stops_at_the_work() {
+    let bytes = bzip2(b"x").repeat(8000);
+    let out = expand_all(&bytes, "flood.bz2");
+    assert_eq!(out.skipped(SkipCause::LimitHit), 1);
+    let read = out.ledger.counted(Counter::Bytes);
+    assert!((5000..8000).contains(&read), "{read}");
 }
 
 #[test]

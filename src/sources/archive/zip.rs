@@ -227,10 +227,13 @@ fn streamed(
         x.member(member, &content, end, level);
         return extent;
     }
-    let extent = [DESCRIPTOR, LOCAL, CENTRAL]
-        .iter()
-        .filter_map(|signature| memmem::find(rest, signature))
-        .min()
+    // One pass that ends at the first of them: a search for each would go to the end of the file for every member.
+    let extent = memmem::find_iter(rest, b"PK")
+        .find(|at| {
+            let here = rest.get(*at..).unwrap_or_default();
+            let ends = [DESCRIPTOR, LOCAL, CENTRAL];
+            ends.iter().any(|signature| here.starts_with(signature))
+        })
         .unwrap_or(rest.len());
     let packed = rest.get(..extent).unwrap_or_default();
     unpack(x, (packed, true), member, entry, level);
@@ -279,7 +282,7 @@ fn unpack(
         }
     };
     let mut content = Vec::new();
-    let mut stream = x.budget.meter(codec.open(packed));
+    let mut stream = x.budget.meter(codec.open(packed, x.budget));
     let mut end = fill(&mut stream, &mut content, x.limits.member_bytes, x.budget);
     drop(stream);
     if end == End::Complete && !all {

@@ -1,6 +1,124 @@
-//! The command line.
-use std::process::ExitCode;
-/// Runs.
+//! The command line: arguments, environment and terminal in; text and an exit code out.
+//!
+//! Promises: nothing below this layer reads the environment or the terminal; every error is rendered in one place, with a help
+//! line; a closed pipe is a quiet end.
+
+mod args;
+mod baseline;
+mod error;
+mod exit;
+mod gather;
+mod hook;
+mod progress;
+mod rules;
+mod scan;
+mod settings;
+
+use std::{
+    io::{self, IsTerminal as _, Write as _},
+    process::ExitCode,
+};
+
+use clap::Parser as _;
+use miette::{GraphicalReportHandler, GraphicalTheme};
+
+use error::CliError;
+use exit::Outcome;
+
+/// Runs the program with the process's own arguments and returns its exit code.
+#[must_use]
 pub fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    let cli = match args::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors; clap prints each to the right stream.
+            let outcome = if error.use_stderr() {
+                Outcome::Usage
+            } else {
+                Outcome::Clean
+            };
+            let _ = error.print();
+            return outcome.into();
+        }
+    };
+    let look = Look::new(&cli.global);
+    let done = match &cli.command {
+        args::Command::Scan(scan) => scan::run(scan, &look),
+        args::Command::Rules(command) => rules::run(command).and_then(print),
+        args::Command::Baseline(command) => baseline::run(command, &look).and_then(print),
+        args::Command::Hook(args::Hook::Install { path, apply }) => {
+            let path = path.clone().unwrap_or_else(|| ".".into());
+            hook::install(&path, *apply)
+                .map_err(CliError::from)
+                .and_then(|text| print((text, Outcome::Clean)))
+        }
+    };
+    match done {
+        Ok(outcome) => outcome.into(),
+        Err(error) => {
+            report_error(&error, &look);
+            error.outcome().into()
+        }
+    }
+}
+
+/// How output should look.
+struct Look {
+    quiet: bool,
+    /// Colours and line drawing on standard output.
+    out: bool,
+    /// The same on standard error.
+    err: bool,
+    /// A CI job: no progress.
+    ci: bool,
+}
+
+impl Look {
+    fn new(global: &args::Global) -> Self {
+        let plain = global.no_color
+            || settings::is_set("NO_COLOR")
+            || settings::variable("TERM").is_some_and(|t| t == "dumb");
+        Self {
+            quiet: global.quiet,
+            out: !plain && io::stdout().is_terminal(),
+            err: !plain && io::stderr().is_terminal(),
+            ci: settings::is_set("CI"),
+        }
+    }
+}
+
+/// Prints text to standard output; a reader that went away is no error.
+fn print((text, outcome): (String, Outcome)) -> Result<Outcome, CliError> {
+    write_out(text.as_bytes())?;
+    Ok(outcome)
+}
+
+fn write_out(bytes: &[u8]) -> Result<(), CliError> {
+    let mut out = io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Err(source) if source.kind() != io::ErrorKind::BrokenPipe => Err(CliError::Write {
+            path: "standard output".into(),
+            source,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Renders an error: the one place that does.
+fn report_error(error: &CliError, look: &Look) {
+    let theme = if look.err {
+        GraphicalTheme::unicode()
+    } else {
+        GraphicalTheme::unicode_nocolor()
+    };
+    let mut text = String::new();
+    let handler = GraphicalReportHandler::new_themed(theme)
+        .with_links(false)
+        .with_width(100);
+    if handler.render_report(&mut text, error).is_err() {
+        text = format!("error: {error}\n");
+    }
+    let mut err = io::stderr().lock();
+    // Nothing is left to be done about a standard error that cannot be written.
+    let _ = err.write_all(text.as_bytes());
 }

@@ -59,6 +59,14 @@ impl DigestKey {
         hex(self.0.as_slice())
     }
 
+    /// Tells whether a secret is this key itself, written as [`Self::to_hex`] does: a baseline or configuration that holds its
+    /// key is no leak.
+    #[must_use]
+    pub fn is_spelled(&self, secret: &Secret) -> bool {
+        // Exposed to be compared with a key that the caller has already.
+        secret.expose() == self.to_hex().as_bytes()
+    }
+
     /// Returns `HMAC-SHA256(key, "keysweep/v1\0" ‖ family ‖ "\0" ‖ value)` (DESIGN section 7).
     #[must_use]
     pub fn digest(&self, family: &str, secret: &Secret) -> Digest {

@@ -1,6 +1,6 @@
 //! The coverage ledger: what was read, what was not, and why. Complete or loud (DESIGN section 1).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -131,6 +131,9 @@ pub struct Ledger {
     pub skips: Vec<Skip>,
     /// Facts a reader must know to judge the run (replace refs present, shallow clone, foreign configuration, ...), sorted.
     pub notes: Vec<String>,
+    /// Gaps that do not make the run incomplete.
+    #[serde(skip)]
+    accepted: BTreeSet<SkipCause>,
 }
 
 impl Ledger {
@@ -200,12 +203,26 @@ impl Ledger {
         }
     }
 
+    /// Says that gaps of these causes are known and do not make the run incomplete. They stay listed, with a note.
+    pub fn accept(&mut self, causes: &BTreeSet<SkipCause>) {
+        for cause in causes {
+            if cause.is_gap() && self.skipped.get(cause).is_some_and(|count| *count > 0) {
+                self.note(format!(
+                    "gaps of the kind {} are accepted by the configuration",
+                    cause.as_str()
+                ));
+            }
+        }
+        self.accepted.clone_from(causes);
+    }
+
     /// Tells whether something that could hold a secret was not read.
     #[must_use]
     pub fn is_incomplete(&self) -> bool {
+        let is_open = |cause: &SkipCause| cause.is_gap() && !self.accepted.contains(cause);
         self.skipped
             .iter()
-            .any(|(cause, count)| cause.is_gap() && *count > 0)
+            .any(|(cause, count)| *count > 0 && is_open(cause))
     }
 
     /// Sorts the listed skips and keeps the first of each cause.

@@ -3,9 +3,20 @@
 //! Promises: the same input gives the same report at any number of threads; every secret of the run is masked in every
 //! text of the report (paths, names, excerpts) before it leaves.
 
+mod collect;
+pub mod examples;
+mod lines;
+mod mask;
+mod receiver;
+mod resolve;
+mod run;
+
 use std::sync::Arc;
 
 use crate::model::{Finding, Ledger, RuleMeta, Suppressed};
+
+pub use collect::MAX_OCCURRENCES;
+pub use run::{Options, Target, run};
 
 /// What a run looked at. Matched without `_`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

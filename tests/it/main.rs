@@ -1,3 +1,21 @@
-//! The one integration binary.
+//! The one integration binary: a file a topic.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    missing_docs,
+    reason = "a test says what is wrong by panicking; the clippy settings for tests see #[test] functions only"
+)]
 
 mod detection;
+mod formats;
+mod hiding_places;
+mod hooks;
+mod hostile;
+mod layering;
+mod leak;
+mod staged;
+mod support;
+mod suppression;

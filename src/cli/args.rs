@@ -1,0 +1,183 @@
+//! The command line as data: no logic here.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+use crate::model::Severity;
+
+/// Finds secrets in working trees and git history, and says exactly what it looked at.
+#[derive(Debug, Parser)]
+#[command(name = "keysweep", version, max_term_width = 110, propagate_version = true, after_help = EXIT_CODES)]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub(super) command: Command,
+    #[command(flatten)]
+    pub(super) global: Global,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 clean; 1 findings at or above --fail-on; 2 usage or configuration; \
+3 something could not be read (incomplete), nothing worse; 4 internal error; 130 stopped with Ctrl-C.";
+
+#[derive(Debug, Args)]
+pub(super) struct Global {
+    /// Show no progress and no closing summary
+    #[arg(long, short, global = true)]
+    pub(super) quiet: bool,
+    /// Use no colours (also: NO_COLOR in the environment)
+    #[arg(long, global = true)]
+    pub(super) no_color: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Look for secrets in a directory, files, the index, a range of commits or a whole history
+    Scan(Box<Scan>),
+    /// Show and test the rules
+    #[command(subcommand)]
+    Rules(Rules),
+    /// Record today's findings, so that only new ones are reported
+    #[command(subcommand)]
+    Baseline(Baseline),
+    /// Run keysweep before each commit
+    #[command(subcommand)]
+    Hook(Hook),
+}
+
+/// What is looked at and how.
+#[derive(Debug, Args)]
+pub(super) struct Scan {
+    /// Directory or files to scan; with --history, --range or --staged the repository [default: .]
+    #[arg(value_name = "PATH")]
+    pub(super) paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(super) mode: ModeArgs,
+    /// With --history: also objects that nothing leads to (force-pushed, amended, dropped)
+    #[arg(long, requires = "history")]
+    pub(super) unreachable: bool,
+    /// Also scan what .gitignore hides
+    #[arg(long)]
+    pub(super) no_ignore: bool,
+    #[command(flatten)]
+    pub(super) common: Common,
+    /// FORMAT or FORMAT=FILE; several at once; `-` as FILE is standard output [default: text]
+    #[arg(long, short, value_name = "FORMAT[=FILE]", action = ArgAction::Append)]
+    pub(super) output: Vec<String>,
+    /// Exit with 1 only for findings of this severity or worse [default: low]
+    #[arg(long, value_name = "SEVERITY", value_enum)]
+    pub(super) fail_on: Option<SeverityArg>,
+    /// Write the secrets themselves into json and text reports
+    #[arg(long)]
+    pub(super) reveal: bool,
+}
+
+/// One of these at most.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub(super) struct ModeArgs {
+    /// Everything the repository holds: all refs, stash, reflogs, notes, messages, the index and the working tree
+    #[arg(long)]
+    pub(super) history: bool,
+    /// Only what is staged, as a commit hook needs it
+    #[arg(long)]
+    pub(super) staged: bool,
+    /// Standard input
+    #[arg(long)]
+    pub(super) stdin: bool,
+}
+
+/// Shared by the commands that scan.
+#[derive(Debug, Args)]
+pub(super) struct Common {
+    /// Configuration file [default: keysweep.toml or .keysweep.toml at the repository's root]
+    #[arg(long, value_name = "FILE", env = "KEYSWEEP_CONFIG")]
+    pub(super) config: Option<PathBuf>,
+    /// Let the configuration of a tree that is not yours loosen the scan
+    #[arg(long)]
+    pub(super) trust_config: bool,
+    /// Baseline file [default: .keysweep-baseline at the repository's root]
+    #[arg(long, value_name = "FILE")]
+    pub(super) baseline: Option<PathBuf>,
+    /// Honour no inline `keysweep:allow` marker
+    #[arg(long)]
+    pub(super) no_inline: bool,
+    /// Number of threads [default: one a core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(super) threads: Option<u16>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum SeverityArg {
+    Low,
+    Medium,
+    High,
+    Critical,
+}
+
+impl From<SeverityArg> for Severity {
+    fn from(arg: SeverityArg) -> Self {
+        match arg {
+            SeverityArg::Low => Self::Low,
+            SeverityArg::Medium => Self::Medium,
+            SeverityArg::High => Self::High,
+            SeverityArg::Critical => Self::Critical,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Rules {
+    /// One line a rule
+    List {
+        /// As JSON, with all that is known of each
+        #[arg(long)]
+        json: bool,
+    },
+    /// Everything about one rule
+    Show {
+        /// The rule's id
+        id: String,
+    },
+    /// Run every rule's examples through the engine
+    Test {
+        /// Only these rules
+        ids: Vec<String>,
+        /// Configuration whose rules are tested too
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Baseline {
+    /// Write a new baseline with a new key; refuses to replace one
+    Create(BaselineArgs),
+    /// Add today's findings to the baseline
+    Update(BaselineArgs),
+    /// Drop the lines whose finding is gone
+    Prune(BaselineArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct BaselineArgs {
+    /// The repository or directory [default: .]
+    #[arg(value_name = "PATH")]
+    pub(super) path: Option<PathBuf>,
+    /// Take the whole history into account, not only the working tree
+    #[arg(long)]
+    pub(super) history: bool,
+    #[command(flatten)]
+    pub(super) common: Common,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Hook {
+    /// Write the repository's pre-commit hook; shows what it would do unless --apply is given
+    Install {
+        /// The repository [default: .]
+        path: Option<PathBuf>,
+        /// Write the file
+        #[arg(long)]
+        apply: bool,
+    },
+}

@@ -1,0 +1,159 @@
+//! Everything that can end a command, as one type that knows its exit code.
+
+use std::{io, path::PathBuf};
+
+use super::{exit::Outcome, hook::HookError};
+use crate::{
+    config::ConfigError,
+    report::ReportError,
+    rules::{ExampleError, RuleError},
+    sources::SourceError,
+};
+
+/// What ended a command.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+pub(super) enum CliError {
+    /// A source could not be read at all.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Source(#[from] SourceError),
+    /// A rule file.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Rule(#[from] RuleError),
+    /// A rule's example.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Example(#[from] ExampleError),
+    /// The configuration or baseline.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Config(#[from] ConfigError),
+    /// The hook.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Hook(#[from] HookError),
+    /// A report could not be made.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Report(#[from] ReportError),
+    /// `--output`.
+    #[error("cannot understand `--output {given}`")]
+    #[diagnostic(
+        code(keysweep::cli::output),
+        help(
+            "say FORMAT or FORMAT=FILE; formats: text, json, jsonl, sarif, github, gitlab, junit, markdown"
+        )
+    )]
+    Output {
+        /// As given, made safe.
+        given: String,
+    },
+    /// Two outputs to one place.
+    #[error("two reports go to {place}")]
+    #[diagnostic(
+        code(keysweep::cli::output_twice),
+        help("give all but one of them a file: --output sarif=results.sarif")
+    )]
+    OutputTwice {
+        /// The file or standard output.
+        place: String,
+    },
+    /// A file cannot be written.
+    #[error("cannot write {}", path.display())]
+    #[diagnostic(
+        code(keysweep::cli::write),
+        help("check that the directory exists and may be written")
+    )]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// The system's word.
+        #[source]
+        source: io::Error,
+    },
+    /// No rule has this id.
+    #[error("there is no rule `{id}`")]
+    #[diagnostic(code(keysweep::cli::unknown_rule))]
+    UnknownRule {
+        /// As given, made safe.
+        id: String,
+        /// The nearest ids.
+        #[help]
+        help: String,
+    },
+    /// `KEYSWEEP_KEY`.
+    #[error("KEYSWEEP_KEY is not a key")]
+    #[diagnostic(
+        code(keysweep::cli::key),
+        help("a key has 64 hex digits; make one with `openssl rand -hex 32`")
+    )]
+    Key,
+    /// More than one path where one is meant.
+    #[error("{mode} takes one path: the repository")]
+    #[diagnostic(code(keysweep::cli::paths), help("run it once for each repository"))]
+    Paths {
+        /// The flag.
+        mode: &'static str,
+    },
+    /// A baseline is there already.
+    #[error("{} is there already", path.display())]
+    #[diagnostic(
+        code(keysweep::cli::baseline_exists),
+        help(
+            "`keysweep baseline update` adds to it; remove the file to begin anew with a new key"
+        )
+    )]
+    BaselineExists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// No baseline is there.
+    #[error("{} does not exist", path.display())]
+    #[diagnostic(
+        code(keysweep::cli::no_baseline),
+        help("make one with `keysweep baseline create`")
+    )]
+    NoBaseline {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A fault of ours.
+    #[error("internal error: {what}")]
+    #[diagnostic(
+        code(keysweep::cli::internal),
+        help("please report this; nothing was written")
+    )]
+    Internal {
+        /// What went wrong, without content.
+        what: String,
+    },
+}
+
+impl CliError {
+    pub(super) fn internal(error: &dyn std::fmt::Display) -> Self {
+        Self::Internal {
+            what: error.to_string(),
+        }
+    }
+
+    /// Returns the outcome that the exit code comes from.
+    pub(super) fn outcome(&self) -> Outcome {
+        match self {
+            Self::Source(_)
+            | Self::Rule(_)
+            | Self::Example(_)
+            | Self::Config(_)
+            | Self::Hook(_)
+            | Self::Output { .. }
+            | Self::OutputTwice { .. }
+            | Self::Write { .. }
+            | Self::UnknownRule { .. }
+            | Self::Key
+            | Self::Paths { .. }
+            | Self::BaselineExists { .. }
+            | Self::NoBaseline { .. } => Outcome::Usage,
+            Self::Report(_) | Self::Internal { .. } => Outcome::Internal,
+        }
+    }
+}

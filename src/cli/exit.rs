@@ -1,0 +1,59 @@
+//! From an outcome to an exit code (DESIGN section 3).
+
+use std::process::ExitCode;
+
+use crate::{model::Severity, scan::Report};
+
+/// What a command came to. Matched without `_`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// Nothing found, nothing missed.
+    Clean,
+    /// Findings at or above the threshold, or failed rule examples.
+    Findings,
+    /// Wrong usage or configuration.
+    Usage,
+    /// Something could not be read.
+    Incomplete,
+    /// A fault of ours.
+    Internal,
+    /// Stopped with Ctrl-C.
+    Interrupted,
+}
+
+impl Outcome {
+    /// Returns the outcome of a scan. A stopped run is that before all else; then findings outrank gaps.
+    pub(super) fn of(report: &Report, fail_on: Severity) -> Self {
+        if report.interrupted {
+            Self::Interrupted
+        } else if report
+            .findings
+            .iter()
+            .any(|finding| finding.severity >= fail_on)
+        {
+            Self::Findings
+        } else if report.ledger.is_incomplete() {
+            Self::Incomplete
+        } else {
+            Self::Clean
+        }
+    }
+
+    /// Returns the number.
+    pub(super) const fn code(self) -> u8 {
+        match self {
+            Self::Clean => 0,
+            Self::Findings => 1,
+            Self::Usage => 2,
+            Self::Incomplete => 3,
+            Self::Internal => 4,
+            Self::Interrupted => 130,
+        }
+    }
+}
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> Self {
+        Self::from(outcome.code())
+    }
+}

@@ -1,0 +1,242 @@
+//! From arguments, environment and configuration to the plain options of a run.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    sync::{Arc, atomic::AtomicBool},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use crate::{
+    config::{
+        self, BASELINE_NAME, Config, Date, PathGlobs, Trust,
+        suppress::{Baseline, Markers, Suppressor},
+    },
+    model::{DigestKey, Severity},
+    rules::{self, RuleSet},
+    scan::{self, Options, Report, Target},
+    sources::{Excludes, Progress, Sizes, archive, repo::Repository, tree::TreeOptions},
+};
+
+use super::{args, error::CliError, settings};
+
+/// Everything that a run needs beside its target.
+pub(super) struct Gathered {
+    config: Config,
+    notes: Vec<String>,
+    pub(super) baseline: Option<Baseline>,
+    /// Where the baseline is, or would be.
+    pub(super) baseline_path: PathBuf,
+    pub(super) key: Option<DigestKey>,
+    rules: Arc<RuleSet>,
+    threads: usize,
+}
+
+impl Gathered {
+    /// Reads configuration, rules and baseline for a target.
+    pub(super) fn new(args: &args::Common, target: &Target) -> Result<Self, CliError> {
+        let root = root_of(target);
+        let trust = if args.trust_config || is_own(&root) {
+            Trust::Own
+        } else {
+            Trust::Foreign
+        };
+        let (mut config, notices) = config::effective(&root, args.config.as_deref(), trust)?;
+        if args.no_inline {
+            config.markers.inline = false;
+            config.markers.foreign.clear();
+        }
+        let baseline = config::load_baseline(&root, args.baseline.as_deref(), trust)?;
+        let outside = settings::key()?;
+        let key = config::project_key(&config, baseline.as_ref(), outside.as_ref())?;
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = args
+            .threads
+            .map(usize::from)
+            .or(config.scan.threads.map(|n| usize::from(n.get())))
+            .unwrap_or(cores);
+        let mut notes: Vec<String> = notices
+            .iter()
+            .map(|notice| notice.as_str().to_owned())
+            .collect();
+        let rules = rule_set(&config, trust, &mut notes)?;
+        Ok(Self {
+            baseline_path: args
+                .baseline
+                .clone()
+                .unwrap_or_else(|| root.join(BASELINE_NAME)),
+            rules: Arc::new(rules),
+            config,
+            notes,
+            baseline,
+            key,
+            threads,
+        })
+    }
+
+    /// Returns the configured threshold.
+    pub(super) fn fail_on(&self) -> Option<Severity> {
+        self.config.fail_on
+    }
+
+    /// Tells whether the configuration asks for unreachable objects too.
+    pub(super) fn unreachable(&self) -> bool {
+        self.config.scan.unreachable
+    }
+
+    /// Runs the scan.
+    pub(super) fn scan(
+        &self,
+        target: &Target,
+        no_ignore: bool,
+        progress: &dyn Progress,
+        stop: &AtomicBool,
+    ) -> Result<Report, CliError> {
+        let scan = &self.config.scan;
+        let sizes = Sizes {
+            limit: scan.max_file_bytes,
+            ..Sizes::default()
+        };
+        let exclude = PathGlobs::new(&scan.exclude).map_err(|(index, reason)| {
+            CliError::internal(&format!(
+                "exclude pattern {} was accepted but {reason}",
+                index + 1
+            ))
+        })?;
+        let options = Options {
+            rules: Arc::clone(&self.rules),
+            run_key: settings::random_key()?,
+            project_key: self.key.clone(),
+            markers: Markers::new(&self.config.markers),
+            archives: self.archives(),
+            tree: TreeOptions {
+                no_ignore: no_ignore || scan.ignored,
+                exclude: Excludes::new(&scan.exclude)?,
+                sizes,
+            },
+            exclude,
+            accept: self.config.accept.clone(),
+            notes: self.notes.clone(),
+            threads: self.threads,
+        };
+        let mut suppressor = Suppressor::new(&self.config, self.baseline.clone(), today());
+        Ok(scan::run(
+            target,
+            &options,
+            &mut suppressor,
+            progress,
+            stop,
+        )?)
+    }
+
+    fn archives(&self) -> archive::Limits {
+        let set = &self.config.scan.archives;
+        let default = archive::Limits::default();
+        archive::Limits {
+            depth: set.depth.unwrap_or(default.depth),
+            member_bytes: set.member_bytes.map_or(default.member_bytes, u64::from),
+            total_bytes: set.total_bytes.map_or(default.total_bytes, u64::from),
+            ratio: set.ratio.map_or(default.ratio, |n| u64::from(n.get())),
+            members: set.members.map_or(default.members, u64::from),
+            ..default
+        }
+    }
+}
+
+/// Returns all rules of a run.
+fn rule_set(config: &Config, trust: Trust, notes: &mut Vec<String>) -> Result<RuleSet, CliError> {
+    let mut set = rules::builtin()?;
+    let known: Vec<String> = set
+        .rules
+        .iter()
+        .map(|rule| rule.meta.id.as_str().to_owned())
+        .chain(config.rules.iter().flat_map(|own| own.ids.iter().cloned()))
+        .collect();
+    if trust == Trust::Own {
+        config.check_ids(&known.iter().map(String::as_str).collect::<Vec<_>>())?;
+    }
+    set = set.without(&config.catalogue.disable);
+    for own in &config.rules {
+        match rules::parse_user(&own.source.name, &own.source.text, &own.ids, &set) {
+            Ok(added) => set = set.with(added),
+            // A foreign tree's rules can only tighten: wrong ones must not stop the scan.
+            Err(error) if trust != Trust::Own => {
+                notes.push(format!("rules of the scanned tree are not used: {error}"))
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(set.with_severities(&config.catalogue.severity, &config.catalogue.at_least))
+}
+
+/// Returns the directory whose configuration may count: the root of the working tree that the target is in, if it is in one.
+fn root_of(target: &Target) -> PathBuf {
+    let path = match target {
+        Target::Tree { root } | Target::Files { root, .. } => root.clone(),
+        Target::Stdin => PathBuf::from("."),
+        Target::Staged { repository, .. } | Target::History { repository, .. } => {
+            repository.clone()
+        }
+    };
+    work_tree(&path).unwrap_or(path)
+}
+
+fn work_tree(path: &Path) -> Option<PathBuf> {
+    let repository = Repository::open(path).ok()?;
+    repository.work_tree().map(Path::to_owned)
+}
+
+/// Tells whether a root is the user's own: the repository (or the plain directory) in which the command runs.
+fn is_own(root: &Path) -> bool {
+    let here = settings::working_directory();
+    let own = work_tree(&here).unwrap_or(here);
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    real(&own) == real(root)
+}
+
+fn today() -> Date {
+    Date::from_unix(
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |passed| passed.as_secs()),
+    )
+}
+
+/// Returns the time as `YYYY-MM-DDThh:mm:ssZ`.
+pub(super) fn now() -> String {
+    let seconds = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |passed| passed.as_secs());
+    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    format!(
+        "{}T{hour:02}:{minute:02}:{second:02}Z",
+        Date::from_unix(seconds)
+    )
+}
+
+/// Returns what a baseline would hold of a report: one line for each place, reported or set aside by the baseline itself.
+pub(super) fn baseline_lines(
+    report: &Report,
+) -> (
+    Vec<config::suppress::Line>,
+    BTreeSet<crate::model::Fingerprint>,
+) {
+    let known = report
+        .suppressed
+        .iter()
+        .filter(|s| s.kind == crate::model::SuppressionKind::Baseline)
+        .map(|s| &s.finding);
+    let mut lines = Vec::new();
+    let mut seen = BTreeSet::new();
+    for finding in report.findings.iter().chain(known) {
+        for occurrence in &finding.occurrences {
+            seen.insert(occurrence.fingerprint.clone());
+            lines.push(config::suppress::Line::new(
+                occurrence.fingerprint.clone(),
+                finding.rule.as_str(),
+                &occurrence.location.path,
+            ));
+        }
+    }
+    (lines, seen)
+}

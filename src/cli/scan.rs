@@ -1,0 +1,218 @@
+//! `keysweep scan`: from arguments to a run, and from its report to files and an exit code.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use crate::{
+    model::Severity,
+    report::{self, Format},
+    scan::{Report, Target},
+};
+
+use super::{
+    Look, args,
+    error::CliError,
+    exit::Outcome,
+    gather::{self, Gathered},
+    progress::Bar,
+    settings, write_out,
+};
+
+/// Set by Ctrl-C. A process has one.
+static STOP: AtomicBool = AtomicBool::new(false);
+
+/// Runs the command.
+pub(super) fn run(args: &args::Scan, look: &Look) -> Result<Outcome, CliError> {
+    let outputs = outputs(&args.output)?;
+    let mut target = target(args)?;
+    let gathered = Gathered::new(&args.common, &target)?;
+    if let Target::History { unreachable, .. } = &mut target {
+        *unreachable |= gathered.unreachable();
+    }
+    let started = gather::now();
+    let report = look_at(&target, &gathered, args.no_ignore, look)?;
+    let fail_on = args
+        .fail_on
+        .map(Severity::from)
+        .or(gathered.fail_on())
+        .unwrap_or(Severity::Low);
+    write(&report, &outputs, args.reveal, &started, look)?;
+    Ok(Outcome::of(&report, fail_on))
+}
+
+/// Scans with a progress bar and Ctrl-C.
+pub(super) fn look_at(
+    target: &Target,
+    gathered: &Gathered,
+    no_ignore: bool,
+    look: &Look,
+) -> Result<Report, CliError> {
+    // A second Ctrl-C ends the process at once, in case the first is not heard.
+    let installed = ctrlc::set_handler(|| {
+        if STOP.swap(true, Ordering::Relaxed) {
+            #[expect(clippy::exit, clippy::disallowed_methods, reason = "the user insists")]
+            std::process::exit(i32::from(Outcome::Interrupted.code()));
+        }
+    });
+    if let Err(error) = installed {
+        return Err(CliError::internal(&error));
+    }
+    let bar = Bar::new(!look.quiet && !look.ci);
+    let report = gathered.scan(target, no_ignore, &bar, &STOP);
+    bar.clear();
+    report
+}
+
+/// Returns what the arguments name.
+fn target(args: &args::Scan) -> Result<Target, CliError> {
+    let one = |mode: &'static str| match args.paths.as_slice() {
+        [] => Ok(PathBuf::from(".")),
+        [path] => Ok(path.clone()),
+        _ => Err(CliError::Paths { mode }),
+    };
+    let mode = &args.mode;
+    if mode.stdin {
+        if !args.paths.is_empty() {
+            return Err(CliError::Paths { mode: "--stdin" });
+        }
+        return Ok(Target::Stdin);
+    }
+    if mode.history {
+        return Ok(Target::History {
+            repository: one("--history")?,
+            unreachable: args.unreachable,
+        });
+    }
+    if mode.staged {
+        return Ok(Target::Staged {
+            repository: one("--staged")?,
+            index: settings::index_file(),
+        });
+    }
+    Ok(match args.paths.as_slice() {
+        [] => Target::Tree {
+            root: PathBuf::from("."),
+        },
+        [path] if fs::symlink_metadata(path).is_ok_and(|m| m.is_dir()) || path.is_dir() => {
+            Target::Tree { root: path.clone() }
+        }
+        files => Target::Files {
+            root: PathBuf::from("."),
+            files: files.to_vec(),
+        },
+    })
+}
+
+/// One report that is wanted.
+struct Output {
+    format: Format,
+    /// `None` is standard output.
+    file: Option<PathBuf>,
+}
+
+fn outputs(wanted: &[String]) -> Result<Vec<Output>, CliError> {
+    if wanted.is_empty() {
+        return Ok(vec![Output {
+            format: Format::Text,
+            file: None,
+        }]);
+    }
+    let mut places = BTreeSet::new();
+    wanted
+        .iter()
+        .map(|text| {
+            let (name, file) = text
+                .split_once('=')
+                .map_or((text.as_str(), None), |(name, file)| (name, Some(file)));
+            let given = || crate::model::BlobPath::from(text.as_str()).to_string();
+            let format = Format::parse(name).ok_or_else(|| CliError::Output { given: given() })?;
+            let file = match file {
+                Some("") => return Err(CliError::Output { given: given() }),
+                Some("-") | None => None,
+                Some(file) => Some(PathBuf::from(file)),
+            };
+            let place = file.as_ref().map_or("standard output".to_owned(), |file| {
+                file.display().to_string()
+            });
+            if !places.insert(place.clone()) {
+                return Err(CliError::OutputTwice { place });
+            }
+            Ok(Output { format, file })
+        })
+        .collect()
+}
+
+fn write(
+    report: &Report,
+    outputs: &[Output],
+    reveal: bool,
+    started: &str,
+    look: &Look,
+) -> Result<(), CliError> {
+    // All are made (and searched for secrets) before the first is written: all or nothing.
+    let mut made = Vec::new();
+    for output in outputs {
+        let fancy = look.out && output.file.is_none();
+        let times = output.format == Format::Gitlab;
+        let options = report::Options {
+            reveal,
+            color: fancy,
+            unicode: fancy,
+            // Only GitLab demands times; all else is a function of what was scanned.
+            started: times.then(|| started.to_owned()),
+            ended: times.then(gather::now),
+            ..report::Options::default()
+        };
+        made.push((
+            output.file.as_deref(),
+            report::render(report, output.format, &options)?,
+        ));
+        if let (Format::Github, Some(summary)) = (output.format, settings::step_summary()) {
+            append(&summary, &report::github_summary(report)?)?;
+        }
+    }
+    for (file, bytes) in made {
+        match file {
+            None => write_out(&bytes)?,
+            Some(file) => replace(file, &bytes)?,
+        }
+    }
+    Ok(())
+}
+
+/// Writes a file whole or not at all: a reader never sees half a report.
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
+    let failed = |source| CliError::Write {
+        path: path.to_owned(),
+        source,
+    };
+    // Devices and pipes (`/dev/stderr`, process substitution) cannot be renamed over.
+    if fs::metadata(path).is_ok_and(|m| !m.is_file()) {
+        return fs::write(path, bytes).map_err(failed);
+    }
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.tmp", std::process::id()));
+    let temporary = path.with_file_name(name);
+    let done = fs::write(&temporary, bytes).and_then(|()| fs::rename(&temporary, path));
+    if done.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    done.map_err(failed)
+}
+
+fn append(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
+    use std::io::Write as _;
+    fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(path)
+        .and_then(|mut file| file.write_all(bytes))
+        .map_err(|source| CliError::Write {
+            path: path.to_owned(),
+            source,
+        })
+}

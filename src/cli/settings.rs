@@ -1,0 +1,55 @@
+//! The environment: the only place that reads it.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this is the one file that reads the environment"
+)]
+
+use std::{env, ffi::OsString, path::PathBuf};
+
+use super::error::CliError;
+use crate::model::DigestKey;
+
+/// Returns a variable that is set and not empty.
+pub(super) fn variable(name: &str) -> Option<OsString> {
+    env::var_os(name).filter(|value| !value.is_empty())
+}
+
+/// Tells whether a variable is set and not empty.
+pub(super) fn is_set(name: &str) -> bool {
+    variable(name).is_some()
+}
+
+/// Returns the project key that came from outside, if one did.
+pub(super) fn key() -> Result<Option<DigestKey>, CliError> {
+    match variable("KEYSWEEP_KEY") {
+        None => Ok(None),
+        Some(text) => text
+            .to_str()
+            .and_then(|text| DigestKey::from_hex(text.trim()))
+            .map(Some)
+            .ok_or(CliError::Key),
+    }
+}
+
+/// Returns the file that GitHub shows as the job's summary.
+pub(super) fn step_summary() -> Option<PathBuf> {
+    variable("GITHUB_STEP_SUMMARY").map(PathBuf::from)
+}
+
+/// Returns the index file that git names to a hook; `git commit FILE` and `git commit -a` use one of their own.
+pub(super) fn index_file() -> Option<PathBuf> {
+    variable("GIT_INDEX_FILE").map(PathBuf::from)
+}
+
+/// Returns the working directory.
+pub(super) fn working_directory() -> PathBuf {
+    env::current_dir().unwrap_or_else(|_| PathBuf::from("."))
+}
+
+/// Returns a key of 32 random bytes.
+pub(super) fn random_key() -> Result<DigestKey, CliError> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(|error| CliError::internal(&error))?;
+    Ok(DigestKey::new(bytes))
+}

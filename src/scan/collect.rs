@@ -1,0 +1,223 @@
+//! From raw hits to findings: one finding a value, every place listed, the right place first.
+
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, HashMap},
+};
+
+use crate::{
+    model::{
+        Attribution, BlobPath, DigestKey, Finding, Fingerprint, Kind, Occurrence, Place, Related,
+        RuleMeta,
+    },
+    rules::{RuleSet, Shape},
+};
+
+use super::receiver::{RawHit, Shown};
+
+/// Most occurrences that a finding lists; further ones are counted. GitHub reads 1,000 locations of a result and shows 100.
+pub const MAX_OCCURRENCES: usize = 100;
+
+/// All hits of one value.
+#[derive(Debug)]
+pub(super) struct Group {
+    /// Best rule first, then by path, position and object.
+    pub(super) hits: Vec<RawHit>,
+    /// What history says, in history and range scans.
+    pub(super) attribution: Option<Attribution>,
+}
+
+/// An occurrence with what decides about it and shows it.
+#[derive(Debug)]
+pub(super) struct Candidate {
+    pub(super) hit: RawHit,
+    /// Whether HEAD or the working tree has it.
+    pub(super) present: bool,
+}
+
+/// Groups hits by value. The order of `hits` does not matter.
+pub(super) fn group(hits: Vec<RawHit>, rules: &RuleSet) -> Vec<Group> {
+    let mut groups: HashMap<crate::model::Digest, Vec<RawHit>> = HashMap::new();
+    for hit in hits {
+        groups.entry(hit.digest).or_default().push(hit);
+    }
+    let mut groups: Vec<Group> = groups
+        .into_values()
+        .map(|mut hits| {
+            hits.sort_by(|a, b| {
+                rank(a, rules)
+                    .cmp(&rank(b, rules))
+                    .then_with(|| place_of(a).cmp(&place_of(b)))
+            });
+            Group {
+                hits,
+                attribution: None,
+            }
+        })
+        .collect();
+    // Digests are keyed at random: order by place, never by digest.
+    groups.sort_by(|a, b| {
+        a.hits
+            .first()
+            .map(place_of)
+            .cmp(&b.hits.first().map(place_of))
+    });
+    groups
+}
+
+fn place_of(hit: &RawHit) -> (&crate::model::Location, u32, &crate::model::Provenance) {
+    (&hit.location, hit.rule, &hit.provenance)
+}
+
+/// The most specific rule first: a vendor's token before a marker, before a vendor's context, before a generic rule.
+fn rank(hit: &RawHit, rules: &RuleSet) -> (u8, std::cmp::Reverse<crate::model::Confidence>, u32) {
+    let shape =
+        rules
+            .rules
+            .get(hit.rule as usize)
+            .map_or(9, |rule| match (&rule.shape, rule.value) {
+                (_, Some(_)) => 3,
+                (Shape::Token { .. }, None) => 0,
+                (Shape::Marker { .. }, None) => 1,
+                (Shape::Context { .. }, None) => 2,
+            });
+    (shape, std::cmp::Reverse(hit.confidence), hit.rule)
+}
+
+/// What turns candidates into findings.
+pub(super) struct Maker<'a> {
+    rules: &'a RuleSet,
+    /// The project's key; without one fingerprints hold no value.
+    project: Option<&'a DigestKey>,
+    /// How many occurrences had the same rule, path and masked text until now.
+    ordinals: RefCell<BTreeMap<(u32, BlobPath, String), usize>>,
+}
+
+impl<'a> Maker<'a> {
+    pub(super) fn new(rules: &'a RuleSet, project: Option<&'a DigestKey>) -> Self {
+        Self {
+            rules,
+            project,
+            ordinals: RefCell::default(),
+        }
+    }
+
+    /// Returns the finding of these candidates (not empty), the first being the primary one.
+    pub(super) fn finding(
+        &self,
+        candidates: Vec<Candidate>,
+        attribution: Option<Attribution>,
+    ) -> Option<Finding> {
+        let best = candidates
+            .iter()
+            .map(|c| &c.hit)
+            .min_by_key(|hit| rank(hit, self.rules))?;
+        let meta = self.meta(best.rule)?.clone();
+        let (severity, confidence) = (
+            best.severity,
+            candidates.iter().map(|c| c.hit.confidence).max()?,
+        );
+        let total = candidates.len();
+        let occurrences: Vec<Occurrence> = candidates
+            .iter()
+            .take(MAX_OCCURRENCES)
+            .filter_map(|c| self.occurrence(&c.hit))
+            .collect();
+        let primary = candidates.into_iter().next()?;
+        let first = occurrences.first()?.clone();
+        let related = primary.hit.near.map(|location| Related {
+            message: "the second part stands here".to_owned(),
+            location,
+        });
+        let (excerpt, line_hash) = match primary.hit.shown {
+            Some(Shown {
+                excerpt, line_hash, ..
+            }) => (Some(excerpt), line_hash.filter(|_| primary.present)),
+            None => (None, None),
+        };
+        Some(Finding {
+            message: message(
+                &meta,
+                primary.hit.provenance.place,
+                &first.location.path,
+                total,
+            ),
+            rule: meta.id.clone(),
+            kind: Kind::Secret,
+            severity,
+            confidence,
+            fingerprint: first.fingerprint,
+            location: first.location,
+            provenance: first.provenance,
+            attribution,
+            occurrences,
+            more_occurrences: total.saturating_sub(MAX_OCCURRENCES) as u64,
+            related: related.into_iter().collect(),
+            excerpt,
+            line_hash,
+            secret: primary.hit.secret,
+        })
+    }
+
+    fn meta(&self, rule: u32) -> Option<&std::sync::Arc<RuleMeta>> {
+        self.rules.rules.get(rule as usize).map(|rule| &rule.meta)
+    }
+
+    /// Returns the identity of one hit at its path.
+    pub(super) fn fingerprint(&self, hit: &RawHit, ordinal: usize) -> Option<Fingerprint> {
+        let meta = self.meta(hit.rule)?;
+        Some(match self.project {
+            Some(key) => key.fingerprint(
+                key.digest(&meta.family, &hit.secret),
+                &meta.id,
+                &hit.location.path,
+            ),
+            None => {
+                let masked = hit.shown.as_ref().map_or("", |shown| shown.masked.as_str());
+                Fingerprint::from_context(&meta.id, &hit.location.path, masked, ordinal)
+            }
+        })
+    }
+
+    fn occurrence(&self, hit: &RawHit) -> Option<Occurrence> {
+        let masked = hit
+            .shown
+            .as_ref()
+            .map(|shown| shown.masked.clone())
+            .unwrap_or_default();
+        let mut ordinals = self.ordinals.borrow_mut();
+        let ordinal = ordinals
+            .entry((hit.rule, hit.location.path.clone(), masked))
+            .or_default();
+        let fingerprint = self.fingerprint(hit, *ordinal)?;
+        *ordinal += 1;
+        Some(Occurrence {
+            fingerprint,
+            location: hit.location.clone(),
+            provenance: hit.provenance.clone(),
+            encodings: hit.encodings.clone(),
+        })
+    }
+}
+
+/// Returns one sentence without a value.
+fn message(meta: &RuleMeta, place: Place, path: &BlobPath, places: usize) -> String {
+    let wher = match place {
+        Place::File | Place::History => format!("in {path}"),
+        Place::Stdin => "in standard input".to_owned(),
+        Place::Staged => format!("staged in {path}"),
+        Place::FileName => format!("in a file's name ({path})"),
+        Place::SymlinkTarget => format!("in the target of the symbolic link {path}"),
+        Place::CommitMessage => "in a commit message".to_owned(),
+        Place::CommitHeader => "in a commit's author, committer or other header".to_owned(),
+        Place::Tag => "in an annotated tag".to_owned(),
+        Place::RefName => "in a reference's name".to_owned(),
+        Place::Reflog => "in a reflog entry".to_owned(),
+        Place::RemoteUrl => "in a remote's URL in .git/config".to_owned(),
+    };
+    match places {
+        0 | 1 => format!("{} {wher}", meta.description),
+        2 => format!("{} {wher} and one more place", meta.description),
+        n => format!("{} {wher} and {} more places", meta.description, n - 1),
+    }
+}

@@ -1,0 +1,111 @@
+//! The last step before a report leaves: every secret of the run is masked in every text of it.
+//!
+//! Excerpts are masked by span already. What is left are texts from the scanned side that may repeat a secret found elsewhere:
+//! paths, author names, reasons of suppressions, ledger entries, and other parts of excerpts.
+
+use crate::{
+    engine::Redactor,
+    model::{Attribution, BlobPath, CommitInfo, Finding, Location, Secret},
+};
+
+use super::Report;
+
+/// Masks every text of `report`.
+pub(super) fn mask(report: &mut Report) {
+    let redactor = {
+        let found = report
+            .findings
+            .iter()
+            .chain(report.suppressed.iter().map(|s| &s.finding));
+        let secrets: Vec<&Secret> = found.map(|finding| &finding.secret).collect();
+        Redactor::new(&secrets)
+    };
+    for finding in &mut report.findings {
+        of_finding(finding, &redactor);
+    }
+    for suppressed in &mut report.suppressed {
+        of_finding(&mut suppressed.finding, &redactor);
+        of_text(&mut suppressed.reason, &redactor);
+    }
+    for skip in &mut report.ledger.skips {
+        of_path(&mut skip.path, &redactor);
+        of_text(&mut skip.detail, &redactor);
+    }
+    for text in report
+        .ledger
+        .notes
+        .iter_mut()
+        .chain(&mut report.unused_suppressions)
+    {
+        of_text(text, &redactor);
+    }
+}
+
+fn of_finding(finding: &mut Finding, redactor: &Redactor) {
+    of_text(&mut finding.message, redactor);
+    of_location(&mut finding.location, redactor);
+    for occurrence in &mut finding.occurrences {
+        of_location(&mut occurrence.location, redactor);
+    }
+    for related in &mut finding.related {
+        of_location(&mut related.location, redactor);
+    }
+    if let Some(excerpt) = &mut finding.excerpt {
+        // Masking keeps the number of code points, not of bytes: the span is moved by what changed before it.
+        let before = redactor
+            .mask(excerpt.text.get(..excerpt.start).unwrap_or_default())
+            .len();
+        let upto = redactor
+            .mask(excerpt.text.get(..excerpt.end).unwrap_or_default())
+            .len();
+        of_text(&mut excerpt.text, redactor);
+        excerpt.start = before.min(excerpt.text.len());
+        excerpt.end = upto.clamp(excerpt.start, excerpt.text.len());
+    }
+    if let Some(attribution) = &mut finding.attribution {
+        of_attribution(attribution, redactor);
+    }
+}
+
+fn of_attribution(attribution: &mut Attribution, redactor: &Redactor) {
+    let Attribution {
+        introduced,
+        last_seen,
+        removed,
+        path,
+        at_head: _,
+        reachable: _,
+    } = attribution;
+    for commit in [introduced, last_seen, removed].into_iter().flatten() {
+        let CommitInfo {
+            id: _,
+            author,
+            date: _,
+        } = commit;
+        of_text(author, redactor);
+    }
+    if let Some(path) = path {
+        of_path(path, redactor);
+    }
+}
+
+fn of_location(location: &mut Location, redactor: &Redactor) {
+    of_path(&mut location.path, redactor);
+}
+
+/// A path that holds a secret becomes its masked text; any other keeps its bytes.
+fn of_path(path: &mut BlobPath, redactor: &Redactor) {
+    let masked = match redactor.mask(&path.to_text()) {
+        std::borrow::Cow::Borrowed(_) => None,
+        std::borrow::Cow::Owned(masked) => Some(masked),
+    };
+    if let Some(masked) = masked {
+        *path = BlobPath::from(masked.as_str());
+    }
+}
+
+fn of_text(text: &mut String, redactor: &Redactor) {
+    if let std::borrow::Cow::Owned(masked) = redactor.mask(text) {
+        *text = masked;
+    }
+}

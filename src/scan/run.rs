@@ -1,0 +1,444 @@
+//! The run itself: read the sources, group, attribute, suppress, mask, sort.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    sync::{Arc, atomic::AtomicBool},
+};
+
+use crate::{
+    config::{
+        PathGlobs,
+        suppress::{Markers, Sighting, Suppressor},
+    },
+    engine::Scanner,
+    model::{
+        BlobPath, DigestKey, Finding, Ledger, ObjectId, Place, RuleMeta, SkipCause, Suppressed,
+        SuppressionKind,
+    },
+    rules::RuleSet,
+    sources::{
+        Progress, Run, Source, SourceError, archive,
+        files::Files,
+        history::{Attributions, History, HistoryOptions, Wanted},
+        repo::Repository,
+        staged::Staged,
+        stdin::Stdin,
+        tree::{Tree, TreeOptions},
+    },
+};
+
+use super::{
+    Mode, Report,
+    collect::{self, Candidate, Group, Maker},
+    mask,
+    receiver::{Collector, RawHit},
+    resolve::{self, Resolved},
+};
+
+/// What to look at.
+#[derive(Clone, Debug)]
+pub enum Target {
+    /// A directory.
+    Tree {
+        /// The directory.
+        root: PathBuf,
+    },
+    /// Files and directories named one by one.
+    Files {
+        /// What paths in the report are relative to.
+        root: PathBuf,
+        /// As the user named them.
+        files: Vec<PathBuf>,
+    },
+    /// Standard input.
+    Stdin,
+    /// The index against HEAD.
+    Staged {
+        /// A path inside the repository.
+        repository: PathBuf,
+        /// The index file, if git named another one than the usual (`GIT_INDEX_FILE`, as in `git commit FILE`).
+        index: Option<PathBuf>,
+    },
+    /// Everything a repository holds.
+    History {
+        /// A path inside the repository.
+        repository: PathBuf,
+        /// Also what nothing leads to.
+        unreachable: bool,
+    },
+}
+
+impl Target {
+    /// Returns the mode for reports.
+    #[must_use]
+    pub const fn mode(&self) -> Mode {
+        match self {
+            Self::Tree { .. } | Self::Files { .. } => Mode::Tree,
+            Self::Stdin => Mode::Stdin,
+            Self::Staged { .. } => Mode::Staged,
+            Self::History { .. } => Mode::History,
+        }
+    }
+
+    /// Tells whether findings count to which nothing leads.
+    const fn wants_unreachable(&self) -> bool {
+        matches!(
+            self,
+            Self::History {
+                unreachable: true,
+                ..
+            }
+        )
+    }
+}
+
+/// How to look. Plain data; `cli` fills it from arguments, environment and configuration.
+pub struct Options {
+    /// All rules of the run.
+    pub rules: Arc<RuleSet>,
+    /// Key of this run's digests; random.
+    pub run_key: DigestKey,
+    /// The project's key, for fingerprints that hold the value.
+    pub project_key: Option<DigestKey>,
+    /// Which inline markers are read.
+    pub markers: Markers,
+    /// Limits of archives.
+    pub archives: archive::Limits,
+    /// How trees are walked.
+    pub tree: TreeOptions,
+    /// Paths that the user leaves out, for what is no tree (history, index).
+    pub exclude: PathGlobs,
+    /// Gaps that the user accepts: they stay in the ledger and do not make the run incomplete.
+    pub accept: BTreeSet<SkipCause>,
+    /// Facts to be told with the coverage (whose configuration counted, ...).
+    pub notes: Vec<String>,
+    /// At least 1.
+    pub threads: usize,
+}
+
+/// Looks at `target` and returns everything that a format may write. `suppressor` decides what is set aside.
+///
+/// # Errors
+/// If the target could not be read at all.
+pub fn run(
+    target: &Target,
+    options: &Options,
+    suppressor: &mut Suppressor,
+    progress: &dyn Progress,
+    stop: &AtomicBool,
+) -> Result<Report, SourceError> {
+    let scanner = Scanner::new(Arc::clone(&options.rules));
+    let collector = Collector::new(&scanner, options);
+    let run = Run {
+        sink: &collector,
+        progress,
+        stop,
+        threads: options.threads.max(1),
+    };
+    let (mut ledger, origin) = read(target, options, &run)?;
+    let gathered = collector.gathered();
+    ledger.merge(gathered.ledger);
+    for (path, marker) in &gathered.seen_markers {
+        suppressor.saw(path, marker);
+    }
+    let mut groups = collect::group(gathered.hits, &options.rules);
+    progress.begin("attribution", 0);
+    let known = origin.attribute(&mut groups, &run);
+    let mut stage = Stage {
+        options,
+        collector: &collector,
+        origin: &origin,
+        maker: Maker::new(&options.rules, options.project_key.as_ref()),
+        suppressor,
+        findings: Vec::new(),
+        suppressed: Vec::new(),
+    };
+    stage.decide(
+        groups,
+        known.as_ref(),
+        target.wants_unreachable(),
+        &mut ledger,
+    );
+    let (findings, suppressed) = (stage.findings, stage.suppressed);
+    close(&mut ledger, options, run.stopped());
+    // A run that was stopped has not met everything that could be met.
+    let unused = if run.stopped() {
+        Vec::new()
+    } else {
+        suppressor.unused()
+    };
+    let mut report = Report {
+        mode: target.mode(),
+        rules: options.metas(),
+        ledger,
+        findings,
+        suppressed,
+        unused_suppressions: unused,
+        interrupted: run.stopped(),
+    };
+    mask::mask(&mut report);
+    Ok(report)
+}
+
+/// Says the last things of the coverage.
+fn close(ledger: &mut Ledger, options: &Options, stopped: bool) {
+    if stopped && !ledger.skipped.contains_key(&SkipCause::Interrupted) {
+        let path = BlobPath::from("<run>");
+        ledger.skip(SkipCause::Interrupted, path, "stopped by the user");
+    }
+    let notes = options.notes.iter();
+    notes.for_each(|note| ledger.note(note.clone()));
+    ledger.trim();
+    ledger.accept(&options.accept);
+}
+
+impl Options {
+    /// Returns what is known of the rules.
+    fn metas(&self) -> Vec<Arc<RuleMeta>> {
+        let metas = self.rules.rules.iter().map(|rule| Arc::clone(&rule.meta));
+        metas.collect()
+    }
+}
+
+/// What was read beside blobs: the repository that can say more of them.
+enum Origin {
+    /// Paths came with the blobs.
+    Plain,
+    /// Objects of a whole history.
+    History(Box<History>),
+}
+
+impl Origin {
+    /// Asks history where the hits of each group come from.
+    fn attribute(&self, groups: &mut [Group], run: &Run<'_>) -> Option<Attributions> {
+        if groups.is_empty() || run.stopped() {
+            return None;
+        }
+        let mut wanted = Wanted::default();
+        for (key, group) in (0_u32..).zip(groups.iter()) {
+            for hit in &group.hits {
+                match hit.provenance.object {
+                    Some(object) => wanted.object(key, object),
+                    None if hit.provenance.place == Place::FileName => {
+                        wanted.name(key, hit.location.path.as_bytes());
+                    }
+                    None => {}
+                }
+            }
+        }
+        let known = match self {
+            Self::Plain => return None,
+            Self::History(history) => history.attribute(&wanted, run),
+        };
+        for (key, group) in (0_u32..).zip(groups.iter_mut()) {
+            group.attribution = known.keys.get(&key).cloned();
+        }
+        Some(known)
+    }
+
+    fn blob(&self, id: &ObjectId) -> Option<Vec<u8>> {
+        match self {
+            Self::Plain => None,
+            Self::History(history) => history.blob(id),
+        }
+    }
+}
+
+/// Reads everything that the target names.
+fn read(
+    target: &Target,
+    options: &Options,
+    run: &Run<'_>,
+) -> Result<(Ledger, Origin), SourceError> {
+    let sizes = options.tree.sizes;
+    Ok(match target {
+        Target::Tree { root } => (
+            Tree::new(root, options.tree.clone()).read(run)?,
+            Origin::Plain,
+        ),
+        Target::Files { root, files } => {
+            let files = Files {
+                paths: files.clone(),
+                base: root.clone(),
+                options: options.tree.clone(),
+            };
+            (files.read(run)?, Origin::Plain)
+        }
+        Target::Stdin => (
+            Stdin::new(std::io::stdin(), sizes).read(run)?,
+            Origin::Plain,
+        ),
+        Target::Staged { repository, index } => {
+            let staged = staged(repository, index.as_deref(), options);
+            (staged.read(run)?, Origin::Plain)
+        }
+        Target::History {
+            repository: path,
+            unreachable,
+        } => {
+            let repository = Repository::open(path)?;
+            let mut ledger = Ledger::default();
+            if let Some(root) = repository.work_tree().map(Path::to_owned) {
+                ledger.merge(Tree::new(root, options.tree.clone()).read(run)?);
+                ledger.merge(staged(path, None, options).read(run)?);
+            }
+            let history = History::new(
+                repository,
+                HistoryOptions {
+                    unreachable: *unreachable,
+                    ..HistoryOptions::default()
+                },
+            );
+            ledger.merge(history.read(run)?);
+            (ledger, Origin::History(Box::new(history)))
+        }
+    })
+}
+
+fn staged(path: &Path, index: Option<&Path>, options: &Options) -> Staged {
+    Staged {
+        path: path.to_owned(),
+        index: index.map(Path::to_owned),
+        exclude: options.tree.exclude.clone(),
+        sizes: options.tree.sizes,
+    }
+}
+
+/// From groups to findings.
+struct Stage<'a> {
+    options: &'a Options,
+    collector: &'a Collector<'a>,
+    origin: &'a Origin,
+    maker: Maker<'a>,
+    suppressor: &'a mut Suppressor,
+    findings: Vec<Finding>,
+    suppressed: Vec<Suppressed>,
+}
+
+impl Stage<'_> {
+    fn decide(
+        &mut self,
+        groups: Vec<Group>,
+        known: Option<&Attributions>,
+        unreachable: bool,
+        ledger: &mut Ledger,
+    ) {
+        let mut resolved: Vec<Resolved> = groups
+            .into_iter()
+            .map(|group| resolve::resolve(group, known, unreachable, ledger))
+            .collect();
+        for one in &mut resolved {
+            one.candidates
+                .retain(|candidate| self.counts(candidate, ledger));
+        }
+        resolved.retain(|one| !one.candidates.is_empty());
+        resolved.sort_by(|a, b| a.place().cmp(&b.place()));
+        for mut one in resolved {
+            if let Some(primary) = one.candidates.first_mut() {
+                self.show(&mut primary.hit);
+            }
+            self.suppress(one);
+        }
+        self.findings
+            .sort_by(|a, b| (&a.location, &a.rule).cmp(&(&b.location, &b.rule)));
+        self.suppressed.sort_by(|a, b| {
+            (&a.finding.location, &a.finding.rule).cmp(&(&b.finding.location, &b.finding.rule))
+        });
+    }
+
+    /// Tells whether the paths that the rule wants and the user leaves out let a place count.
+    fn counts(&self, candidate: &Candidate, ledger: &mut Ledger) -> bool {
+        let path = &candidate.hit.location.path;
+        if self
+            .options
+            .project_key
+            .as_ref()
+            .is_some_and(|key| key.is_spelled(&candidate.hit.secret))
+        {
+            return false;
+        }
+        let wanted = self
+            .collector
+            .paths_of(candidate.hit.rule)
+            .is_none_or(|globs| globs.matches(path));
+        let left_out = !self.options.exclude.is_empty() && self.options.exclude.matches(path);
+        if left_out {
+            ledger.skip(
+                SkipCause::ExcludedPath,
+                path.clone(),
+                "a finding in an excluded path",
+            );
+        }
+        wanted && !left_out
+    }
+
+    /// Splits a group into what is reported and what is set aside.
+    fn suppress(&mut self, one: Resolved) {
+        let (mut kept, mut aside, mut why) = (Vec::new(), Vec::new(), None);
+        for candidate in one.candidates {
+            match self.reason(&candidate.hit) {
+                None => kept.push(candidate),
+                Some(reason) => {
+                    why.get_or_insert(reason);
+                    aside.push(candidate);
+                }
+            }
+        }
+        if let Some((kind, reason)) = why {
+            let finding = self.maker.finding(aside, one.attribution.clone());
+            self.suppressed.extend(finding.map(|finding| Suppressed {
+                finding,
+                kind,
+                reason,
+            }));
+        }
+        if let Some(primary) = kept.first_mut() {
+            self.show(&mut primary.hit);
+        }
+        self.findings
+            .extend(self.maker.finding(kept, one.attribution));
+    }
+
+    fn reason(&mut self, hit: &RawHit) -> Option<(SuppressionKind, String)> {
+        let meta = &self.options.rules.rules.get(hit.rule as usize)?.meta;
+        let key = self
+            .options
+            .project_key
+            .as_ref()
+            .unwrap_or(&self.options.run_key);
+        let fingerprint = self.maker.fingerprint(hit, 0)?;
+        self.suppressor.decide(&Sighting {
+            rule: &meta.id,
+            path: &hit.location.path,
+            digest: key.digest(&meta.family, &hit.secret),
+            fingerprint: &fingerprint,
+            markers: &hit.markers,
+        })
+    }
+
+    /// Reads a history blob again for the text around a hit.
+    fn show(&self, hit: &mut RawHit) {
+        if hit.shown.is_some() {
+            return;
+        }
+        let Some(bytes) = hit
+            .provenance
+            .object
+            .and_then(|object| self.origin.blob(&object))
+        else {
+            return;
+        };
+        let wanted = (hit.rule, hit.location.byte_start);
+        let found = self.collector.again(
+            &bytes,
+            hit.member.as_deref(),
+            &hit.location.path,
+            &hit.provenance,
+        );
+        hit.shown = found
+            .into_iter()
+            .find(|other| (other.rule, other.location.byte_start) == wanted)
+            .and_then(|other| other.shown);
+    }
+}

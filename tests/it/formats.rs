@@ -1,0 +1,195 @@
+//! What we emit, before the judges that its readers use.
+
+use std::{path::PathBuf, process::Command};
+
+use crate::support::{Repo, keysweep, token};
+
+/// Returns the folder with the outside judges, or says why a test is skipped. `tests/run` installs them.
+fn tools() -> Option<PathBuf> {
+    let tools = std::env::var_os("KEYSWEEP_TOOLS").map(PathBuf::from);
+    if tools.is_none() {
+        eprintln!(
+            "skipped: KEYSWEEP_TOOLS is not set; `bash tests/run` installs the judges and sets it"
+        );
+    }
+    tools
+}
+
+fn found() -> Repo {
+    let repo = Repo::new();
+    repo.write("a.env", format!("A={}\nB={}\n", token(1), token(2)))
+        .commit("Begin");
+    repo.write("a.env", format!("A={}\n", token(1)))
+        .write("dir with space/ü.env", format!("A={}\n", token(3)));
+    repo.commit(&format!("Change with {}", token(4)));
+    repo.write(
+        "c.env",
+        format!(
+            "A={} # keysweep:allow[github-personal-access-token] made up\n",
+            token(5)
+        ),
+    );
+    repo
+}
+
+fn judged(program: &str, args: &[&str]) -> String {
+    let output = Command::new(program)
+        .args(args)
+        .output()
+        .unwrap_or_else(|e| panic!("{program} runs: {e}"));
+    let text = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(output.status.success(), "{program} {args:?}:\n{text}");
+    text
+}
+
+#[test]
+fn sarif_passes_the_validator_with_github_rules() {
+    let Some(tools) = tools() else { return };
+    let repo = found();
+    for mode in ["--history", "--no-ignore"] {
+        let file = repo.path().join("out.sarif");
+        let run = keysweep(
+            repo.path(),
+            &["scan", mode, &format!("--output=sarif={}", file.display())],
+        );
+        assert_eq!(run.code, 1, "{}", run.stderr);
+        let validator = tools.join("node_modules/.bin/sarif-multitool");
+        let text = judged(
+            &validator.display().to_string(),
+            &[
+                "validate",
+                &file.display().to_string(),
+                "--rule-kind",
+                "Sarif;Ghas",
+            ],
+        );
+        assert!(!text.contains(": error"), "{text}");
+        std::fs::remove_file(file).unwrap();
+    }
+}
+
+#[test]
+fn json_validates_against_its_schema() {
+    let Some(tools) = tools() else { return };
+    let repo = found();
+    let schema = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/report.schema.json");
+    for extra in ["--history", "--reveal", "--no-ignore"] {
+        let file = tempfile::Builder::new().suffix(".json").tempfile().unwrap();
+        let path = file.path().display().to_string();
+        let run = keysweep(
+            repo.path(),
+            &["scan", extra, &format!("--output=json={path}")],
+        );
+        assert_eq!(run.code, 1, "{}", run.stderr);
+        judged(
+            &tools
+                .join("python/bin/check-jsonschema")
+                .display()
+                .to_string(),
+            &["--schemafile", schema, &path],
+        );
+    }
+}
+
+#[test]
+fn action_and_workflow_validate() {
+    let Some(tools) = tools() else { return };
+    let check = tools
+        .join("python/bin/check-jsonschema")
+        .display()
+        .to_string();
+    judged(
+        &check,
+        &[
+            "--builtin-schema",
+            "vendor.github-actions",
+            concat!(env!("CARGO_MANIFEST_DIR"), "/action.yml"),
+        ],
+    );
+    judged(
+        &check,
+        &[
+            "--builtin-schema",
+            "vendor.github-workflows",
+            concat!(env!("CARGO_MANIFEST_DIR"), "/.github/workflows/ci.yml"),
+        ],
+    );
+}
+
+#[test]
+fn several_reports_come_from_one_run() {
+    let repo = found();
+    let run = keysweep(
+        repo.path(),
+        &[
+            "scan",
+            "--output=sarif=out.sarif",
+            "--output=json=out.json",
+            "--output=text",
+        ],
+    );
+    assert_eq!(run.code, 1, "{}", run.stderr);
+    assert!(run.text().contains("a.env"));
+    for file in ["out.sarif", "out.json"] {
+        let text = std::fs::read_to_string(repo.path().join(file)).unwrap();
+        serde_json::from_str::<serde_json::Value>(&text).unwrap();
+    }
+    let run = keysweep(repo.path(), &["scan", "--output=yaml"]);
+    assert_eq!(run.code, 2);
+    assert!(
+        run.stderr.contains("sarif"),
+        "the error names the formats: {}",
+        run.stderr
+    );
+    let run = keysweep(
+        repo.path(),
+        &["scan", "--output=json=/nonexistent/dir/x.json"],
+    );
+    assert_eq!(run.code, 2, "{}", run.stderr);
+}
+
+#[test]
+fn colours_only_where_wanted() {
+    let repo = found();
+    let run = keysweep(repo.path(), &["scan"]);
+    assert!(
+        !run.stdout.contains(&0x1b) && !run.stderr.contains('\u{1b}'),
+        "no terminal, no colour"
+    );
+}
+
+#[test]
+fn fail_on_moves_the_threshold() {
+    let repo = found();
+    assert_eq!(
+        keysweep(repo.path(), &["scan", "--fail-on", "critical"]).code,
+        1
+    );
+    let repo = Repo::new();
+    repo.write("a.txt", "nothing\n");
+    assert_eq!(keysweep(repo.path(), &["scan"]).code, 0);
+}
+
+#[test]
+fn usage_errors_exit_with_2_and_help() {
+    let repo = Repo::new();
+    for args in [
+        ["scan", "--histroy"].as_slice(),
+        &["scan", "--history", "--staged"],
+        &["scan", "--unreachable"],
+        &["frobnicate"],
+        &[],
+    ] {
+        let run = keysweep(repo.path(), args);
+        assert_eq!(run.code, 2, "{args:?}: {}", run.stderr);
+        assert!(
+            run.stderr.contains("--help") || run.stderr.contains("Usage"),
+            "{args:?}: {}",
+            run.stderr
+        );
+    }
+}

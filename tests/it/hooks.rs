@@ -1,0 +1,146 @@
+//! The commit hook: plain git, and the real pre-commit program.
+
+use std::{fs, process::Command};
+
+use crate::support::{Repo, keysweep, program, token};
+
+/// Runs git with the program under test on PATH; returns whether it succeeded, and what it said.
+fn git(repo: &Repo, args: &[&str]) -> (bool, String) {
+    let bin = program().parent().unwrap().display().to_string();
+    let path = format!(
+        "{bin}:{}",
+        std::env::var_os("PATH").unwrap().to_string_lossy()
+    );
+    let output = Command::new("git")
+        .args(["-c", "user.name=A", "-c", "user.email=a@example.com"])
+        .args(args)
+        .current_dir(repo.path())
+        .env("PATH", path)
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("GIT_CONFIG_NOSYSTEM", "1")
+        .output()
+        .unwrap();
+    let text = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    (output.status.success(), text)
+}
+
+#[test]
+fn installing_is_a_dry_run_first_and_stops_a_commit() {
+    let repo = Repo::new();
+    let hook = repo.path().join(".git/hooks/pre-commit");
+    let run = keysweep(repo.path(), &["hook", "install"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert!(run.text().contains("--apply") && !hook.exists());
+    assert_eq!(
+        keysweep(repo.path(), &["hook", "install", "--apply"]).code,
+        0
+    );
+    assert_eq!(
+        keysweep(repo.path(), &["hook", "install", "--apply"]).code,
+        0,
+        "again is fine"
+    );
+    repo.write("a.env", format!("A={}\n", token(1)));
+    git(&repo, &["add", "."]);
+    let (passed, text) = git(&repo, &["commit", "-m", "Add"]);
+    assert!(!passed && text.contains("a.env"), "{text}");
+    repo.write("a.env", "A=1\n");
+    git(&repo, &["add", "."]);
+    let (passed, text) = git(&repo, &["commit", "-m", "Add"]);
+    assert!(passed, "{text}");
+}
+
+#[test]
+fn a_hook_of_somebody_else_is_kept() {
+    let repo = Repo::new();
+    let hook = repo.path().join(".git/hooks/pre-commit");
+    fs::create_dir_all(hook.parent().unwrap()).unwrap();
+    fs::write(&hook, "#!/bin/sh\ntrue\n").unwrap();
+    let run = keysweep(repo.path(), &["hook", "install", "--apply"]);
+    assert_eq!(run.code, 2, "{}", run.stderr);
+    assert!(run.stderr.contains("help:"), "{}", run.stderr);
+    assert_eq!(fs::read_to_string(&hook).unwrap(), "#!/bin/sh\ntrue\n");
+}
+
+#[test]
+fn a_hooks_path_elsewhere_is_used() {
+    let repo = Repo::new();
+    repo.git(&["config", "core.hooksPath", ".husky"]);
+    let run = keysweep(repo.path(), &["hook", "install", "--apply"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert!(
+        repo.path().join(".husky/pre-commit").exists(),
+        "{}",
+        run.text()
+    );
+}
+
+#[test]
+fn the_real_pre_commit_stops_a_commit_and_scans_all_files() {
+    let Some(tools) = std::env::var_os("KEYSWEEP_TOOLS") else {
+        eprintln!(
+            "skipped: KEYSWEEP_TOOLS is not set; `bash tests/run` installs pre-commit and sets it"
+        );
+        return;
+    };
+    let pre_commit = std::path::Path::new(&tools).join("python/bin/pre-commit");
+    let repo = Repo::new();
+    // The hook's own definition, with `language: system` so that the program under test runs and nothing is built.
+    let hooks = fs::read_to_string(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/.pre-commit-hooks.yaml"
+    ))
+    .unwrap();
+    let hook: String = hooks
+        .replace("language: rust", "language: system")
+        .replace(
+            "entry: keysweep",
+            &format!("entry: {}", program().display()),
+        )
+        .lines()
+        .map(|line| format!("  {line}\n"))
+        .collect();
+    repo.write(
+        ".pre-commit-config.yaml",
+        format!("repos:\n- repo: local\n  hooks:\n{hook}"),
+    );
+    repo.write("a.env", "A=1\n").commit("Begin");
+    let home = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| {
+        let output = Command::new(&pre_commit)
+            .args(args)
+            .current_dir(repo.path())
+            .env("PRE_COMMIT_HOME", home.path())
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .output()
+            .unwrap();
+        (
+            output.status.success(),
+            String::from_utf8_lossy(&output.stdout).into_owned(),
+        )
+    };
+    repo.write("b.env", format!("A={}\n", token(1)));
+    repo.git(&["add", "."]);
+    let (passed, text) = run(&["run"]);
+    assert!(
+        !passed && text.contains("b.env") && text.contains("Failed"),
+        "{text}"
+    );
+    // Fixed in the working tree only: the index still holds it, and pre-commit puts the index's state in place.
+    repo.write("b.env", "A=1\n");
+    let (passed, text) = run(&["run"]);
+    assert!(!passed && text.contains("b.env"), "{text}");
+    repo.git(&["add", "."]);
+    assert!(run(&["run"]).0);
+    repo.write("c.env", format!("A={}\n", token(2)))
+        .commit("Slipped in");
+    let (passed, text) = run(&["run", "--all-files"]);
+    assert!(
+        !passed && text.contains("c.env"),
+        "--all-files looks at all files: {text}"
+    );
+}

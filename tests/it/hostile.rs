@@ -1,0 +1,450 @@
+//! Input made to blind, crash or exhaust us: clear ledger lines, bounded memory and time, the right exit code.
+
+#![cfg(unix)]
+
+use std::{
+    fs::{self, File},
+    io::Write as _,
+    os::unix::{ffi::OsStrExt as _, fs::PermissionsExt as _, fs::symlink},
+    process::Command,
+};
+
+use serde_json::Value;
+
+use crate::support::{Repo, Run, keysweep, program, token};
+
+fn skipped(run: &Run, cause: &str) -> u64 {
+    run.json()["ledger"]["skipped"][cause].as_u64().unwrap_or(0)
+}
+
+fn scan(repo: &Repo, extra: &[&str]) -> Run {
+    keysweep(
+        repo.path(),
+        &[&["scan", "--output=json", "--reveal"], extra].concat(),
+    )
+}
+
+#[test]
+fn a_secret_at_the_end_of_a_5_mb_line_is_found() {
+    let repo = Repo::plain();
+    repo.write(
+        "one.js",
+        format!("{}t=\"{}\"", "a1=b2;c(d,3);".repeat(400_000), token(1)),
+    );
+    let run = scan(&repo, &[]);
+    assert_eq!((run.secrets(), run.code), (vec![token(1)], 1));
+    assert_eq!(
+        run.json()["findings"][0]["location"]["start_column"],
+        13 * 400_000 + 4
+    );
+}
+
+#[test]
+fn a_2_gb_sparse_file_is_read_in_bounded_memory() {
+    let repo = Repo::plain();
+    let mut file = File::create(repo.path().join("sparse.img")).unwrap();
+    file.write_all(format!("first={}\n", token(1)).as_bytes())
+        .unwrap();
+    file.set_len(2 << 30).unwrap();
+    let mut end = fs::OpenOptions::new()
+        .append(true)
+        .open(repo.path().join("sparse.img"))
+        .unwrap();
+    end.write_all(format!("\nlast={}\n", token(2)).as_bytes())
+        .unwrap();
+    // 400 MB of address space would not hold the file.
+    let command = format!(
+        "ulimit -v 1500000; exec {} scan --output=json --reveal --threads 2",
+        program().display()
+    );
+    let output = Command::new("sh")
+        .args(["-c", &command])
+        .current_dir(repo.path())
+        .env_clear()
+        .output()
+        .unwrap();
+    let run = Run {
+        code: output.status.code().unwrap_or(-1),
+        stdout: output.stdout,
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    };
+    let mut expected = vec![token(1), token(2)];
+    expected.sort();
+    assert_eq!((run.secrets(), run.code), (expected, 1));
+}
+
+#[test]
+fn a_fifo_is_named_and_not_opened() {
+    let repo = Repo::plain();
+    assert!(
+        Command::new("mkfifo")
+            .arg(repo.path().join("pipe"))
+            .status()
+            .unwrap()
+            .success()
+    );
+    let run = scan(&repo, &[]);
+    assert_eq!((skipped(&run, "special-file"), run.code), (1, 0));
+}
+
+#[test]
+fn an_unreadable_directory_makes_the_run_incomplete() {
+    let repo = Repo::plain();
+    repo.write("closed/a.env", "A=1\n")
+        .write("open.env", "A=1\n");
+    fs::set_permissions(
+        repo.path().join("closed"),
+        fs::Permissions::from_mode(0o000),
+    )
+    .unwrap();
+    let as_root = fs::read_dir(repo.path().join("closed")).is_ok();
+    let run = if as_root {
+        // Root reads everything: become nobody for the run.
+        fs::set_permissions(repo.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let copy = tempfile::tempdir().unwrap();
+        fs::set_permissions(copy.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let program = copy.path().join("keysweep");
+        fs::copy(crate::support::program(), &program).unwrap();
+        let output = {
+            use std::os::unix::process::CommandExt as _;
+            Command::new(&program)
+                .args(["scan", "--output=json"])
+                .current_dir(repo.path())
+                .env_clear()
+                .uid(65534)
+                .gid(65534)
+                .output()
+                .unwrap()
+        };
+        Run {
+            code: output.status.code().unwrap_or(-1),
+            stdout: output.stdout,
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    } else {
+        scan(&repo, &[])
+    };
+    fs::set_permissions(
+        repo.path().join("closed"),
+        fs::Permissions::from_mode(0o755),
+    )
+    .unwrap();
+    assert_eq!(
+        (skipped(&run, "unreadable"), run.code),
+        (1, 3),
+        "{}",
+        run.stderr
+    );
+    assert!(run.json()["ledger"]["skips"].to_string().contains("closed"));
+}
+
+#[test]
+fn a_symlink_loop_is_not_followed() {
+    let repo = Repo::plain();
+    repo.write("dir/a.env", format!("A={}\n", token(1)));
+    symlink("..", repo.path().join("dir/up")).unwrap();
+    symlink("self", repo.path().join("self")).unwrap();
+    let run = scan(&repo, &[]);
+    assert_eq!((run.secrets(), run.code), (vec![token(1)], 1));
+}
+
+#[test]
+fn a_link_out_of_the_tree_is_not_followed() {
+    let outside = Repo::plain();
+    outside.write("key.env", format!("A={}\n", token(1)));
+    let repo = Repo::plain();
+    symlink(outside.path(), repo.path().join("out")).unwrap();
+    symlink(outside.path().join("key.env"), repo.path().join("file")).unwrap();
+    let run = scan(&repo, &[]);
+    assert_eq!((run.secrets(), run.code), (vec![], 0));
+}
+
+#[test]
+fn names_with_escape_codes_and_invalid_utf8_are_shown_safely() {
+    let repo = Repo::plain();
+    let name = std::ffi::OsStr::from_bytes(b"a\x1b[2J\xff\n::error::.env");
+    fs::write(repo.path().join(name), format!("A={}\n", token(1))).unwrap();
+    for format in [
+        "text", "json", "jsonl", "sarif", "github", "gitlab", "junit", "markdown",
+    ] {
+        let run = keysweep(repo.path(), &["scan", &format!("--output={format}")]);
+        assert_eq!(run.code, 1, "{format}: {}", run.stderr);
+        let all = [run.stdout.as_slice(), run.stderr.as_bytes()].concat();
+        assert!(
+            !all.contains(&0x1b) && std::str::from_utf8(&all).is_ok(),
+            "{format}"
+        );
+        if format == "github" {
+            assert_eq!(
+                run.text()
+                    .lines()
+                    .filter(|line| line.contains("::error") && line.starts_with("::"))
+                    .count(),
+                1,
+                "{}",
+                run.text()
+            );
+        }
+    }
+}
+
+#[test]
+fn a_truncated_pack_is_never_clean() {
+    let repo = Repo::new();
+    for n in 0..40 {
+        repo.write("f.txt", format!("{n}\n").repeat(200))
+            .commit("Change");
+    }
+    repo.git(&["gc", "-q", "--aggressive", "--prune=now"]);
+    let packs = repo.path().join(".git/objects/pack");
+    let pack = fs::read_dir(packs)
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .find(|p| p.extension().is_some_and(|e| e == "pack"))
+        .unwrap();
+    let bytes = fs::read(&pack).unwrap();
+    fs::set_permissions(&pack, fs::Permissions::from_mode(0o644)).unwrap();
+    fs::write(&pack, &bytes[..bytes.len() / 2]).unwrap();
+    let run = scan(&repo, &["--history"]);
+    assert_eq!(run.code, 3, "{}", run.stderr);
+    assert!(skipped(&run, "unreadable") > 0);
+}
+
+#[test]
+fn archive_bombs_meet_their_limits() {
+    let repo = Repo::plain();
+    // Ten levels of gzip around 64 MiB of zeroes, and a zip of a hundred members of 16 MiB each.
+    let mut layer = vec![0_u8; 64 << 20];
+    for _ in 0..10 {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        gzip.write_all(&layer).unwrap();
+        layer = gzip.finish().unwrap();
+    }
+    repo.write("deep.gz", &layer);
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    let zeroes = vec![0_u8; 16 << 20];
+    for n in 0..100 {
+        zip.start_file(format!("{n}.bin"), zip::write::SimpleFileOptions::default())
+            .unwrap();
+        zip.write_all(&zeroes).unwrap();
+    }
+    repo.write("wide.zip", zip.finish().unwrap().into_inner());
+    repo.write("key.env", format!("A={}\n", token(1)));
+    let command = format!(
+        "ulimit -v 1500000; exec {} scan --output=json --reveal --threads 2",
+        program().display()
+    );
+    let output = Command::new("sh")
+        .args(["-c", &command])
+        .current_dir(repo.path())
+        .env_clear()
+        .output()
+        .unwrap();
+    let run = Run {
+        code: output.status.code().unwrap_or(-1),
+        stdout: output.stdout,
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    };
+    assert_eq!((run.secrets(), run.code), (vec![token(1)], 1));
+    assert!(skipped(&run, "limit-hit") >= 2, "{}", run.json()["ledger"]);
+}
+
+#[test]
+fn what_is_no_repository_is_never_clean() {
+    let repo = Repo::plain();
+    repo.write("a.txt", "a\n");
+    for mode in [
+        ["--history"].as_slice(),
+        &["--staged"],
+        &["--range", "A..B"],
+    ] {
+        let run = keysweep(repo.path(), &[&["scan"], mode].concat());
+        assert_eq!(run.code, 2, "{mode:?}: {}", run.stderr);
+        assert!(
+            run.stderr.contains("not inside a git repository") && run.stderr.contains("help:"),
+            "{}",
+            run.stderr
+        );
+    }
+    let run = keysweep(repo.path(), &["scan", "missing"]);
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.contains("missing"), "{}", run.stderr);
+}
+
+#[test]
+fn a_shallow_clone_says_where_history_ends() {
+    let repo = Repo::new();
+    for n in 0..5 {
+        repo.write("f.txt", format!("{n}\n")).commit("Change");
+    }
+    let target = tempfile::tempdir().unwrap();
+    let clone = target.path().join("c");
+    repo.git(&[
+        "clone",
+        "-q",
+        "--depth",
+        "2",
+        "--no-local",
+        &format!("file://{}", repo.path().display()),
+        &clone.display().to_string(),
+    ]);
+    let run = keysweep(&clone, &["scan", "--history", "--output=json"]);
+    assert_eq!(
+        (skipped(&run, "shallow-boundary"), run.code),
+        (1, 3),
+        "{}",
+        run.stderr
+    );
+    let run = keysweep(&clone, &["scan", "--output=json"]);
+    assert_eq!(run.code, 0, "a tree scan does not care: {}", run.stderr);
+}
+
+#[test]
+fn a_partial_clone_counts_what_is_missing_and_fetches_nothing() {
+    let repo = Repo::new();
+    for n in 0..5 {
+        repo.write("f.txt", format!("{n}\n").repeat(50))
+            .commit("Change");
+    }
+    repo.git(&["config", "uploadpack.allowFilter", "true"]);
+    let target = tempfile::tempdir().unwrap();
+    let clone = target.path().join("c");
+    repo.git(&[
+        "clone",
+        "-q",
+        "--filter=blob:none",
+        "--no-checkout",
+        "--no-local",
+        &format!("file://{}", repo.path().display()),
+        &clone.display().to_string(),
+    ]);
+    let run = keysweep(&clone, &["scan", "--history", "--output=json"]);
+    assert_eq!(
+        (skipped(&run, "missing-object"), run.code),
+        (5, 3),
+        "{} {}",
+        run.stderr,
+        run.json()["ledger"]
+    );
+}
+
+#[test]
+fn a_file_named_like_an_option_is_a_file() {
+    let repo = Repo::plain();
+    repo.write("--help", format!("A={}\n", token(1)));
+    let run = keysweep(
+        repo.path(),
+        &["scan", "--output=json", "--reveal", "--", "--help"],
+    );
+    assert_eq!(run.secrets(), [token(1)]);
+}
+
+#[test]
+fn an_ignore_file_of_another_tool_hides_nothing() {
+    let repo = Repo::new();
+    repo.write("a.env", format!("A={}\n", token(1)))
+        .write(".ignore", "*\n")
+        .write(".rgignore", "*\n");
+    assert_eq!(scan(&repo, &[]).secrets(), [token(1)]);
+}
+
+#[test]
+fn tracked_files_are_scanned_whatever_gitignore_says() {
+    let repo = Repo::new();
+    repo.write("a.env", format!("A={}\n", token(1)))
+        .commit("Add");
+    repo.write(".gitignore", "*\n");
+    let run = scan(&repo, &[]);
+    assert_eq!(run.secrets(), [token(1)]);
+}
+
+#[test]
+fn repositories_of_another_owner_are_read_all_the_same() {
+    let repo = Repo::new();
+    repo.write("a.env", format!("A={}\n", token(1)))
+        .commit("Add");
+    let changed = Command::new("chown")
+        .args(["-R", "65534:65534"])
+        .arg(repo.path())
+        .status()
+        .unwrap()
+        .success();
+    if !changed {
+        eprintln!("skipped: only root can give a repository to another user");
+        return;
+    }
+    let run = scan(&repo, &["--history"]);
+    assert_eq!(
+        (run.secrets(), run.code),
+        (vec![token(1)], 1),
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
+fn ledger_is_a_sum_of_its_parts() {
+    let repo = Repo::new();
+    repo.write("a.txt", "a\n")
+        .write("b/c.txt", "c\n")
+        .commit("Add");
+    let ledger: Value = scan(&repo, &["--history"]).json()["ledger"].clone();
+    for (counter, at_least) in [
+        ("blobs", 2),
+        ("trees", 2),
+        ("commits", 1),
+        ("refs", 1),
+        ("files", 2),
+        ("index-entries", 2),
+    ] {
+        assert!(
+            ledger["read"][counter].as_u64().unwrap_or(0) >= at_least,
+            "{counter}: {ledger}"
+        );
+    }
+}
+
+#[test]
+fn ctrl_c_ends_with_130_and_a_partial_ledger() {
+    use std::process::Stdio;
+    let repo = Repo::plain();
+    // Endless input: the run cannot end by itself.
+    let mut endless = Command::new("yes")
+        .arg("A=1")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let child = Command::new(program())
+        .args(["scan", "--stdin", "--output=json"])
+        .current_dir(repo.path())
+        .env_clear()
+        .stdin(endless.stdout.take().unwrap())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let pid = child.id().to_string();
+    std::thread::sleep(std::time::Duration::from_millis(700));
+    assert!(
+        Command::new("kill")
+            .args(["-INT", &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
+    let output = child.wait_with_output().unwrap();
+    endless.kill().unwrap();
+    endless.wait().unwrap();
+    let run = Run {
+        code: output.status.code().unwrap_or(-1),
+        stdout: output.stdout,
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    };
+    assert_eq!(
+        (run.code, skipped(&run, "interrupted")),
+        (130, 1),
+        "{}",
+        run.stderr
+    );
+    assert!(run.json()["ledger"]["read"]["bytes"].as_u64().unwrap() > 0);
+}

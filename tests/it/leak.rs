@@ -1,0 +1,240 @@
+//! No secret leaves: canaries are planted everywhere, and every output of every command and format is searched for them,
+//! plain and encoded.
+
+use base64::Engine as _;
+
+use crate::support::{Repo, Run, keysweep, keysweep_with, token};
+
+const FORMATS: [&str; 8] = [
+    "text", "json", "jsonl", "sarif", "github", "gitlab", "junit", "markdown",
+];
+
+/// Returns the spellings of a value that must not be in any output.
+fn spellings(value: &str) -> Vec<Vec<u8>> {
+    let bytes = value.as_bytes();
+    let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
+    let mut all = vec![
+        bytes.to_vec(),
+        hex.to_uppercase().into_bytes(),
+        hex.into_bytes(),
+        bytes
+            .iter()
+            .flat_map(|b| format!("%{b:02X}").into_bytes())
+            .collect(),
+        bytes
+            .iter()
+            .flat_map(|b| format!("\\u{b:04x}").into_bytes())
+            .collect(),
+        value.encode_utf16().flat_map(u16::to_le_bytes).collect(),
+        bytes.iter().rev().copied().collect(),
+    ];
+    // base64 at each of the three alignments: only the middle, which does not depend on the neighbours.
+    for shift in 0..3 {
+        let text = base64::engine::general_purpose::STANDARD_NO_PAD
+            .encode([vec![b'x'; shift], bytes.to_vec()].concat());
+        all.push(text.as_bytes()[4..text.len() - 4].to_vec());
+    }
+    all
+}
+
+/// Each canary has 40 characters; half of one is a leak as well.
+fn assert_silent(run: &Run, canaries: &[String], what: &str) {
+    for canary in canaries {
+        let parts = [
+            canary.clone(),
+            canary[..24].to_owned(),
+            canary[16..].to_owned(),
+        ];
+        for spelling in parts.iter().flat_map(|part| spellings(part)) {
+            for (stream, bytes) in [
+                ("stdout", run.stdout.as_slice()),
+                ("stderr", run.stderr.as_bytes()),
+            ] {
+                assert!(
+                    memchr::memmem::find(bytes, &spelling).is_none(),
+                    "{what}: a canary is on {stream} as {:?}:\n{}",
+                    String::from_utf8_lossy(&spelling),
+                    String::from_utf8_lossy(bytes)
+                );
+            }
+        }
+    }
+}
+
+fn planted() -> (Repo, Vec<String>) {
+    let repo = Repo::new();
+    let canaries: Vec<String> = (100..116).map(token).collect();
+    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = canaries.as_slice() else {
+        unreachable!("sixteen were made")
+    };
+    repo.write("two.env", format!("A={a} B={b}\nC=\"{a}\"\n"));
+    repo.write(&format!("name-{c}.txt"), "nothing\n");
+    repo.write(
+        "base64.txt",
+        base64::engine::general_purpose::STANDARD.encode(format!("token={d}")),
+    );
+    repo.write(
+        "percent.txt",
+        e.bytes().map(|b| format!("%{b:02x}")).collect::<String>(),
+    );
+    repo.write(
+        "wide.txt",
+        format!("\u{feff}key={f}")
+            .encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect::<Vec<u8>>(),
+    );
+    repo.write(
+        "long.txt",
+        format!("{} {g} {}", "x ".repeat(4000), "y ".repeat(4000)),
+    );
+    repo.write(
+        "allowed.py",
+        format!("k = \"{h}\"  # keysweep:allow[github-personal-access-token] made up\n"),
+    );
+    repo.write(&format!("dir-{i}/plain.env"), format!("KEY={j}\n"));
+    repo.commit(&format!("Deploy with {k} and {a}"));
+    repo.git(&["tag", "-a", "v1", "-m", &format!("key {l}")]);
+    repo.git_with(
+        &["commit", "-q", "--allow-empty", "-m", "x"],
+        &format!("Bot {m}"),
+        b"",
+    );
+    repo.git(&["branch", &format!("b-{n}")]);
+    repo.git(&[
+        "remote",
+        "add",
+        "origin",
+        &format!("https://u:{o}@example.com/x"),
+    ]);
+    repo.write("staged.env", format!("KEY={p}\n"));
+    repo.git(&["add", "staged.env"]);
+    (repo, canaries)
+}
+
+#[test]
+fn no_format_of_any_mode_holds_a_canary() {
+    let (repo, canaries) = planted();
+    for mode in [
+        ["--history"].as_slice(),
+        &["--staged"],
+        &["--range", "HEAD~1..HEAD"],
+        &["--no-ignore"],
+    ] {
+        for format in FORMATS {
+            let output = format!("--output={format}");
+            let args = [&["scan", &output], mode].concat();
+            let run = keysweep(repo.path(), &args);
+            assert!(
+                !run.stdout.is_empty() || format == "jsonl" || format == "github",
+                "{args:?} wrote something: {}",
+                run.stderr
+            );
+            assert_ne!(run.code, 4, "{args:?}: {}", run.stderr);
+            assert_silent(&run, &canaries, &format!("{args:?}"));
+        }
+    }
+    let found = keysweep(
+        repo.path(),
+        &["scan", "--history", "--output=json", "--reveal"],
+    )
+    .secrets();
+    assert_eq!(
+        found.len(),
+        canaries.len() - 1,
+        "the canaries were there to be leaked (one is allowed): {found:?}"
+    );
+}
+
+#[test]
+fn the_step_summary_holds_no_canary() {
+    let (repo, canaries) = planted();
+    let summary = tempfile::NamedTempFile::new().unwrap();
+    let path = summary.path().display().to_string();
+    let run = keysweep_with(
+        repo.path(),
+        &["scan", "--history", "--output=github"],
+        &[
+            ("GITHUB_ACTIONS", "true"),
+            ("CI", "true"),
+            ("GITHUB_STEP_SUMMARY", &path),
+        ],
+        b"",
+    );
+    let written = std::fs::read(&path).unwrap();
+    assert!(!written.is_empty(), "a summary was written: {}", run.stderr);
+    assert_silent(
+        &Run {
+            stdout: written,
+            ..run
+        },
+        &canaries,
+        "step summary",
+    );
+}
+
+#[test]
+fn no_error_holds_a_canary() {
+    let canary = token(200);
+    let repo = Repo::new();
+    repo.write("a.txt", "a\n").commit("Begin");
+    let config = |text: String| {
+        repo.write("keysweep.toml", text);
+    };
+    let canaries = [canary.clone()];
+    for text in [
+        format!("[[rules]]\nid = \"x\"\npattern = '({canary}'\n"),
+        format!("{canary} = 1\n"),
+        format!("[scan]\nexclude = [\"{canary}[\"]\n"),
+        format!("[identity]\nkey = \"{canary}\"\n"),
+        format!("\"{canary}"),
+    ] {
+        config(text.clone());
+        let run = keysweep(repo.path(), &["scan"]);
+        assert_eq!(run.code, 2, "{text}: {}", run.stderr);
+        assert_silent(&run, &canaries, &text.replace(&canary, "CANARY"));
+    }
+    std::fs::remove_file(repo.path().join("keysweep.toml")).unwrap();
+    repo.write(
+        ".keysweep-baseline",
+        format!("# keysweep baseline v1\n{canary}\n"),
+    );
+    let run = keysweep(repo.path(), &["scan"]);
+    assert_eq!(run.code, 2, "{}", run.stderr);
+    assert_silent(&run, &canaries, "baseline");
+    let run = keysweep_with(
+        repo.path(),
+        &["scan", "--stdin"],
+        &[("KEYSWEEP_KEY", &canary)],
+        b"",
+    );
+    assert_eq!(run.code, 2, "{}", run.stderr);
+    assert_silent(&run, &canaries, "KEYSWEEP_KEY");
+}
+
+#[test]
+fn a_baseline_holds_no_canary() {
+    let (repo, canaries) = planted();
+    let run = keysweep(repo.path(), &["baseline", "create", "--history"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let written = std::fs::read(repo.path().join(".keysweep-baseline")).unwrap();
+    assert!(written.len() > 500, "the baseline has lines");
+    assert_silent(
+        &Run {
+            stdout: written,
+            ..run
+        },
+        &canaries,
+        "baseline",
+    );
+}
+
+#[test]
+fn the_value_is_shown_only_when_asked_for() {
+    let repo = Repo::plain();
+    repo.write("a.env", format!("KEY={}\n", token(300)));
+    let run = keysweep(repo.path(), &["scan", "--output=json", "--reveal"]);
+    assert_eq!(run.secrets(), [token(300)]);
+    let run = keysweep(repo.path(), &["scan", "--output=sarif", "--reveal"]);
+    assert_silent(&run, &[token(300)], "sarif knows no reveal");
+}

@@ -1,0 +1,236 @@
+//! Allowlists, inline markers, the baseline, and whose configuration counts.
+
+use std::fs;
+
+use crate::support::{Repo, Run, keysweep, keysweep_with, token};
+
+const RULE: &str = "github-personal-access-token";
+
+fn line(seed: u64) -> String {
+    format!("token = \"{}\"", token(seed))
+}
+
+fn scan(repo: &Repo, extra: &[&str]) -> Run {
+    keysweep(
+        repo.path(),
+        &[&["scan", "--output=json", "--reveal"], extra].concat(),
+    )
+}
+
+#[test]
+fn a_marker_suppresses_its_rule_on_its_line_with_a_reason() {
+    let repo = Repo::new();
+    repo.write(
+        "a.py",
+        format!(
+            "{}  # keysweep:allow[{RULE}] made-up value of a test\n{}\n",
+            line(1),
+            line(2)
+        ),
+    );
+    let run = scan(&repo, &[]);
+    assert_eq!(
+        (run.secrets(), run.code),
+        (vec![token(2)], 1),
+        "{}",
+        run.stderr
+    );
+    let suppressed = &run.json()["suppressed"][0];
+    assert_eq!(
+        (suppressed["kind"].as_str(), suppressed["reason"].as_str()),
+        (Some("inline"), Some("made-up value of a test"))
+    );
+    assert_eq!(scan(&repo, &["--no-inline"]).secrets().len(), 2);
+}
+
+#[test]
+fn a_marker_for_another_rule_or_without_a_reason_does_not_count() {
+    let repo = Repo::new();
+    repo.write(
+        "a.py",
+        format!(
+            "{}  # keysweep:allow[stripe-secret-key] wrong rule\n",
+            line(1)
+        ),
+    );
+    repo.write("b.py", format!("{}  # keysweep:allow\n", line(2)));
+    let run = scan(&repo, &[]);
+    assert_eq!(run.secrets().len(), 2, "{}", run.stderr);
+    let unused = run.json()["unused_suppressions"].to_string();
+    assert!(unused.contains("a.py"), "{unused}");
+}
+
+#[test]
+fn allowlists_count_for_paths_rules_and_need_a_reason() {
+    let repo = Repo::new();
+    repo.write("tests/a.env", line(1))
+        .write("src/b.env", line(2));
+    repo.write(
+        "keysweep.toml",
+        "[[allow]]\npaths = [\"tests/**\"]\nreason = \"made-up values\"\n",
+    );
+    let run = scan(&repo, &[]);
+    assert_eq!(run.secrets(), [token(2)], "{}", run.stderr);
+    assert_eq!(run.json()["suppressed"][0]["kind"], "allowlist");
+    repo.write("keysweep.toml", format!("[[allow]]\nrules = [\"{RULE}\"]\nreason = \"x\"\n[[allow]]\npaths = [\"nowhere/**\"]\nreason = \"y\"\n"));
+    let run = scan(&repo, &[]);
+    assert_eq!((run.secrets().len(), run.code), (0, 0));
+    assert!(
+        run.json()["unused_suppressions"]
+            .to_string()
+            .contains("nowhere"),
+        "{}",
+        run.json()["unused_suppressions"]
+    );
+    repo.write("keysweep.toml", "[[allow]]\npaths = [\"tests/**\"]\n");
+    let run = scan(&repo, &[]);
+    assert_eq!(run.code, 2);
+    assert!(
+        run.stderr.contains("reason") && run.stderr.contains("help:"),
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
+fn a_misspelt_key_is_an_error_with_a_suggestion() {
+    let repo = Repo::new();
+    repo.write("keysweep.toml", "[scan]\nexclud = [\"x\"]\n");
+    let run = scan(&repo, &[]);
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.contains("exclude"), "{}", run.stderr);
+}
+
+#[test]
+fn a_foreign_tree_may_only_tighten() {
+    let own = Repo::new();
+    let foreign = Repo::new();
+    foreign.write("a.env", line(1));
+    foreign.write(
+        "keysweep.toml",
+        "[[allow]]\npaths = [\"**\"]\nreason = \"trust me\"\n[[rules]]\nid = \"corp-key\"\ndescription = \"Corp key\"\nsource = \"us\"\nseverity = \"high\"\nconfidence = \"high\"\npattern = 'corp-[0-9]{12}'\nremediation = \"Call us.\"\npositive = ['k = \"«%{b64:x}»\"']\n",
+    );
+    let path = foreign.path().display().to_string();
+    foreign.write(
+        "keysweep.toml",
+        "[[allow]]\npaths = [\"**\"]\nreason = \"trust me\"\n",
+    );
+    let run = keysweep(own.path(), &["scan", &path, "--output=json", "--reveal"]);
+    assert_eq!(run.secrets(), [token(1)], "{}", run.stderr);
+    assert!(
+        run.json()["ledger"]["notes"]
+            .to_string()
+            .contains("--trust-config"),
+        "{}",
+        run.json()["ledger"]
+    );
+    let run = keysweep(
+        own.path(),
+        &["scan", &path, "--output=json", "--reveal", "--trust-config"],
+    );
+    assert_eq!(run.secrets().len(), 0, "{}", run.stderr);
+}
+
+#[test]
+fn a_baseline_survives_moves_and_hides_nothing_new() {
+    let repo = Repo::new();
+    repo.write("a.env", format!("{}\n", line(1)))
+        .write("b.env", format!("{}\n", line(2)))
+        .commit("Begin");
+    assert_eq!(keysweep(repo.path(), &["baseline", "create"]).code, 0);
+    assert_eq!(
+        keysweep(repo.path(), &["baseline", "create"]).code,
+        2,
+        "a baseline is not replaced"
+    );
+    assert_eq!(
+        (scan(&repo, &[]).secrets().len(), scan(&repo, &[]).code),
+        (0, 0)
+    );
+    // The line moves: still known. Another secret on the old line: reported.
+    repo.write("a.env", format!("# one\n# two\n{}\n", line(3)))
+        .write("b.env", format!("\n\n\n  {}\n", line(2)));
+    let run = scan(&repo, &[]);
+    assert_eq!(run.secrets(), [token(3)], "{}", run.stderr);
+    assert!(
+        run.json()["unused_suppressions"]
+            .to_string()
+            .contains("k1:"),
+        "the line of the first secret is unused"
+    );
+    let text = fs::read_to_string(repo.path().join(".keysweep-baseline")).unwrap();
+    assert!(
+        text.lines().filter(|l| l.starts_with("k1:")).count() == 2,
+        "{text}"
+    );
+    assert_eq!(keysweep(repo.path(), &["baseline", "update"]).code, 0);
+    assert_eq!(scan(&repo, &[]).secrets().len(), 0);
+    assert_eq!(keysweep(repo.path(), &["baseline", "prune"]).code, 0);
+    let text = fs::read_to_string(repo.path().join(".keysweep-baseline")).unwrap();
+    assert_eq!(
+        text.lines().filter(|l| l.starts_with("k1:")).count(),
+        2,
+        "{text}"
+    );
+    let mut lines: Vec<&str> = text.lines().filter(|l| l.starts_with("k1:")).collect();
+    let sorted = {
+        let mut s = lines.clone();
+        s.sort_unstable();
+        s
+    };
+    assert_eq!(lines, sorted);
+    lines.dedup();
+    assert_eq!(lines.len(), 2);
+}
+
+#[test]
+fn baselines_of_two_branches_merge_line_by_line() {
+    let repo = Repo::new();
+    repo.write("a.env", format!("{}\n", line(1)))
+        .write("keysweep.toml", "")
+        .commit("Begin");
+    assert_eq!(keysweep(repo.path(), &["baseline", "create"]).code, 0);
+    repo.commit("Baseline");
+    for (branch, seed) in [("one", 2), ("two", 3)] {
+        repo.git(&["checkout", "-q", "-b", branch, "main"]);
+        repo.write(&format!("{branch}.env"), format!("{}\n", line(seed)));
+        assert_eq!(keysweep(repo.path(), &["baseline", "update"]).code, 0);
+        repo.commit("More");
+    }
+    repo.git(&["config", "merge.default", "union"]);
+    repo.write(".gitattributes", ".keysweep-baseline merge=union\n")
+        .commit("Merge by lines");
+    repo.git(&["merge", "-q", "one", "-m", "Merge"]);
+    let run = scan(&repo, &[]);
+    assert_eq!(
+        (run.secrets().len(), run.code),
+        (0, 0),
+        "{} {}",
+        run.text(),
+        run.stderr
+    );
+}
+
+#[test]
+fn the_key_may_come_from_outside() {
+    let repo = Repo::new();
+    repo.write("a.env", format!("{}\n", line(1)));
+    let key = "5c".repeat(32);
+    let run = |environment: &[(&str, &str)]| {
+        let run = keysweep_with(repo.path(), &["scan", "--output=json"], environment, b"");
+        run.json()["findings"][0]["fingerprint"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let keyed = run(&[("KEYSWEEP_KEY", &key)]);
+    assert!(keyed.starts_with("k1:"));
+    assert_eq!(keyed, run(&[("KEYSWEEP_KEY", &key)]), "stable");
+    assert_ne!(keyed, run(&[("KEYSWEEP_KEY", &"6d".repeat(32))]));
+    let plain = run(&[]);
+    assert!(
+        plain.starts_with("c1:"),
+        "without a key the identity holds nothing of the value"
+    );
+    assert_eq!(plain, run(&[]));
+}

@@ -9,6 +9,7 @@ use super::{
     super::{
         Blob, Receiver, Run, Sizes,
         content::{Contents, Origin},
+        large::Stream,
         repo::{Delta, Kind, Op, TreeEntries},
     },
     catalog::Catalog,
@@ -238,6 +239,8 @@ impl Read for Counted<'_> {
         result
     }
 }
+
+impl Stream for Counted<'_> {}
 
 /// Lists the stretches of a target that were copied from its base, in order.
 fn copies(delta: Option<&Delta<'_>>, out: &mut Vec<std::ops::Range<usize>>) {

@@ -187,10 +187,9 @@ fn modules_name_lower_layers_only() {
                 if depth == 1 && (c.is_ascii_alphanumeric() || c == '_') {
                     word.push(c);
                 } else {
-                    if depth >= 1 {
-                        if let Some((name, ..)) = MODULES.iter().find(|(name, ..)| *name == word) {
-                            named.insert(name);
-                        }
+                    let module = MODULES.iter().find(|(name, ..)| *name == word);
+                    if let (true, Some((name, ..))) = (depth >= 1, module) {
+                        named.insert(name);
                     }
                     word.clear();
                 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 /// Returns a checksum-valid token in GitHub's format, different for each `seed`. Assembled here so that no real-looking
 /// token stands in the sources (GitHub blog, "Behind GitHub's new authentication token formats": CRC-32 in base62).
-pub fn token(seed: u64) -> String {
+pub(crate) fn token(seed: u64) -> String {
     const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5bd1_e995_97f4_a7c1;
     let mut body = String::new();
@@ -30,31 +30,31 @@ pub fn token(seed: u64) -> String {
 }
 
 /// A git repository in a temporary directory, with fixed names and dates and no outside configuration.
-pub struct Repo {
-    pub dir: tempfile::TempDir,
+pub(crate) struct Repo {
+    pub(crate) dir: tempfile::TempDir,
     clock: std::cell::Cell<u64>,
 }
 
 impl Repo {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let repo = Self::plain();
         repo.git(&["init", "-q", "-b", "main", "."]);
         repo
     }
 
     /// Returns a directory without a repository.
-    pub fn plain() -> Self {
+    pub(crate) fn plain() -> Self {
         Self {
             dir: tempfile::tempdir().expect("a temporary directory can be made"),
             clock: std::cell::Cell::new(1_700_000_000),
         }
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.dir.path()
     }
 
-    pub fn write(&self, path: &str, content: impl AsRef<[u8]>) -> &Self {
+    pub(crate) fn write(&self, path: &str, content: impl AsRef<[u8]>) -> &Self {
         let path = self.path().join(path);
         fs::create_dir_all(path.parent().expect("a file has a directory"))
             .expect("the directory can be made");
@@ -63,11 +63,11 @@ impl Repo {
     }
 
     /// Runs git and returns its output, trimmed. Each call is one minute later than the one before.
-    pub fn git(&self, args: &[&str]) -> String {
+    pub(crate) fn git(&self, args: &[&str]) -> String {
         self.git_with(args, "A U Thor", b"")
     }
 
-    pub fn git_with(&self, args: &[&str], author: &str, input: &[u8]) -> String {
+    pub(crate) fn git_with(&self, args: &[&str], author: &str, input: &[u8]) -> String {
         use std::io::Write as _;
         self.clock.set(self.clock.get() + 60);
         let date = format!("{} +0200", self.clock.get());
@@ -106,7 +106,7 @@ impl Repo {
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
-    pub fn commit(&self, message: &str) -> String {
+    pub(crate) fn commit(&self, message: &str) -> String {
         self.git(&["add", "-A"]);
         self.git(&["commit", "-q", "--allow-empty", "-m", message]);
         self.git(&["rev-parse", "HEAD"])
@@ -115,14 +115,14 @@ impl Repo {
 
 /// One run of the program.
 #[derive(Debug)]
-pub struct Run {
-    pub code: i32,
-    pub stdout: Vec<u8>,
-    pub stderr: String,
+pub(crate) struct Run {
+    pub(crate) code: i32,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: String,
 }
 
 impl Run {
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.stdout).unwrap_or_else(|e| {
             panic!(
                 "no JSON ({e}): {}\n{}",
@@ -132,12 +132,12 @@ impl Run {
         })
     }
 
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.stdout).into_owned()
     }
 
     /// Returns the revealed secrets of a JSON report, sorted, one for each finding.
-    pub fn secrets(&self) -> Vec<String> {
+    pub(crate) fn secrets(&self) -> Vec<String> {
         let report = self.json();
         let mut all: Vec<String> = report["findings"]
             .as_array()
@@ -151,11 +151,16 @@ impl Run {
 }
 
 /// Runs the program in `dir` with an environment of PATH and HOME only.
-pub fn keysweep(dir: &Path, args: &[&str]) -> Run {
+pub(crate) fn keysweep(dir: &Path, args: &[&str]) -> Run {
     keysweep_with(dir, args, &[], b"")
 }
 
-pub fn keysweep_with(dir: &Path, args: &[&str], environment: &[(&str, &str)], input: &[u8]) -> Run {
+pub(crate) fn keysweep_with(
+    dir: &Path,
+    args: &[&str],
+    environment: &[(&str, &str)],
+    input: &[u8],
+) -> Run {
     use std::io::Write as _;
     let mut child = Command::new(program())
         .args(args)
@@ -186,6 +191,6 @@ pub fn keysweep_with(dir: &Path, args: &[&str], environment: &[(&str, &str)], in
     }
 }
 
-pub fn program() -> PathBuf {
+pub(crate) fn program() -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_keysweep"))
 }

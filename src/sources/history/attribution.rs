@@ -40,6 +40,16 @@ impl Wanted {
         self.names.push((key, name.to_vec()));
     }
 
+    /// Returns the objects with their keys.
+    pub(super) fn objects(&self) -> impl Iterator<Item = (u32, ObjectId)> {
+        self.objects.iter().copied()
+    }
+
+    /// Returns the names with their keys.
+    pub(super) fn names(&self) -> impl Iterator<Item = (u32, &[u8])> {
+        self.names.iter().map(|(key, name)| (*key, name.as_slice()))
+    }
+
     /// Tells whether nothing is wanted.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -51,7 +51,7 @@ fn commit_of(info: &Option<crate::model::CommitInfo>) -> Option<ObjectId> {
 
 /// A history with random merges, edits, renames and removals; names and contents come from small sets, so that blobs
 /// come, go and come back at several places.
-fn random_history(seed: u64) -> Fixture {
+pub(super) fn random_history(seed: u64) -> Fixture {
     let fixture = Fixture::new();
     let mut state = seed;
     let mut random = |n: u64| {

@@ -201,39 +201,51 @@ fn sort(catalog: &Catalog, rows: &[(&Row, &[Number])]) -> Vec<u32> {
         .zip(rows)
         .map(|(at, (row, _))| (row.number, at))
         .collect();
-    // For each commit: how many parents it waits for, and which commits wait for it.
-    let mut waits = vec![0_u32; rows.len()];
-    let mut children: Vec<(u32, u32)> = Vec::new();
-    for ((_, parents), (child, waits)) in rows.iter().zip((0_u32..).zip(waits.iter_mut())) {
-        for parent in parents.iter().filter_map(|p| by_number.get(p)) {
-            children.push((*parent, child));
+    let mut edges = Vec::new();
+    for (child, (_, parents)) in (0_u32..).zip(rows) {
+        let parents = parents.iter().filter_map(|p| by_number.get(p));
+        edges.extend(parents.map(|parent| (*parent, child)));
+    }
+    let count = u32::try_from(rows.len()).unwrap_or(u32::MAX);
+    parents_first(count, edges, |at| {
+        let row = rows.get(at as usize).map(|(row, _)| *row);
+        let id = row.and_then(|row| catalog.id(row.number));
+        (row.map_or(0, |row| row.time), id)
+    })
+}
+
+/// Orders things so that parents come first, else by key. `edges` are (parent, child).
+pub(super) fn parents_first<K: Ord>(
+    count: u32,
+    mut edges: Vec<(u32, u32)>,
+    key: impl Fn(u32) -> K,
+) -> Vec<u32> {
+    edges.sort_unstable();
+    let mut waits = vec![0_u32; count as usize];
+    for (_, child) in &edges {
+        if let Some(waits) = waits.get_mut(*child as usize) {
             *waits += 1;
         }
     }
-    children.sort_unstable();
-    let key = |at: u32| {
-        let row = rows.get(at as usize).map(|(row, _)| *row);
-        let id = row.and_then(|row| catalog.id(row.number));
-        Reverse((row.map_or(0, |row| row.time), id, at))
-    };
     let ready = (0_u32..).zip(&waits).filter(|(_, waits)| **waits == 0);
-    let mut heap: BinaryHeap<_> = ready.map(|(at, _)| key(at)).collect();
-    let mut order = Vec::with_capacity(rows.len());
-    while let Some(Reverse((_, _, at))) = heap.pop() {
+    let mut heap: BinaryHeap<Reverse<(K, u32)>> =
+        ready.map(|(at, _)| Reverse((key(at), at))).collect();
+    let mut order = Vec::with_capacity(waits.len());
+    while let Some(Reverse((_, at))) = heap.pop() {
         order.push(at);
-        let from = children.partition_point(|(parent, _)| *parent < at);
-        let mine = children.iter().skip(from).take_while(|c| c.0 == at);
+        let from = edges.partition_point(|(parent, _)| *parent < at);
+        let mine = edges.iter().skip(from).take_while(|edge| edge.0 == at);
         for (_, child) in mine {
             if let Some(waits) = waits.get_mut(*child as usize) {
                 *waits -= 1;
                 if *waits == 0 {
-                    heap.push(key(*child));
+                    heap.push(Reverse((key(*child), *child)));
                 }
             }
         }
     }
     // Only a pack that lies about names can hold commits that are their own ancestors.
-    if order.len() < rows.len() {
+    if order.len() < waits.len() {
         let circular = (0_u32..).zip(&waits).filter(|(_, waits)| **waits > 0);
         order.extend(circular.map(|(at, _)| at));
     }

@@ -15,7 +15,13 @@ mod families;
 mod gaps;
 mod graph;
 mod metadata;
+mod paint;
 mod places;
+mod plan;
+mod range;
+mod range_attribution;
+#[cfg(test)]
+mod range_tests;
 mod reach;
 mod reader;
 #[cfg(test)]
@@ -39,6 +45,7 @@ pub use attribution::{Attributions, Wanted};
 use catalog::{Catalog, Lost};
 use graph::{Broken, Graph, Lister, Rows};
 pub use places::{MAX_PATHS, Places};
+pub use range::Range;
 use reach::Indexes;
 use reader::{Notes, Reader};
 use walk::{Object, Visitor, Walk};

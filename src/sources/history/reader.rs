@@ -98,7 +98,7 @@ impl<'r> Reader<'r> {
     fn blob(&mut self, id: ObjectId, bytes: &[u8]) {
         self.blobs += 1;
         self.bytes += bytes.len() as u64;
-        if bytes.len() < MAX_LFS && LFS.iter().any(|line| bytes.starts_with(line)) {
+        if is_lfs_pointer(bytes) {
             self.notes.ledger.skip(
                 SkipCause::LfsPointer,
                 BlobPath::from(id.to_string().as_str()),
@@ -204,6 +204,11 @@ impl Visitor for Reader<'_> {
             None => Ok(read),
         }
     }
+}
+
+/// Tells whether a blob is a Git LFS pointer.
+pub(super) fn is_lfs_pointer(bytes: &[u8]) -> bool {
+    bytes.len() < MAX_LFS && LFS.iter().any(|line| bytes.starts_with(line))
 }
 
 /// Names the skips of a content without a path by its object.

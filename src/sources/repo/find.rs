@@ -1,10 +1,10 @@
 //! One object by its name: from a pack, down its delta chain and up again, or from a loose file.
 
-use std::{collections::HashMap, rc::Rc};
+use std::{collections::HashMap, io::Read, rc::Rc};
 
 use super::{
     delta::{Delta, DeltaError},
-    inflate::Inflater,
+    inflate::{Inflater, stream},
     loose::{self, LooseObject},
     object::Kind,
     pack::{Form, Header, MAX_HEADER, Pack},
@@ -51,6 +51,32 @@ impl<'s> Finder<'s> {
     /// Returns an object: from the first pack that has a sound copy, else from a loose file.
     pub(crate) fn find(&mut self, id: &ObjectId) -> Result<Found, Absent> {
         self.find_nested(id, 0)
+    }
+
+    /// Returns size and content, as a stream, of a blob above `above` bytes that is stored whole. Others, which must be
+    /// held in memory, and what cannot be read give `None`.
+    pub(crate) fn large(&self, id: &ObjectId, above: u64) -> Option<(u64, Box<dyn Read + 's>)> {
+        let store = self.store;
+        for pack in &store.packs {
+            let Ok(Some(offset)) = pack.index.lookup(id.as_bytes()) else {
+                continue;
+            };
+            let end = pack.entries_end();
+            let header = header_at(pack, offset, end).ok()?;
+            let is_large = header.form == Form::Whole(Kind::Blob) && header.size > above;
+            return is_large.then(|| {
+                let start = offset.saturating_add(header.len as u64);
+                let reader: Box<dyn Read + 's> = Box::new(stream(&pack.data, start, end));
+                (header.size, reader)
+            });
+        }
+        let loose = store
+            .dirs
+            .iter()
+            .find_map(|dir| LooseObject::open(&loose::path_of(dir, id)).ok())?;
+        let size = loose.size;
+        let is_large = loose.kind == Kind::Blob && size > above;
+        is_large.then(|| (size, Box::new(loose) as Box<dyn Read + 's>))
     }
 
     fn find_nested(&mut self, id: &ObjectId, depth: usize) -> Result<Found, Absent> {

@@ -102,6 +102,12 @@ impl TreeEntry<'_> {
         ObjectId::new(self.raw_id)
     }
 
+    /// Tells whether another mode is of the same type.
+    #[must_use]
+    pub const fn same_type(&self, mode: u32) -> bool {
+        self.mode & MODE_TYPE == mode & MODE_TYPE
+    }
+
     /// Tells whether it is a directory.
     #[must_use]
     pub const fn is_tree(&self) -> bool {

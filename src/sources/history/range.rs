@@ -1,0 +1,247 @@
+//! The commits of a range and what they brought: `A..B`, whatever the merge graph.
+//!
+//! Promises: every blob that a commit of the range holds at a path where none of its parents holds it is handed out once
+//! (merges' own resolutions included), unless a commit at the range's edge holds it somewhere already; so are the commits'
+//! messages and headers and new file names. Where a shallow or partial clone hides the edge, that is a gap, never silence.
+
+use std::{
+    collections::BTreeMap,
+    io::Read,
+    sync::{
+        Mutex, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use super::{
+    super::{
+        Blob, Receiver, Run, Sizes, Source, SourceError,
+        content::{Contents, Origin},
+        large::Plain,
+        repo::{Absent, Finder, Kind, Repository},
+    },
+    catalog::Lost,
+    metadata::{self, Names},
+    paint::Spec,
+    plan::{Brought, Plan},
+    reader::is_lfs_pointer,
+};
+use crate::model::{BlobPath, Counter, Ledger, ObjectId, Place, Provenance, SkipCause, Span};
+
+/// Bytes spent on remembering delta bases, a thread.
+pub(super) const CACHE: usize = 32 << 20;
+
+/// A range of commits.
+pub struct Range {
+    pub(super) repository: Repository,
+    spec: Spec,
+    sizes: Sizes,
+    pub(super) max: u64,
+    plan: OnceLock<Plan>,
+}
+
+impl Range {
+    /// Takes an opened repository and a range: `A..B` (what B has and A has not), `A...B` (what only one of them has, as
+    /// `git log` reads it), `A` alone (`A..HEAD`). Missing ends are HEAD.
+    ///
+    /// # Errors
+    /// [`SourceError::Revision`] if an end does not resolve.
+    pub fn new(repository: Repository, range: &str, sizes: Sizes) -> Result<Self, SourceError> {
+        let spec = Spec::parse(&repository, range)?;
+        Ok(Self {
+            repository,
+            spec,
+            sizes,
+            max: sizes.unpack as u64,
+            plan: OnceLock::new(),
+        })
+    }
+
+    /// Returns the repository.
+    #[must_use]
+    pub const fn repository(&self) -> &Repository {
+        &self.repository
+    }
+
+    /// Returns the content of a blob; `None` if it cannot be read.
+    #[must_use]
+    pub fn blob(&self, id: &ObjectId) -> Option<Vec<u8>> {
+        let found = self.repository.find(id, self.max);
+        found.ok().map(|(_, bytes)| bytes)
+    }
+
+    /// Returns the text that a provenance of this source stands for, as [`super::History::text`] does.
+    #[must_use]
+    pub fn text(&self, provenance: &Provenance) -> Option<Vec<u8>> {
+        let bytes = self.blob(&provenance.object?)?;
+        Some(metadata::part(provenance.place, &bytes).to_vec())
+    }
+
+    /// Returns what the range holds; worked out once.
+    pub(super) fn plan(&self) -> &Plan {
+        self.plan
+            .get_or_init(|| Plan::new(&self.repository, &self.spec, self.max))
+    }
+}
+
+impl Source for Range {
+    fn read(&self, run: &Run<'_>) -> Result<Ledger, SourceError> {
+        run.progress.begin("commits", 0);
+        let plan = self.plan();
+        let mut ledger = plan.ledger.clone();
+        for note in &self.repository.refs().notes {
+            ledger.note(note.clone());
+        }
+        run.progress.begin("blobs", plan.blobs.len() as u64);
+        for part in self.blobs(run, &plan.blobs) {
+            ledger.merge(part);
+        }
+        let mut receiver = run.sink.receiver();
+        self.commits(plan, &mut *receiver, &mut ledger);
+        for path in plan.names.keys() {
+            metadata::give_name(&mut *receiver, path.as_bytes(), path, Place::FileName);
+        }
+        if run.stopped() {
+            let path = BlobPath::from("<range>");
+            ledger.skip(SkipCause::Interrupted, path, "stopped by the user");
+        }
+        ledger.trim();
+        Ok(ledger)
+    }
+}
+
+impl Range {
+    /// Hands out messages and headers.
+    fn commits(&self, plan: &Plan, receiver: &mut dyn Receiver, ledger: &mut Ledger) {
+        let names = Names::new();
+        let mut finder = Finder::new(self.repository.store(), self.max, CACHE);
+        for commit in &plan.commits {
+            match finder.find(&commit.id) {
+                Ok((kind, bytes)) => {
+                    ledger.count(Counter::Commits, 1);
+                    ledger.count(Counter::Bytes, bytes.len() as u64);
+                    names.object(receiver, commit.id, kind, &bytes);
+                }
+                Err(absent) => lose(ledger, commit.id, None, absent),
+            }
+        }
+    }
+
+    /// Hands out the blobs on all threads and returns their ledgers.
+    fn blobs(&self, run: &Run<'_>, blobs: &BTreeMap<ObjectId, Brought>) -> Vec<Ledger> {
+        const STEP: usize = 16;
+        let list: Vec<(&ObjectId, &Brought)> = blobs.iter().collect();
+        let next = AtomicUsize::new(0);
+        let big = Mutex::new(());
+        let work = || {
+            let mut thread = Thread {
+                range: self,
+                finder: Finder::new(self.repository.store(), self.max, CACHE),
+                contents: Contents::new(run, self.sizes, &big),
+                receiver: run.sink.receiver(),
+                ledger: Ledger::default(),
+            };
+            loop {
+                let from = next.fetch_add(STEP, Ordering::Relaxed);
+                let Some(part) = list.get(from..list.len().min(from + STEP)) else {
+                    break;
+                };
+                if part.is_empty() || run.stopped() {
+                    break;
+                }
+                part.iter()
+                    .for_each(|(id, brought)| thread.blob(**id, brought));
+                run.progress.advance(part.len() as u64);
+            }
+            thread.ledger
+        };
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(run.threads)
+            .build();
+        match pool {
+            // Few blobs are read before threads have started.
+            Ok(pool) if run.threads > 1 && list.len() > STEP => pool.broadcast(|_| work()),
+            _ => vec![work()],
+        }
+    }
+}
+
+/// One thread's state.
+struct Thread<'t> {
+    range: &'t Range,
+    finder: Finder<'t>,
+    contents: Contents<'t>,
+    receiver: Box<dyn Receiver + 't>,
+    ledger: Ledger,
+}
+
+impl Thread<'_> {
+    fn blob(&mut self, id: ObjectId, brought: &Brought) {
+        let place = if brought.link {
+            Place::SymlinkTarget
+        } else {
+            Place::History
+        };
+        let provenance = Provenance {
+            place,
+            object: Some(id),
+        };
+        let Some(path) = brought.paths.first() else {
+            return;
+        };
+        let whole = self.range.sizes.whole as u64;
+        if let Some((size, reader)) = self.finder.large(&id, whole) {
+            self.ledger.count(Counter::Blobs, 1);
+            let origin = Origin {
+                path,
+                provenance,
+                len: Some(size),
+            };
+            let mut reader = Plain(reader.take(size));
+            self.contents
+                .read(&mut reader, &origin, &mut *self.receiver, &mut self.ledger);
+            return;
+        }
+        let bytes = match self.finder.find(&id) {
+            Ok((Kind::Blob, bytes)) => bytes,
+            Ok(_) => {
+                return lose(
+                    &mut self.ledger,
+                    id,
+                    Some(path),
+                    Absent::Damaged("it is no blob"),
+                );
+            }
+            Err(absent) => return lose(&mut self.ledger, id, Some(path), absent),
+        };
+        self.ledger.count(Counter::Blobs, 1);
+        self.ledger.count(Counter::Bytes, bytes.len() as u64);
+        if is_lfs_pointer(&bytes) {
+            let detail = "only the pointer was scanned";
+            self.ledger
+                .skip(SkipCause::LfsPointer, path.clone(), detail);
+        }
+        if !bytes.is_empty() {
+            self.receiver.blob(&Blob {
+                bytes: &bytes,
+                regions: &[Span::new(0, bytes.len() as u64)],
+                path,
+                provenance,
+                offset: 0,
+                line: 1,
+                column: 1,
+                whole: true,
+            });
+        }
+    }
+}
+
+/// Records an object that could not be read.
+pub(super) fn lose(ledger: &mut Ledger, id: ObjectId, path: Option<&BlobPath>, absent: Absent) {
+    let lost = Lost::new(id, absent);
+    let skip = lost.skip();
+    match path {
+        Some(path) => ledger.skip(skip.cause, path.clone(), format!("{id}: {}", skip.detail)),
+        None => ledger.skip(skip.cause, skip.path, skip.detail),
+    }
+}

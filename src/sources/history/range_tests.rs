@@ -1,0 +1,306 @@
+//! Ranges against the real git.
+
+use std::{collections::BTreeSet, sync::atomic::AtomicBool};
+
+use super::{
+    super::{
+        Quiet, Run, Sizes, SourceError,
+        repo::{Repository, fixture::Fixture, parse_hex},
+    },
+    Attributions, Range, Wanted,
+    attribution_tests::random_history,
+    tests::{Keep, Seen, read, sample, texts},
+};
+use crate::model::{Counter, ObjectId, Place, SkipCause};
+
+fn open(fixture: &Fixture, range: &str) -> Range {
+    let repository = Repository::open(&fixture.path()).unwrap();
+    Range::new(repository, range, Sizes::default()).unwrap()
+}
+
+fn blobs(seen: &[Seen]) -> BTreeSet<ObjectId> {
+    let blobs = seen
+        .iter()
+        .filter(|s| matches!(s.place, Place::History | Place::SymlinkTarget));
+    blobs.map(|s| s.object.unwrap()).collect()
+}
+
+fn attribute(range: &Range, wanted: &Wanted) -> Attributions {
+    let keep = Keep::default();
+    let stop = AtomicBool::new(false);
+    let run = Run {
+        sink: &keep,
+        progress: &Quiet,
+        stop: &stop,
+        threads: 1,
+    };
+    range.attribute(wanted, &run)
+}
+
+/// What git says: blobs of the range's commits that no commit at its edge holds. (`rev-list --objects` drops what any commit
+/// outside the range holds that it happens to look at.)
+fn expected(fixture: &Fixture, range: &str) -> (BTreeSet<ObjectId>, BTreeSet<ObjectId>) {
+    let hex = |text: &str| parse_hex(text.as_bytes()).unwrap();
+    let listed = |commit: &str| -> BTreeSet<ObjectId> {
+        let text = fixture.git(&["ls-tree", "-r", "--format=%(objectname)", commit]);
+        text.lines().map(hex).collect()
+    };
+    let text = fixture.git(&["rev-list", "--boundary", range]);
+    let mut new = BTreeSet::new();
+    let mut old = BTreeSet::new();
+    let mut commits = BTreeSet::new();
+    for line in text.lines() {
+        match line.strip_prefix('-') {
+            Some(edge) => old.extend(listed(edge)),
+            None => {
+                commits.insert(hex(line));
+                new.extend(listed(line));
+            }
+        }
+    }
+    (new.difference(&old).copied().collect(), commits)
+}
+
+#[test]
+fn agrees_with_git_on_random_merge_graphs() {
+    for seed in 10..14 {
+        let fixture = random_history(seed);
+        for (a, b) in [
+            (1, 30),
+            (5, 30),
+            (12, 25),
+            (20, 30),
+            (29, 30),
+            (30, 10),
+            (17, 22),
+            (8, 9),
+        ] {
+            for dots in ["..", "..."] {
+                let range = format!("refs/pull/{a}/head{dots}refs/pull/{b}/head");
+                let (new, commits) = expected(&fixture, &range);
+                let source = open(&fixture, &range);
+                let (seen, ledger) = read(&source, 2);
+                assert_eq!(blobs(&seen), new, "{seed}: {range}");
+                let texts = seen.iter().filter(|s| s.place == Place::CommitMessage);
+                let ours: BTreeSet<ObjectId> = texts.map(|s| s.object.unwrap()).collect();
+                assert_eq!(ours, commits, "{seed}: {range}");
+                assert_eq!(ledger.skipped, [].into(), "{:?}", ledger.skips);
+                assert_eq!(ledger.counted(Counter::Commits), commits.len() as u64);
+            }
+        }
+    }
+}
+
+#[test]
+fn merges_that_make_content_of_their_own_are_read() {
+    let fixture = Fixture::new();
+    fixture.write("f", "base\n");
+    fixture.write("kept", "old content\n");
+    let base = fixture.commit("base");
+    fixture.git(&["checkout", "-q", "-b", "side"]);
+    fixture.write("f", "side\n");
+    fixture.commit("side");
+    fixture.git(&["checkout", "-q", "main"]);
+    fixture.write("f", "main\n");
+    let main = fixture.commit("main");
+    fixture.try_git(&fixture.path(), &["merge", "-q", "side"]);
+    fixture.write("f", "resolved by hand\n");
+    fixture.write("only/in/merge", "evil merge\n");
+    fixture.git(&["mv", "kept", "moved-to"]);
+    let merge = fixture.commit("merge");
+    let (seen, _) = read(&open(&fixture, &format!("{base}..HEAD")), 2);
+    let mut contents = texts(&seen, Place::History);
+    contents.sort();
+    assert_eq!(
+        contents,
+        ["evil merge\n", "main\n", "resolved by hand\n", "side\n"]
+    );
+    let (seen, _) = read(&open(&fixture, &format!("{main}..HEAD")), 2);
+    let mut contents = texts(&seen, Place::History);
+    contents.sort();
+    assert_eq!(contents, ["evil merge\n", "resolved by hand\n", "side\n"]);
+    let mut names = texts(&seen, Place::FileName);
+    names.sort();
+    assert_eq!(names, ["moved-to", "only/in/merge"]);
+    let evil = seen.iter().find(|s| s.bytes == b"evil merge\n").unwrap();
+    assert_eq!(evil.path, "only/in/merge");
+    let source = open(&fixture, &format!("{main}..HEAD"));
+    let mut wanted = Wanted::default();
+    wanted.object(1, evil.object.unwrap());
+    wanted.object(2, fixture.id("side:f"));
+    wanted.object(3, merge);
+    wanted.name(4, b"only/in/merge");
+    let got = attribute(&source, &wanted);
+    let introduced = |key: u32| got.keys[&key].introduced.as_ref().unwrap().id;
+    assert_eq!(
+        (introduced(1), introduced(3), introduced(4)),
+        (merge, merge, merge)
+    );
+    assert_eq!(introduced(2), fixture.id("side"));
+    assert!(got.keys[&1].at_head && got.keys[&1].removed.is_none());
+    assert_eq!(
+        got.keys[&1].path.as_ref().unwrap().to_string(),
+        "only/in/merge"
+    );
+    assert!(!got.keys[&2].at_head);
+    assert_eq!(
+        got.keys[&2].last_seen.as_ref().unwrap().id,
+        fixture.id("side")
+    );
+    let places = &got.objects[&evil.object.unwrap()];
+    assert_eq!(places.head_paths.len(), 1);
+}
+
+#[test]
+fn tells_which_commit_took_a_secret_away() {
+    let fixture = Fixture::new();
+    fixture.write("f", "one\n");
+    fixture.commit("one");
+    fixture.write("d/f", "secret\n");
+    let came = fixture.commit("came");
+    let blob = fixture.id("HEAD:d/f");
+    fixture.write("other", "x\n");
+    let last = fixture.commit("other");
+    fixture.git(&["rm", "-q", "d/f"]);
+    let gone = fixture.commit("gone");
+    let source = open(&fixture, "HEAD~3");
+    let (seen, _) = read(&source, 1);
+    assert!(
+        blobs(&seen).contains(&blob),
+        "what the last commit no longer has"
+    );
+    let mut wanted = Wanted::default();
+    wanted.object(9, blob);
+    let got = attribute(&source, &wanted);
+    let id = |info: &Option<crate::model::CommitInfo>| info.as_ref().map(|i| i.id);
+    let key = &got.keys[&9];
+    assert_eq!(
+        (id(&key.introduced), id(&key.last_seen), id(&key.removed)),
+        (Some(came), Some(last), Some(gone))
+    );
+}
+
+#[test]
+fn links_and_renamed_folders_and_wrong_clocks() {
+    let fixture = Fixture::new();
+    fixture.write("a/x", "content\n");
+    fixture.commit("one");
+    let base = fixture.id("HEAD");
+    std::os::unix::fs::symlink("some-target", fixture.path().join("link")).unwrap();
+    fixture.git(&["mv", "a", "b"]);
+    fixture.commit("two");
+    let (seen, _) = read(&open(&fixture, &format!("{base}..")), 1);
+    assert_eq!(texts(&seen, Place::SymlinkTarget), ["some-target"]);
+    assert!(texts(&seen, Place::History).is_empty(), "only moved");
+    assert_eq!(texts(&seen, Place::FileName), ["b/x", "link"]);
+    // A base whose clock was years ahead, and a tip from the past.
+    let mut stream = String::new();
+    for (n, date) in [
+        (1, 4_000_000_000_u64),
+        (2, 1_000),
+        (3, 3_000_000_000),
+        (4, 2_000),
+    ] {
+        stream += &format!(
+            "commit refs/heads/skew\nmark :{n}\ncommitter C <c> {date} +0000\ndata 1\nm\n"
+        );
+        stream += &format!("M 100644 inline f{n}\ndata 2\nc{n}\n\n");
+    }
+    fixture.import(stream.as_bytes());
+    let (seen, _) = read(&open(&fixture, "skew~2..skew"), 1);
+    let mut contents = texts(&seen, Place::History);
+    contents.sort();
+    assert_eq!(contents, ["c3", "c4"]);
+    let (seen, _) = read(&open(&fixture, "skew..skew~2"), 1);
+    assert!(seen.is_empty(), "nothing is newer");
+}
+
+#[test]
+fn a_hidden_edge_is_a_gap_and_a_wrong_end_an_error() {
+    let fixture = sample(&[]);
+    let url = format!("file://{}", fixture.path().display());
+    let shallow = fixture.beside("shallow");
+    fixture.git(&[
+        "clone",
+        "-q",
+        "--depth",
+        "3",
+        "--no-single-branch",
+        &url,
+        shallow.to_str().unwrap(),
+    ]);
+    let range =
+        |range: &str| Range::new(Repository::open(&shallow).unwrap(), range, Sizes::default());
+    let (_, ledger) = read(&range("HEAD~1..HEAD").unwrap(), 1);
+    assert!(!ledger.is_incomplete(), "{:?}", ledger.skips);
+    // The branches met long before what was fetched.
+    let (_, ledger) = read(&range("origin/side..HEAD").unwrap(), 1);
+    assert!(
+        ledger.skipped.contains_key(&SkipCause::ShallowBoundary),
+        "{:?}",
+        ledger.skips
+    );
+    for wrong in ["nope..HEAD", "HEAD..nope", "HEAD~9..HEAD"] {
+        assert!(
+            matches!(range(wrong), Err(SourceError::Revision { .. })),
+            "{wrong}"
+        );
+    }
+    let partial = fixture.beside("partial");
+    fixture.git(&["config", "uploadpack.allowFilter", "true"]);
+    fixture.git(&[
+        "clone",
+        "-q",
+        "--no-checkout",
+        "--filter=blob:none",
+        &url,
+        partial.to_str().unwrap(),
+    ]);
+    let source = Range::new(
+        Repository::open(&partial).unwrap(),
+        "HEAD~4..HEAD",
+        Sizes::default(),
+    )
+    .unwrap();
+    let (_, ledger) = read(&source, 2);
+    assert!(
+        ledger.skipped.contains_key(&SkipCause::MissingObject),
+        "{:?}",
+        ledger.skips
+    );
+}
+
+#[test]
+fn large_blobs_of_a_range_come_in_pieces() {
+    let fixture = Fixture::new();
+    fixture.commit("one");
+    let big: Vec<u8> = (0..200_000_u32)
+        .flat_map(|i| format!("{}\n", i.wrapping_mul(2_654_435_761)).into_bytes())
+        .collect();
+    fixture.write("big", &big);
+    fixture.commit("two");
+    let sizes = Sizes {
+        whole: 1 << 20,
+        piece: 256 << 10,
+        overlap: 1000,
+        ..Sizes::default()
+    };
+    for packed in [false, true] {
+        if packed {
+            fixture.git(&["repack", "-qad"]);
+        }
+        let source = Range::new(fixture.open(), "HEAD~1", sizes).unwrap();
+        let (seen, ledger) = read(&source, 1);
+        assert_eq!(ledger.skipped, [].into());
+        let pieces: Vec<&Seen> = seen
+            .iter()
+            .filter(|s| s.path == "big" && s.place == Place::History)
+            .collect();
+        let covered: u64 = pieces
+            .iter()
+            .flat_map(|s| &s.regions)
+            .map(|r| r.1 - r.0)
+            .sum();
+        assert!(pieces.len() > 5 && covered == big.len() as u64);
+    }
+}

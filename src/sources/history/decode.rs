@@ -280,6 +280,12 @@ impl<'w, V: Visitor> Thread<'w, V> {
                 self.read(family, start, len).map_err(unreadable)?;
             }
         }
+        let position = family.table.families.position(entry);
+        if self.input.len() as u64 == stored && !family.table.loaded.agrees(position, &self.input) {
+            return Err(Absent::Damaged(
+                "its checksum in the pack's index does not hold",
+            ));
+        }
         Ok(header)
     }
 

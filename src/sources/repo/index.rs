@@ -26,6 +26,8 @@ pub(crate) struct Loaded {
     duplicates: bool,
     /// Where each entry starts in the pack; may be taken away once it is not needed any more.
     pub(crate) offsets: Vec<u64>,
+    /// CRC-32 of each entry as it is stored; empty for version 1, which has none.
+    crcs: Vec<u32>,
 }
 
 /// Length of the fan-out table in bytes.
@@ -203,6 +205,7 @@ impl Index {
             fanout: Vec::new(),
             duplicates: false,
             offsets: Vec::with_capacity(count),
+            crcs: Vec::new(),
         };
         if self.version == 1 {
             let records = bytes(start, count as u64 * self.stride())?;
@@ -217,6 +220,8 @@ impl Index {
             }
         } else {
             loaded.ids = bytes(start, count as u64 * self.stride())?;
+            let crcs = bytes(start + count as u64 * self.stride(), count as u64 * 4)?;
+            loaded.crcs = crcs.chunks_exact(4).filter_map(|c| u32_at(c, 0)).collect();
             let small = bytes(self.offset_of_offsets(), count as u64 * 4)?;
             let large_start = self.offset_of_large();
             let large_end = self.handle.len().saturating_sub(2 * self.id_len as u64);
@@ -297,6 +302,16 @@ impl Loaded {
     /// Returns the name at a position.
     pub(crate) fn id(&self, position: u32) -> Option<ObjectId> {
         ObjectId::new(self.raw(position)?)
+    }
+
+    /// Tells whether an entry's stored bytes, header included, have the checksum that the index gives; true for version 1. Far
+    /// cheaper than the object's name, and it tells every damage of the storage: a changed header can give content that is
+    /// well-formed and wrong.
+    pub(crate) fn agrees(&self, position: u32, stored: &[u8]) -> bool {
+        let crc = usize::try_from(position)
+            .ok()
+            .and_then(|at| self.crcs.get(at));
+        crc.is_none_or(|crc| *crc == crc32fast::hash(stored))
     }
 
     /// Tells whether the name at a position is not also at the one before.

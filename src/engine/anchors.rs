@@ -1,6 +1,7 @@
-//! Finds where a value could stand: runs of token characters, in less than one look per byte.
+//! Finds where a value could stand: runs of token characters, 64 bytes at a time.
 //!
-//! What happens at a run is not decided here. Promises: no allocation; linear in the bytes given, also for runs of
+//! What happens at a run is not decided here. A search that looks at every 12th byte and walks back from there was tried: it
+//! reads less and mispredicts at every word, 0.9 GB/s against 2.5. Promises: no allocation; linear in the bytes given, also for runs of
 //! megabytes; a run's start and its being long enough depend on the 12 bytes around it only.
 
 use std::ops::Range;
@@ -35,36 +36,43 @@ const fn classes() -> [u8; 256] {
     table
 }
 
+#[inline]
 const fn class(byte: u8) -> u8 {
     CLASSES[byte as usize]
 }
 
 /// `[A-Za-z0-9_.+/-]`.
+#[inline]
 pub(super) const fn is_token(byte: u8) -> bool {
     class(byte) & TOKEN != 0
 }
 
 /// `[_.+/-]`: what may stand before a token inside a run.
+#[inline]
 pub(super) const fn is_separator(byte: u8) -> bool {
     class(byte) & SEPARATOR != 0
 }
 
 /// A letter or digit.
+#[inline]
 pub(super) const fn is_alnum(byte: u8) -> bool {
     class(byte) & ALNUM != 0
 }
 
 /// A space or tab.
+#[inline]
 pub(super) const fn is_blank(byte: u8) -> bool {
     class(byte) & BLANK != 0
 }
 
 /// What names of values consist of: `[A-Za-z0-9_.$@-]` and all that is not ASCII.
+#[inline]
 pub(super) const fn is_name(byte: u8) -> bool {
     class(byte) & NAME != 0
 }
 
 /// Returns the byte before `at`, if there is one.
+#[inline]
 pub(super) fn before(bytes: &[u8], at: usize) -> Option<u8> {
     bytes.get(at.checked_sub(1)?).copied()
 }
@@ -80,61 +88,157 @@ pub(super) struct Run {
     pub(super) whole: bool,
 }
 
-/// The runs of at least [`MIN_RUN`] bytes that reach into a window.
-pub(super) struct Runs<'a> {
-    bytes: &'a [u8],
-    /// No run starts before this that was not returned.
-    from: usize,
-    /// Runs that start here or later are not of interest.
-    to: usize,
-    /// Runs are followed up to here.
-    limit: usize,
+/// Returns the token runs of at least [`MIN_RUN`] bytes that touch `window`, each followed for up to `ahead` bytes
+/// beyond it.
+pub(super) fn runs(bytes: &[u8], window: Range<usize>, ahead: usize) -> impl Iterator<Item = Run> {
+    // A run that reaches the window from further back than this is long enough in any case.
+    let from = window.start.saturating_sub(MIN_RUN);
+    let limit = window
+        .end
+        .saturating_add(ahead.max(MIN_RUN))
+        .min(bytes.len());
+    let seen = bytes.get(..limit).unwrap_or(bytes);
+    Stretches::<_, MIN_RUN>::new(seen, from..window.end, token_lane).map(move |run| Run {
+        start: run.start,
+        end: run.end,
+        whole: !before(bytes, run.start).is_some_and(is_token),
+    })
 }
 
-impl<'a> Runs<'a> {
-    /// Looks for runs that touch `window`. Each is followed for up to `ahead` bytes beyond it.
-    pub(super) fn new(bytes: &'a [u8], window: Range<usize>, ahead: usize) -> Self {
-        let to = window.end.min(bytes.len());
-        Self {
+/// [`is_token`] without a table and without a branch: the compiler makes vector code of it.
+#[inline]
+const fn token_lane(byte: u8) -> bool {
+    // `-./0123456789` stand side by side.
+    (byte.wrapping_sub(b'-') < 13)
+        | ((byte | 0x20).wrapping_sub(b'a') < 26)
+        | (byte == b'_')
+        | (byte == b'+')
+}
+
+/// Bytes that are looked at together: one bit each.
+const BLOCK: usize = 64;
+
+/// Maximal stretches of at least `MIN` bytes (64 at most) of a class, found with one bit for each byte: no branch depends
+/// on where words end, which is what such a search spends its time on otherwise.
+pub(super) struct Stretches<'a, C, const MIN: usize> {
+    bytes: &'a [u8],
+    class: C,
+    /// Start of the block that `mask` is of.
+    base: usize,
+    /// Which bytes of the block are of the class; those that are done with are cleared.
+    mask: u64,
+    /// Start of a stretch that reaches the block from before.
+    open: Option<usize>,
+    /// Stretches that start here or later are not of interest.
+    to: usize,
+}
+
+impl<'a, C: Fn(u8) -> bool, const MIN: usize> Stretches<'a, C, MIN> {
+    /// Looks for stretches that start in `window`, followed to their end or that of `bytes`.
+    pub(super) fn new(bytes: &'a [u8], window: Range<usize>, class: C) -> Self {
+        let mut stretches = Self {
             bytes,
-            // A run that reaches the window from further back than this is long enough in any case.
-            from: window.start.saturating_sub(MIN_RUN),
-            to,
-            limit: to.saturating_add(ahead.max(MIN_RUN)).min(bytes.len()),
+            class,
+            base: window.start,
+            mask: 0,
+            open: None,
+            to: window.end.min(bytes.len()),
+        };
+        stretches.load();
+        stretches
+    }
+
+    /// Reads the block at `base`.
+    #[inline]
+    fn load(&mut self) {
+        let rest = self.bytes.get(self.base..).unwrap_or_default();
+        let mut last = [0; BLOCK];
+        let block = rest.first_chunk().unwrap_or_else(|| {
+            for (to, from) in last.iter_mut().zip(rest) {
+                *to = *from;
+            }
+            &last
+        });
+        self.mask = mask(block, &self.class);
+        if let Some(spare) = BLOCK.checked_sub(rest.len()).filter(|spare| *spare > 0) {
+            self.mask &= u64::MAX.checked_shr(spare as u32).unwrap_or(0);
         }
     }
 }
 
-impl Iterator for Runs<'_> {
-    type Item = Run;
+impl<C: Fn(u8) -> bool, const MIN: usize> Iterator for Stretches<'_, C, MIN> {
+    type Item = Range<usize>;
 
-    /// Looks at every 12th byte only; where that is a token character, back to the run's start.
-    fn next(&mut self) -> Option<Run> {
-        let bytes = self.bytes.get(..self.limit)?;
-        // Most bytes of most files are passed over in this loop.
-        let start = loop {
-            if self.from >= self.to {
-                return None;
+    #[inline]
+    fn next(&mut self) -> Option<Range<usize>> {
+        loop {
+            if let Some(start) = self.open {
+                let lead = self.mask.trailing_ones();
+                if lead < 64 {
+                    self.open = None;
+                    self.mask &= u64::MAX << lead;
+                    let end = self.base + lead as usize;
+                    if end - start >= MIN {
+                        return Some(start..end);
+                    }
+                    continue;
+                }
+            } else if let Some(start) = first_long::<MIN>(self.mask) {
+                let len = (self.mask >> start).trailing_ones();
+                if start + len < 64 {
+                    self.mask &= u64::MAX << (start + len);
+                    let start = self.base + start as usize;
+                    return (start < self.to).then(|| start..start + len as usize);
+                }
             }
-            let reach = bytes.get(self.from..self.from + MIN_RUN)?;
-            match reach.iter().rposition(|byte| !is_token(*byte)) {
-                None => break self.from,
-                Some(gap) => self.from += gap + 1,
+            let tail = self.mask.leading_ones() as usize;
+            if tail > 0 && self.open.is_none() {
+                self.open = Some(self.base + BLOCK - tail);
             }
-        };
-        let rest = bytes.get(start + MIN_RUN..)?;
-        let more = rest
-            .iter()
-            .position(|byte| !is_token(*byte))
-            .unwrap_or(rest.len());
-        let end = start + MIN_RUN + more;
-        // The byte at `end` is none of a run, or the window's limit.
-        self.from = end + 1;
-        Some(Run {
-            start,
-            end,
-            whole: !before(self.bytes, start).is_some_and(is_token),
-        })
+            self.base += BLOCK;
+            match self.open {
+                Some(start) if start >= self.to => return None,
+                Some(start) if self.base >= self.bytes.len() => {
+                    let end = self.bytes.len();
+                    self.to = 0;
+                    self.open = None;
+                    self.mask = 0;
+                    return (end - start >= MIN).then_some(start..end);
+                }
+                None if self.base >= self.to => return None,
+                _ => self.load(),
+            }
+        }
+    }
+}
+
+/// Returns one bit for each byte of the class, the first byte's lowest.
+#[inline]
+fn mask(block: &[u8; BLOCK], class: impl Fn(u8) -> bool) -> u64 {
+    let mut flags = [0_u8; BLOCK];
+    for (flag, byte) in flags.iter_mut().zip(block) {
+        *flag = u8::from(class(*byte));
+    }
+    let (groups, _) = flags.as_chunks::<8>();
+    groups.iter().rev().fold(0, |mask, group| {
+        // Each flag is moved to its own bit of the highest byte; no two products meet.
+        mask << 8 | u64::from_le_bytes(*group).wrapping_mul(0x0102_0408_1020_4080) >> 56
+    })
+}
+
+/// Returns where the first `MIN` set bits in a row begin.
+#[inline]
+const fn first_long<const MIN: usize>(mask: u64) -> Option<u32> {
+    let (mut long, mut have) = (mask, 1);
+    while have < MIN {
+        let step = if have < MIN - have { have } else { MIN - have };
+        long &= long >> step;
+        have += step;
+    }
+    if long == 0 {
+        None
+    } else {
+        Some(long.trailing_zeros())
     }
 }
 
@@ -144,8 +248,8 @@ mod tests {
 
     use super::*;
 
-    fn runs(text: &[u8]) -> Vec<(usize, usize)> {
-        Runs::new(text, 0..text.len(), 0)
+    fn spans(text: &[u8]) -> Vec<(usize, usize)> {
+        runs(text, 0..text.len(), 0)
             .map(|run| (run.start, run.end))
             .collect()
     }
@@ -168,16 +272,23 @@ mod tests {
 
     #[test]
     fn finds_runs_of_twelve_and_no_shorter_ones() {
-        assert_eq!(runs(b"x = abcdefghijkl;"), [(4, 16)]);
-        assert_eq!(runs(b"x = abcdefghijk;"), []);
-        assert_eq!(runs(b"abcdefghijkl"), [(0, 12)]);
-        assert_eq!(runs(b"a/b.c-d_e+f1 =x=ABCDEFGHIJKLM"), [(0, 12), (16, 29)]);
+        assert_eq!(spans(b"x = abcdefghijkl;"), [(4, 16)]);
+        assert_eq!(spans(b"x = abcdefghijk;"), []);
+        assert_eq!(spans(b"abcdefghijkl"), [(0, 12)]);
+        assert_eq!(spans(b"a/b.c-d_e+f1 =x=ABCDEFGHIJKLM"), [(0, 12), (16, 29)]);
+    }
+
+    #[test]
+    fn the_lane_is_the_class() {
+        for byte in 0..=255 {
+            assert_eq!(token_lane(byte), is_token(byte), "{byte}");
+        }
     }
 
     #[test]
     fn a_run_from_before_the_window_is_not_whole() {
         let text = [b'a'; 100];
-        let found: Vec<Run> = Runs::new(&text, 50..60, 20).collect();
+        let found: Vec<Run> = runs(&text, 50..60, 20).collect();
         assert_eq!(
             found,
             [Run {
@@ -191,7 +302,7 @@ mod tests {
     proptest! {
         #[test]
         fn equals_the_plain_way(text in proptest::collection::vec(prop_oneof![8 => Just(b'a'), 1 => Just(b' '), 1 => any::<u8>()], 0..300)) {
-            prop_assert_eq!(runs(&text), naive(&text));
+            prop_assert_eq!(spans(&text), naive(&text));
         }
 
         #[test]
@@ -203,7 +314,7 @@ mod tests {
             let mut starts: Vec<usize> = [0..cut, cut..text.len()]
                 .into_iter()
                 .flat_map(|window| {
-                    Runs::new(&text, window.clone(), 0)
+                    runs(&text, window.clone(), 0)
                         .filter(|run| run.whole && window.contains(&run.start))
                         .map(|run| run.start)
                         .collect::<Vec<_>>()

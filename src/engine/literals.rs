@@ -7,7 +7,7 @@ use std::ops::Range;
 use aho_corasick::{AhoCorasick, Input, MatchKind, Span, packed};
 
 /// Most literals of one packed searcher: its filter lets too much through with more.
-const GROUP: usize = 48;
+const GROUP: usize = 64;
 
 /// A set of literals; the index of a literal is its number in the list given.
 pub(super) struct Literals {

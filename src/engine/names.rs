@@ -2,6 +2,8 @@
 //!
 //! docs/rules.md ("context") is the law. Promises: no allocation once the scratch has grown; linear in the name.
 
+use std::collections::BTreeMap;
+
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
 use super::anchors::is_alnum;
@@ -161,9 +163,35 @@ impl Normal {
     }
 }
 
-/// Tells whether a name's last word says "credential"; quick, for names that stand before every other value.
+/// Tells whether a name's end may say "credential": three letters are looked at, for names that stand before every other
+/// value.
 pub(super) fn ends_in_credential(name: &[u8]) -> bool {
-    CREDENTIAL.iter().any(|word| {
+    let Some(last) = name.last_chunk::<3>() else {
+        return name.eq_ignore_ascii_case(b"pw");
+    };
+    // The last letters of CREDENTIAL.
+    matches!(
+        &last.map(|byte| byte | 0x20),
+        b"key"
+            | b"uth"
+            | b"ion"
+            | b"rer"
+            | b"red"
+            | b"ial"
+            | b"als"
+            | b"eds"
+            | b"ass"
+            | b"ase"
+            | b"swd"
+            | b"ord"
+            | b"pat"
+            | b"psk"
+            | b"pwd"
+            | b"ret"
+            | b"ets"
+            | b"ken"
+            | b"ens"
+    ) && CREDENTIAL.iter().any(|word| {
         name.len()
             .checked_sub(word.len())
             .and_then(|at| name.get(at..))
@@ -180,42 +208,64 @@ const fn is_word_start(last: u8, byte: u8, next: u8) -> bool {
     byte.is_ascii_uppercase() && (last.is_ascii_lowercase() || next.is_ascii_lowercase())
 }
 
-/// The context words of all rules.
+/// The context words of all rules, and the plain credential words.
 pub(super) struct Words {
     search: Option<AhoCorasick>,
-    /// By word: its length and the rules that name it.
-    entries: Vec<(usize, Vec<u32>)>,
+    /// By word.
+    entries: Vec<Entry>,
+}
+
+#[derive(Default)]
+struct Entry {
+    /// Whether it must be whole words of the name.
+    whole: bool,
+    /// Whether it is a plain credential word.
+    credential: bool,
+    /// The rules that name it.
+    rules: Vec<u32>,
 }
 
 impl Words {
     /// Takes words with the rules that name them.
-    pub(super) fn new(words: &std::collections::BTreeMap<&str, Vec<u32>>) -> Self {
+    pub(super) fn new(words: &BTreeMap<&str, Vec<u32>>) -> Self {
+        let mut all: BTreeMap<&str, Entry> = BTreeMap::new();
+        for (word, rules) in words {
+            let entry = all.entry(word).or_default();
+            entry.whole = word.len() <= SHORT;
+            entry.rules.clone_from(rules);
+        }
+        for word in CREDENTIAL {
+            all.entry(word).or_default().credential = true;
+        }
         let search = AhoCorasick::builder()
             .match_kind(MatchKind::Standard)
             .kind(Some(AhoCorasickKind::DFA))
-            .build(words.keys())
+            .build(all.keys())
             .ok();
         Self {
             search: search.filter(|_| !words.is_empty()),
-            entries: words
-                .iter()
-                .map(|(word, rules)| (word.len(), rules.clone()))
-                .collect(),
+            entries: all.into_values().collect(),
         }
     }
 
-    /// Appends the rules that have a word in `normal`; a rule may come more than once.
-    pub(super) fn rules_in(&self, normal: &Normal, rules: &mut Vec<u32>) {
-        let Some(search) = &self.search else { return };
+    /// Appends the rules that have a word in `normal` (a rule may come more than once); tells whether a plain
+    /// credential word is in it, too.
+    pub(super) fn rules_in(&self, normal: &Normal, rules: &mut Vec<u32>) -> bool {
+        let Some(search) = &self.search else {
+            return false;
+        };
+        let mut credential = false;
         let border = |at: usize| normal.starts.get(at).copied().unwrap_or(true);
         for found in search.find_overlapping_iter(&normal.text) {
-            let Some((len, named)) = self.entries.get(found.pattern().as_usize()) else {
+            let Some(entry) = self.entries.get(found.pattern().as_usize()) else {
                 continue;
             };
-            if *len > SHORT || (border(found.start()) && border(found.end())) {
-                rules.extend_from_slice(named);
+            credential |= entry.credential;
+            if !entry.whole || (border(found.start()) && border(found.end())) {
+                rules.extend_from_slice(&entry.rules);
             }
         }
+        credential
     }
 }
 
@@ -268,6 +318,18 @@ mod tests {
         assert!(is_plain("key") && is_plain("API_KEY") && is_plain("clientSecret"));
         assert!(is_plain("Authorization") && is_plain("x-api-key"));
         assert!(!is_plain("cache_key") && !is_plain("id") && !is_plain(""));
+    }
+
+    #[test]
+    fn every_credential_word_is_known_by_its_end() {
+        for word in CREDENTIAL {
+            assert!(ends_in_credential(word.as_bytes()), "{word}");
+            assert!(
+                ends_in_credential(format!("MY_{word}").to_uppercase().as_bytes())
+                    || word.len() < 3
+            );
+        }
+        assert!(!ends_in_credential(b"mission") && !ends_in_credential(b"string"));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::{
     Worker,
-    anchors::{MIN_RUN, Run, Runs, before, is_alnum, is_separator},
+    anchors::{self, MIN_RUN, Run, before, is_alnum, is_separator},
     context, extent,
     judge::{Case, Found},
     patterns::Matched,
@@ -29,7 +29,7 @@ impl Worker<'_> {
     pub(super) fn direct(&mut self, bytes: &[u8], window: &Range<usize>, out: &mut Vec<Found>) {
         // A value may start before the run in it.
         let reach = window.start..window.end.saturating_add(VALUE_LEAD).min(bytes.len());
-        for run in Runs::new(bytes, reach, RUN_AHEAD) {
+        for run in anchors::runs(bytes, reach, RUN_AHEAD) {
             self.tokens(bytes, run, window, out);
             if run.whole {
                 self.values(bytes, run, window, out);
@@ -103,6 +103,9 @@ impl Worker<'_> {
     /// Returns the match of a rule's pattern that starts at `at` and is not cut out of something longer.
     fn match_at(&mut self, bytes: &[u8], number: u32, at: usize) -> Option<Matched> {
         let prepared = self.scanner.tables.rules.get(number as usize)?;
+        if !prepared.lead.may_match(bytes, at) {
+            return None;
+        }
         let scratch = self.patterns.get_mut(number as usize)?;
         let end = at.saturating_add(prepared.max_len).min(bytes.len());
         let matched = prepared
@@ -143,17 +146,36 @@ impl Worker<'_> {
     fn value(&mut self, bytes: &[u8], start: usize, run: usize, out: &mut Vec<Found>) {
         let mut rules = std::mem::take(&mut self.rules);
         rules.clear();
-        let assignment = context::assignment(bytes, start);
-        if let Some(assignment) = &assignment {
-            self.named_rules(bytes, assignment, &mut rules);
-        }
-        for &number in &rules {
-            self.context_rule(bytes, number, start, assignment.as_ref(), false, out);
+        if let Some(assignment) = context::assignment(bytes, start) {
+            self.named_rules(bytes, &assignment, &mut rules);
+            if !rules.is_empty() {
+                self.assigned(bytes, start, &assignment, &rules, out);
+            }
         }
         if run > 0 {
             self.stand_ins(bytes, start, run, &rules, out);
         }
         self.rules = rules;
+    }
+
+    /// Tries the rules that the name of a value calls for.
+    fn assigned(
+        &mut self,
+        bytes: &[u8],
+        start: usize,
+        assignment: &context::Assignment<'_>,
+        rules: &[u32],
+        out: &mut Vec<Found>,
+    ) {
+        let value = match assignment.value(bytes, start) {
+            context::Extent::Known(value) => Some(value),
+            context::Extent::Open => None,
+            context::Extent::Name => return,
+        };
+        let named = Named { assignment, value };
+        for &number in rules {
+            self.context_rule(bytes, number, start, Some(&named), out);
+        }
     }
 
     /// Lists the rules that the name of a value calls for, sorted.
@@ -163,8 +185,7 @@ impl Worker<'_> {
         let mut plain = false;
         for name in [Some(found.name), found.other].into_iter().flatten() {
             self.normal.name(name);
-            words.rules_in(&self.normal, rules);
-            plain |= self.normal.is_plain();
+            plain |= words.rules_in(&self.normal, rules) && self.normal.is_plain();
         }
         if plain {
             let named = rules.len();
@@ -197,18 +218,18 @@ impl Worker<'_> {
             if run >= stand_in.run.clamp(MIN_RUN, RUN_AHEAD)
                 && done.binary_search(&stand_in.rule).is_err()
             {
-                self.context_rule(bytes, stand_in.rule, start, None, true, out);
+                self.context_rule(bytes, stand_in.rule, start, None, out);
             }
         }
     }
 
+    /// Tries one context rule; without a name its second part must be there.
     fn context_rule(
         &mut self,
         bytes: &[u8],
         number: u32,
         start: usize,
-        assignment: Option<&context::Assignment<'_>>,
-        needs_near: bool,
+        named: Option<&Named<'_>>,
         out: &mut Vec<Found>,
     ) {
         let scanner = self.scanner;
@@ -218,7 +239,7 @@ impl Worker<'_> {
         let matched = if rule.pattern.is_some() {
             self.match_at(bytes, number, start)
         } else {
-            let value = assignment.and_then(|found| found.value.clone());
+            let value = named.and_then(|named| named.value.clone());
             value.map(|value| Matched {
                 whole: value.clone(),
                 secret: value,
@@ -230,8 +251,8 @@ impl Worker<'_> {
             number,
             rule,
             matched,
-            assignment,
-            needs_near,
+            assignment: named.map(|named| named.assignment),
+            needs_near: named.is_none(),
         };
         self.settle_case(&case, out);
     }
@@ -313,6 +334,12 @@ impl Worker<'_> {
             out.extend(case.verdict(near, scratch));
         }
     }
+}
+
+/// A value whose name calls for a rule.
+struct Named<'a> {
+    assignment: &'a context::Assignment<'a>,
+    value: Option<Range<usize>>,
 }
 
 /// Tells whether a token may start at `at`: the byte before is no letter or digit, or belongs to an escape.

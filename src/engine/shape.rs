@@ -4,7 +4,7 @@
 
 use regex_syntax::hir::{Class, Hir, HirKind, literal};
 
-use super::anchors::is_token;
+use super::anchors::{is_alnum, is_token};
 
 /// Most literals that a pattern may be searched by.
 const MAX_LITERALS: usize = 32;
@@ -63,6 +63,67 @@ fn is_token_class(class: &Class) -> bool {
             range.end().is_ascii()
                 && (range.start()..=range.end()).all(|c| u8::try_from(c).is_ok_and(is_token))
         }),
+    }
+}
+
+/// The bytes that every match of a pattern begins with, as far as they are of one class: a test before the regex.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Lead {
+    /// One bit for each byte value.
+    class: [u64; 4],
+    /// How many bytes are of the class.
+    len: usize,
+    /// Length of a match.
+    least: usize,
+    most: usize,
+}
+
+impl Lead {
+    /// Reads the lead off a pattern: that of its first part, if it is a class that repeats.
+    pub(super) fn new(hir: &Hir) -> Self {
+        let mut parts = Vec::new();
+        flatten(hir, &mut parts);
+        let properties = hir.properties();
+        let mut lead = Self {
+            least: properties.minimum_len().unwrap_or(0),
+            most: properties.maximum_len().unwrap_or(usize::MAX),
+            ..Self::default()
+        };
+        if let Some(HirKind::Repetition(repetition)) = parts.first().map(|part| part.kind())
+            && let HirKind::Class(Class::Bytes(class)) = repetition.sub.kind()
+        {
+            lead.len = usize::try_from(repetition.min).unwrap_or(0);
+            for byte in class.iter().flat_map(|range| range.start()..=range.end()) {
+                if let Some(word) = lead.class.get_mut(usize::from(byte >> 6)) {
+                    *word |= 1 << (byte & 63);
+                }
+            }
+        }
+        lead
+    }
+
+    /// Tells whether a match may start at `at` and end where no letter or digit follows.
+    pub(super) fn may_match(&self, bytes: &[u8], at: usize) -> bool {
+        let rest = bytes.get(at..).unwrap_or_default();
+        let Some(head) = rest.get(..self.len) else {
+            return false;
+        };
+        let is_in = |byte: &u8| {
+            self.class
+                .get(usize::from(byte >> 6))
+                .is_some_and(|word| word & (1 << (byte & 63)) != 0)
+        };
+        if !head.iter().all(is_in) {
+            return false;
+        }
+        let Some(ends) = rest.get(self.least..) else {
+            return false;
+        };
+        let ends = ends
+            .get(..=self.most.saturating_sub(self.least))
+            .unwrap_or(ends);
+        ends.len() <= self.most.saturating_sub(self.least)
+            || ends.iter().any(|byte| !is_alnum(*byte))
     }
 }
 
@@ -132,6 +193,18 @@ mod tests {
         assert_eq!(run("abc[a-z]{0,3}:x"), 3);
         assert_eq!(run("(?:abc:){2}"), 3);
         assert_eq!(run("(?i)glpat-[0-9a-z]{20}"), 26);
+    }
+
+    #[test]
+    fn a_lead_is_a_test_before_the_regex() {
+        let may = |pattern: &str, text: &str| {
+            Lead::new(&parse(pattern).expect("valid")).may_match(text.as_bytes(), 0)
+        };
+        assert!(may("[a-f0-9]{8}", "0a1b2c3d") && may("[a-f0-9]{8}", "0a1b2c3d-x"));
+        assert!(!may("[a-f0-9]{8}", "0a1b2c3de") && !may("[a-f0-9]{8}", "0a1b2c3"));
+        assert!(!may("[a-f0-9]{8}", "0a1b2cgd"));
+        assert!(may("[a-z]{4,6}", "abcde.g") && !may("[a-z]{4,6}", "abcdefgh"));
+        assert!(may("(?:a|bc)[a-z]{4}", "axxxx"));
     }
 
     #[test]

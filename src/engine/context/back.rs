@@ -23,16 +23,19 @@ impl<'a> Back<'a> {
     }
 
     /// Returns where it stands.
+    #[inline]
     pub(super) const fn at(&self) -> usize {
         self.at
     }
 
     /// Returns the byte before.
+    #[inline]
     pub(super) fn peek(&self) -> Option<u8> {
         self.peek_at(0)
     }
 
     /// Returns the byte `skip` before that.
+    #[inline]
     pub(super) fn peek_at(&self, skip: usize) -> Option<u8> {
         let at = self.at.checked_sub(skip + 1)?;
         if at < self.floor {
@@ -42,11 +45,13 @@ impl<'a> Back<'a> {
     }
 
     /// Steps over `count` bytes, as far as there are any.
+    #[inline]
     pub(super) fn skip(&mut self, count: usize) {
         self.at = self.at.saturating_sub(count).max(self.floor);
     }
 
     /// Steps over `text` if that stands before.
+    #[inline]
     pub(super) fn eat(&mut self, text: &[u8]) -> bool {
         let seen = self.seen().ends_with(text);
         if seen {
@@ -56,11 +61,13 @@ impl<'a> Back<'a> {
     }
 
     /// Returns all that it may still look at.
+    #[inline]
     pub(super) fn seen(&self) -> &'a [u8] {
         self.bytes.get(self.floor..self.at).unwrap_or_default()
     }
 
     /// Steps over spaces and tabs; tells whether there were any.
+    #[inline]
     pub(super) fn skip_blanks(&mut self) -> bool {
         !self.take_while(is_blank).is_empty()
     }
@@ -80,6 +87,7 @@ impl<'a> Back<'a> {
     }
 
     /// Steps over the bytes that fit and returns their span.
+    #[inline]
     pub(super) fn take_while(&mut self, fits: impl Fn(u8) -> bool) -> Range<usize> {
         let end = self.at;
         while self.peek().is_some_and(&fits) {
@@ -102,6 +110,7 @@ impl<'a> Back<'a> {
     }
 
     /// Returns the bytes of a span.
+    #[inline]
     pub(super) fn text(&self, span: &Range<usize>) -> &'a [u8] {
         self.bytes.get(span.clone()).unwrap_or_default()
     }

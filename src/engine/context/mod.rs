@@ -39,8 +39,17 @@ pub(super) struct Assignment<'a> {
     pub(super) operator: Operator,
     /// What encloses the value.
     pub(super) quote: Quote,
-    /// The value, unless it is longer than [`MAX_VALUE`] or a quote does not close.
-    pub(super) value: Option<Range<usize>>,
+}
+
+/// How far a value goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// This far.
+    Known(Range<usize>),
+    /// It is longer than [`MAX_VALUE`], or a quote does not close.
+    Open,
+    /// It is no value, but the name of one, the type of a name, or a parameter with a default inside.
+    Name,
 }
 
 /// What stands before a value, innermost first.
@@ -57,13 +66,6 @@ pub(super) fn assignment(bytes: &[u8], start: usize) -> Option<Assignment<'_>> {
     skip_scheme(&mut back);
     let quote = quote::opening(&mut back);
     let head = operator::head(&mut back, quote)?;
-    let value = value::end(bytes, start, quote, head.operator);
-    if let Some(value) = &value
-        && (value::is_key(bytes, value.end, quote, head.operator)
-            || value::is_default(bytes, value))
-    {
-        return None;
-    }
     let text = |range: &Range<usize>| bytes.get(range.clone()).filter(|name| !name.is_empty());
     let name = head.alias.or_else(|| text(&head.name));
     let other = head.other.as_ref().and_then(text);
@@ -73,8 +75,22 @@ pub(super) fn assignment(bytes: &[u8], start: usize) -> Option<Assignment<'_>> {
         name_start: head.name.start,
         operator: head.operator,
         quote,
-        value,
     })
+}
+
+impl Assignment<'_> {
+    /// Reads the value, which starts at `start`: apart from [`assignment`], since most names call for no rule.
+    pub(super) fn value(&self, bytes: &[u8], start: usize) -> Extent {
+        let Some(value) = value::end(bytes, start, self.quote, self.operator) else {
+            return Extent::Open;
+        };
+        if value::is_key(bytes, value.end, self.quote, self.operator)
+            || value::is_default(bytes, &value)
+        {
+            return Extent::Name;
+        }
+        Extent::Known(value)
+    }
 }
 
 /// Steps over the scheme of an `Authorization` header: `Bearer `, `Basic `, `token `.
@@ -103,17 +119,17 @@ fn skip_scheme(back: &mut Back<'_>) {
     }
     probe.skip_blanks();
     let word = probe.take_while(|b| b.is_ascii_alphanumeric() || b == b'-');
-    let is_scheme = SCHEMES
-        .iter()
-        .any(|scheme| probe.text(&word).eq_ignore_ascii_case(scheme));
-    if !is_scheme {
-        return;
-    }
     // `--token abc` and `set token abc` name the value; `Authorization: token abc` does not.
     let mut before = probe;
     before.skip_blanks();
     let is_quote = probe.peek().is_some_and(quote::is_quote);
-    if is_quote || matches!(before.peek(), Some(b':' | b'=' | b',')) {
+    if !is_quote && !matches!(before.peek(), Some(b':' | b'=' | b',')) {
+        return;
+    }
+    let is_scheme = SCHEMES
+        .iter()
+        .any(|scheme| probe.text(&word).eq_ignore_ascii_case(scheme));
+    if is_scheme {
         *back = probe;
     }
 }

@@ -199,43 +199,42 @@ fn skip_keyword(back: &mut Back<'_>) {
 
 /// Tells whether a function takes names, not values.
 fn is_getter(callee: &[u8]) -> bool {
-    const GETTERS: &[&[u8]] = &[
-        b"get",
-        b"find",
-        b"fetch",
-        b"read",
-        b"load",
-        b"has",
-        b"is",
-        b"remove",
-        b"delete",
-        b"require",
-        b"import",
-        b"contains",
-        b"include",
-        b"env",
-        b"log",
-        b"print",
-        b"warn",
-        b"debug",
-        b"error",
-        b"info",
-        b"lookup",
-        b"test",
-        b"describe",
-        b"it",
-        b"translate",
-        b"i18n",
-        b"__",
-    ];
-    let last = callee
-        .rsplit(|b| *b == b'.')
-        .next()
-        .unwrap_or(callee)
-        .to_ascii_lowercase();
-    GETTERS
+    let last = callee.rsplit(|b| *b == b'.').next().unwrap_or(callee);
+    let mut lower = [0; 9];
+    for (to, from) in lower.iter_mut().zip(last) {
+        *to = from.to_ascii_lowercase();
+    }
+    match &lower {
+        [b'_', b'_', 0, ..] | [b'i', b't' | b's', 0, ..] => true,
+        [b'g', b'e', b't', ..]
+        | [b'h', b'a', b's', ..]
+        | [b'l', b'o', b'g', ..]
+        | [b'e', b'n', b'v', ..] => true,
+        [b'f', b'i', b'n', b'd', ..]
+        | [b'r', b'e', b'a', b'd', ..]
+        | [b'l', b'o', b'a', b'd', ..] => true,
+        [b'w', b'a', b'r', b'n', ..]
+        | [b'i', b'n', b'f', b'o', ..]
+        | [b't', b'e', b's', b't', ..] => true,
+        [b'i', b'1', b'8', b'n', ..] | [b's', b't', b'r', b'c' | b'n', ..] => true,
+        _ => [
+            &b"fetch"[..],
+            b"remove",
+            b"delete",
+            b"require",
+            b"import",
+            b"contains",
+            b"include",
+            b"print",
+            b"debug",
+            b"error",
+            b"lookup",
+            b"describe",
+            b"translate",
+        ]
         .iter()
-        .any(|getter| last.starts_with(getter) && (getter.len() > 2 || last.len() <= 4))
+        .any(|getter| lower.starts_with(getter)),
+    }
 }
 
 /// Reads `--name value`, `ENV NAME value`, `#define NAME "value"`, `password value`, `IDENTIFIED BY 'value'`.
@@ -256,35 +255,42 @@ fn spaced<'a>(back: &mut Back<'a>, quoted: bool) -> Option<Head<'a>> {
     let on_line = back.skip_blanks();
     let first = back.take_while(|b| is_name(b) || matches!(b, b'#' | b':' | b'%'));
     let first = back.text(&first);
-    if text.eq_ignore_ascii_case(b"by") && first.eq_ignore_ascii_case(b"identified") {
+    if quoted && text.eq_ignore_ascii_case(b"by") && first.eq_ignore_ascii_case(b"identified") {
         return Some(Head {
             alias: Some(b"password"),
             ..name
         });
     }
-    const DEFINES: &[&[u8]] = &[
-        b"env",
-        b"arg",
-        b"setenv",
-        b"set",
-        b"setx",
-        b"export",
-        b"define",
-        b"#define",
-        b"%define",
-        b"-define",
-        b"config:set",
-        b"passenv",
-        b"def",
-        b"let",
-        b"requirepass",
-        b"option",
-    ];
-    let defines = on_line && DEFINES.iter().any(|word| first.eq_ignore_ascii_case(word));
-    (defines
-        || names::ends_in_credential(text)
-        || (quoted && text.eq_ignore_ascii_case(b"password")))
-    .then_some(name)
+    let known = on_line && defines(first);
+    (known || names::ends_in_credential(text)).then_some(name)
+}
+
+/// Tells whether a name and a value follow the word, without an operator.
+fn defines(word: &[u8]) -> bool {
+    let mut lower = [0; 11];
+    let Some(lower) = lower.get_mut(..word.len()) else {
+        return false;
+    };
+    lower.copy_from_slice(word);
+    lower.make_ascii_lowercase();
+    matches!(
+        &*lower,
+        b"env"
+            | b"arg"
+            | b"setenv"
+            | b"set"
+            | b"setx"
+            | b"export"
+            | b"define"
+            | b"#define"
+            | b"%define"
+            | b"-define"
+            | b"config:set"
+            | b"passenv"
+            | b"def"
+            | b"let"
+            | b"option"
+    )
 }
 
 /// Reads a flag. `-p` is a password for programs that have it so.

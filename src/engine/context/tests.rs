@@ -6,9 +6,12 @@ use super::*;
 fn parse<'a>(text: &'a str, value: &str) -> Option<(String, &'a str, Operator)> {
     let start = text.rfind(value).expect("the value is in the text");
     let found = assignment(text.as_bytes(), start)?;
+    let Extent::Known(span) = found.value(text.as_bytes(), start) else {
+        return None;
+    };
     Some((
         String::from_utf8_lossy(found.name).into_owned(),
-        &text[found.value?],
+        &text[span],
         found.operator,
     ))
 }
@@ -285,7 +288,7 @@ fn after(text: &str, word: &str) -> Vec<String> {
     let mut values = Vec::new();
     after_word(text.as_bytes(), end, |start| {
         if let Some(found) = assignment(text.as_bytes(), start)
-            && let Some(value) = found.value
+            && let Extent::Known(value) = found.value(text.as_bytes(), start)
         {
             let value = text[value].to_owned();
             if !values.contains(&value) {
@@ -325,7 +328,7 @@ proptest! {
     ) {
         if let Some(found) = assignment(&text, start) {
             prop_assert!(!found.name.is_empty());
-            if let Some(value) = found.value {
+            if let Extent::Known(value) = found.value(&text, start) {
                 prop_assert!(value.start == start && value.end <= text.len() && !value.is_empty());
             }
         }

@@ -1,7 +1,6 @@
 //! base64 in both alphabets, on one line or wrapped, and runs of hex digits.
 //!
-//! Both live in the same runs of characters, so one pass finds the runs: it looks at every 20th byte only, as long as
-//! these are no characters of a run.
+//! Both live in the same runs of characters, so one pass finds the runs.
 
 use std::ops::Range;
 
@@ -9,6 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::model::Encoding;
 
+use super::super::anchors::Stretches;
 use super::{Decoded, Map, PIECE, Run, hex_digit, hex_pair, is_mostly_text, is_text, pieces};
 
 /// Shortest run that is tried.
@@ -56,34 +56,29 @@ fn is_run(bytes: &[u8], at: usize) -> bool {
 
 /// Appends what the runs that touch `region` decode to.
 pub(super) fn find(bytes: &[u8], region: Range<usize>, out: &mut Vec<Decoded>) {
-    let mut at = first(bytes, region.start);
     let mut block = Block {
         range: 0..0,
         is_text: false,
     };
-    // Everything in `at..known` is a character of a run.
-    let mut known = at;
-    while at < region.end {
-        let probe = at + MIN - 1;
-        if probe >= bytes.len() {
-            return;
+    let window = first(bytes, region.start)..region.end;
+    for found in Stretches::<_, MIN>::new(bytes, window, run_lane) {
+        if found.start >= block.range.end {
+            block = wrapped(bytes, found.clone(), &region, out);
         }
-        let unseen = bytes.get(known.max(at)..=probe).unwrap_or_default();
-        if let Some(stop) = unseen.iter().rposition(|b| !is_run_byte(*b)) {
-            at = known.max(at) + stop + 1;
-            known = probe + 1;
-            continue;
+        if !block.is_text || found.end > block.range.end {
+            run(bytes, found, &region, out);
         }
-        let tail = bytes.get(probe + 1..).unwrap_or_default();
-        let end = probe + 1 + tail.iter().take_while(|b| is_run_byte(**b)).count();
-        if at >= block.range.end {
-            block = wrapped(bytes, at..end, &region, out);
-        }
-        if !block.is_text || end > block.range.end {
-            run(bytes, at..end, &region, out);
-        }
-        at = end + 1;
     }
+}
+
+/// [`is_run_byte`] without a table, for vector code.
+#[inline]
+const fn run_lane(byte: u8) -> bool {
+    (byte.wrapping_sub(b'/') < 11)
+        | ((byte | 0x20).wrapping_sub(b'a') < 26)
+        | (byte == b'_')
+        | (byte == b'+')
+        | (byte == b'-')
 }
 
 /// Walks back from `at` to the start of its run, over the gap before it, and to the start of the run above: a line of a

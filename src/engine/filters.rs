@@ -38,6 +38,8 @@ pub fn is_placeholder(value: &[u8]) -> bool {
         || is_template(value)
         || is_encrypted(value)
         || words::is_stand_in(value)
+        || words::is_self_named(value)
+        || longest_repeat(value) == value.len()
 }
 
 /// Tells whether a token with a vendor's prefix is plainly made up: most of it one character, a plain sequence or a
@@ -64,29 +66,47 @@ fn longest_repeat(value: &[u8]) -> usize {
         .unwrap_or(0)
 }
 
-/// Returns how many bytes stand in runs of 4 or more that go up or down an alphabet or along a row of keys.
+/// Returns how many bytes stand in runs of 4 or more that go one way through the alphabet, the digits or a row of keys.
 fn sequenced(value: &[u8]) -> usize {
-    value
-        .chunk_by(|a, b| follows(*a, *b) || follows(*b, *a))
-        .map(<[u8]>::len)
-        .filter(|length| *length >= 4)
-        .sum()
+    let (mut sum, mut pairs, mut way) = (0, 0, 0_u8);
+    for pair in value.windows(2) {
+        let next = match pair {
+            [one, two] => ways(*one, *two),
+            _ => 0,
+        };
+        if way & next == 0 || pairs == 0 {
+            sum += if pairs >= 3 { pairs + 1 } else { 0 };
+            (pairs, way) = (usize::from(next != 0), next);
+        } else {
+            (pairs, way) = (pairs + 1, way & next);
+        }
+    }
+    sum + if pairs >= 3 { pairs + 1 } else { 0 }
 }
 
-/// Tells whether `two` comes next after `one`: in the alphabet, in digits (and from `9` to `0` or `a`), on a keyboard.
-fn follows(one: u8, two: u8) -> bool {
-    const ROWS: [&[u8]; 3] = [b"qwertyuiop", b"asdfghjkl", b"zxcvbnm"];
+/// Returns which ways lead from `one` to `two`, a bit each: up or down the alphabet (and from `9` to `0` or `a`), right or left
+/// on a keyboard.
+fn ways(one: u8, two: u8) -> u8 {
     let (one, two) = (one.to_ascii_lowercase(), two.to_ascii_lowercase());
     if !one.is_ascii_alphanumeric() || !two.is_ascii_alphanumeric() {
-        return false;
+        return 0;
     }
-    let keys = || {
-        ROWS.iter().any(|row| {
-            row.windows(2)
-                .any(|w| matches!(w, [a, b] if *a == one && *b == two))
-        })
-    };
-    one.wrapping_add(1) == two || (one == b'9' && (two == b'0' || two == b'a')) || keys()
+    u8::from(is_next(one, two))
+        | u8::from(is_next(two, one)) << 1
+        | u8::from(is_right(one, two)) << 2
+        | u8::from(is_right(two, one)) << 3
+}
+
+fn is_next(one: u8, two: u8) -> bool {
+    one.wrapping_add(1) == two || (one == b'9' && (two == b'0' || two == b'a'))
+}
+
+fn is_right(one: u8, two: u8) -> bool {
+    const ROWS: [&[u8]; 3] = [b"qwertyuiop", b"asdfghjkl", b"zxcvbnm"];
+    ROWS.iter().any(|row| {
+        row.windows(2)
+            .any(|w| matches!(w, [a, b] if *a == one && *b == two))
+    })
 }
 
 /// Tells whether a block of at most 12 bytes repeats through the value at least three times.
@@ -247,10 +267,7 @@ fn is_variable(value: &[u8]) -> bool {
         let part = part.trim_ascii();
         let name = part
             .iter()
-            .take_while(|b| {
-                b.is_ascii_alphanumeric()
-                    || matches!(b, b'_' | b'.' | b'[' | b']' | b'\'' | b'"' | b'-' | b'>')
-            })
+            .take_while(|b| b.is_ascii_alphanumeric() || b"_.[]'\"->:/@+=%,".contains(b))
             .count();
         let word = part
             .first()

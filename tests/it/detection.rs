@@ -163,7 +163,9 @@ impl Bench<'_> {
         let mut rules: Vec<&str> = found.iter().map(|f| f.rule.as_str()).collect();
         rules.sort_unstable();
         rules.dedup();
-        let (id, rules) = (text(entry, "id"), rules.join(","));
+        // Vectors have a hash, lines a number.
+        let id = entry.get("id").map(Value::to_string).unwrap_or_default();
+        let (id, rules) = (id.trim_matches('"'), rules.join(","));
         writeln!(self.details, "{id}\t{verdict}\t{rules}").expect("strings grow");
     }
 

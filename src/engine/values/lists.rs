@@ -44,29 +44,31 @@ words! {
 words! {
     /// Last words that make the name that of something about a secret.
     OTHER_HEADS =
-        "address age alg algo algorithm amount app arg args argument arn array at attempt attempts attr \
-         attribute audience author authority bits block board body box bucket builder button bytes cache \
+        "address age alg algo algorithm amount app arg args argument arn array assert at attempt attempts \
+         attr attribute audience author authority bits block board body box bucket builder button bytes cache \
          callback cert certificate challenge change changed char chars check checked checksum class cmd col \
-         color column command comment complexity component config configuration constraint container context \
-         controller converter cost count counter created creator curve date days def definition desc \
-         description details dialog digest dir directory disabled doc docs domain down duration element email \
-         enabled encoder encoding endpoint entropy entry enum error errors etag event events exception exists \
-         expiration expires expiry ext extension factory failed failure feature field fields file filename \
-         filepath files filter fingerprint flag flow fn folder form format frame function generator getter \
-         grant group handler hash hashed hasher hashes header headers help hint history host hostname icon id \
-         identifier ids idx image in index info input instance interval is issuer item items kid kind label \
-         len length level life lifetime limit line link list loc location lock log manager map mask match max \
-         message messages method methods min mode model module msg name names namespace node nonce note \
-         number object offset operator option options order origin output owner page pair panel param \
-         parameter params parser path pattern period placeholder policies policy port position prefix press \
-         pressed property protocol provider purpose query reader realm reason recovery ref reference regex \
-         regexp region repository request required reset resolver resource response result ring role rotation \
-         route row rule rules salt schema scheme scope scopes screen script section selector separator server \
-         service services set setting settings setup sha size sizes source space spec state status step \
-         storage store strategy strength style subject suffix table tag tags target template text thumbprint \
-         time timeout timestamp tip title to tooltip topic transport ttl type types up uri url urls usage \
-         usages user username users validator validity var variable vault verifier version view visible \
-         volume warning window words writer"
+         color column command comment complexity component config configuration constraint container contains \
+         context controller converter cost count counter created creator curve date days decode def \
+         definition desc description details dialog digest digits dir directory disabled doc docs domain down \
+         duration element email enabled encode encoder encoding endpoint entropy entry enum equal equals \
+         error errors etag event events exception exists expect expiration expires expiry ext extension \
+         factory failed failure feature field fields file filename filepath files filter fingerprint flag \
+         flow fn folder form format frame function generator get getter grant group handler hash hashed \
+         hasher hashes header headers help hint history host hostname icon id identifier ids idx image in \
+         index info input instance interval is issuer item items join keyboard kid kind label lang language \
+         len length letters level life lifetime limit line link list loc locale location lock log manager map \
+         mask match matches max message messages method methods min mode model module msg name names \
+         namespace node nonce note number object offset operator option options order origin output owner \
+         page pair panel param parameter params parser path pattern period placeholder policies policy port \
+         position prefix press pressed print printf property protocol provider providers purpose query reader \
+         realm reason recovery ref reference regex regexp region replace repository request required reset \
+         resolver resource response result ring role rotation route row rule rules salt schema scheme schemes \
+         scope scopes screen script section selector separator server service services set setting settings \
+         setup sha size sizes source space spec split state status step storage store strategy strength strip \
+         style subject suffix table tag tags target template text thumbprint time timeout timestamp tip title \
+         to tooltip topic transport trim ttl type types up uri url urls usage usages user username users \
+         validator validity var variable vault verifier version view visible volume warning window word words \
+         writer"
 }
 
 words! {
@@ -80,10 +82,12 @@ words! {
 words! {
     /// First words that make the name a question, a label or an action.
     VERBS =
-        "allow ask can change check clear compare decrypt delete disable display does encrypt expire expired \
-         fetch find forget forgot generate handle has hash have hide invalid is max min missing must need \
-         needs no num on prompt read recover remember remove require requires reset revoke rotate should show \
-         skip support supports toggle total update validate verify was will with without wrong"
+        "allow ask assert can change check clear compare contains decrypt delete disable display does encrypt \
+         ends equal equals error expect expire expired fetch find forget forgot format generate handle has \
+         hash have hide info invalid is join log matches max min missing must need needs no num on print \
+         printf println prompt read recover remember remove replace require requires reset revoke rotate \
+         should show skip sprintf starts strcasecmp strcmp streq strequal strncmp support supports toggle \
+         total update validate verify warn was will with without wrong"
 }
 
 words! {
@@ -107,22 +111,22 @@ words! {
     SECRET_KEYS =
         "access account admin aes api app application auth authentication authorization bot cipher client \
          consumer cookie crypt crypto customer data decryption deploy des developer dsa ec ecdsa encrypt \
-         encryption hash hmac host identity ingest ingestion integration jwt licence license mac master \
-         merchant pay personal priv private read registration root rsa secret security server service session \
-         shared sign signature signing ssh ssl storage stream subscription support symmetric team tls token \
-         user validation verification webhook write"
+         encryption hmac host identity ingest ingestion integration jwt licence license mac master merchant \
+         pay personal priv private read registration root rsa secret security server service session shared \
+         sign signature signing ssh ssl storage stream subscription support symmetric team tls token user \
+         validation verification webhook write"
 }
 
 words! {
     /// Words before `key` or `token` that make it none.
     NO_SECRETS =
-        "anti arrow batch bos bucket cache cancel cancellation class cls color column composite compound \
-         config constraint continuation csrf cursor design dict dictionary down end enter eos esc escape \
-         field first foreign form function group hot i18n idempotency image index key label last lexer locale \
-         lookup map mask max menu message meta min next num object pad page pagination paging parent \
-         partition press primary pub public publishable query range react redis registry resource resume \
-         route routing row sep sequence shift shortcut site sitekey sort special start state stop sync tab \
-         tenant total translation trie unique unk up xsrf"
+        "anti antiforgery arrow authenticity batch bos bucket cache cancel cancellation class cls color \
+         column composite compound config constraint continuation csrf cursor design dict dictionary down end \
+         enter eos esc escape field first foreign form function group hot i18n idempotency image index key \
+         label last lexer locale lookup map mask max menu message meta min next num object pad page \
+         pagination paging parent partition press primary pub public publishable query range react redis \
+         registry resource resume route routing row sep sequence shift shortcut site sitekey sort special \
+         start state stop sync tab tenant total translation trie unique unk up verification xsrf"
 }
 
 words! {
@@ -155,6 +159,18 @@ words! {
     TOPS =
         "app biz ch cn co com de dev edu eu fr gov info int internal invalid io jp local localhost me mil net \
          nl org ru svc test tv uk us"
+}
+
+words! {
+    /// Words anywhere in a name that make its value a digest, a cipher text or public.
+    DERIVED =
+        "argon bcrypt checksum crypted digest encrypted etag fingerprint hash hashed md5 pbkdf public sha"
+}
+
+words! {
+    /// Words before `code` that make it a secret.
+    SECRET_CODES =
+        "access auth authorization pass security"
 }
 
 /// Looks `word` up in a table, ignoring case.
@@ -223,6 +239,8 @@ mod tests {
             WORDS,
             ENDINGS,
             TOPS,
+            DERIVED,
+            SECRET_CODES,
         ] {
             assert!(table.iter().all(|w| {
                 !w.is_empty()

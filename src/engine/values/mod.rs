@@ -8,10 +8,13 @@ mod random;
 mod shapes;
 pub(crate) mod words;
 
-use crate::rules::ValueClass;
+use crate::rules::{Check, ValueClass};
 
 use self::names::Promise;
-use super::filters;
+use super::{
+    filters,
+    validators::{self, Outcome},
+};
 
 /// What stands between a name and its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +64,8 @@ const MAX_OPAQUE: usize = 512;
 #[must_use]
 pub fn classify(class: ValueClass, value: &[u8], at: &Setting<'_>) -> bool {
     let value = default_of(value);
-    if filters::is_placeholder(value) || is_of_setting(value, at) {
+    if filters::is_placeholder(value) || shapes::is_password_hash(value) || is_of_setting(value, at)
+    {
         return false;
     }
     match class {
@@ -93,6 +97,16 @@ fn is_of_setting(value: &[u8], at: &Setting<'_>) -> bool {
     {
         return true;
     }
+    // `CheckPassword("password", "...")`: what a test hands to a function that hashes or compares.
+    if at.operator == Operator::Comma
+        && (called(at.before).is_some_and(names::is_action) || !is_pair(at))
+    {
+        return true;
+    }
+    // "a peer identified by `name`": prose with code in it.
+    if at.operator == Operator::Space && at.before.ends_with(b"`") {
+        return true;
+    }
     // `password: "password"`, `apiKey = api_key`, `SMTPPassword: "notifier.smtp.password"`.
     let letters = |text: &[u8]| text.iter().filter(|b| b.is_ascii_alphanumeric()).count();
     let same = value
@@ -103,6 +117,57 @@ fn is_of_setting(value: &[u8], at: &Setting<'_>) -> bool {
         .take_while(|(a, b)| a.eq_ignore_ascii_case(b))
         .count();
     same > 0 && same >= letters(at.name).min(letters(value))
+}
+
+/// Returns the name of the function whose argument list is open at the end of `before`.
+fn called(before: &[u8]) -> Option<&[u8]> {
+    let open = before.iter().rposition(|b| *b == b'(')?;
+    let head = before.get(..open)?;
+    let start = head
+        .iter()
+        .rposition(|b| !b.is_ascii_alphanumeric() && *b != b'_')
+        .map_or(0, |i| i + 1);
+    head.get(start..).filter(|name| !name.is_empty())
+}
+
+/// Tells whether name and value are the first of their list: `put("password", "...")`, `{"password", "..."}`; in a longer list
+/// of strings a name is no name.
+fn is_pair(at: &Setting<'_>) -> bool {
+    let marks: &[u8] = b"\"'`, \t\r\n@";
+    let end = at
+        .before
+        .iter()
+        .rposition(|b| !marks.contains(b))
+        .map_or(0, |i| i + 1);
+    at.before
+        .get(..end)
+        .and_then(|head| head.strip_suffix(at.name))
+        .is_none_or(|head| {
+            let last = head
+                .iter()
+                .rev()
+                .find(|b| !marks.contains(b) || **b == b',');
+            !matches!(last, Some(b','))
+        })
+}
+
+/// Words nearby that say what a plain `key` is: no secret.
+fn is_near_public(before: &[u8]) -> bool {
+    const WORDS: [&[u8]; 10] = [
+        b"public", b"Public", b"PUBLIC", b"sha", b"SHA", b"md5", b"hash", b"Hash", b"digest",
+        b"cache",
+    ];
+    WORDS
+        .iter()
+        .any(|word| memchr::memmem::find(before, word).is_some())
+}
+
+/// Tells whether a value in JSON holds a random token: `"ApiToken": "{\"id\": 1, \"key\": \"...\"}"`.
+fn holds_opaque(value: &[u8]) -> bool {
+    value.first().is_some_and(|b| matches!(b, b'{' | b'['))
+        && value.split(|b| !b.is_ascii_alphanumeric()).any(|part| {
+            part.len() >= 20 && random::surplus(part) >= 24 && part.iter().any(u8::is_ascii_digit)
+        })
 }
 
 /// A random-looking token under a name that promises one.
@@ -120,6 +185,19 @@ fn is_opaque(value: &[u8], at: &Setting<'_>) -> bool {
     if value.len() < least || value.len() > MAX_OPAQUE || !value.is_ascii() {
         return false;
     }
+    if promise == Promise::Hint && is_near_public(at.before) {
+        return false;
+    }
+    if promise == Promise::Token && at.quoted && holds_opaque(value) {
+        return true;
+    }
+    // JWTs have a rule of their own; encrypted ones (RFC 7516: five parts) open nothing without a key.
+    if value.starts_with(b"eyJ") {
+        let dots = value.iter().filter(|b| **b == b'.').count();
+        if dots == 4 || validators::check(Check::Jwt, value) == Outcome::Valid {
+            return false;
+        }
+    }
     if shapes::is_uuid(value) {
         return matches!(promise, Promise::Token | Promise::Password)
             && value.get(14) == Some(&b'4');
@@ -134,14 +212,20 @@ fn is_opaque(value: &[u8], at: &Setting<'_>) -> bool {
     if !at.quoted && shapes::is_code_name(value) {
         return false;
     }
-    let digits = value.iter().filter(|b| b.is_ascii_digit()).count();
-    let letters = value.iter().filter(|b| b.is_ascii_alphabetic()).count();
-    let floor = if digits == 0 || letters == 0 {
-        floor + 8
-    } else {
-        floor
-    };
-    letters > 0 && random::surplus(value) >= floor
+    let has = |f: fn(&u8) -> bool| value.iter().any(f);
+    // Letters of one case only are an unknown word sooner than a token.
+    let mixed =
+        has(u8::is_ascii_digit) || (has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase));
+    let floor = if mixed { floor } else { floor + 8 };
+    has(u8::is_ascii_alphabetic)
+        && (random::surplus(value) >= floor || (at.quoted && is_punctuated(value)))
+}
+
+/// Tells whether `value` is full of signs that no name, path or number has.
+fn is_punctuated(value: &[u8]) -> bool {
+    const SIGNS: &[u8] = b"!@#$%^&*(){}[]<>?;|~";
+    let kinds = SIGNS.iter().filter(|sign| value.contains(sign)).count();
+    value.len() >= 12 && kinds >= 4
 }
 
 /// What a person may have chosen, under the name of a password.
@@ -160,10 +244,17 @@ fn is_password(value: &[u8], at: &Setting<'_>) -> bool {
         return false;
     }
     if at.quoted || at.name.is_empty() {
-        // A name in capitals or with humps is a constant's name or an option's.
-        return !shapes::is_code(value) && !shapes::is_code_name(value);
+        // A name in capitals or with humps is a constant's name or an option's; nobody puts those into a URL.
+        let is_name = at.quoted && shapes::is_option_name(value);
+        return !shapes::is_code(value) && !is_name && !is_between_strings(value);
     }
     is_bare_password(value, at)
+}
+
+/// Tells whether a "value" is what stands between two strings: `"Password:", remember: "`.
+fn is_between_strings(value: &[u8]) -> bool {
+    value.first().is_some_and(|b| b",;:)+".contains(b))
+        && value.last().is_some_and(|b| b",:(+=".contains(b))
 }
 
 /// An unquoted password: only where values go without quotes, and never an expression.
@@ -176,6 +267,12 @@ fn is_bare_password(value: &[u8], at: &Setting<'_>) -> bool {
     }
     let line_ends = match at.after {
         [] | [b'\n' | b'\r', ..] => true,
+        // `- "PASSWORD=..."`: the quotes are around the assignment.
+        [b'"' | b'\'', ..] if at.operator == Operator::Assign => true,
+        // `docker run -e PASSWORD=... image`, `PASSWORD=... command`.
+        [b' ', next, ..] if at.operator == Operator::Assign && !b"=+-*/?&|<>".contains(next) => {
+            true
+        }
         after => {
             let rest = after
                 .iter()
@@ -191,9 +288,30 @@ fn is_bare_password(value: &[u8], at: &Setting<'_>) -> bool {
         Operator::Assign => (tight || !word) && line_ends || (tight && !word),
         Operator::Colon => line_ends && !tight,
         Operator::Tag | Operator::Flag => true,
-        Operator::Space => !word,
+        Operator::Space => is_spaced_password(value, at, line_ends),
         Operator::Arrow | Operator::Compare | Operator::Comma | Operator::Other => false,
     }
+}
+
+/// After a blank alone prose is likely: the name must be a variable's (`ENV DB_PASSWORD ...`), or the value no word.
+fn is_spaced_password(value: &[u8], at: &Setting<'_>, line_ends: bool) -> bool {
+    let is_read = at
+        .before
+        .trim_ascii_end()
+        .strip_suffix(at.name)
+        .is_some_and(|before| before.ends_with(b"$") || before.ends_with(b"${"));
+    if is_read || value.starts_with(b"-") {
+        return false;
+    }
+    let by = at.before.trim_ascii_end();
+    let by = by.get(by.len().saturating_sub(13)..).unwrap_or_default();
+    if by.eq_ignore_ascii_case(b"identified by") {
+        return true;
+    }
+    let variable = at.name.contains(&b'_') && !at.name.iter().any(u8::is_ascii_lowercase);
+    let has = |f: fn(&u8) -> bool| value.iter().any(f);
+    let mixed = has(u8::is_ascii_digit) && has(u8::is_ascii_alphabetic);
+    line_ends && (variable || mixed && value.last().is_some_and(|b| !b",.:;".contains(b)))
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@
 //! `client_secret_2` a secret. No allocation.
 
 use super::lists::{
-    NO_PASSES, NO_SECRETS, OTHER_HEADS, PASSWORDS, SECRET_KEYS, TAILS, TOKENS, VERBS, contains,
+    DERIVED, NO_PASSES, NO_SECRETS, OTHER_HEADS, PASSWORDS, SECRET_CODES, SECRET_KEYS, TAILS,
+    TOKENS, VERBS, contains,
 };
 
 /// What a name promises.
@@ -36,6 +37,9 @@ pub(super) fn promise(name: &[u8]) -> Promise {
         return Promise::Unknown;
     };
     let before = words.get(..head).unwrap_or_default();
+    if words.iter().any(|word| contains(DERIVED, word)) {
+        return Promise::Nothing;
+    }
     if words.len() > 1 && words.first().is_some_and(|word| contains(VERBS, word)) {
         return Promise::Nothing;
     }
@@ -59,67 +63,83 @@ pub(super) fn promise(name: &[u8]) -> Promise {
     Promise::Unknown
 }
 
+/// Tells whether a function of that name works on secrets rather than taking one to keep: `checkPassword`, `hash_password`.
+pub(super) fn is_action(function: &[u8]) -> bool {
+    let (words, count) = split(function);
+    words
+        .get(..count)
+        .and_then(<[_]>::first)
+        .is_some_and(|word| contains(VERBS, word))
+}
+
 /// Returns what one word promises after the words `before` it.
 fn of_word(word: &[u8], before: &[&[u8]]) -> Promise {
     let last = before.last().copied().unwrap_or_default();
-    let ends = |tail: &[u8]| {
-        word.len() > tail.len()
-            && word
-                .get(word.len() - tail.len()..)
-                .is_some_and(|w| w.eq_ignore_ascii_case(tail))
-    };
-    if contains(PASSWORDS, word) {
+    let is = |text: &str| word.eq_ignore_ascii_case(text.as_bytes());
+    if is_password(word) {
         return Promise::Password;
     }
-    if ends(b"password") || ends(b"passwd") || ends(b"passwort") || ends(b"passphrase") {
-        return Promise::Password;
-    }
-    if (ends(b"pass") || ends(b"pwd")) && !contains(NO_PASSES, word) {
-        return Promise::Password;
-    }
-    if word.eq_ignore_ascii_case(b"key") || word.eq_ignore_ascii_case(b"keys") {
+    if is("key") || is("keys") {
         return if contains(SECRET_KEYS, last) {
             Promise::Token
-        } else if contains(NO_SECRETS, last) || word.len() == 4 {
+        } else if contains(NO_SECRETS, last) || is("keys") {
             Promise::Nothing
         } else {
             Promise::Hint
         };
     }
-    if ends(b"publickey")
-        || ends(b"primarykey")
-        || ends(b"foreignkey")
-        || word.eq_ignore_ascii_case(b"publickey")
+    if is("publickey")
+        || ["publickey", "primarykey", "foreignkey"]
+            .iter()
+            .any(|tail| ends(word, tail))
     {
         return Promise::Nothing;
     }
-    let token = contains(TOKENS, word)
-        || [
-            "secret",
-            "token",
-            "apikey",
-            "accesskey",
-            "secretkey",
-            "privatekey",
-            "authkey",
-            "credentials",
-        ]
-        .iter()
-        .any(|tail| ends(tail.as_bytes()));
-    if token {
+    if is_token(word) {
         return if contains(NO_SECRETS, last) {
             Promise::Nothing
         } else {
             Promise::Token
         };
     }
-    if word.eq_ignore_ascii_case(b"auth")
-        || word.eq_ignore_ascii_case(b"sid")
-        || word.eq_ignore_ascii_case(b"signature")
-    {
+    if is("code") && contains(SECRET_CODES, last) {
+        return Promise::Token;
+    }
+    if is("auth") || is("sid") || is("signature") {
         return Promise::Hint;
     }
     Promise::Unknown
+}
+
+fn is_password(word: &[u8]) -> bool {
+    contains(PASSWORDS, word)
+        || ["password", "passwd", "passwort", "passphrase"]
+            .iter()
+            .any(|tail| ends(word, tail))
+        || ((ends(word, "pass") || ends(word, "pwd")) && !contains(NO_PASSES, word))
+}
+
+fn is_token(word: &[u8]) -> bool {
+    const TAILS: [&str; 8] = [
+        "secret",
+        "token",
+        "apikey",
+        "accesskey",
+        "secretkey",
+        "privatekey",
+        "authkey",
+        "credentials",
+    ];
+    contains(TOKENS, word) || TAILS.iter().any(|tail| ends(word, tail))
+}
+
+/// Tells whether `word` is something more and then `tail`.
+fn ends(word: &[u8], tail: &str) -> bool {
+    word.len()
+        .checked_sub(tail.len())
+        .filter(|start| *start > 0)
+        .and_then(|start| word.get(start..))
+        .is_some_and(|end| end.eq_ignore_ascii_case(tail.as_bytes()))
 }
 
 /// Splits a name into words at separators, at humps and between letters and digits; the last [`MAX_WORDS`] of them.

@@ -72,6 +72,8 @@ enum Class {
     /// The second or later of a row of capitals.
     Uppers,
     Digit,
+    /// What joins words.
+    Joint,
     Other,
 }
 
@@ -81,27 +83,40 @@ impl Class {
             b'a'..=b'z' => Self::Lower,
             b'A'..=b'Z' => Self::Upper,
             b'0'..=b'9' => Self::Digit,
+            b'_' | b'-' | b'.' | b'/' | b' ' | b':' | b',' => Self::Joint,
             _ => Self::Other,
         }
     }
 }
 
-/// Returns what the next character of a written text costs, in half bits.
+/// Returns what the next character of a written text costs, in half bits: the step from class to class, measured on 137,000
+/// distinct identifiers and words with separators of source files, and the letter.
 fn price(last: Class, next: Class, last_letter: u8, letter: u8) -> i32 {
-    match (last, next) {
-        (Class::Lower, Class::Lower)
-        | (Class::Upper, Class::Lower | Class::Upper)
-        | (Class::Uppers, Class::Upper) => pair(last_letter, letter),
-        (Class::Uppers, Class::Lower) => 4 + pair(last_letter, letter),
-        (Class::Lower, Class::Upper) => 6 + first(letter),
-        (Class::Digit, Class::Lower | Class::Upper) => 5 + first(letter),
-        (Class::Start | Class::Other, Class::Lower | Class::Upper) => first(letter),
-        (Class::Digit, Class::Digit) => 1 + DIGIT,
-        (Class::Start | Class::Other, Class::Digit) => 4 + DIGIT,
-        (_, Class::Digit) => 8 + DIGIT,
-        (Class::Other, _) => 12,
-        (_, _) => 8,
-    }
+    let step = match (last, next) {
+        (Class::Lower, Class::Lower) => 0,
+        (Class::Upper, Class::Lower | Class::Upper) => 2,
+        (Class::Uppers, Class::Upper | Class::Uppers) => 1,
+        (Class::Uppers, Class::Lower) => 14,
+        (Class::Lower, Class::Upper) => 11,
+        (Class::Digit, Class::Lower | Class::Upper) => 10,
+        (_, Class::Lower) => 2,
+        (_, Class::Upper | Class::Uppers) => 4,
+        (Class::Digit, Class::Digit) => 1,
+        (Class::Lower, Class::Digit) => 15,
+        (_, Class::Digit) => 12,
+        (Class::Upper, Class::Joint) => 12,
+        (Class::Digit | Class::Uppers, Class::Joint) => 4,
+        (_, Class::Joint) => 6,
+        (_, Class::Other | Class::Start) => 14,
+    };
+    let character = match (last, next) {
+        (Class::Lower | Class::Upper | Class::Uppers, Class::Lower)
+        | (Class::Upper | Class::Uppers, Class::Upper) => pair(last_letter, letter),
+        (_, Class::Lower | Class::Upper) => first(letter),
+        (_, Class::Digit) => DIGIT,
+        (_, _) => 0,
+    };
+    step + character
 }
 
 fn pair(one: u8, two: u8) -> i32 {

@@ -197,17 +197,63 @@ pub(super) fn is_identifier(value: &[u8]) -> bool {
         && rest.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_')
 }
 
-/// Tells whether an identifier is written in the manner of code: a hump inside, or words joined by `_` in capitals.
+/// Tells whether an identifier is written in the manner of code: humps inside, or words joined by `_` in capitals.
 pub(super) fn is_code_name(value: &[u8]) -> bool {
     if !is_identifier(value) || super::random::surplus(value) >= 10 {
         return false;
     }
-    let humps = value
-        .windows(2)
-        .filter(|w| matches!(w, [a, b] if a.is_ascii_lowercase() && b.is_ascii_uppercase()))
-        .count();
     let capitals = value.iter().all(|b| !b.is_ascii_lowercase()) && value.contains(&b'_');
-    humps > 0 || capitals
+    humps(value) > 0 || capitals
+}
+
+/// Tells whether a quoted value is the name of an option or a field: as [`is_code_name`], without digits inside, and either
+/// long or with a word in it that names a secret.
+pub(super) fn is_option_name(value: &[u8]) -> bool {
+    if !is_code_name(value) {
+        return false;
+    }
+    let letters = value
+        .iter()
+        .rposition(|b| !b.is_ascii_digit())
+        .map_or(0, |last| last + 1);
+    let inner = value.get(..letters).unwrap_or_default();
+    let names = [
+        &b"ass"[..],
+        b"secret",
+        b"oken",
+        b"key",
+        b"Key",
+        b"user",
+        b"User",
+        b"Name",
+        b"KEY",
+        b"PASS",
+    ];
+    !inner.iter().any(u8::is_ascii_digit)
+        && (humps(value) != 1
+            || names
+                .iter()
+                .any(|word| memchr::memmem::find(value, word).is_some()))
+}
+
+fn humps(value: &[u8]) -> usize {
+    let is_hump =
+        |w: &&[u8]| matches!(w, [a, b] if a.is_ascii_lowercase() && b.is_ascii_uppercase());
+    value.windows(2).filter(is_hump).count()
+}
+
+/// Tells whether `value` is the hash of a password: `$6$...`, `$argon2id$...`, `{CRYPT}...` (crypt(5), RFC 2307).
+pub(super) fn is_password_hash(value: &[u8]) -> bool {
+    let scheme = |open: u8, close: u8| {
+        value.first() == Some(&open)
+            && value
+                .iter()
+                .skip(1)
+                .take(16)
+                .position(|b| !b.is_ascii_alphanumeric() && *b != b'-')
+                .is_some_and(|i| i >= 1 && value.get(i + 1) == Some(&close))
+    };
+    scheme(b'$', b'$') || (scheme(b'{', b'}') && value.len() > 20)
 }
 
 #[cfg(test)]

@@ -43,6 +43,34 @@ pub(crate) fn is_stand_in(value: &[u8]) -> bool {
     letters > 1 && digits <= 2 && seen == Weight::Stand
 }
 
+/// Tells whether `value` names itself a secret in words: `redis-password`, `my_own_secret`, `kafkapassword`.
+pub(crate) fn is_self_named(value: &[u8]) -> bool {
+    const NAMES: [&[u8]; 8] = [
+        b"pass",
+        b"passwd",
+        b"password",
+        b"pwd",
+        b"secret",
+        b"token",
+        b"key",
+        b"apikey",
+    ];
+    let joined = |b: &u8| matches!(b, b'_' | b'-' | b'.' | b' ');
+    if !value.iter().all(|b| b.is_ascii_alphabetic() || joined(b)) {
+        return false;
+    }
+    let is_name = |word: &[u8]| NAMES.iter().any(|name| word.eq_ignore_ascii_case(name));
+    let tail = |name: &[u8]| {
+        value.len() > name.len()
+            && value
+                .get(value.len() - name.len()..)
+                .is_some_and(|tail| tail.eq_ignore_ascii_case(name))
+    };
+    value.iter().any(joined) && value.split(joined).any(is_name)
+        || tail(b"password")
+        || tail(b"passwd")
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Letter,

@@ -20,20 +20,39 @@ use crate::{
 /// Bytes around a value that a classifier may see.
 const AROUND: usize = 64;
 
-/// How specific a finding is; the greater one wins where two overlap.
+/// How specific a finding is; the greater one wins where two overlap. What says whose secret it is beats what says only
+/// that it is one, however sure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Rank {
     /// A name and the look of a value.
     Generic,
-    /// A vendor's name and the shape of a value.
-    Context,
-    /// A literal nearby.
+    /// A vendor's name and the look of a value.
+    Named,
+    /// A literal nearby, of a rule for any vendor.
     Marker,
-    /// A vendor's own prefix.
+    /// A form that is no vendor's own: a JWT, a key block.
     Token,
-    /// A check that holds.
+    /// The same with a check that holds.
     Valid,
+    /// A vendor's name and the shape of a value.
+    VendorContext,
+    /// A vendor's literal nearby.
+    VendorMarker,
+    /// A vendor's own prefix.
+    VendorToken,
+    /// The same, or any of a vendor's shapes, with a check that holds.
+    VendorValid,
 }
+
+/// Families of rules that are for any vendor.
+const ANY_VENDOR: [&str; 6] = [
+    "connection-string",
+    "generic",
+    "http-auth",
+    "jwt",
+    "private-key",
+    "url",
+];
 
 /// What becomes a hit if nothing more specific overlaps it. All offsets count in the same bytes.
 pub(super) struct Found {
@@ -81,7 +100,10 @@ impl Case<'_> {
         }
         let checked = self.check(value)?;
         let stands = checked.valid
-            || self.has_entropy(value) && self.is_classified(value) && !self.is_dummy(value);
+            || self.has_entropy(value)
+                && self.is_classified(value)
+                && !self.is_wordy(value)
+                && !self.is_dummy(value);
         if !stands {
             return None;
         }
@@ -109,13 +131,31 @@ impl Case<'_> {
     }
 
     fn rank(&self, valid: bool) -> Rank {
+        let vendor = self.is_vendors();
         match &self.rule.shape {
+            _ if valid && vendor => Rank::VendorValid,
             _ if valid => Rank::Valid,
+            Shape::Token { .. } if vendor => Rank::VendorToken,
             Shape::Token { .. } => Rank::Token,
+            Shape::Marker { .. } if vendor => Rank::VendorMarker,
             Shape::Marker { .. } => Rank::Marker,
-            Shape::Context { .. } if self.rule.pattern.is_some() => Rank::Context,
-            Shape::Context { .. } => Rank::Generic,
+            Shape::Context { .. } if !vendor => Rank::Generic,
+            Shape::Context { .. } if self.rule.pattern.is_some() => Rank::VendorContext,
+            Shape::Context { .. } => Rank::Named,
         }
+    }
+
+    fn is_vendors(&self) -> bool {
+        !ANY_VENDOR.contains(&self.rule.meta.family.as_str())
+    }
+
+    /// Tells whether the value of a context rule reads like words, where the pattern asks for a token. Where the name does
+    /// not speak for it, less will do.
+    fn is_wordy(&self, value: &[u8]) -> bool {
+        let least = if self.needs_near { -6 } else { -16 };
+        matches!(self.rule.shape, Shape::Context { .. })
+            && self.rule.pattern.is_some()
+            && !values::is_random(value, least)
     }
 
     /// Returns `None` if the check drops the match.
@@ -161,6 +201,7 @@ impl Case<'_> {
         let after = secret.end..secret.end.saturating_add(AROUND).min(self.bytes.len());
         let setting = Setting {
             name: self.assignment.map_or(b"", |found| found.name),
+            vouched: self.is_vendors() && matches!(self.rule.shape, Shape::Context { .. }),
             quoted: self
                 .assignment
                 .is_some_and(|found| found.quote != Quote::Bare),

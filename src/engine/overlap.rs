@@ -114,9 +114,9 @@ mod tests {
         );
         assert_eq!(
             rules(vec![
-                found(1, Rank::Context, 0..10),
-                found(2, Rank::Context, 0..12),
-                found(3, Rank::Context, 0..12),
+                found(1, Rank::VendorContext, 0..10),
+                found(2, Rank::VendorContext, 0..12),
+                found(3, Rank::VendorContext, 0..12),
             ]),
             [2]
         );

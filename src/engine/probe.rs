@@ -238,6 +238,7 @@ impl Worker<'_> {
         };
         let matched = if rule.pattern.is_some() {
             self.match_at(bytes, number, start)
+                .filter(|matched| !goes_on(bytes, matched.whole.end))
         } else {
             let value = named.and_then(|named| named.value.clone());
             value.map(|value| Matched {
@@ -340,6 +341,16 @@ impl Worker<'_> {
 struct Named<'a> {
     assignment: &'a context::Assignment<'a>,
     value: Option<Range<usize>>,
+}
+
+/// Tells whether the run of token characters in which a value ends at `at` has more letters or digits behind that: what
+/// matched is a part then, such as the header of a JWT or the first directory of a path.
+fn goes_on(bytes: &[u8], at: usize) -> bool {
+    let rest = bytes.get(at..).unwrap_or_default();
+    let rest = rest.get(..MIN_RUN).unwrap_or(rest);
+    let last = rest.iter().position(|byte| !is_separator(*byte));
+    last.and_then(|last| rest.get(last))
+        .is_some_and(|byte| is_alnum(*byte))
 }
 
 /// Tells whether a token may start at `at`: the byte before is no letter or digit, or belongs to an escape.

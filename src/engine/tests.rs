@@ -315,6 +315,81 @@ fn the_token_wins_over_the_name_of_its_value() {
 }
 
 #[test]
+fn a_vendor_wins_over_a_form_that_is_no_vendors() {
+    let mut jwt = token(
+        "jwt",
+        r"eyJ[A-Za-z0-9_-]{8,200}\.ey[A-Za-z0-9_-]{4,200}\.[A-Za-z0-9_-]{16,90}",
+        &["eyJ"],
+    );
+    jwt.check = Some(Check::Jwt);
+    Arc::make_mut(&mut jwt.meta).family = "jwt".to_owned();
+    let mut vendor = jwt.clone();
+    vendor.meta = rule("vendor", None, jwt.shape.clone()).meta;
+    vendor.shape = Shape::Context {
+        words: vec!["acmedb".to_owned()],
+    };
+    let mut bearer = marker(
+        "bearer",
+        "Bearer (?P<secret>[A-Za-z0-9._-]{16,400})",
+        &["Bearer "],
+    );
+    Arc::make_mut(&mut bearer.meta).family = "http-auth".to_owned();
+    let mut password = context("generic", None, &["password"]);
+    password.value = Some(ValueClass::Password);
+    Arc::make_mut(&mut password.meta).family = "generic".to_owned();
+    let mut named = password.clone();
+    named.meta = rule("named", None, named.shape.clone()).meta;
+    named.shape = Shape::Context {
+        words: vec!["acmedbpassword".to_owned()],
+    };
+    let rules = vec![password, jwt, bearer, vendor, named];
+    let scanner = Scanner::new(Arc::new(RuleSet { rules }));
+    let found = |text: &str| {
+        let hits = scanner
+            .worker()
+            .scan(text.as_bytes(), &whole(text.as_bytes()));
+        hits.iter().map(|hit| hit.rule).collect::<Vec<_>>()
+    };
+    let parts = ["eyJhbGciOiJIUzI1NiJ9", "eyJzdWIiOiI0MiJ9", BODY];
+    let token = parts.join(".");
+    assert_eq!(found(&format!("ACMEDB_TOKEN={token}\n")), [3]);
+    assert_eq!(found(&format!("OTHER_TOKEN={token}\n")), [1]);
+    assert_eq!(found(&format!("Authorization: Bearer {token}\n")), [1]);
+    assert_eq!(found("ACMEDB_PASSWORD=q7Kd93mZpx\n"), [4]);
+    assert_eq!(found("OTHER_PASSWORD=q7Kd93mZpx\n"), [0]);
+}
+
+#[test]
+fn a_second_part_vouches_for_tokens_and_not_for_words() {
+    let id = "PRID0123456789ABCDEF";
+    let token = "aB3dE5fG7hJ9kL2mN4pQ6rS8tU1vW3xY5zA7bC9d";
+    let text = format!("id: {id}\nvalue {token}\n");
+    assert!(
+        hits(text.as_bytes())
+            .iter()
+            .any(|(rule, _, value)| *rule == PAIRED && value == token)
+    );
+    let text = format!("id: {id}\ntype KubernetesAutomaticClusterDataSourceMode {{");
+    assert!(
+        hits(text.as_bytes())
+            .iter()
+            .all(|(rule, ..)| *rule != PAIRED)
+    );
+}
+
+#[test]
+fn a_value_of_a_vendor_does_not_end_where_its_token_goes_on() {
+    let body = "00d1c8d1f4e34e0a9b3f2c7e5a6b8d90";
+    let text = |rest: &str| format!("datadog_key = \"{body}{rest}\"");
+    for rest in ["", " x", ".", "-", "-- "] {
+        one(&text(rest), VENDOR, body);
+    }
+    for rest in [".eyJz", "-1f4e", "/v2", "_x", "+Ab", "--x"] {
+        none(&text(rest));
+    }
+}
+
+#[test]
 fn utf16_text_is_scanned() {
     let text = format!("\u{feff}password = x\nkey = fgp_{BODY}\n");
     let bytes: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();

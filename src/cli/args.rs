@@ -1,6 +1,6 @@
 //! The command line as data: no logic here.
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
@@ -21,7 +21,7 @@ const EXIT_CODES: &str = "Exit codes: 0 clean; 1 findings at or above --fail-on;
 
 #[derive(Debug, Args)]
 pub(super) struct Global {
-    /// Show no progress and no closing summary
+    /// Show no progress, and nothing at all in the text report if the run is clean
     #[arg(long, short, global = true)]
     pub(super) quiet: bool,
     /// Use no colours (also: NO_COLOR in the environment)
@@ -47,7 +47,7 @@ pub(super) enum Command {
 /// What is looked at and how.
 #[derive(Debug, Args)]
 pub(super) struct Scan {
-    /// Directory or files to scan; with --history, --range or --staged the repository [default: .]
+    /// Directory or files to scan (none with --stdin); with --history, --range or --staged the repository [default: .]
     #[arg(value_name = "PATH")]
     pub(super) paths: Vec<PathBuf>,
     #[command(flatten)]
@@ -78,6 +78,9 @@ pub(super) struct ModeArgs {
     /// Everything the repository holds: all refs, stash, reflogs, notes, messages, the index and the working tree
     #[arg(long)]
     pub(super) history: bool,
+    /// Only what the commits A..B bring
+    #[arg(long, value_name = "A..B")]
+    pub(super) range: Option<OsString>,
     /// Only what is staged, as a commit hook needs it
     #[arg(long)]
     pub(super) staged: bool,

@@ -19,14 +19,15 @@ use super::{
 pub(super) fn run(command: &args::Baseline, look: &Look) -> Result<(String, Outcome), CliError> {
     let (args::Baseline::Create(args) | args::Baseline::Update(args) | args::Baseline::Prune(args)) =
         command;
-    let path = args.path.clone().unwrap_or_else(|| PathBuf::from("."));
+    // A baseline is the whole repository's, wherever the command runs: a part would drop or rename the rest.
+    let path = gather::whole(args.path.clone().unwrap_or_else(|| PathBuf::from(".")));
     let target = if args.history {
         Target::History {
             repository: path,
             unreachable: false,
         }
     } else {
-        Target::Tree { root: path }
+        gather::tree(path)
     };
     let mut gathered = Gathered::new(&args.common, &target)?;
     let file = gathered.baseline_path.clone();

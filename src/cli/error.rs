@@ -96,6 +96,13 @@ pub(super) enum CliError {
         /// The flag.
         mode: &'static str,
     },
+    /// A path beside `--stdin`.
+    #[error("--stdin takes no path")]
+    #[diagnostic(
+        code(keysweep::cli::stdin_paths),
+        help("leave the path out, or scan the file itself: keysweep scan FILE")
+    )]
+    StdinPaths,
     /// A baseline is there already.
     #[error("{} is there already", path.display())]
     #[diagnostic(
@@ -151,6 +158,7 @@ impl CliError {
             | Self::UnknownRule { .. }
             | Self::Key
             | Self::Paths { .. }
+            | Self::StdinPaths
             | Self::BaselineExists { .. }
             | Self::NoBaseline { .. } => Outcome::Usage,
             Self::Report(_) | Self::Internal { .. } => Outcome::Internal,

@@ -12,7 +12,7 @@ use crate::{
         self, BASELINE_NAME, Config, Date, PathGlobs, Trust,
         suppress::{Baseline, Markers, Suppressor},
     },
-    model::{DigestKey, Severity},
+    model::{BlobPath, DigestKey, Severity},
     rules::{self, RuleSet},
     scan::{self, Options, Report, Target},
     sources::{Excludes, Progress, Sizes, archive, repo::Repository, tree::TreeOptions},
@@ -172,13 +172,48 @@ fn rule_set(config: &Config, trust: Trust, notes: &mut Vec<String>) -> Result<Ru
 /// Returns the directory whose configuration may count: the root of the working tree that the target is in, if it is in one.
 fn root_of(target: &Target) -> PathBuf {
     let path = match target {
-        Target::Tree { root } | Target::Files { root, .. } => root.clone(),
+        Target::Tree { root, .. } | Target::Files { root, .. } => root.clone(),
         Target::Stdin => PathBuf::from("."),
-        Target::Staged { repository, .. } | Target::History { repository, .. } => {
-            repository.clone()
-        }
+        Target::Staged { repository, .. }
+        | Target::Range { repository, .. }
+        | Target::History { repository, .. } => repository.clone(),
     };
     work_tree(&path).unwrap_or(path)
+}
+
+/// Returns the target of a directory: its files are named as a scan of the whole repository names them.
+pub(super) fn tree(root: PathBuf) -> Target {
+    let prefix = || {
+        let whole = work_tree(&root)?.canonicalize().ok()?;
+        let part = root.canonicalize().ok()?;
+        Some(text_of(part.strip_prefix(whole).ok()?))
+    };
+    Target::Tree {
+        prefix: prefix().unwrap_or_default(),
+        root,
+    }
+}
+
+/// Returns the target of files named one by one, relative to the repository in which the command runs.
+pub(super) fn files(files: Vec<PathBuf>) -> Target {
+    let here = PathBuf::from(".");
+    Target::Files {
+        root: work_tree(&here).unwrap_or(here),
+        files,
+    }
+}
+
+/// Returns the root of the repository that a path is in, or the path.
+pub(super) fn whole(path: PathBuf) -> PathBuf {
+    work_tree(&path).unwrap_or(path)
+}
+
+fn text_of(path: &Path) -> BlobPath {
+    let parts: Vec<&[u8]> = path
+        .components()
+        .map(|part| part.as_os_str().as_encoded_bytes())
+        .collect();
+    BlobPath::new(parts.join(&b'/'))
 }
 
 fn work_tree(path: &Path) -> Option<PathBuf> {

@@ -77,7 +77,7 @@ fn target(args: &args::Scan) -> Result<Target, CliError> {
     let mode = &args.mode;
     if mode.stdin {
         if !args.paths.is_empty() {
-            return Err(CliError::Paths { mode: "--stdin" });
+            return Err(CliError::StdinPaths);
         }
         return Ok(Target::Stdin);
     }
@@ -93,17 +93,16 @@ fn target(args: &args::Scan) -> Result<Target, CliError> {
             index: settings::index_file(),
         });
     }
+    if let Some(range) = &mode.range {
+        return Ok(Target::Range {
+            repository: one("--range")?,
+            range: range.to_string_lossy().into_owned(),
+        });
+    }
     Ok(match args.paths.as_slice() {
-        [] => Target::Tree {
-            root: PathBuf::from("."),
-        },
-        [path] if fs::symlink_metadata(path).is_ok_and(|m| m.is_dir()) || path.is_dir() => {
-            Target::Tree { root: path.clone() }
-        }
-        files => Target::Files {
-            root: PathBuf::from("."),
-            files: files.to_vec(),
-        },
+        [] => gather::tree(PathBuf::from(".")),
+        [path] if path.is_dir() => gather::tree(path.clone()),
+        files => gather::files(files.to_vec()),
     })
 }
 
@@ -155,6 +154,7 @@ fn write(
 ) -> Result<(), CliError> {
     // All are made (and searched for secrets) before the first is written: all or nothing.
     let mut made = Vec::new();
+    let text_only = outputs.iter().all(|output| output.format == Format::Text);
     for output in outputs {
         let fancy = look.out && output.file.is_none();
         let times = output.format == Format::Gitlab;
@@ -175,8 +175,11 @@ fn write(
             append(&summary, &report::github_summary(report)?)?;
         }
     }
+    let nothing =
+        report.findings.is_empty() && !report.ledger.is_incomplete() && !report.interrupted;
     for (file, bytes) in made {
         match file {
+            None if look.quiet && nothing && text_only => {}
             None => write_out(&bytes)?,
             Some(file) => replace(file, &bytes)?,
         }

@@ -20,7 +20,7 @@ use crate::{
     sources::{
         Progress, Run, Source, SourceError, archive,
         files::Files,
-        history::{Attributions, History, HistoryOptions, Wanted},
+        history::{Attributions, History, HistoryOptions, Range, Wanted},
         repo::Repository,
         staged::Staged,
         stdin::Stdin,
@@ -43,6 +43,8 @@ pub enum Target {
     Tree {
         /// The directory.
         root: PathBuf,
+        /// Its path in the repository it is part of, so that a scan of a part names files as a scan of the whole does.
+        prefix: BlobPath,
     },
     /// Files and directories named one by one.
     Files {
@@ -59,6 +61,13 @@ pub enum Target {
         repository: PathBuf,
         /// The index file, if git named another one than the usual (`GIT_INDEX_FILE`, as in `git commit FILE`).
         index: Option<PathBuf>,
+    },
+    /// Commits of a range.
+    Range {
+        /// A path inside the repository.
+        repository: PathBuf,
+        /// `A..B`.
+        range: String,
     },
     /// Everything a repository holds.
     History {
@@ -77,6 +86,7 @@ impl Target {
             Self::Tree { .. } | Self::Files { .. } => Mode::Tree,
             Self::Stdin => Mode::Stdin,
             Self::Staged { .. } => Mode::Staged,
+            Self::Range { .. } => Mode::Range,
             Self::History { .. } => Mode::History,
         }
     }
@@ -207,6 +217,8 @@ enum Origin {
     Plain,
     /// Objects of a whole history.
     History(Box<History>),
+    /// Objects of a range.
+    Range(Box<Range>),
 }
 
 impl Origin {
@@ -230,6 +242,7 @@ impl Origin {
         let known = match self {
             Self::Plain => return None,
             Self::History(history) => history.attribute(&wanted, run),
+            Self::Range(range) => range.attribute(&wanted, run),
         };
         for (key, group) in (0_u32..).zip(groups.iter_mut()) {
             group.attribution = known.keys.get(&key).cloned();
@@ -241,6 +254,7 @@ impl Origin {
         match self {
             Self::Plain => None,
             Self::History(history) => history.blob(id),
+            Self::Range(range) => range.blob(id),
         }
     }
 }
@@ -253,10 +267,13 @@ fn read(
 ) -> Result<(Ledger, Origin), SourceError> {
     let sizes = options.tree.sizes;
     Ok(match target {
-        Target::Tree { root } => (
-            Tree::new(root, options.tree.clone()).read(run)?,
-            Origin::Plain,
-        ),
+        Target::Tree { root, prefix } => {
+            let tree = Tree {
+                prefix: prefix.clone(),
+                ..Tree::new(root, options.tree.clone())
+            };
+            (tree.read(run)?, Origin::Plain)
+        }
         Target::Files { root, files } => {
             let files = Files {
                 paths: files.clone(),
@@ -272,6 +289,10 @@ fn read(
         Target::Staged { repository, index } => {
             let staged = staged(repository, index.as_deref(), options);
             (staged.read(run)?, Origin::Plain)
+        }
+        Target::Range { repository, range } => {
+            let source = Range::new(Repository::open(repository)?, range, sizes)?;
+            (source.read(run)?, Origin::Range(Box::new(source)))
         }
         Target::History {
             repository: path,

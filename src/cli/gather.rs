@@ -36,7 +36,7 @@ impl Gathered {
     /// Reads configuration, rules and baseline for a target.
     pub(super) fn new(args: &args::Common, target: &Target) -> Result<Self, CliError> {
         let root = root_of(target);
-        let trust = if args.trust_config || is_own(&root) {
+        let trust = if args.trust_config || (is_own(&root) && holds_all(&root, target)) {
             Trust::Own
         } else {
             Trust::Foreign
@@ -227,6 +227,25 @@ fn is_own(root: &Path) -> bool {
     let own = work_tree(&here).unwrap_or(here);
     let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
     real(&own) == real(root)
+}
+
+/// Tells whether all files named one by one lie in the repository (or directory) at `root` and in no other.
+fn holds_all(root: &Path, target: &Target) -> bool {
+    let Target::Files { files, .. } = target else {
+        return true;
+    };
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let root = real(root);
+    files.iter().all(|file| {
+        let file = real(file);
+        let around = if file.is_dir() {
+            Some(file.as_path())
+        } else {
+            file.parent()
+        };
+        let nearest = around.and_then(work_tree).map(|tree| real(&tree));
+        file.starts_with(&root) && nearest.is_none_or(|tree| tree == root)
+    })
 }
 
 fn today() -> Date {

@@ -189,6 +189,7 @@ fn write(
 
 /// Writes a file whole or not at all: a reader never sees half a report.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
+    use std::io::Write as _;
     let failed = |source| CliError::Write {
         path: path.to_owned(),
         source,
@@ -200,7 +201,11 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.tmp", std::process::id()));
     let temporary = path.with_file_name(name);
-    let done = fs::write(&temporary, bytes).and_then(|()| fs::rename(&temporary, path));
+    // NOTE: made anew or not at all: a link that somebody planted under this name is not followed.
+    let mut file = fs::File::create_new(&temporary).map_err(failed)?;
+    let done = file
+        .write_all(bytes)
+        .and_then(|()| fs::rename(&temporary, path));
     if done.is_err() {
         let _ = fs::remove_file(&temporary);
     }

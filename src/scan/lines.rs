@@ -14,8 +14,8 @@ pub(super) struct View<'a> {
     map: Vec<(u32, u32)>,
     /// Text offset of each line's start; the first is 0, or 3 after a UTF-8 byte order mark.
     starts: Vec<usize>,
-    /// The last answer (line start, offset, code points between), so that many hits in one long line cost one pass.
-    last: Cell<(usize, usize, usize)>,
+    /// The last answers (line start, offset, code points between), so that many hits in one long line cost one pass.
+    last: Cell<[(usize, usize, usize); 4]>,
 }
 
 impl<'a> View<'a> {
@@ -44,7 +44,7 @@ impl<'a> View<'a> {
             text,
             map,
             starts,
-            last: Cell::new((0, 0, 0)),
+            last: Cell::new([(0, 0, 0); 4]),
         }
     }
 
@@ -76,14 +76,19 @@ impl<'a> View<'a> {
             .min(self.text.len());
         let line = self.starts.partition_point(|start| *start <= offset).max(1);
         let start = self.starts.get(line - 1).copied().unwrap_or(0).min(offset);
-        let (known_start, known, counted) = self.last.get();
-        let (from, counted) = if known_start == start && (start..=offset).contains(&known) {
-            (known, counted)
-        } else {
-            (start, 0)
-        };
+        // Hits are asked for in order, each for its start and end more than once: one of the last answers is near.
+        let known = self.last.get();
+        let near = known
+            .iter()
+            .filter(|(of, at, _)| *of == start && (start..=offset).contains(at))
+            .max_by_key(|(_, at, _)| *at);
+        let (from, counted) = near.map_or((start, 0), |(_, at, counted)| (*at, *counted));
         let counted = counted + code_points(self.text.get(from..offset).unwrap_or_default());
-        self.last.set((start, offset, counted));
+        if from != offset {
+            let [first, second, third, _] = known;
+            self.last
+                .set([(start, offset, counted), first, second, third]);
+        }
         Position {
             line: saturate(line),
             column: saturate(1 + counted),

@@ -315,6 +315,28 @@ pub(super) fn raw_hits(
         .collect()
 }
 
+/// Returns a secret's span with what hangs on it without a blank, quote or delimiter between: of two overlapping secrets the more
+/// specific is reported, and the rest of the other must not be shown beside its mask.
+fn grown(text: &[u8], span: Span) -> Span {
+    const REACH: usize = 256;
+    let stops = |byte: &u8| byte.is_ascii_whitespace() || b"\"'`=:,;()[]{}<>@/&?|\\".contains(byte);
+    let at = |offset: u64| {
+        usize::try_from(offset)
+            .unwrap_or(usize::MAX)
+            .min(text.len())
+    };
+    let (start, end) = (at(span.start), at(span.end));
+    let before = text
+        .get(start.saturating_sub(REACH)..start)
+        .unwrap_or_default();
+    let after = text
+        .get(end..(end + REACH).min(text.len()))
+        .unwrap_or_default();
+    let left = before.iter().rev().take_while(|byte| !stops(byte)).count();
+    let right = after.iter().take_while(|byte| !stops(byte)).count();
+    Span::new((start - left) as u64, (end + right) as u64)
+}
+
 /// Turns hits of one view of a blob into raw hits.
 struct Desk<'a> {
     collector: &'a Collector<'a>,
@@ -335,13 +357,14 @@ impl<'a> Desk<'a> {
         hits: &[Hit],
         show: bool,
     ) -> Self {
-        let mut hidden: Vec<Span> = hits.iter().map(|hit| view.span(hit.span)).collect();
+        let grown = |hit: &Hit| grown(view.text(), view.span(hit.span));
+        let mut hidden: Vec<Span> = hits.iter().map(grown).collect();
         hidden.sort_unstable();
         let mut hashes = Vec::new();
         if show && blob.whole && holds_content(blob.provenance.place) {
-            let lines: Vec<u32> = hidden
+            let lines: Vec<u32> = hits
                 .iter()
-                .map(|span| view.position(span.start).line)
+                .map(|hit| view.position(view.span(hit.span).start).line)
                 .collect();
             hashes = line_hashes(blob.bytes, &lines);
             hashes.sort_unstable();

@@ -106,8 +106,8 @@ impl Files {
                 .skip(SkipCause::ExcludedPath, blob.clone(), "excluded");
             return;
         }
-        let name = path.file_name().unwrap_or_default().as_encoded_bytes();
-        content::name(name, blob, Place::FileName, hands.receiver);
+        // The whole path: folders that no walk names are shown with it.
+        content::name(blob.as_bytes(), blob, Place::FileName, hands.receiver);
         let is_link = path.symlink_metadata().is_ok_and(|own| own.is_symlink());
         if is_link {
             tree::link(path, blob, hands);

@@ -229,9 +229,9 @@ impl Rules {
             return above;
         };
         let mut text = Vec::new();
-        let read = match File::open(file) {
-            // git does not follow links here either (gitignore(5)).
-            Ok(open) if metadata.is_file() => open.take(MAX_RULES + 1).read_to_end(&mut text),
+        // git does not follow links here either (gitignore(5)); a FIFO is not even opened, for that would wait.
+        let read = match metadata.is_file().then(|| File::open(file)) {
+            Some(Ok(open)) => open.take(MAX_RULES + 1).read_to_end(&mut text),
             _ => Err(std::io::ErrorKind::InvalidInput.into()),
         };
         let patterns = match read {

@@ -457,3 +457,64 @@ fn ctrl_c_ends_with_130_and_a_partial_ledger() {
     );
     assert!(run.json()["ledger"]["read"]["bytes"].as_u64().unwrap() > 0);
 }
+
+#[test]
+fn an_ignore_file_that_is_a_fifo_is_not_waited_for() {
+    let repo = Repo::new();
+    repo.write("a.env", format!("A={}\n", token(1)));
+    assert!(
+        Command::new("mkfifo")
+            .arg(repo.path().join(".gitignore"))
+            .status()
+            .unwrap()
+            .success()
+    );
+    assert_eq!(scan(&repo, &[]).secrets(), [token(1)]);
+}
+
+#[test]
+fn files_of_another_repository_are_foreign() {
+    let own = Repo::new();
+    let other = Repo::new();
+    other.write(
+        "a.env",
+        format!(
+            "A={} # keysweep:allow[github-personal-access-token] trust me\n",
+            token(1)
+        ),
+    );
+    let file = other.path().join("a.env").display().to_string();
+    let run = keysweep(own.path(), &["scan", &file, "--output=json", "--reveal"]);
+    assert_eq!(
+        (run.secrets(), run.code),
+        (vec![token(1)], 1),
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
+fn a_report_is_not_written_through_a_planted_link() {
+    let repo = Repo::plain();
+    let victim = Repo::plain();
+    victim.write("file", "precious");
+    repo.write("a.env", "A=1\n");
+    // Whatever process id the run gets, its temporary name is taken.
+    let script = format!(
+        "ln -s {} out.json.$$.tmp; exec {} scan --output=json=out.json",
+        victim.path().join("file").display(),
+        program().display()
+    );
+    let output = Command::new("sh")
+        .args(["-c", &script])
+        .current_dir(repo.path())
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(
+        fs::read_to_string(victim.path().join("file")).unwrap(),
+        "precious"
+    );
+}

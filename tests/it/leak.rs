@@ -238,3 +238,27 @@ fn the_value_is_shown_only_when_asked_for() {
     let run = keysweep(repo.path(), &["scan", "--output=sarif", "--reveal"]);
     assert_silent(&run, &[token(300)], "sarif knows no reveal");
 }
+
+#[test]
+fn the_rest_of_an_overlapped_secret_and_a_named_folder_hold_no_canary() {
+    let repo = Repo::plain();
+    let (inner, folder) = (token(301), token(302));
+    repo.write(
+        "a.env",
+        format!("password = \"Zq7#kL9w-{inner}-vB3nXw8Rt5\"\n"),
+    );
+    repo.write(&format!("{folder}/b.env"), "A=1\n");
+    let named = format!("{folder}/b.env");
+    for format in FORMATS {
+        let run = keysweep(
+            repo.path(),
+            &["scan", "a.env", &named, &format!("--output={format}")],
+        );
+        assert_silent(&run, &[inner.clone(), folder.clone()], format);
+        assert!(
+            !run.text().contains("Zq7#kL9w") && !run.text().contains("vB3nXw8Rt5"),
+            "{format}: {}",
+            run.text()
+        );
+    }
+}

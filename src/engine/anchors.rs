@@ -133,7 +133,7 @@ pub(super) struct Stretches<'a, C, const MIN: usize> {
     to: usize,
 }
 
-impl<'a, C: Fn(u8) -> bool, const MIN: usize> Stretches<'a, C, MIN> {
+impl<'a, C: Fn(u8) -> bool + Copy, const MIN: usize> Stretches<'a, C, MIN> {
     /// Looks for stretches that start in `window`, followed to their end or that of `bytes`.
     pub(super) fn new(bytes: &'a [u8], window: Range<usize>, class: C) -> Self {
         let mut stretches = Self {
@@ -159,14 +159,14 @@ impl<'a, C: Fn(u8) -> bool, const MIN: usize> Stretches<'a, C, MIN> {
             }
             &last
         });
-        self.mask = mask(block, &self.class);
+        self.mask = mask(block, self.class);
         if let Some(spare) = BLOCK.checked_sub(rest.len()).filter(|spare| *spare > 0) {
             self.mask &= u64::MAX.checked_shr(spare as u32).unwrap_or(0);
         }
     }
 }
 
-impl<C: Fn(u8) -> bool, const MIN: usize> Iterator for Stretches<'_, C, MIN> {
+impl<C: Fn(u8) -> bool + Copy, const MIN: usize> Iterator for Stretches<'_, C, MIN> {
     type Item = Range<usize>;
 
     #[inline]
@@ -214,7 +214,7 @@ impl<C: Fn(u8) -> bool, const MIN: usize> Iterator for Stretches<'_, C, MIN> {
 
 /// Returns one bit for each byte of the class, the first byte's lowest.
 #[inline]
-fn mask(block: &[u8; BLOCK], class: impl Fn(u8) -> bool) -> u64 {
+fn mask(block: &[u8; BLOCK], class: impl Fn(u8) -> bool + Copy) -> u64 {
     let mut flags = [0_u8; BLOCK];
     for (flag, byte) in flags.iter_mut().zip(block) {
         *flag = u8::from(class(*byte));

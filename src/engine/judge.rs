@@ -99,22 +99,23 @@ impl Case<'_> {
             return None;
         }
         let checked = self.check(value)?;
+        if !checked.valid && !self.has_entropy(value) {
+            return None;
+        }
+        let required = self.needs_near || self.rule.near.as_ref().is_some_and(|part| part.required);
+        let near = match (&self.rule.near, near) {
+            (Some(part), Some(pattern)) => self.nearest(part.within, pattern, scratch),
+            _ => None,
+        };
+        // The second part is rare and the look of a value is costly: in this order.
+        if required && near.is_none() {
+            return None;
+        }
         let stands = checked.valid
-            || self.has_entropy(value)
-                && self.is_classified(value)
-                && !self.is_wordy(value)
-                && !self.is_dummy(value);
+            || self.is_classified(value) && !self.is_wordy(value) && !self.is_dummy(value);
         if !stands {
             return None;
         }
-        let near = match (&self.rule.near, near) {
-            (Some(part), Some(pattern)) if part.required || self.needs_near => {
-                Some(self.nearest(part.within, pattern, scratch)?)
-            }
-            (Some(part), Some(pattern)) => self.nearest(part.within, pattern, scratch),
-            _ if self.needs_near => return None,
-            _ => None,
-        };
         Some(Found {
             rule: self.number,
             rank: self.rank(checked.valid),

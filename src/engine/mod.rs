@@ -73,6 +73,10 @@ pub struct Worker<'s> {
     nears: Vec<Scratch>,
     normal: Normal,
     rules: Vec<u32>,
+    /// By stand-in: where its second part may be, sorted.
+    marks: Vec<Vec<usize>>,
+    /// The stand-ins that are worth a look in the window.
+    active: Vec<usize>,
 }
 
 impl Scanner {
@@ -101,6 +105,8 @@ impl Scanner {
             nears: scratch(),
             normal: Normal::default(),
             rules: Vec::new(),
+            active: Vec::new(),
+            marks: vec![Vec::new(); self.tables.stand_ins.len()],
         }
     }
 }

@@ -27,16 +27,9 @@ const VALUE_LEAD: usize = 64;
 impl Worker<'_> {
     /// Appends what is found in `bytes` as they stand, with the anchor in `window`.
     pub(super) fn direct(&mut self, bytes: &[u8], window: &Range<usize>, out: &mut Vec<Found>) {
-        // A value may start before the run in it.
-        let reach = window.start..window.end.saturating_add(VALUE_LEAD).min(bytes.len());
-        for run in anchors::runs(bytes, reach, RUN_AHEAD) {
-            self.tokens(bytes, run, window, out);
-            if run.whole {
-                self.values(bytes, run, window, out);
-            }
-        }
         let scanner = self.scanner;
         let tables = &scanner.tables;
+        self.marks.iter_mut().for_each(Vec::clear);
         let around = tables.literal_window(window, bytes.len());
         tables.literals.find(bytes, around, |literal, at| {
             let actions = tables.actions.get(literal as usize);
@@ -50,6 +43,11 @@ impl Worker<'_> {
                     Action::Marker(rule, len) => {
                         self.marker(bytes, rule, at..at + len, window, out)
                     }
+                    Action::Near(stand_in) => {
+                        if let Some(marks) = self.marks.get_mut(stand_in) {
+                            marks.push(at);
+                        }
+                    }
                     Action::Word(len) => context::after_word(bytes, at + len, |start| {
                         if window.contains(&start) {
                             self.value(bytes, start, 0, out);
@@ -58,6 +56,23 @@ impl Worker<'_> {
                 }
             }
         });
+        self.marks
+            .iter_mut()
+            .for_each(|marks| marks.sort_unstable());
+        self.active.clear();
+        for (number, (stand_in, marks)) in tables.stand_ins.iter().zip(&self.marks).enumerate() {
+            if !stand_in.marked || !marks.is_empty() {
+                self.active.push(number);
+            }
+        }
+        // A value may start before the run in it.
+        let reach = window.start..window.end.saturating_add(VALUE_LEAD).min(bytes.len());
+        for run in anchors::runs(bytes, reach, RUN_AHEAD) {
+            self.tokens(bytes, run, window, out);
+            if run.whole {
+                self.values(bytes, run, window, out);
+            }
+        }
     }
 
     /// Tries token rules at the run's start, after each separator in it, and after an escape before it.
@@ -124,10 +139,11 @@ impl Worker<'_> {
             }
             return;
         };
-        let may_follow = matches!(
-            last,
-            b' ' | b'\t' | b'\n' | b'"' | b'\'' | b'`' | b'=' | b':' | b'>' | b'|' | b';'
-        );
+        let may_follow = match last {
+            b' ' | b'\t' => context::may_follow_blanks(bytes, run.start),
+            b'"' | b'\'' | b'`' | b'=' | b':' | b'>' | b'|' | b';' => true,
+            _ => false,
+        };
         if window.contains(&run.start) {
             if may_follow {
                 self.value(bytes, run.start, run.end - run.start, out);
@@ -214,13 +230,31 @@ impl Worker<'_> {
         out: &mut Vec<Found>,
     ) {
         let scanner = self.scanner;
-        for stand_in in &scanner.tables.stand_ins {
+        let active = std::mem::take(&mut self.active);
+        for &number in &active {
+            let Some(stand_in) = scanner.tables.stand_ins.get(number) else {
+                continue;
+            };
+            if stand_in.marked && !self.is_marked(number, start, stand_in.reach) {
+                continue;
+            }
             if run >= stand_in.run.clamp(MIN_RUN, RUN_AHEAD)
                 && done.binary_search(&stand_in.rule).is_err()
             {
                 self.context_rule(bytes, stand_in.rule, start, None, out);
             }
         }
+        self.active = active;
+    }
+
+    /// Tells whether the second part of a stand-in may be within `reach` of `start`.
+    fn is_marked(&self, stand_in: usize, start: usize, reach: usize) -> bool {
+        self.marks.get(stand_in).is_some_and(|marks| {
+            let first = marks.partition_point(|at| at.saturating_add(reach) < start);
+            marks
+                .get(first)
+                .is_some_and(|at| *at <= start.saturating_add(reach))
+        })
     }
 
     /// Tries one context rule; without a name its second part must be there.

@@ -144,6 +144,27 @@ pub(super) fn prefixes(hir: &Hir) -> Option<Vec<Vec<u8>>> {
     })
 }
 
+/// Returns literals of at least 3 bytes, one of which every match holds; `None` if there are no such ones.
+pub(super) fn needed(hir: &Hir) -> Option<Vec<Vec<u8>>> {
+    if let Some(prefixes) = prefixes(hir) {
+        return Some(prefixes);
+    }
+    match hir.kind() {
+        HirKind::Literal(literal) if literal.0.len() >= 3 => Some(vec![literal.0.to_vec()]),
+        HirKind::Capture(capture) => needed(&capture.sub),
+        HirKind::Repetition(repetition) if repetition.min > 0 => needed(&repetition.sub),
+        HirKind::Concat(parts) => parts
+            .iter()
+            .filter_map(needed)
+            .max_by_key(|found| found.iter().map(Vec::len).min()),
+        HirKind::Alternation(parts) => {
+            let all: Option<Vec<_>> = parts.iter().map(needed).collect();
+            all.map(|all| all.concat())
+        }
+        _ => None,
+    }
+}
+
 /// Returns how far before a marker a match of the rule can begin, if each match holds one of `markers` at a known
 /// place; `None` if that cannot be told.
 pub(super) fn reach_before(hir: &Hir, markers: &[Vec<u8>]) -> Option<usize> {
@@ -212,6 +233,29 @@ mod tests {
         let found = prefixes(&parse(r"https://hooks\.example\.com/[A-Z]{4}").expect("valid"));
         assert_eq!(found, Some(vec![b"https://hooks.example.com/".to_vec()]));
         assert_eq!(prefixes(&parse("[a-z]{4}abc").expect("valid")), None);
+    }
+
+    #[test]
+    fn finds_literals_that_every_match_holds() {
+        let needed = |pattern: &str| needed(&parse(pattern).expect("valid"));
+        let texts = |list: &[&str]| {
+            Some(
+                list.iter()
+                    .map(|t| t.as_bytes().to_vec())
+                    .collect::<Vec<_>>(),
+            )
+        };
+        assert_eq!(needed(r"\bLTAI[A-Za-z0-9]{12,26}\b"), texts(&["LTAI"]));
+        assert_eq!(
+            needed(r"[a-f]{32}\.(?:eu\.)?r2\.example"),
+            texts(&["r2.example"])
+        );
+        assert_eq!(
+            needed(r"\b(?:dev\.com|[a-z]{2,9}\.vs\.com)\b"),
+            texts(&["dev.com", ".vs.com"])
+        );
+        assert_eq!(needed("[0-9]{6}-[a-z]{40}"), None);
+        assert_eq!(needed("(?:abcd)?x"), None);
     }
 
     #[test]

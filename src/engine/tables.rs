@@ -62,6 +62,8 @@ pub(super) enum Action {
     Token(u32),
     /// Search around the marker of so many bytes.
     Marker(u32, usize),
+    /// The second part of the stand-in with this number may be here.
+    Near(usize),
 }
 
 /// A context rule that a second part may vouch for.
@@ -69,6 +71,10 @@ pub(super) struct StandIn {
     pub(super) rule: u32,
     /// Least length of the run that a value begins with.
     pub(super) run: usize,
+    /// Whether literals tell where its second part may be.
+    pub(super) marked: bool,
+    /// How far from the value's start such a literal may stand.
+    pub(super) reach: usize,
 }
 
 /// All tables.
@@ -82,6 +88,8 @@ pub(super) struct Tables {
     pub(super) stand_ins: Vec<StandIn>,
     /// How far after a match's start its marker may stand.
     pub(super) marker_reach: usize,
+    /// How far from a value's start the second part of a stand-in may be.
+    pub(super) near_reach: usize,
     /// Most bytes between a hit's anchor and the end of its secret.
     pub(super) reach: usize,
 }
@@ -93,6 +101,7 @@ struct Draft<'r> {
     words: BTreeMap<&'r str, Vec<u32>>,
     stand_ins: Vec<StandIn>,
     marker_reach: usize,
+    near_reach: usize,
     reach: usize,
 }
 
@@ -124,6 +133,7 @@ impl Tables {
             words: super::names::Words::new(&draft.words),
             stand_ins: draft.stand_ins,
             marker_reach: draft.marker_reach,
+            near_reach: draft.near_reach,
             reach: draft.reach,
         }
     }
@@ -194,8 +204,25 @@ impl<'r> Draft<'r> {
                 }
             }
         }
-        if rule.near.as_ref().is_some_and(|near| !near.required) {
-            self.stand_ins.push(StandIn { rule: number, run });
+        if let Some(near) = rule.near.as_ref().filter(|near| !near.required) {
+            let stand_in = self.stand_ins.len();
+            let hir = patterns::parse(&near.pattern);
+            let part = hir
+                .as_ref()
+                .and_then(|hir| hir.properties().maximum_len())
+                .unwrap_or(MAX_MATCH);
+            let literals = hir.as_ref().and_then(shape::needed);
+            for literal in literals.iter().flatten() {
+                self.literal(literal, Action::Near(stand_in));
+            }
+            let reach = near.within + part + rule.max_len.min(MAX_MATCH);
+            self.near_reach = self.near_reach.max(reach);
+            self.stand_ins.push(StandIn {
+                rule: number,
+                run,
+                marked: literals.is_some(),
+                reach,
+            });
         }
     }
 }
@@ -344,8 +371,10 @@ impl Prefix {
 /// How far around a window literals must be looked for, so that nothing that starts in it is missed.
 impl Tables {
     pub(super) fn literal_window(&self, window: &Range<usize>, len: usize) -> Range<usize> {
-        let start = window.start.saturating_sub(MAX_BACK + 64);
-        let end = window.end.saturating_add(self.marker_reach).min(len);
+        let before = self.near_reach.max(MAX_BACK + 64);
+        let after = self.near_reach.max(self.marker_reach);
+        let start = window.start.saturating_sub(before);
+        let end = window.end.saturating_add(after).min(len);
         start..end
     }
 }

@@ -86,6 +86,26 @@ fn goes_on(line: &[u8], at: usize) -> bool {
     })
 }
 
+/// Tells whether a value may start at `at`, which blanks stand before: a quick look, since most words of most files have
+/// blanks before them.
+pub(in super::super) fn may_follow_blanks(bytes: &[u8], at: usize) -> bool {
+    let seen = bytes.get(..at).unwrap_or_default();
+    let floor = seen.len().saturating_sub(MAX_LEAD);
+    let near = seen.get(floor..).unwrap_or_default();
+    let Some(last) = near.iter().rposition(|b| !is_blank(*b)) else {
+        return false;
+    };
+    let before = near.get(..last).and_then(<[u8]>::last);
+    match near.get(last) {
+        Some(b'=' | b':' | b'|' | b'*' | b'>') => true,
+        // The line of a block scalar's mark.
+        Some(b'\n') => matches!(before, Some(b'|' | b'>' | b'-' | b'+' | b'\r')),
+        // The end of a word.
+        Some(byte) => is_name(*byte),
+        None => false,
+    }
+}
+
 /// Returns where the value starts that has a run at `run`, if that is not where the run starts.
 pub(in super::super) fn start_of_value(bytes: &[u8], run: usize) -> Option<usize> {
     let is_border = |b: u8| is_blank(b) || is_quote(b) || b"\r\n=<>(,{[".contains(&b);

@@ -107,6 +107,7 @@ impl History {
 
     /// Finds the trees that lead to objects and names.
     pub(super) fn forest(&self, ids: &[ObjectId], names: &[Vec<u8>], run: &Run<'_>) -> Forest {
+        run.progress.begin("folders", 0);
         let catalog = self.catalog();
         let targets = Targets::new(ids, names);
         let walk = self.walk_of(&[Kind::Tree], run);

@@ -25,6 +25,9 @@ use crate::model::{ObjectId, SkipCause};
 const POOL: usize = 8;
 const POOL_BYTES: usize = 1 << 20;
 
+/// How many times the largest object's size the objects of a family that wait for their children may take together.
+const MAX_LIVE: u64 = 3;
+
 /// An object whose children are not all visited.
 struct Frame {
     bytes: Vec<u8>,
@@ -181,14 +184,14 @@ impl<'w, V: Visitor> Thread<'w, V> {
 
     /// Visits everything below an object.
     fn descend(&mut self, family: &Family<'w>, root: Frame) {
+        let mut live = root.bytes.len() as u64;
         let mut frames = vec![root];
         while let Some(frame) = frames.last_mut() {
             let Some(child) = (frame.next < frame.end)
                 .then(|| family.table.families.child(frame.next))
                 .flatten()
             else {
-                let done = frames.pop().map(|frame| frame.bytes);
-                self.recycle(done.unwrap_or_default());
+                live -= self.drop_frame(&mut frames);
                 continue;
             };
             frame.next += 1;
@@ -198,18 +201,31 @@ impl<'w, V: Visitor> Thread<'w, V> {
             }
             let target = self.target(family, child, &frame.bytes);
             if is_last {
-                let done = frames.pop().map(|frame| frame.bytes);
-                self.recycle(done.unwrap_or_default());
+                live -= self.drop_frame(&mut frames);
             }
-            if let Some(bytes) = target {
-                let children = family.table.families.child_range(child);
-                if children.is_empty() {
-                    self.recycle(bytes);
-                } else {
-                    frames.push(self.frame(bytes, children));
+            let Some(bytes) = target else { continue };
+            let children = family.table.families.child_range(child);
+            let size = bytes.len() as u64;
+            if children.is_empty() {
+                self.recycle(bytes);
+            } else if live.saturating_add(size) > self.walk.max_delta.saturating_mul(MAX_LIVE) {
+                // Only a pack made to fill memory branches often over objects of such size.
+                for below in children.filter_map(|at| family.table.families.child(at)) {
+                    self.lose(family, below, Absent::TooLarge(size));
                 }
+            } else {
+                live += size;
+                frames.push(self.frame(bytes, children));
             }
         }
+    }
+
+    /// Gives up the last frame's bytes and returns how many they were.
+    fn drop_frame(&mut self, frames: &mut Vec<Frame>) -> u64 {
+        let bytes = frames.pop().map(|frame| frame.bytes).unwrap_or_default();
+        let size = bytes.len() as u64;
+        self.recycle(bytes);
+        size
     }
 
     /// Decodes and visits a delta; `None` if that failed, which is recorded for all that depends on it.

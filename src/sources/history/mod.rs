@@ -7,7 +7,7 @@
 
 mod ages;
 mod attribution;
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod attribution_tests;
 mod catalog;
 mod decode;
@@ -20,13 +20,13 @@ mod places;
 mod plan;
 mod range;
 mod range_attribution;
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod range_tests;
 mod reach;
 mod reader;
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod testing;
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests;
 mod trees;
 mod walk;

@@ -1,4 +1,5 @@
-//! The walk against the real git, on many shapes of storage, and on damage.
+//! The walk against the real git, on many shapes of storage, and on damage. Unix only: the tests call `sh` and make
+//! symbolic links.
 
 use std::{
     collections::BTreeMap,
@@ -682,4 +683,29 @@ fn an_empty_repository_is_read_and_stopping_is_told() {
     };
     let ledger = history(&fixture.path()).read(&run).unwrap();
     assert_eq!(ledger.skipped.get(&SkipCause::Interrupted), Some(&1));
+}
+
+#[test]
+fn families_that_would_fill_memory_are_cut_and_counted() {
+    let fixture = sample(&[]);
+    fixture.git(&["repack", "-qadf", "--depth=250", "--window=200"]);
+    let largest = 20_000;
+    let options = HistoryOptions {
+        max_delta: largest,
+        ..HistoryOptions::default()
+    };
+    let bounded = History::new(Repository::open(&fixture.path()).unwrap(), options);
+    let (seen, ledger) = read(&bounded, 2);
+    // The large file's versions have some 7 KiB: nothing is lost at this bound, all of them at one below.
+    assert_eq!(ledger.skipped, BTreeMap::new(), "{:?}", ledger.skips);
+    let count = |seen: &[Seen]| seen.iter().filter(|s| s.place == Place::History).count();
+    let options = HistoryOptions {
+        max_delta: 3_000,
+        ..HistoryOptions::default()
+    };
+    let bounded = History::new(Repository::open(&fixture.path()).unwrap(), options);
+    let (fewer, ledger) = read(&bounded, 2);
+    assert!(count(&fewer) < count(&seen));
+    let lost = count(&seen) - count(&fewer);
+    assert_eq!(ledger.skipped, [(SkipCause::TooLarge, lost as u64)].into());
 }

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Bytes around a value that a classifier may see.
-const AROUND: usize = 64;
+pub(super) const AROUND: usize = 64;
 
 /// How specific a finding is; the greater one wins where two overlap. What says whose secret it is beats what says only
 /// that it is one, however sure.
@@ -68,6 +68,8 @@ pub(super) struct Found {
     pub(super) encodings: Vec<Encoding>,
     /// Start and encoding of the encoded stretch that holds it.
     pub(super) stretch: Option<(usize, Encoding)>,
+    /// All that the verdict read, or may have.
+    pub(super) read: Range<usize>,
     /// Whether its anchor lies outside the regions: it only shows what it is more specific than.
     pub(super) rival: bool,
 }
@@ -93,7 +95,14 @@ struct Checked {
 
 impl Case<'_> {
     /// Returns the finding, or `None` if anything speaks against it.
-    pub(super) fn verdict(&self, near: Option<&Pattern>, scratch: &mut Scratch) -> Option<Found> {
+    ///
+    /// `asked` is set if the second part was searched for.
+    pub(super) fn verdict(
+        &self,
+        near: Option<&Pattern>,
+        scratch: &mut Scratch,
+        asked: &mut bool,
+    ) -> Option<Found> {
         let value = self.bytes.get(self.matched.secret.clone())?;
         if value.is_empty() {
             return None;
@@ -104,7 +113,10 @@ impl Case<'_> {
         }
         let required = self.needs_near || self.rule.near.as_ref().is_some_and(|part| part.required);
         let near = match (&self.rule.near, near) {
-            (Some(part), Some(pattern)) => self.nearest(part.within, pattern, scratch),
+            (Some(part), Some(pattern)) => {
+                *asked = true;
+                self.nearest(part.within, pattern, scratch)
+            }
             _ => None,
         };
         // The second part is rare and the look of a value is costly: in this order.
@@ -127,6 +139,7 @@ impl Case<'_> {
             confidence: checked.confidence,
             encodings: Vec::new(),
             stretch: None,
+            read: 0..0,
             rival: false,
         })
     }

@@ -25,16 +25,20 @@ mod shape;
 mod tables;
 pub mod validators;
 pub mod values;
+mod versions;
 
 use std::{ops::Range, sync::Arc};
 
-use self::{judge::Found, names::Normal, patterns::Scratch, tables::Tables};
+use self::{judge::Found, names::Normal, patterns::Scratch, tables::Tables, versions::Probe};
 use crate::{
     model::{Confidence, Encoding, Secret, Severity, Span},
     rules::RuleSet,
 };
 
-pub use self::redact::Redactor;
+pub use self::{
+    redact::Redactor,
+    versions::Trace,
+};
 
 /// Most bytes that any verdict reads before its anchor's start and after its anchor's end. A chunked caller gives this much
 /// context on both sides of a region.
@@ -77,6 +81,8 @@ pub struct Worker<'s> {
     marks: Vec<Vec<usize>>,
     /// The stand-ins that are worth a look in the window.
     active: Vec<usize>,
+    /// What a later version of the text needs to know.
+    probe: Probe,
 }
 
 impl Scanner {
@@ -106,6 +112,7 @@ impl Scanner {
             normal: Normal::default(),
             rules: Vec::new(),
             active: Vec::new(),
+            probe: Probe::default(),
             marks: vec![Vec::new(); self.tables.stand_ins.len()],
         }
     }

@@ -93,6 +93,7 @@ mod tests {
             confidence: Confidence::High,
             encodings: Vec::new(),
             stretch: None,
+            read: 0..0,
             rival: false,
         }
     }

@@ -8,10 +8,12 @@ use std::ops::Range;
 use super::{
     Worker,
     anchors::{self, MIN_RUN, Run, before, is_alnum, is_separator},
-    context, extent,
-    judge::{Case, Found},
+    context::{self, MAX_BACK},
+    extent,
+    judge::{AROUND, Case, Found},
     patterns::Matched,
     tables::{Action, MAX_BLOCK},
+    versions::{LEFT, RIGHT},
 };
 use crate::rules::Shape;
 
@@ -30,7 +32,12 @@ impl Worker<'_> {
         let scanner = self.scanner;
         let tables = &scanner.tables;
         self.marks.iter_mut().for_each(Vec::clear);
-        let around = tables.literal_window(window, bytes.len());
+        let loose = self.probe.is_loose();
+        let around = if loose {
+            window.start.saturating_sub(MAX_BACK + 64)..window.end
+        } else {
+            tables.literal_window(window, bytes.len())
+        };
         tables.literals.find(bytes, around, |literal, at| {
             let actions = tables.actions.get(literal as usize);
             for action in actions.into_iter().flatten() {
@@ -41,9 +48,14 @@ impl Worker<'_> {
                         }
                     }
                     Action::Marker(rule, len) => {
-                        self.marker(bytes, rule, at..at + len, window, out)
+                        if !loose {
+                            self.marker(bytes, rule, at..at + len, window, out);
+                        } else if window.contains(&at) {
+                            self.marker(bytes, rule, at..at + len, &(0..bytes.len()), out);
+                        }
                     }
-                    Action::Near(stand_in) => {
+                    Action::Near(stand_in, len) => {
+                        self.probe.mark(at..at + len);
                         if let Some(marks) = self.marks.get_mut(stand_in) {
                             marks.push(at);
                         }
@@ -61,7 +73,7 @@ impl Worker<'_> {
             .for_each(|marks| marks.sort_unstable());
         self.active.clear();
         for (number, (stand_in, marks)) in tables.stand_ins.iter().zip(&self.marks).enumerate() {
-            if !stand_in.marked || !marks.is_empty() {
+            if loose || !stand_in.marked || !marks.is_empty() {
                 self.active.push(number);
             }
         }
@@ -111,7 +123,7 @@ impl Worker<'_> {
             return;
         }
         if let Some(matched) = self.match_at(bytes, number, at) {
-            self.decide(bytes, number, matched, out);
+            self.decide(bytes, number, matched, at, out);
         }
     }
 
@@ -126,7 +138,10 @@ impl Worker<'_> {
         let matched = prepared
             .pattern
             .as_ref()?
-            .find(scratch, bytes, at..end, true)?;
+            .find(scratch, bytes, at..end, true);
+        // What a search read that ended elsewhere is not known.
+        self.probe.read(at, at..at + prepared.max_len + 1, bytes.len());
+        let matched = matched?;
         let next = bytes.get(matched.whole.end).copied();
         (!next.is_some_and(is_alnum)).then_some(matched)
     }
@@ -183,6 +198,8 @@ impl Worker<'_> {
         rules: &[u32],
         out: &mut Vec<Found>,
     ) {
+        self.probe
+            .read(start, start..assignment.reach(bytes, start), bytes.len());
         let value = match assignment.value(bytes, start) {
             context::Extent::Known(value) => Some(value),
             context::Extent::Open => None,
@@ -235,7 +252,9 @@ impl Worker<'_> {
             let Some(stand_in) = scanner.tables.stand_ins.get(number) else {
                 continue;
             };
-            if stand_in.marked && !self.is_marked(number, start, stand_in.reach) {
+            if stand_in.marked
+                && !self.probe.is_loose()
+                && !self.is_marked(number, start, stand_in.reach) {
                 continue;
             }
             if run >= stand_in.run.clamp(MIN_RUN, RUN_AHEAD)
@@ -289,7 +308,7 @@ impl Worker<'_> {
             assignment: named.map(|named| named.assignment),
             needs_near: named.is_none(),
         };
-        self.settle_case(&case, out);
+        self.settle_case(&case, start, out);
     }
 
     /// Searches a marker rule around its marker.
@@ -310,6 +329,11 @@ impl Worker<'_> {
         };
         let end = marker.end.saturating_add(prepared.max_len).min(bytes.len());
         let mut from = marker.start.saturating_sub(prepared.before);
+        let rule = scanner.rules.rules.get(number as usize);
+        let has_block = rule.is_some_and(|rule| rule.extent.is_some());
+        let block = if has_block { MAX_BLOCK } else { 0 };
+        let read = from.saturating_sub(1)..end.saturating_add(block + 1);
+        self.probe.read(marker.start, read, bytes.len());
         while from < marker.end {
             let Some(scratch) = self.patterns.get_mut(number as usize) else {
                 return;
@@ -323,7 +347,7 @@ impl Worker<'_> {
                 return;
             }
             if whole.end > marker.start && window.contains(&whole.start) {
-                self.decide(bytes, number, matched, out);
+                self.decide(bytes, number, matched, marker.start, out);
             }
             if anchored {
                 return;
@@ -333,7 +357,14 @@ impl Worker<'_> {
     }
 
     /// Judges a match of a token or marker rule.
-    fn decide(&mut self, bytes: &[u8], number: u32, mut matched: Matched, out: &mut Vec<Found>) {
+    fn decide(
+        &mut self,
+        bytes: &[u8],
+        number: u32,
+        mut matched: Matched,
+        trigger: usize,
+        out: &mut Vec<Found>,
+    ) {
         let scanner = self.scanner;
         let Some(rule) = scanner.rules.rules.get(number as usize) else {
             return;
@@ -358,15 +389,34 @@ impl Worker<'_> {
             assignment: None,
             needs_near: false,
         };
-        self.settle_case(&case, out);
+        self.settle_case(&case, trigger, out);
     }
 
-    fn settle_case(&mut self, case: &Case<'_>, out: &mut Vec<Found>) {
+    /// Judges a case; `trigger` is where it came up.
+    fn settle_case(&mut self, case: &Case<'_>, trigger: usize, out: &mut Vec<Found>) {
         let scanner = self.scanner;
-        let prepared = scanner.tables.rules.get(case.number as usize);
-        let near = prepared.and_then(|prepared| prepared.near.as_ref());
-        if let Some(scratch) = self.nears.get_mut(case.number as usize) {
-            out.extend(case.verdict(near, scratch));
+        let Some(prepared) = scanner.tables.rules.get(case.number as usize) else {
+            return;
+        };
+        let Some(scratch) = self.nears.get_mut(case.number as usize) else {
+            return;
+        };
+        let mut asked = false;
+        let found = case.verdict(prepared.near.as_ref(), scratch, &mut asked);
+        let (whole, secret) = (&case.matched.whole, &case.matched.secret);
+        let within = case.rule.near.as_ref().map_or(0, |near| near.within + 1);
+        let sides = if asked { within } else { 0 };
+        let start = whole.start.min(secret.start.saturating_sub(sides));
+        let end = (whole.end + 2 * AROUND).max(secret.end + sides.max(2 * AROUND));
+        self.probe.read(trigger, start..end, case.bytes.len());
+        if let Some(found) = found {
+            let block = case.rule.extent.map_or(0, |_| MAX_BLOCK);
+            let ahead = prepared.max_len.max(block).max(RIGHT) + 2 * AROUND;
+            let behind = prepared.before.max(LEFT) + 1;
+            out.push(Found {
+                read: start.saturating_sub(behind)..(end + ahead).min(case.bytes.len()),
+                ..found
+            });
         }
     }
 }

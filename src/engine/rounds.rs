@@ -11,6 +11,7 @@ use super::{
     decode::{self, Decoded},
     judge::Found,
     overlap,
+    versions::STRETCH_EDGE,
 };
 
 /// Most encodings one inside the other.
@@ -74,6 +75,10 @@ impl Worker<'_> {
                 continue;
             };
             *budget = rest;
+            if stretch.source.len() >= decode::WHOLE {
+                self.probe.give_up();
+            }
+            let state = self.probe.pause();
             let mut inner = Vec::new();
             let whole = 0..len;
             self.level(
@@ -83,10 +88,12 @@ impl Worker<'_> {
                 budget,
                 &mut inner,
             );
+            self.probe.resume(state);
+            let loose = self.probe.is_loose();
             overlap::settle(&mut inner);
             for found in inner {
-                let outer = outward(found, &stretch);
-                let is_ours = windows.iter().any(|window| window.contains(&outer.anchor));
+                let outer = outward(found, &stretch, bytes.len());
+                let is_ours = loose || windows.iter().any(|window| window.contains(&outer.anchor));
                 if is_ours && outer.span.end <= bytes.len() {
                     out.push(outer);
                 }
@@ -96,11 +103,13 @@ impl Worker<'_> {
 }
 
 /// Returns a finding of decoded text as one of the text around it.
-fn outward(mut found: Found, stretch: &Decoded) -> Found {
+fn outward(mut found: Found, stretch: &Decoded, len: usize) -> Found {
     found.anchor = stretch.source_of(found.anchor..found.anchor + 1).start;
     found.span = stretch.source_of(found.span);
     found.near = found.near.map(|near| stretch.source_of(near));
     found.encodings.insert(0, stretch.encoding);
+    found.read = stretch.source.start.saturating_sub(STRETCH_EDGE)
+        ..stretch.source.end.saturating_add(STRETCH_EDGE).min(len);
     found.stretch = Some((stretch.source.start, stretch.encoding));
     found
 }

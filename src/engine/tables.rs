@@ -62,8 +62,8 @@ pub(super) enum Action {
     Token(u32),
     /// Search around the marker of so many bytes.
     Marker(u32, usize),
-    /// The second part of the stand-in with this number may be here.
-    Near(usize),
+    /// The second part of the stand-in with this number may be here; the literal has so many bytes.
+    Near(usize, usize),
 }
 
 /// A context rule that a second part may vouch for.
@@ -213,7 +213,7 @@ impl<'r> Draft<'r> {
                 .unwrap_or(MAX_MATCH);
             let literals = hir.as_ref().and_then(shape::needed);
             for literal in literals.iter().flatten() {
-                self.literal(literal, Action::Near(stand_in));
+                self.literal(literal, Action::Near(stand_in, literal.len()));
             }
             let reach = near.within + part + rule.max_len.min(MAX_MATCH);
             self.near_reach = self.near_reach.max(reach);

@@ -25,4 +25,4 @@ pub use meta::{Confidence, Encoding, RuleId, RuleMeta, Severity};
 pub use path::BlobPath;
 pub use provenance::{Attribution, CommitInfo, ObjectId, Place, Provenance};
 pub use secret::Secret;
-pub use span::{Position, Span};
+pub use span::{Copied, Position, Span};

@@ -41,6 +41,17 @@ impl Span {
     }
 }
 
+/// A stretch of a text that was copied from an earlier version of it, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Copied {
+    /// Where it stood.
+    pub base: usize,
+    /// Where it stands now.
+    pub start: usize,
+    /// How long it is.
+    pub len: usize,
+}
+
 /// A place in text as editors count it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Position {

@@ -7,13 +7,13 @@ use crate::{
         PathGlobs,
         suppress::{Marker, Markers},
     },
-    engine::{Hit, Scanner, Worker},
+    engine::{self, Hit, Scanner, Worker},
     model::{
-        BlobPath, Confidence, Digest, DigestKey, Encoding, Excerpt, Ledger, Location, Place,
+        BlobPath, Confidence, Copied, Digest, DigestKey, Encoding, Excerpt, Ledger, Location, Place,
         Position, Provenance, Secret, Severity, Span, line_hashes,
     },
     rules::Rule,
-    sources::{Blob, Receiver, Sink, archive},
+    sources::{Blob, Receiver, Sink, Trace, archive},
 };
 
 use super::lines::View;
@@ -195,6 +195,26 @@ impl Drop for Hand<'_> {
 impl Receiver for Hand<'_> {
     fn blob(&mut self, blob: &Blob<'_>) {
         self.scan(blob, None);
+        self.unpack_if_archive(blob);
+    }
+
+    fn version(&mut self, blob: &Blob<'_>, base: Option<(&Trace, &[Copied])>) -> Trace {
+        let base = base.and_then(|(trace, copies)| {
+            let trace = trace.0.as_ref()?.downcast_ref::<engine::Trace>()?;
+            Some((trace, copies))
+        });
+        let (hits, trace) = match base {
+            Some((trace, copies)) => self.worker.scan_version(blob.bytes, trace, copies),
+            None => self.worker.scan_traced(blob.bytes),
+        };
+        self.take(blob, hits, None);
+        self.unpack_if_archive(blob);
+        Trace(Some(Box::new(trace)))
+    }
+}
+
+impl Hand<'_> {
+    fn unpack_if_archive(&mut self, blob: &Blob<'_>) {
         if blob.whole
             && holds_content(blob.provenance.place)
             && archive::is_archive(blob.bytes).is_some()
@@ -202,9 +222,7 @@ impl Receiver for Hand<'_> {
             self.unpack(blob);
         }
     }
-}
 
-impl Hand<'_> {
     /// Scans the members of an archive, and their names.
     fn unpack(&mut self, blob: &Blob<'_>) {
         let mut ledger = Ledger::default();
@@ -252,11 +270,16 @@ impl Hand<'_> {
             }
         }
         let hits = self.worker.scan(blob.bytes, blob.regions);
+        self.take(blob, hits, member);
+    }
+
+    /// Keeps what was found in a blob.
+    fn take(&mut self, blob: &Blob<'_>, hits: Vec<Hit>, member: Option<&[u8]>) {
         if hits.is_empty() {
             return;
         }
         let show = blob.provenance.place != Place::History;
-        let raw = raw_hits(collector, blob, hits, show);
+        let raw = raw_hits(self.collector, blob, hits, show);
         let member = member.map(<[u8]>::to_vec);
         self.own.hits.extend(raw.into_iter().map(|hit| RawHit {
             member: member.clone(),

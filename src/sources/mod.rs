@@ -19,11 +19,12 @@ mod testing;
 pub mod tree;
 
 use std::{
+    any::Any,
     path::PathBuf,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
-use crate::model::{BlobPath, Ledger, Provenance, Span};
+use crate::model::{BlobPath, Copied, Ledger, Provenance, Span};
 
 pub use content::Sizes;
 pub use ignored::Excludes;
@@ -53,7 +54,21 @@ pub struct Blob<'a> {
 pub trait Receiver: Send {
     /// Scans one blob. Must not fail: what cannot be handled goes to the receiver's own ledger.
     fn blob(&mut self, blob: &Blob<'_>);
+
+    /// Scans one whole blob of which later versions may follow on the same thread, and returns what they can take over.
+    ///
+    /// `base` is what an earlier version left, with the stretches copied from it. Results must be those of
+    /// [`Self::blob`]; only the way to them may be shorter.
+    fn version(&mut self, blob: &Blob<'_>, base: Option<(&Trace, &[Copied])>) -> Trace {
+        let _ = base;
+        self.blob(blob);
+        Trace::default()
+    }
 }
+
+/// What a receiver remembers of a blob, for its later versions; nothing by default. Only that receiver knows what it is.
+#[derive(Default)]
+pub struct Trace(pub Option<Box<dyn Any>>);
 
 /// Hands out receivers; a source asks for one on each of its threads and drops it at the end.
 pub trait Sink: Sync {

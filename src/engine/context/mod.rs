@@ -79,6 +79,13 @@ pub(super) fn assignment(bytes: &[u8], start: usize) -> Option<Assignment<'_>> {
 }
 
 impl Assignment<'_> {
+    /// Returns a place before which everything stands that [`Self::value`] reads.
+    pub(super) fn reach(&self, bytes: &[u8], start: usize) -> usize {
+        let end = value::end(bytes, start, self.quote, self.operator)
+            .map_or(start.saturating_add(MAX_VALUE), |value| value.end);
+        end.saturating_add(2 * value::MAX_AFTER)
+    }
+
     /// Reads the value, which starts at `start`: apart from [`assignment`], since most names call for no rule.
     pub(super) fn value(&self, bytes: &[u8], start: usize) -> Extent {
         let Some(value) = value::end(bytes, start, self.quote, self.operator) else {

@@ -7,6 +7,9 @@ use super::{
     MAX_VALUE, Quote,
 };
 
+/// Most bytes after a value that are read to tell whether it ends there and what it is.
+pub(super) const MAX_AFTER: usize = 64;
+
 /// Returns the span of the value from `start` on; `None` if it is empty, or has no end within [`MAX_VALUE`].
 pub(super) fn end(
     bytes: &[u8],
@@ -93,6 +96,7 @@ fn bare(rest: &[u8]) -> usize {
 fn is_last(rest: &[u8]) -> bool {
     let next = rest
         .iter()
+        .take(MAX_AFTER)
         .find(|b| !matches!(b, b')' | b']' | b'}' | b',' | b';'));
     next.is_none_or(|b| *b <= b' ' || matches!(b, b'"' | b'\'' | b'`' | b'\\'))
 }
@@ -102,6 +106,7 @@ fn is_next_parameter(rest: &[u8]) -> bool {
     let rest = rest.strip_prefix(b"amp;").unwrap_or(rest);
     let name = rest
         .iter()
+        .take(MAX_AFTER)
         .take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
         .count();
     name > 0 && rest.get(name) == Some(&b'=')
@@ -124,6 +129,7 @@ pub(super) fn is_key(bytes: &[u8], end: usize, quote: Quote, operator: Operator)
         Quote::Entity(entity) => entity.len(),
     };
     let rest = bytes.get(end + width..).unwrap_or_default();
+    let rest = rest.get(..MAX_AFTER).unwrap_or(rest);
     let blanks = rest.iter().take_while(|b| is_blank(**b)).count();
     let rest = rest.get(blanks..).unwrap_or_default();
     match rest {

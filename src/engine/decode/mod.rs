@@ -25,6 +25,9 @@ const OVERLAP: usize = 16_380;
 /// Step from piece to piece: a multiple of 4, so that each starts where a base64 group does.
 const STEP: usize = PIECE - OVERLAP - PIECE % 4;
 
+/// Source bytes from which on a stretch may come in pieces: where those begin is not told by the bytes around them.
+pub(super) const WHOLE: usize = STEP;
+
 /// A decoded stretch.
 pub struct Decoded {
     /// How it was encoded.

@@ -29,10 +29,23 @@ const POOL_BYTES: usize = 1 << 20;
 const MAX_LIVE: u64 = 3;
 
 /// An object whose children are not all visited.
-struct Frame {
+struct Frame<K> {
     bytes: Vec<u8>,
+    /// What the visitor kept of it, if it was visited.
+    kept: Option<K>,
     next: u32,
     end: u32,
+}
+
+impl<K> Frame<K> {
+    fn new(bytes: Vec<u8>, kept: Option<K>, children: std::ops::Range<u32>) -> Self {
+        Self {
+            bytes,
+            kept,
+            next: children.start,
+            end: children.end,
+        }
+    }
 }
 
 /// One thread's state.
@@ -115,7 +128,7 @@ impl<'w, V: Visitor> Thread<'w, V> {
     }
 
     /// Decodes a root that is stored whole; `None` if nothing is left to do for the family.
-    fn whole_root(&mut self, family: &Family<'w>, root: &Root) -> Result<Option<Frame>, Absent> {
+    fn whole_root(&mut self, family: &Family<'w>, root: &Root) -> Result<Option<Frame<V::Kept>>, Absent> {
         let header = self.load(family, root.entry)?;
         let children = family.table.families.child_range(root.entry);
         if header.size > self.walk.max_whole && family.kind == Kind::Blob && children.is_empty() {
@@ -136,17 +149,18 @@ impl<'w, V: Visitor> Thread<'w, V> {
         let data = self.input.get(header.len..).unwrap_or_default();
         let used = self.inflater.whole(data, header.size, &mut bytes)?;
         let rest = data.len() - used;
-        if let Some((id, number)) = owned(self.walk, family, root.entry) {
-            self.visitor.object(&Object {
+        let kept = owned(self.walk, family, root.entry).map(|(id, number)| {
+            let object = Object {
                 id,
                 number,
                 kind: family.kind,
                 bytes: &bytes,
                 delta: None,
-            });
-        }
+            };
+            self.visitor.object(&object, None)
+        });
         self.check_rest(family, root.entry, rest);
-        Ok(Some(self.frame(bytes, children)))
+        Ok(Some(Frame::new(bytes, kept, children)))
     }
 
     /// Decodes the base of a root that is a delta on an object outside the pack.
@@ -155,7 +169,7 @@ impl<'w, V: Visitor> Thread<'w, V> {
         family: &mut Family<'w>,
         root: &Root,
         base: &ObjectId,
-    ) -> Result<Option<Frame>, Absent> {
+    ) -> Result<Option<Frame<V::Kept>>, Absent> {
         let found = Finder::new(self.walk.store, self.walk.max_delta, 0).find(base);
         let (kind, bytes) = found.map_err(|absent| match absent {
             Absent::Missing => Absent::Damaged("its delta base is missing"),
@@ -165,25 +179,17 @@ impl<'w, V: Visitor> Thread<'w, V> {
         if !self.walk.kinds.contains(&kind) {
             return Ok(None);
         }
-        match self.target(family, root.entry, &bytes) {
-            Some(bytes) => {
+        match self.target(family, root.entry, &bytes, None) {
+            Some((bytes, kept)) => {
                 let children = family.table.families.child_range(root.entry);
-                Ok(Some(self.frame(bytes, children)))
+                Ok(Some(Frame::new(bytes, kept, children)))
             }
             None => Ok(None),
         }
     }
 
-    const fn frame(&self, bytes: Vec<u8>, children: std::ops::Range<u32>) -> Frame {
-        Frame {
-            bytes,
-            next: children.start,
-            end: children.end,
-        }
-    }
-
     /// Visits everything below an object.
-    fn descend(&mut self, family: &Family<'w>, root: Frame) {
+    fn descend(&mut self, family: &Family<'w>, root: Frame<V::Kept>) {
         let mut live = root.bytes.len() as u64;
         let mut frames = vec![root];
         while let Some(frame) = frames.last_mut() {
@@ -199,11 +205,13 @@ impl<'w, V: Visitor> Thread<'w, V> {
             if self.walk.stop.load(Ordering::Relaxed) {
                 return;
             }
-            let target = self.target(family, child, &frame.bytes);
+            let target = self.target(family, child, &frame.bytes, frame.kept.as_ref());
             if is_last {
                 live -= self.drop_frame(&mut frames);
             }
-            let Some(bytes) = target else { continue };
+            let Some((bytes, kept)) = target else {
+                continue;
+            };
             let children = family.table.families.child_range(child);
             let size = bytes.len() as u64;
             if children.is_empty() {
@@ -215,13 +223,13 @@ impl<'w, V: Visitor> Thread<'w, V> {
                 }
             } else {
                 live += size;
-                frames.push(self.frame(bytes, children));
+                frames.push(Frame::new(bytes, kept, children));
             }
         }
     }
 
     /// Gives up the last frame's bytes and returns how many they were.
-    fn drop_frame(&mut self, frames: &mut Vec<Frame>) -> u64 {
+    fn drop_frame(&mut self, frames: &mut Vec<Frame<V::Kept>>) -> u64 {
         let bytes = frames.pop().map(|frame| frame.bytes).unwrap_or_default();
         let size = bytes.len() as u64;
         self.recycle(bytes);
@@ -229,10 +237,16 @@ impl<'w, V: Visitor> Thread<'w, V> {
     }
 
     /// Decodes and visits a delta; `None` if that failed, which is recorded for all that depends on it.
-    fn target(&mut self, family: &Family<'w>, entry: u32, base: &[u8]) -> Option<Vec<u8>> {
+    fn target(
+        &mut self,
+        family: &Family<'w>,
+        entry: u32,
+        base: &[u8],
+        kept: Option<&V::Kept>,
+    ) -> Option<(Vec<u8>, Option<V::Kept>)> {
         let mut out = self.pool.pop().unwrap_or_default();
-        match self.delta(family, entry, base, &mut out) {
-            Ok(()) => Some(out),
+        match self.delta(family, entry, base, kept, &mut out) {
+            Ok(kept) => Some((out, kept)),
             Err(absent) => {
                 self.recycle(out);
                 self.lose(family, entry, absent);
@@ -246,8 +260,9 @@ impl<'w, V: Visitor> Thread<'w, V> {
         family: &Family<'w>,
         entry: u32,
         base: &[u8],
+        kept: Option<&V::Kept>,
         out: &mut Vec<u8>,
-    ) -> Result<(), Absent> {
+    ) -> Result<Option<V::Kept>, Absent> {
         let header = self.load(family, entry)?;
         if header.size > self.walk.max_delta {
             return Err(Absent::TooLarge(header.size));
@@ -259,17 +274,18 @@ impl<'w, V: Visitor> Thread<'w, V> {
         delta
             .apply(base, self.walk.max_delta, out)
             .map_err(absent_delta)?;
-        if let Some((id, number)) = owned(self.walk, family, entry) {
-            self.visitor.object(&Object {
+        let visited = owned(self.walk, family, entry).map(|(id, number)| {
+            let object = Object {
                 id,
                 number,
                 kind: family.kind,
                 bytes: out,
                 delta: Some(delta),
-            });
-        }
+            };
+            self.visitor.object(&object, kept)
+        });
         self.check_rest(family, entry, rest);
-        Ok(())
+        Ok(visited)
     }
 
     /// Reads an entry's stored bytes into `input` and returns its header. Of an entry that is to be streamed only the start
@@ -392,13 +408,14 @@ impl<'w, V: Visitor> Thread<'w, V> {
             return self.stream(*id, size, &mut object);
         }
         let bytes = object.read(self.walk.max_delta)?;
-        self.visitor.object(&Object {
+        let object = Object {
             id: *id,
             number: self.walk.catalog.loose_number(at),
             kind,
             bytes: &bytes,
             delta: None,
-        });
+        };
+        self.visitor.object(&object, None);
         Ok(())
     }
 

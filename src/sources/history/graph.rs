@@ -98,7 +98,9 @@ pub(super) struct Lister<'l> {
 }
 
 impl Visitor for Lister<'_> {
-    fn object(&mut self, object: &Object<'_>) {
+    type Kept = ();
+
+    fn object(&mut self, object: &Object<'_>, _: Option<&()>) {
         self.rows.add(object, self.catalog);
     }
 

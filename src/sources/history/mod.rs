@@ -60,6 +60,8 @@ pub struct HistoryOptions {
     /// Objects above this are not decoded when they are stored as deltas, nor as bases. Git itself makes no deltas of
     /// objects above 512 MiB (core.bigFileThreshold).
     pub max_delta: u64,
+    /// Whether versions of a file are scanned by what changed from one to the next. The results are the same.
+    pub delta: bool,
 }
 
 impl Default for HistoryOptions {
@@ -68,6 +70,7 @@ impl Default for HistoryOptions {
             unreachable: false,
             sizes: Sizes::default(),
             max_delta: 512 << 20,
+            delta: true,
         }
     }
 }
@@ -208,7 +211,7 @@ impl History {
     /// Walks all objects and adds what was read and what was lost to the ledger.
     fn walk(&self, run: &Run<'_>, catalog: &Catalog, ledger: &mut Ledger) -> Joined {
         let big = Mutex::new(());
-        let make = || Reader::new(catalog, run, self.options.sizes, &big);
+        let make = || Reader::new(catalog, run, self.options.sizes, self.options.delta, &big);
         let kinds = [Kind::Commit, Kind::Tag, Kind::Tree, Kind::Blob];
         let walk = self.walk_of(&kinds, run);
         let walked = walk.run(run.threads, run.progress, make, Reader::finish);
@@ -249,13 +252,14 @@ impl History {
             let (Some(number), Ok((kind, bytes))) = (number, finder.find(&lost.id)) else {
                 return true;
             };
-            reader.object(&Object {
+            let object = Object {
                 id: lost.id,
                 number,
                 kind,
                 bytes: &bytes,
                 delta: None,
-            });
+            };
+            reader.object(&object, None);
             false
         });
     }

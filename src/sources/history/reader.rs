@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     super::{
-        Blob, Receiver, Run, Sizes,
+        Blob, Receiver, Run, Sizes, Trace,
         content::{Contents, Origin},
         large::Stream,
         repo::{Delta, Kind, Op, TreeEntries},
@@ -17,7 +17,7 @@ use super::{
     metadata::Names,
     walk::{Object, Visitor},
 };
-use crate::model::{BlobPath, Counter, Ledger, ObjectId, Place, Provenance, SkipCause, Span};
+use crate::model::{BlobPath, Copied, Counter, Ledger, ObjectId, Place, Provenance, SkipCause, Span};
 
 /// The first lines of Git LFS pointers (git-lfs, docs/spec.md, and the names it had before).
 const LFS: [&[u8]; 3] = [
@@ -36,7 +36,9 @@ pub(super) struct Reader<'r> {
     contents: Contents<'r>,
     names: Names,
     path: BlobPath,
-    scratch: Vec<std::ops::Range<usize>>,
+    scratch: Vec<Copied>,
+    /// Whether versions are scanned by what changed.
+    delta: bool,
     blobs: u64,
     bytes: u64,
     trees: u64,
@@ -64,6 +66,7 @@ impl<'r> Reader<'r> {
         catalog: &'r Catalog,
         run: &'r Run<'r>,
         sizes: Sizes,
+        delta: bool,
         big: &'r std::sync::Mutex<()>,
     ) -> Self {
         Self {
@@ -73,6 +76,7 @@ impl<'r> Reader<'r> {
             names: Names::new(),
             path: BlobPath::default(),
             scratch: Vec::new(),
+            delta,
             blobs: 0,
             bytes: 0,
             trees: 0,
@@ -95,7 +99,8 @@ impl<'r> Reader<'r> {
         self.notes
     }
 
-    fn blob(&mut self, id: ObjectId, bytes: &[u8]) {
+    fn blob(&mut self, object: &Object<'_>, base: Option<&Trace>) -> Trace {
+        let (id, bytes) = (object.id, object.bytes);
         self.blobs += 1;
         self.bytes += bytes.len() as u64;
         if is_lfs_pointer(bytes) {
@@ -105,21 +110,26 @@ impl<'r> Reader<'r> {
                 "only the pointer was scanned",
             );
         }
-        if !bytes.is_empty() {
-            self.receiver.blob(&Blob {
-                bytes,
-                regions: &[Span::new(0, bytes.len() as u64)],
-                path: &self.path,
-                provenance: Provenance {
-                    place: Place::History,
-                    object: Some(id),
-                },
-                offset: 0,
-                line: 1,
-                column: 1,
-                whole: true,
-            });
+        if bytes.is_empty() {
+            return Trace::default();
         }
+        let base = base.filter(|_| self.delta);
+        copies(base.and(object.delta.as_ref()), &mut self.scratch);
+        let blob = Blob {
+            bytes,
+            regions: &[Span::new(0, bytes.len() as u64)],
+            path: &self.path,
+            provenance: Provenance {
+                place: Place::History,
+                object: Some(id),
+            },
+            offset: 0,
+            line: 1,
+            column: 1,
+            whole: true,
+        };
+        let base = base.map(|trace| (trace, self.scratch.as_slice()));
+        self.receiver.version(&blob, base)
     }
 
     fn commit_or_tag(&mut self, object: &Object<'_>, counter: Counter) {
@@ -139,10 +149,15 @@ impl<'r> Reader<'r> {
         let mut copied = self.scratch.iter().peekable();
         let mut entries = TreeEntries::new(object.bytes, object.id.as_bytes().len());
         for entry in entries.by_ref() {
-            while copied.next_if(|copy| copy.end <= entry.start).is_some() {}
+            while copied
+                .next_if(|copy| copy.start + copy.len <= entry.start)
+                .is_some()
+            {}
             if copied
                 .peek()
-                .is_some_and(|copy| copy.start <= entry.start && entry.end <= copy.end)
+                .is_some_and(|copy| {
+                    copy.start <= entry.start && entry.end <= copy.start + copy.len
+                })
             {
                 continue;
             }
@@ -169,13 +184,16 @@ impl<'r> Reader<'r> {
 }
 
 impl Visitor for Reader<'_> {
-    fn object(&mut self, object: &Object<'_>) {
+    type Kept = Trace;
+
+    fn object(&mut self, object: &Object<'_>, base: Option<&Trace>) -> Trace {
         match object.kind {
-            Kind::Blob => self.blob(object.id, object.bytes),
+            Kind::Blob => return self.blob(object, base),
             Kind::Tree => self.tree(object),
             Kind::Commit => self.commit_or_tag(object, Counter::Commits),
             Kind::Tag => self.commit_or_tag(object, Counter::Tags),
         }
+        Trace::default()
     }
 
     fn large(&mut self, id: ObjectId, size: u64, reader: &mut dyn Read) -> io::Result<u64> {
@@ -248,13 +266,17 @@ impl Read for Counted<'_> {
 impl Stream for Counted<'_> {}
 
 /// Lists the stretches of a target that were copied from its base, in order.
-fn copies(delta: Option<&Delta<'_>>, out: &mut Vec<std::ops::Range<usize>>) {
+fn copies(delta: Option<&Delta<'_>>, out: &mut Vec<Copied>) {
     out.clear();
     let mut at = 0;
     for op in delta.iter().flat_map(|delta| delta.ops()) {
         match op {
-            Some(Op::Copy { len, .. }) => {
-                out.push(at..at + len);
+            Some(Op::Copy { offset, len }) => {
+                out.push(Copied {
+                    base: offset,
+                    start: at,
+                    len,
+                });
                 at += len;
             }
             Some(Op::Insert(bytes)) => at += bytes.len(),

@@ -174,7 +174,9 @@ impl<'c> Collector<'c> {
 }
 
 impl Visitor for Collector<'_> {
-    fn object(&mut self, object: &Object<'_>) {
+    type Kept = ();
+
+    fn object(&mut self, object: &Object<'_>, _: Option<&()>) {
         let (first_edge, first_hit) = (self.part.edges.len(), self.part.hits.len());
         self.shape.clear();
         for entry in TreeEntries::new(object.bytes, object.id.as_bytes().len()) {

@@ -35,8 +35,11 @@ pub(super) struct Object<'a> {
 
 /// Takes objects on one thread.
 pub(super) trait Visitor {
-    /// Takes one object.
-    fn object(&mut self, object: &Object<'_>);
+    /// What is kept of an object while the deltas on it are visited.
+    type Kept: Default;
+
+    /// Takes one object; `base` is what was kept of the object that it is a delta on, if that was taken too.
+    fn object(&mut self, object: &Object<'_>, base: Option<&Self::Kept>) -> Self::Kept;
 
     /// Takes a blob that is too large to be held; reads it to its end and returns its size.
     fn large(&mut self, id: ObjectId, size: u64, reader: &mut dyn Read) -> io::Result<u64>;

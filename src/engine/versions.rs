@@ -1,0 +1,373 @@
+//! Scans a version of a text by what changed since another version that was scanned before.
+//!
+//! A verdict reads a bounded stretch around its trigger (a run, a literal, an encoded stretch). Nearly all read no more than
+//! [`LEFT`] bytes before it and [`RIGHT`] after; one that read more, or may have, leaves a [`Site`] in the [`Trace`], found or
+//! not. So in a new version three things are looked at again: what stands so near to a change, the sites whose bytes are
+//! not all in one copied stretch, and, if a finding comes up there or one of the old findings is not whole, the
+//! whole text. All else is as it was.
+//!
+//! Promise: the hits are those that a scan of the whole text gives, byte for byte.
+
+use std::ops::Range;
+
+use super::{Hit, Worker, judge::Found, overlap};
+use crate::model::{Copied, Span};
+
+/// Most bytes that a verdict reads before its trigger without leaving a site: a name and the vendor's words before it.
+pub(super) const LEFT: usize = 448;
+
+/// Most bytes that a verdict reads from its trigger on without leaving a site.
+pub(super) const RIGHT: usize = 256;
+
+/// Where a trigger may stand that leads to a verdict on a value: a word before it, or a run inside.
+const TRIGGERS: (usize, usize) = (320, 96);
+
+/// Bytes around an encoded stretch on which depends where it ends.
+pub(super) const STRETCH_EDGE: usize = 128;
+
+/// Most sites and findings of a trace; a text with more is scanned whole each time.
+const MAX_SITES: usize = 4096;
+
+/// Most comparisons of a trace with the copied stretches.
+const MAX_COMPARED: usize = 1 << 22;
+
+/// Something that was looked at further than usual.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Site {
+    /// The trigger.
+    pub(super) at: usize,
+    /// All that may have been read, cut off at the ends of the text.
+    pub(super) read: Range<usize>,
+}
+
+/// What the scan of one version leaves for the next. The default is that of an empty text.
+#[derive(Clone, Debug, Default)]
+pub struct Trace {
+    /// Length of the text.
+    len: usize,
+    /// Whether nothing can be taken over.
+    opaque: bool,
+    hits: Vec<Hit>,
+    /// For each finding, also those that others were preferred to: what its verdict read.
+    found: Vec<Range<usize>>,
+    sites: Vec<Site>,
+}
+
+/// What a version differs in.
+struct Changes {
+    /// Inserted bytes, and places where two copied stretches meet (empty), sorted.
+    exact: Vec<Range<usize>>,
+    copies: Vec<Copied>,
+}
+
+impl Trace {
+    /// Tells whether a later version has nothing to take over but silence.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        !self.opaque && self.hits.is_empty() && self.found.is_empty() && self.sites.is_empty()
+    }
+
+    /// Returns the number of bytes of the text.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Tells whether the text was empty.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Returns the trace of a text of `len` bytes in which nothing was looked at twice.
+    #[must_use]
+    pub fn silent(len: usize) -> Self {
+        Self {
+            len,
+            ..Self::default()
+        }
+    }
+
+    /// Takes the sites of a scan, sorted and once each.
+    fn keep(&mut self, mut sites: Vec<Site>) {
+        sites.sort_unstable_by_key(|site| (site.at, site.read.start, site.read.end));
+        sites.dedup();
+        self.opaque |= sites.len() > MAX_SITES || self.found.len() > MAX_SITES;
+        self.sites = sites;
+        if self.opaque {
+            self.hits = Vec::new();
+            self.found = Vec::new();
+            self.sites = Vec::new();
+        }
+    }
+}
+
+impl Worker<'_> {
+    /// Scans a whole text and returns its hits with what a later version can take over.
+    pub fn scan_traced(&mut self, bytes: &[u8]) -> (Vec<Hit>, Trace) {
+        self.probe.begin(Vec::new(), false);
+        let mut found = Vec::new();
+        self.round(bytes, std::slice::from_ref(&(0..bytes.len())), &mut found);
+        let (sites, gave_up) = self.probe.end();
+        let mut trace = Trace {
+            len: bytes.len(),
+            opaque: gave_up || memchr::memchr(0, bytes).is_some(),
+            ..Trace::default()
+        };
+        if !found.is_empty() {
+            trace.found = found.iter().map(|one| one.read.clone()).collect();
+            overlap::settle(&mut found);
+            trace.hits = found.into_iter().map(Hit::from).collect();
+        }
+        let hits = trace.hits.clone();
+        trace.keep(sites);
+        (hits, trace)
+    }
+
+    /// Scans a version of a text that left `base`; `copies` are the stretches taken from it, sorted by where they start now.
+    pub fn scan_version(
+        &mut self,
+        bytes: &[u8],
+        base: &Trace,
+        copies: &[Copied],
+    ) -> (Vec<Hit>, Trace) {
+        self.changed(bytes, base, copies)
+            .unwrap_or_else(|| self.scan_traced(bytes))
+    }
+
+    /// Scans what changed; `None` if the whole has to be looked at.
+    fn changed(
+        &mut self,
+        bytes: &[u8],
+        base: &Trace,
+        copies: &[Copied],
+    ) -> Option<(Vec<Hit>, Trace)> {
+        if base.opaque || (base.sites.len() + base.found.len()) * copies.len() > MAX_COMPARED {
+            return None;
+        }
+        let changes = Changes::new(bytes.len(), base.len, copies)?;
+        let mut trace = Trace::silent(bytes.len());
+        let again = changes.inherit(base, &mut trace)?;
+        let windows = changes.windows(bytes.len(), again);
+        let looked_at: usize = windows.iter().map(Range::len).sum();
+        if looked_at.saturating_mul(4) > bytes.len().saturating_mul(3) {
+            return None;
+        }
+        let has_nul = |range: &Range<usize>| {
+            let text = bytes.get(range.clone()).unwrap_or_default();
+            memchr::memchr(0, text).is_some()
+        };
+        if changes.exact.iter().any(has_nul) {
+            return None;
+        }
+        self.probe.begin(changes.exact, true);
+        let mut found: Vec<Found> = Vec::new();
+        self.round(bytes, &windows, &mut found);
+        let (sites, gave_up) = self.probe.end();
+        if gave_up || !found.is_empty() {
+            return None;
+        }
+        let hits = trace.hits.clone();
+        let mut all = std::mem::take(&mut trace.sites);
+        all.extend(sites);
+        trace.keep(all);
+        Some((hits, trace))
+    }
+}
+
+impl Changes {
+    /// Lists the changes; `None` if the copied stretches make no sense.
+    fn new(len: usize, base_len: usize, copies: &[Copied]) -> Option<Self> {
+        let mut joined: Vec<Copied> = Vec::with_capacity(copies.len());
+        for copy in copies.iter().filter(|copy| copy.len > 0) {
+            match joined.last_mut() {
+                Some(last)
+                    if last.start + last.len == copy.start && last.base + last.len == copy.base =>
+                {
+                    last.len += copy.len;
+                }
+                _ => joined.push(*copy),
+            }
+        }
+        let mut exact = Vec::with_capacity(joined.len() + 1);
+        let mut at = 0;
+        for copy in &joined {
+            if copy.start < at
+                || copy.start.checked_add(copy.len)? > len
+                || copy.base.checked_add(copy.len)? > base_len
+            {
+                return None;
+            }
+            if copy.start > 0 || copy.base > 0 {
+                exact.push(at..copy.start);
+            }
+            at = copy.start + copy.len;
+        }
+        let ends_alike = joined
+            .last()
+            .is_some_and(|last| last.base + last.len == base_len && at == len);
+        if !ends_alike {
+            exact.push(at..len);
+        }
+        Some(Self {
+            exact,
+            copies: joined,
+        })
+    }
+
+    /// Returns the parts of the new version to look at: the changes with their surroundings and `again`, joined.
+    fn windows(&self, len: usize, again: Vec<Range<usize>>) -> Vec<Range<usize>> {
+        let grow =
+            |range: &Range<usize>| range.start.saturating_sub(RIGHT)..(range.end + LEFT).min(len);
+        let mut all: Vec<Range<usize>> = self.exact.iter().map(grow).collect();
+        if !again.is_empty() {
+            all.extend(again);
+            all.sort_unstable_by_key(|range| range.start);
+        }
+        let mut windows: Vec<Range<usize>> = Vec::with_capacity(all.len());
+        for range in all {
+            match windows.last_mut() {
+                Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+                _ => windows.push(range),
+            }
+        }
+        windows
+    }
+
+    /// Takes over what stands unchanged into `trace`, and returns where to look again; `None` if a finding is not whole.
+    fn inherit(&self, base: &Trace, trace: &mut Trace) -> Option<Vec<Range<usize>>> {
+        let mut again = Vec::new();
+        if base.is_silent() {
+            return Some(again);
+        }
+        for copy in &self.copies {
+            let image = |at: usize| at - copy.base + copy.start;
+            for site in &base.sites {
+                if !(copy.base..copy.base + copy.len).contains(&site.at) {
+                    continue;
+                }
+                if self.is_whole(copy, &site.read, base.len, trace.len) {
+                    trace.sites.push(Site {
+                        at: image(site.at),
+                        read: image(site.read.start)..image(site.read.end),
+                    });
+                } else {
+                    let at = image(site.at);
+                    again.push(at.saturating_sub(TRIGGERS.0)..(at + TRIGGERS.1).min(trace.len));
+                }
+            }
+            for read in &base.found {
+                if read.end <= copy.base || copy.base + copy.len <= read.start {
+                    continue;
+                }
+                if !self.is_whole(copy, read, base.len, trace.len) {
+                    return None;
+                }
+                trace.found.push(image(read.start)..image(read.end));
+            }
+            let shift = |span: Span| {
+                Span::new(
+                    span.start - copy.base as u64 + copy.start as u64,
+                    span.end - copy.base as u64 + copy.start as u64,
+                )
+            };
+            let inside = |span: &Span| {
+                copy.base as u64 <= span.start && span.end <= (copy.base + copy.len) as u64
+            };
+            // What a finding read is whole, so all of its places are.
+            for hit in base.hits.iter().filter(|hit| inside(&hit.span)) {
+                trace.hits.push(Hit {
+                    span: shift(hit.span),
+                    near: hit.near.map(shift),
+                    ..hit.clone()
+                });
+            }
+        }
+        Some(again)
+    }
+
+    /// Tells whether all that was read stands in the copied stretch, and an end of the text still is one.
+    fn is_whole(&self, copy: &Copied, read: &Range<usize>, base_len: usize, len: usize) -> bool {
+        copy.base <= read.start
+            && read.end <= copy.base + copy.len
+            && (read.start > 0 || copy.start == copy.base)
+            && (read.end < base_len || len - copy.start == base_len - copy.base)
+    }
+}
+
+/// What a worker notes while it scans for a trace.
+#[derive(Default)]
+pub(super) struct Probe {
+    /// Whether notes are wanted.
+    on: bool,
+    /// Whether only changes are looked at: then a trigger in the window counts, wherever its match begins.
+    loose: bool,
+    changed: Vec<Range<usize>>,
+    sites: Vec<Site>,
+    gave_up: bool,
+}
+
+impl Probe {
+    fn begin(&mut self, changed: Vec<Range<usize>>, loose: bool) {
+        self.on = true;
+        self.loose = loose;
+        self.changed = changed;
+        self.sites.clear();
+        self.gave_up = false;
+    }
+
+    /// Ends the notes; returns the sites, and whether they do not tell all.
+    fn end(&mut self) -> (Vec<Site>, bool) {
+        self.on = false;
+        self.loose = false;
+        (std::mem::take(&mut self.sites), self.gave_up)
+    }
+
+    /// Tells whether only changes are looked at.
+    pub(super) const fn is_loose(&self) -> bool {
+        self.loose
+    }
+
+    /// Notes that the verdict on what `at` triggered read `read`, or may have.
+    pub(super) fn read(&mut self, at: usize, read: Range<usize>, len: usize) {
+        let usual = at.saturating_sub(LEFT)..at.saturating_add(RIGHT);
+        if self.on
+            && (read.start < usual.start || read.end > usual.end)
+            && self.sites.len() <= 2 * MAX_SITES
+        {
+            self.sites.push(Site {
+                at,
+                read: read.start.min(usual.start)..read.end.max(usual.end).min(len),
+            });
+        }
+    }
+
+    /// Notes something that sites do not tell: the whole text has to be scanned.
+    pub(super) const fn give_up(&mut self) {
+        self.gave_up = self.on;
+    }
+
+    /// Notes a literal that makes a difference further away than a site could tell.
+    pub(super) fn mark(&mut self, literal: Range<usize>) {
+        let first = self
+            .changed
+            .partition_point(|change| change.end < literal.start);
+        self.gave_up |= self.loose
+            && self
+                .changed
+                .get(first)
+                .is_some_and(|change| change.start <= literal.end);
+    }
+
+    /// Stops the notes for a text inside the text; [`Probe::resume`] with what this returns goes on.
+    pub(super) const fn pause(&mut self) -> (bool, bool) {
+        let state = (self.on, self.loose);
+        (self.on, self.loose) = (false, false);
+        state
+    }
+
+    /// Goes on after [`Probe::pause`].
+    pub(super) const fn resume(&mut self, state: (bool, bool)) {
+        (self.on, self.loose) = state;
+    }
+}

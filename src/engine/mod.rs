@@ -35,10 +35,7 @@ use crate::{
     rules::RuleSet,
 };
 
-pub use self::{
-    redact::Redactor,
-    versions::Trace,
-};
+pub use self::{redact::Redactor, versions::Trace};
 
 /// Most bytes that any verdict reads before its anchor's start and after its anchor's end. A chunked caller gives this much
 /// context on both sides of a region.
@@ -211,3 +208,5 @@ fn windows(regions: &[Span], len: usize) -> Vec<Range<usize>> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod versions_tests;

@@ -18,7 +18,7 @@ use super::{
 use crate::rules::Shape;
 
 /// How far a run is followed beyond the window: as far as any context rule asks.
-const RUN_AHEAD: usize = 128;
+pub(super) const RUN_AHEAD: usize = 128;
 
 /// Bytes before a name in which the vendor's name may stand.
 const VENDOR_WINDOW: usize = 160;
@@ -140,7 +140,8 @@ impl Worker<'_> {
             .as_ref()?
             .find(scratch, bytes, at..end, true);
         // What a search read that ended elsewhere is not known.
-        self.probe.read(at, at..at + prepared.max_len + 1, bytes.len());
+        self.probe
+            .read(at, at..at + prepared.max_len + 1, bytes.len());
         let matched = matched?;
         let next = bytes.get(matched.whole.end).copied();
         (!next.is_some_and(is_alnum)).then_some(matched)
@@ -178,7 +179,7 @@ impl Worker<'_> {
         let mut rules = std::mem::take(&mut self.rules);
         rules.clear();
         if let Some(assignment) = context::assignment(bytes, start) {
-            self.named_rules(bytes, &assignment, &mut rules);
+            self.named_rules(bytes, start, &assignment, &mut rules);
             if !rules.is_empty() {
                 self.assigned(bytes, start, &assignment, &rules, out);
             }
@@ -211,8 +212,14 @@ impl Worker<'_> {
         }
     }
 
-    /// Lists the rules that the name of a value calls for, sorted.
-    fn named_rules(&mut self, bytes: &[u8], found: &context::Assignment<'_>, rules: &mut Vec<u32>) {
+    /// Lists the rules that the name of the value at `start` calls for, sorted.
+    fn named_rules(
+        &mut self,
+        bytes: &[u8],
+        start: usize,
+        found: &context::Assignment<'_>,
+        rules: &mut Vec<u32>,
+    ) {
         let scanner = self.scanner;
         let words = &scanner.tables.words;
         let mut plain = false;
@@ -223,6 +230,8 @@ impl Worker<'_> {
         if plain {
             let named = rules.len();
             let window = found.name_start.saturating_sub(VENDOR_WINDOW)..found.name_start;
+            self.probe
+                .read(start, window.start..found.name_start, bytes.len());
             self.normal.prose(bytes.get(window).unwrap_or_default());
             words.rules_in(&self.normal, rules);
             // Words nearby vouch for a vendor's shape only.
@@ -254,7 +263,8 @@ impl Worker<'_> {
             };
             if stand_in.marked
                 && !self.probe.is_loose()
-                && !self.is_marked(number, start, stand_in.reach) {
+                && !self.is_marked(number, start, stand_in.reach)
+            {
                 continue;
             }
             if run >= stand_in.run.clamp(MIN_RUN, RUN_AHEAD)
@@ -407,7 +417,7 @@ impl Worker<'_> {
         let within = case.rule.near.as_ref().map_or(0, |near| near.within + 1);
         let sides = if asked { within } else { 0 };
         let start = whole.start.min(secret.start.saturating_sub(sides));
-        let end = (whole.end + 2 * AROUND).max(secret.end + sides.max(2 * AROUND));
+        let end = (whole.end + AROUND).max(secret.end + sides.max(AROUND));
         self.probe.read(trigger, start..end, case.bytes.len());
         if let Some(found) = found {
             let block = case.rule.extent.map_or(0, |_| MAX_BLOCK);

@@ -10,14 +10,14 @@
 
 use std::ops::Range;
 
-use super::{Hit, Worker, judge::Found, overlap};
+use super::{Hit, Worker, context::MAX_BACK, judge::Found, overlap, probe::RUN_AHEAD};
 use crate::model::{Copied, Span};
 
-/// Most bytes that a verdict reads before its trigger without leaving a site: a name and the vendor's words before it.
-pub(super) const LEFT: usize = 448;
+/// Most bytes that a verdict reads before its trigger without leaving a site: what stands before a value.
+pub(super) const LEFT: usize = MAX_BACK + 32;
 
 /// Most bytes that a verdict reads from its trigger on without leaving a site.
-pub(super) const RIGHT: usize = 256;
+pub(super) const RIGHT: usize = RUN_AHEAD + 32;
 
 /// Where a trigger may stand that leads to a verdict on a value: a word before it, or a run inside.
 const TRIGGERS: (usize, usize) = (320, 96);
@@ -136,13 +136,13 @@ impl Worker<'_> {
     }
 
     /// Scans what changed; `None` if the whole has to be looked at.
-    fn changed(
+    pub(super) fn changed(
         &mut self,
         bytes: &[u8],
         base: &Trace,
         copies: &[Copied],
     ) -> Option<(Vec<Hit>, Trace)> {
-        if base.opaque || (base.sites.len() + base.found.len()) * copies.len() > MAX_COMPARED {
+        if base.opaque || base.found.len() * copies.len() > MAX_COMPARED {
             return None;
         }
         let changes = Changes::new(bytes.len(), base.len, copies)?;
@@ -242,10 +242,12 @@ impl Changes {
         }
         for copy in &self.copies {
             let image = |at: usize| at - copy.base + copy.start;
-            for site in &base.sites {
-                if !(copy.base..copy.base + copy.len).contains(&site.at) {
-                    continue;
-                }
+            let first = base.sites.partition_point(|site| site.at < copy.base);
+            let inside = base.sites.get(first..).unwrap_or_default();
+            for site in inside
+                .iter()
+                .take_while(|site| site.at < copy.base + copy.len)
+            {
                 if self.is_whole(copy, &site.read, base.len, trace.len) {
                     trace.sites.push(Site {
                         at: image(site.at),

@@ -9,8 +9,8 @@ use crate::{
     },
     engine::{self, Hit, Scanner, Worker},
     model::{
-        BlobPath, Confidence, Copied, Digest, DigestKey, Encoding, Excerpt, Ledger, Location, Place,
-        Position, Provenance, Secret, Severity, Span, line_hashes,
+        BlobPath, Confidence, Copied, Digest, DigestKey, Encoding, Excerpt, Ledger, Location,
+        Place, Position, Provenance, Secret, Severity, Span, line_hashes,
     },
     rules::Rule,
     sources::{Blob, Receiver, Sink, Trace, archive},

@@ -14,6 +14,9 @@ const MAX_AHEAD: usize = 160;
 /// Longest rest of the name after the word.
 const MAX_REST: usize = 48;
 
+/// Most blanks before a line that goes on.
+const MAX_INDENT: usize = 96;
+
 /// Most bytes of a value before the first run of token characters in it.
 const MAX_LEAD: usize = 64;
 
@@ -71,6 +74,7 @@ pub(in super::super) fn after_word(bytes: &[u8], end: usize, mut start: impl FnM
 /// Tells whether an assignment can go on after the line end at `at`: after an operator, or with a `value` of its own.
 fn goes_on(line: &[u8], at: usize) -> bool {
     let (seen, rest) = line.split_at(at);
+    let rest = rest.get(..MAX_INDENT).unwrap_or(rest);
     let last = seen.iter().rev().find(|b| !b.is_ascii_whitespace());
     if matches!(last, Some(b'=' | b':' | b'(' | b'|' | b'>' | b'\\' | b'[')) {
         return true;

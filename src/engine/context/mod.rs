@@ -83,7 +83,7 @@ impl Assignment<'_> {
     pub(super) fn reach(&self, bytes: &[u8], start: usize) -> usize {
         let end = value::end(bytes, start, self.quote, self.operator)
             .map_or(start.saturating_add(MAX_VALUE), |value| value.end);
-        end.saturating_add(2 * value::MAX_AFTER)
+        end.saturating_add(value::MAX_AFTER + 8)
     }
 
     /// Reads the value, which starts at `start`: apart from [`assignment`], since most names call for no rule.

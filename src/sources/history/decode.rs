@@ -128,7 +128,11 @@ impl<'w, V: Visitor> Thread<'w, V> {
     }
 
     /// Decodes a root that is stored whole; `None` if nothing is left to do for the family.
-    fn whole_root(&mut self, family: &Family<'w>, root: &Root) -> Result<Option<Frame<V::Kept>>, Absent> {
+    fn whole_root(
+        &mut self,
+        family: &Family<'w>,
+        root: &Root,
+    ) -> Result<Option<Frame<V::Kept>>, Absent> {
         let header = self.load(family, root.entry)?;
         let children = family.table.families.child_range(root.entry);
         if header.size > self.walk.max_whole && family.kind == Kind::Blob && children.is_empty() {

@@ -17,7 +17,9 @@ use super::{
     metadata::Names,
     walk::{Object, Visitor},
 };
-use crate::model::{BlobPath, Copied, Counter, Ledger, ObjectId, Place, Provenance, SkipCause, Span};
+use crate::model::{
+    BlobPath, Copied, Counter, Ledger, ObjectId, Place, Provenance, SkipCause, Span,
+};
 
 /// The first lines of Git LFS pointers (git-lfs, docs/spec.md, and the names it had before).
 const LFS: [&[u8]; 3] = [
@@ -155,9 +157,7 @@ impl<'r> Reader<'r> {
             {}
             if copied
                 .peek()
-                .is_some_and(|copy| {
-                    copy.start <= entry.start && entry.end <= copy.start + copy.len
-                })
+                .is_some_and(|copy| copy.start <= entry.start && entry.end <= copy.start + copy.len)
             {
                 continue;
             }

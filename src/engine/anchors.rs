@@ -6,6 +6,8 @@
 
 use std::ops::Range;
 
+use super::masks::{self, BLOCK};
+
 /// Least length of a run. An entropy of 3.5 bits per byte needs that many distinct bytes (2^3.5 = 11.3).
 pub(super) const MIN_RUN: usize = 12;
 
@@ -89,24 +91,30 @@ pub(super) struct Run {
 }
 
 /// Returns the token runs of at least [`MIN_RUN`] bytes that touch `window`, each followed for up to `ahead` bytes
-/// beyond it.
-pub(super) fn runs(bytes: &[u8], window: Range<usize>, ahead: usize) -> impl Iterator<Item = Run> {
+/// beyond it. `masks` is scratch memory.
+pub(super) fn runs<'m>(
+    bytes: &'m [u8],
+    window: Range<usize>,
+    ahead: usize,
+    masks: &'m mut Vec<u64>,
+) -> impl Iterator<Item = Run> + 'm {
     // A run that reaches the window from further back than this is long enough in any case.
     let from = window.start.saturating_sub(MIN_RUN);
     let limit = window
         .end
         .saturating_add(ahead.max(MIN_RUN))
         .min(bytes.len());
-    let seen = bytes.get(..limit).unwrap_or(bytes);
-    Stretches::<_, MIN_RUN>::new(seen, from..window.end, token_lane).map(move |run| Run {
-        start: run.start,
-        end: run.end,
-        whole: !before(bytes, run.start).is_some_and(is_token),
+    let seen = bytes.get(from..limit).unwrap_or_default();
+    masks::fill(seen, masks, |byte, _| token_lane(byte));
+    Stretches::new(masks, seen.len(), window.end - from).map(move |run| Run {
+        start: from + run.start,
+        end: from + run.end,
+        whole: !before(bytes, from + run.start).is_some_and(is_token),
     })
 }
 
 /// [`is_token`] without a table and without a branch: the compiler makes vector code of it.
-#[inline]
+#[inline(always)]
 const fn token_lane(byte: u8) -> bool {
     // `-./0123456789` stand side by side.
     (byte.wrapping_sub(b'-') < 13)
@@ -115,62 +123,42 @@ const fn token_lane(byte: u8) -> bool {
         | (byte == b'+')
 }
 
-/// Bytes that are looked at together: one bit each.
-const BLOCK: usize = 64;
-
-/// Maximal stretches of at least `MIN` bytes (64 at most) of a class, found with one bit for each byte: no branch depends
-/// on where words end, which is what such a search spends its time on otherwise.
-pub(super) struct Stretches<'a, C, const MIN: usize> {
-    bytes: &'a [u8],
-    class: C,
-    /// Start of the block that `mask` is of.
+/// Maximal stretches of at least [`MIN_RUN`] set bits: no branch depends on where words end, which is what such a search
+/// spends its time on otherwise.
+struct Stretches<'m> {
+    masks: &'m [u64],
+    /// Number of bits.
+    len: usize,
+    /// Where the word that `mask` is from starts.
     base: usize,
-    /// Which bytes of the block are of the class; those that are done with are cleared.
+    /// What is left of a word; bits that are done with are cleared.
     mask: u64,
-    /// Start of a stretch that reaches the block from before.
+    /// Start of a stretch that reaches the word from before.
     open: Option<usize>,
     /// Stretches that start here or later are not of interest.
     to: usize,
 }
 
-impl<'a, C: Fn(u8) -> bool + Copy, const MIN: usize> Stretches<'a, C, MIN> {
-    /// Looks for stretches that start in `window`, followed to their end or that of `bytes`.
-    pub(super) fn new(bytes: &'a [u8], window: Range<usize>, class: C) -> Self {
-        let mut stretches = Self {
-            bytes,
-            class,
-            base: window.start,
-            mask: 0,
+impl<'m> Stretches<'m> {
+    /// Looks for stretches that start before `to`, followed to their end.
+    fn new(masks: &'m [u64], len: usize, to: usize) -> Self {
+        Self {
+            masks,
+            len,
+            base: 0,
+            mask: masks.first().copied().unwrap_or(0),
             open: None,
-            to: window.end.min(bytes.len()),
-        };
-        stretches.load();
-        stretches
-    }
-
-    /// Reads the block at `base`.
-    #[inline]
-    fn load(&mut self) {
-        let rest = self.bytes.get(self.base..).unwrap_or_default();
-        let mut last = [0; BLOCK];
-        let block = rest.first_chunk().unwrap_or_else(|| {
-            for (to, from) in last.iter_mut().zip(rest) {
-                *to = *from;
-            }
-            &last
-        });
-        self.mask = mask(block, self.class);
-        if let Some(spare) = BLOCK.checked_sub(rest.len()).filter(|spare| *spare > 0) {
-            self.mask &= u64::MAX.checked_shr(spare as u32).unwrap_or(0);
+            to: to.min(len),
         }
     }
 }
 
-impl<C: Fn(u8) -> bool + Copy, const MIN: usize> Iterator for Stretches<'_, C, MIN> {
+impl Iterator for Stretches<'_> {
     type Item = Range<usize>;
 
     #[inline]
     fn next(&mut self) -> Option<Range<usize>> {
+        const MIN: usize = MIN_RUN;
         loop {
             if let Some(start) = self.open {
                 let lead = self.mask.trailing_ones();
@@ -198,32 +186,18 @@ impl<C: Fn(u8) -> bool + Copy, const MIN: usize> Iterator for Stretches<'_, C, M
             self.base += BLOCK;
             match self.open {
                 Some(start) if start >= self.to => return None,
-                Some(start) if self.base >= self.bytes.len() => {
-                    let end = self.bytes.len();
+                Some(start) if self.base >= self.len => {
+                    let end = self.len;
                     self.to = 0;
                     self.open = None;
                     self.mask = 0;
                     return (end - start >= MIN).then_some(start..end);
                 }
                 None if self.base >= self.to => return None,
-                _ => self.load(),
+                _ => self.mask = self.masks.get(self.base / BLOCK).copied().unwrap_or(0),
             }
         }
     }
-}
-
-/// Returns one bit for each byte of the class, the first byte's lowest.
-#[inline]
-fn mask(block: &[u8; BLOCK], class: impl Fn(u8) -> bool + Copy) -> u64 {
-    let mut flags = [0_u8; BLOCK];
-    for (flag, byte) in flags.iter_mut().zip(block) {
-        *flag = u8::from(class(*byte));
-    }
-    let (groups, _) = flags.as_chunks::<8>();
-    groups.iter().rev().fold(0, |mask, group| {
-        // Each flag is moved to its own bit of the highest byte; no two products meet.
-        mask << 8 | u64::from_le_bytes(*group).wrapping_mul(0x0102_0408_1020_4080) >> 56
-    })
 }
 
 /// Returns where the first `MIN` set bits in a row begin.
@@ -249,7 +223,7 @@ mod tests {
     use super::*;
 
     fn spans(text: &[u8]) -> Vec<(usize, usize)> {
-        runs(text, 0..text.len(), 0)
+        runs(text, 0..text.len(), 0, &mut Vec::new())
             .map(|run| (run.start, run.end))
             .collect()
     }
@@ -288,7 +262,7 @@ mod tests {
     #[test]
     fn a_run_from_before_the_window_is_not_whole() {
         let text = [b'a'; 100];
-        let found: Vec<Run> = runs(&text, 50..60, 20).collect();
+        let found: Vec<Run> = runs(&text, 50..60, 20, &mut Vec::new()).collect();
         assert_eq!(
             found,
             [Run {
@@ -314,7 +288,7 @@ mod tests {
             let mut starts: Vec<usize> = [0..cut, cut..text.len()]
                 .into_iter()
                 .flat_map(|window| {
-                    runs(&text, window.clone(), 0)
+                    runs(&text, window.clone(), 0, &mut Vec::new())
                         .filter(|run| run.whole && window.contains(&run.start))
                         .map(|run| run.start)
                         .collect::<Vec<_>>()

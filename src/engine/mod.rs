@@ -15,6 +15,7 @@ pub mod extent;
 pub mod filters;
 mod judge;
 mod literals;
+mod masks;
 mod names;
 mod overlap;
 mod patterns;
@@ -78,6 +79,10 @@ pub struct Worker<'s> {
     marks: Vec<Vec<usize>>,
     /// The stand-ins that are worth a look in the window.
     active: Vec<usize>,
+    /// Which bytes are of a run.
+    masks: Vec<u64>,
+    /// The runs in the last window that may be encoded text.
+    long: Vec<Range<usize>>,
     /// What a later version of the text needs to know.
     probe: Probe,
 }
@@ -109,6 +114,8 @@ impl Scanner {
             normal: Normal::default(),
             rules: Vec::new(),
             active: Vec::new(),
+            masks: Vec::new(),
+            long: Vec::new(),
             probe: Probe::default(),
             marks: vec![Vec::new(); self.tables.stand_ins.len()],
         }

@@ -9,7 +9,7 @@ use super::{
     Worker,
     anchors::{self, MIN_RUN, Run, before, is_alnum, is_separator},
     context::{self, MAX_BACK},
-    extent,
+    decode, extent,
     judge::{AROUND, Case, Found},
     patterns::Matched,
     tables::{Action, MAX_BLOCK},
@@ -79,12 +79,18 @@ impl Worker<'_> {
         }
         // A value may start before the run in it.
         let reach = window.start..window.end.saturating_add(VALUE_LEAD).min(bytes.len());
-        for run in anchors::runs(bytes, reach, RUN_AHEAD) {
+        let mut masks = std::mem::take(&mut self.masks);
+        self.long.clear();
+        for run in anchors::runs(bytes, reach, RUN_AHEAD, &mut masks) {
+            if run.end - run.start >= decode::MIN_RUN {
+                self.long.push(run.start..run.end);
+            }
             self.tokens(bytes, run, window, out);
             if run.whole {
                 self.values(bytes, run, window, out);
             }
         }
+        self.masks = masks;
     }
 
     /// Tries token rules at the run's start, after each separator in it, and after an escape before it.

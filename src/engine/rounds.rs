@@ -35,16 +35,17 @@ impl Worker<'_> {
         budget: &mut usize,
         out: &mut Vec<Found>,
     ) {
+        let mut stretches = Vec::new();
         for window in windows {
             self.direct(bytes, window, out);
+            if depth < MAX_DEPTH {
+                let (runs, masks) = (&self.long, &mut self.masks);
+                decode::stretches(bytes, window.clone(), runs, masks, &mut stretches);
+                self.unfold(bytes, windows, depth, budget, &mut stretches, out);
+            }
         }
         if depth >= MAX_DEPTH {
             return;
-        }
-        let mut stretches = Vec::new();
-        for window in windows {
-            decode::stretches(bytes, window.clone(), &mut stretches);
-            self.unfold(bytes, windows, depth, budget, &mut stretches, out);
         }
         let has_nul = |window: &Range<usize>| {
             let text = bytes.get(window.clone()).unwrap_or_default();

@@ -38,6 +38,7 @@ const MODULES: [(&str, u8, &[&str]); 8] = [
             "regex_syntax",
             "base64",
             "crc32fast",
+            "pulp",
             "zeroize",
             "serde_json",
             "sha2",

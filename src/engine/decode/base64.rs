@@ -8,11 +8,10 @@ use zeroize::Zeroizing;
 
 use crate::model::Encoding;
 
-use super::super::anchors::Stretches;
 use super::{Decoded, Map, PIECE, Run, hex_digit, hex_pair, is_mostly_text, is_text, pieces};
 
 /// Shortest run that is tried.
-const MIN: usize = 20;
+pub(in super::super) const MIN: usize = 20;
 
 /// Fewest hex digits that are tried.
 const MIN_HEX: usize = 32;
@@ -54,31 +53,54 @@ fn is_run(bytes: &[u8], at: usize) -> bool {
     bytes.get(at).is_some_and(|b| value(*b) != NONE)
 }
 
-/// Appends what the runs that touch `region` decode to.
-pub(super) fn find(bytes: &[u8], region: Range<usize>, out: &mut Vec<Decoded>) {
+/// Appends what the runs that touch `region` decode to; `tokens` are the runs of token characters there: those of base64, and `.`.
+pub(super) fn find(
+    bytes: &[u8],
+    region: Range<usize>,
+    tokens: &[Range<usize>],
+    out: &mut Vec<Decoded>,
+) {
     let mut block = Block {
         range: 0..0,
         is_text: false,
     };
-    let window = first(bytes, region.start)..region.end;
-    for found in Stretches::<_, MIN>::new(bytes, window, run_lane) {
+    let mut look = |found: Range<usize>| {
         if found.start >= block.range.end {
             block = wrapped(bytes, found.clone(), &region, out);
         }
         if !block.is_text || found.end > block.range.end {
             run(bytes, found, &region, out);
         }
+    };
+    // What begins before the region and reaches it, or belongs to the same block.
+    let mut at = first(bytes, region.start);
+    while at < region.start {
+        let end = end_of_run(bytes, at);
+        if end - at >= MIN {
+            look(at..end);
+        }
+        at = end + 1;
+    }
+    for token in tokens {
+        let mut at = token.start.max(region.start);
+        // Seen above.
+        if at > 0 && is_run(bytes, at - 1) {
+            at = end_of_run(bytes, at) + 1;
+        }
+        while at + MIN <= token.end && at < region.end {
+            let end = end_of_run(bytes, at);
+            if end - at >= MIN {
+                look(at..end);
+            }
+            at = end + 1;
+        }
     }
 }
 
-/// [`is_run_byte`] without a table, for vector code.
-#[inline]
-const fn run_lane(byte: u8) -> bool {
-    (byte.wrapping_sub(b'/') < 11)
-        | ((byte | 0x20).wrapping_sub(b'a') < 26)
-        | (byte == b'_')
-        | (byte == b'+')
-        | (byte == b'-')
+/// Returns where the run at `at` ends; `at` if there is none.
+fn end_of_run(bytes: &[u8], at: usize) -> usize {
+    let rest = bytes.get(at..).unwrap_or_default();
+    at + rest.iter().take_while(|b| is_run_byte(**b)).count()
 }
 
 /// Walks back from `at` to the start of its run, over the gap before it, and to the start of the run above: a line of a
@@ -414,7 +436,14 @@ fn is_gap(gap: &[u8], feed: usize) -> bool {
 mod tests {
     use ::base64::{Engine as _, engine::general_purpose::STANDARD};
 
-    use super::*;
+    use super::{super::super::anchors, *};
+
+    fn find(bytes: &[u8], region: Range<usize>, out: &mut Vec<Decoded>) {
+        let runs: Vec<_> = anchors::runs(bytes, region.clone(), 0, &mut Vec::new())
+            .map(|run| run.start..run.end)
+            .collect();
+        super::find(bytes, region, &runs, out);
+    }
 
     fn all(bytes: &[u8]) -> Vec<Decoded> {
         let mut out = Vec::new();

@@ -6,20 +6,26 @@ use std::ops::Range;
 
 use crate::model::Encoding;
 
-use super::{Builder, Decoded, PIECE, hex_digit, hex_pair, is_text, pieces};
+use super::{super::masks, Builder, Decoded, PIECE, hex_digit, hex_pair, is_text, pieces};
 
 /// Shortest stretch of percent encoding that is decoded.
 const MIN_PERCENT: usize = 8;
 
 /// Appends what the stretches with escapes that touch `region` say.
-pub(super) fn find(bytes: &[u8], region: Range<usize>, out: &mut Vec<Decoded>) {
+pub(super) fn find(
+    bytes: &[u8],
+    region: Range<usize>,
+    masks: &mut Vec<u64>,
+    out: &mut Vec<Decoded>,
+) {
     let percent = spread(bytes, &region, is_percent_character);
     let string = spread(bytes, &region, is_string_character);
     let from = percent.start.min(string.start);
     let to = percent.end.max(string.end);
     let mut done = [0_usize; 2];
     let text = bytes.get(from..to).unwrap_or_default();
-    for at in memchr::memchr3_iter(b'%', b'\\', b'&', text) {
+    masks::fill(text, masks, may_start);
+    for at in masks::places(masks) {
         let at = from + at;
         let (slot, encoding, inside): (_, _, fn(u8) -> bool) = if bytes.get(at) == Some(&b'%') {
             (0, Encoding::Percent, is_percent_character)
@@ -42,6 +48,15 @@ pub(super) fn find(bytes: &[u8], region: Range<usize>, out: &mut Vec<Decoded>) {
             out.push(decode(bytes, piece, encoding));
         }
     }
+}
+
+/// Tells whether an escape that text may hide behind starts with these two bytes.
+#[inline(always)]
+const fn may_start(byte: u8, next: u8) -> bool {
+    let digit = next.wrapping_sub(b'0');
+    let is_hex = (digit < 10) | ((next | 0x20).wrapping_sub(b'a') < 6);
+    let is_code = ((next | 0x20) == b'u') | (next == b'x') | (digit < 4);
+    ((byte == b'%') & is_hex) | ((byte == b'\\') & is_code) | ((byte == b'&') & (next == b'#'))
 }
 
 /// Returns the run of characters `inside` around `core`, at most [`PIECE`] bytes on each side.
@@ -206,7 +221,7 @@ mod tests {
 
     fn all(text: &str) -> Vec<(String, Encoding)> {
         let mut out = Vec::new();
-        find(text.as_bytes(), 0..text.len(), &mut out);
+        find(text.as_bytes(), 0..text.len(), &mut Vec::new(), &mut out);
         out.iter()
             .map(|d| (String::from_utf8_lossy(&d.text).into_owned(), d.encoding))
             .collect()
@@ -257,7 +272,7 @@ mod tests {
     fn spans_map_back_exactly() {
         let text = "x = \"tok\\u0065n\\x3dabc\"";
         let mut out = Vec::new();
-        find(text.as_bytes(), 0..text.len(), &mut out);
+        find(text.as_bytes(), 0..text.len(), &mut Vec::new(), &mut out);
         let one = out.first().unwrap();
         assert_eq!(one.text.as_slice(), b"token=abc");
         assert_eq!(&text[one.source_of(3..4)], "\\u0065");

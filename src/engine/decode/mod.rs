@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::model::Encoding;
 
+pub(super) use base64::MIN as MIN_RUN;
 pub use unicode::unicode;
 
 /// Most source bytes of one decoded piece. Longer stretches come in pieces that overlap by [`OVERLAP`].
@@ -93,14 +94,21 @@ impl Decoded {
 
 /// Appends what the stretches that touch `region` of `bytes` say: base64, hex, percent encoding, escapes.
 ///
-/// A stretch is read in full, also beyond the region.
-pub fn stretches(bytes: &[u8], region: Range<usize>, out: &mut Vec<Decoded>) {
+/// A stretch is read in full, also beyond the region. `runs` are the runs of token characters, of [`MIN_RUN`] bytes or more, that
+/// touch the region, in order; one that is cut off at its end is followed. `masks` is scratch memory.
+pub(super) fn stretches(
+    bytes: &[u8],
+    region: Range<usize>,
+    runs: &[Range<usize>],
+    masks: &mut Vec<u64>,
+    out: &mut Vec<Decoded>,
+) {
     let region = region.start.min(bytes.len())..region.end.min(bytes.len());
     if region.is_empty() {
         return;
     }
-    base64::find(bytes, region.clone(), out);
-    escape::find(bytes, region.clone(), out);
+    base64::find(bytes, region.clone(), runs, out);
+    escape::find(bytes, region.clone(), masks, out);
     bytelist::find(bytes, region, out);
 }
 
@@ -196,6 +204,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    fn stretches(bytes: &[u8], region: Range<usize>, out: &mut Vec<Decoded>) {
+        let mut masks = Vec::new();
+        let runs: Vec<_> = super::super::anchors::runs(bytes, region.clone(), 0, &mut masks)
+            .map(|run| run.start..run.end)
+            .filter(|run| run.len() >= MIN_RUN)
+            .collect();
+        super::stretches(bytes, region, &runs, &mut masks, out);
+    }
 
     fn all(bytes: &[u8]) -> Vec<Decoded> {
         let mut out = Vec::new();

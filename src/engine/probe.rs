@@ -3,12 +3,12 @@
 //!
 //! Promises: a finding's anchor is where its match begins, so that every finding belongs to exactly one region.
 
-use std::ops::Range;
+use std::{cell::Cell, ops::Range};
 
 use super::{
     Worker,
-    anchors::{self, MIN_RUN, Run, before, is_alnum, is_separator},
-    context::{self, MAX_BACK},
+    anchors::{self, MIN_RUN, Run, before, is_alnum, is_name, is_separator},
+    context,
     decode, extent,
     judge::{AROUND, Case, Found},
     patterns::Matched,
@@ -18,10 +18,13 @@ use super::{
 use crate::rules::Shape;
 
 /// How far a run is followed beyond the window: as far as any context rule asks.
-pub(super) const RUN_AHEAD: usize = 128;
+const RUN_AHEAD: usize = 128;
 
 /// Bytes before a name in which the vendor's name may stand.
 const VENDOR_WINDOW: usize = 160;
+
+/// Most bytes of a name on either side of a word in it.
+const MAX_NAME: usize = 64;
 
 /// Most bytes before a run in which its value may start.
 const VALUE_LEAD: usize = 64;
@@ -34,7 +37,7 @@ impl Worker<'_> {
         self.marks.iter_mut().for_each(Vec::clear);
         let loose = self.probe.is_loose();
         let around = if loose {
-            window.start.saturating_sub(MAX_BACK + 64)..window.end
+            window.clone()
         } else {
             tables.literal_window(window, bytes.len())
         };
@@ -48,11 +51,10 @@ impl Worker<'_> {
                         }
                     }
                     Action::Marker(rule, len) => {
-                        if !loose {
-                            self.marker(bytes, rule, at..at + len, window, out);
-                        } else if window.contains(&at) {
-                            self.marker(bytes, rule, at..at + len, &(0..bytes.len()), out);
-                        }
+                        // What changed is looked at by its triggers, wherever the match begins.
+                        let all = 0..bytes.len();
+                        let begin = if loose { &all } else { window };
+                        self.marker(bytes, rule, at..at + len, begin, out);
                     }
                     Action::Near(stand_in, len) => {
                         self.probe.mark(at..at + len);
@@ -60,11 +62,17 @@ impl Worker<'_> {
                             marks.push(at);
                         }
                     }
-                    Action::Word(len) => context::after_word(bytes, at + len, |start| {
-                        if window.contains(&start) {
-                            self.value(bytes, start, 0, out);
+                    Action::Word(len) => {
+                        if self.is_name(bytes, at..at + len) {
+                            self.probe
+                                .read(at, at..at + len + context::AFTER_WORD, bytes.len());
+                            context::after_word(bytes, at + len, |start| {
+                                if loose || window.contains(&start) {
+                                    self.value(bytes, start, 0, out);
+                                }
+                            });
                         }
-                    }),
+                    }
                 }
             }
         });
@@ -184,7 +192,10 @@ impl Worker<'_> {
     fn value(&mut self, bytes: &[u8], start: usize, run: usize, out: &mut Vec<Found>) {
         let mut rules = std::mem::take(&mut self.rules);
         rules.clear();
-        if let Some(assignment) = context::assignment(bytes, start) {
+        let lowest = Cell::new(start);
+        let assignment = context::assignment(bytes, start, &lowest);
+        self.probe.read(start, lowest.get()..start, bytes.len());
+        if let Some(assignment) = assignment {
             self.named_rules(bytes, start, &assignment, &mut rules);
             if !rules.is_empty() {
                 self.assigned(bytes, start, &assignment, &rules, out);
@@ -216,6 +227,35 @@ impl Worker<'_> {
         for &number in rules {
             self.context_rule(bytes, number, start, Some(&named), out);
         }
+    }
+
+    /// Tells whether the name around a word calls for rules, or may with the words before it.
+    fn is_name(&mut self, bytes: &[u8], word: Range<usize>) -> bool {
+        let text = bytes.get(word.clone()).unwrap_or_default();
+        if text.contains(&b' ') {
+            return true;
+        }
+        let floor = word.start.saturating_sub(MAX_NAME);
+        let before = bytes.get(floor..word.start).unwrap_or_default();
+        let before = before.iter().rev().take_while(|b| is_name(**b)).count();
+        let after = bytes.get(word.end..).unwrap_or_default();
+        let after = after
+            .iter()
+            .take(MAX_NAME)
+            .take_while(|b| is_name(**b))
+            .count();
+        let name = word.start - before..word.end + after;
+        let Some(name) = bytes.get(name) else {
+            return false;
+        };
+        let mut rules = std::mem::take(&mut self.rules);
+        rules.clear();
+        self.normal.name(name);
+        let scanner = self.scanner;
+        let is_credential = scanner.tables.words.rules_in(&self.normal, &mut rules);
+        let calls = is_credential || !rules.is_empty();
+        self.rules = rules;
+        calls
     }
 
     /// Lists the rules that the name of the value at `start` calls for, sorted.
@@ -273,7 +313,10 @@ impl Worker<'_> {
             {
                 continue;
             }
-            if run >= stand_in.run.clamp(MIN_RUN, RUN_AHEAD)
+            let least = stand_in.run.clamp(MIN_RUN, RUN_AHEAD);
+            self.probe
+                .read(start, start..start + run.min(least) + 1, bytes.len());
+            if run >= least
                 && done.binary_search(&stand_in.rule).is_err()
             {
                 self.context_rule(bytes, stand_in.rule, start, None, out);

@@ -10,16 +10,17 @@
 
 use std::ops::Range;
 
-use super::{Hit, Worker, context::MAX_BACK, judge::Found, overlap, probe::RUN_AHEAD};
+use super::{Hit, Worker, judge::Found, overlap};
 use crate::model::{Copied, Span};
 
-/// Most bytes that a verdict reads before its trigger without leaving a site: what stands before a value.
-pub(super) const LEFT: usize = MAX_BACK + 32;
+/// Most bytes that a verdict reads before its trigger without leaving a site.
+pub(super) const LEFT: usize = 96;
 
 /// Most bytes that a verdict reads from its trigger on without leaving a site.
-pub(super) const RIGHT: usize = RUN_AHEAD + 32;
+pub(super) const RIGHT: usize = 64;
 
-/// Where a trigger may stand that leads to a verdict on a value: a word before it, or a run inside.
+/// Where a trigger may stand that leads to a verdict on a value: a word before it, or a run inside. A word that calls for a
+/// look at the values after it is a trigger itself.
 const TRIGGERS: (usize, usize) = (320, 96);
 
 /// Bytes around an encoded stretch on which depends where it ends.

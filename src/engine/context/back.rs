@@ -1,21 +1,23 @@
 //! A cursor that moves towards the start of the text.
 
-use std::ops::Range;
+use std::{cell::Cell, ops::Range};
 
 use super::{super::anchors::is_blank, MAX_BACK};
 
-/// Stands between two bytes; sees the one before. Never goes below its floor.
+/// Stands between two bytes; sees the one before. Never goes below its floor, and tells how far down it or a copy of it looked.
 #[derive(Clone, Copy)]
 pub(super) struct Back<'a> {
     bytes: &'a [u8],
     floor: usize,
     at: usize,
+    lowest: &'a Cell<usize>,
 }
 
 impl<'a> Back<'a> {
-    /// Stands before the byte at `at`.
-    pub(super) fn new(bytes: &'a [u8], at: usize) -> Self {
+    /// Stands before the byte at `at`. `lowest` is lowered to the first byte that is looked at.
+    pub(super) fn new(bytes: &'a [u8], at: usize, lowest: &'a Cell<usize>) -> Self {
         Self {
+            lowest,
             bytes,
             floor: at.saturating_sub(MAX_BACK),
             at: at.min(bytes.len()),
@@ -41,6 +43,7 @@ impl<'a> Back<'a> {
         if at < self.floor {
             return None;
         }
+        self.looked(at);
         self.bytes.get(at).copied()
     }
 
@@ -53,7 +56,11 @@ impl<'a> Back<'a> {
     /// Steps over `text` if that stands before.
     #[inline]
     pub(super) fn eat(&mut self, text: &[u8]) -> bool {
-        let seen = self.seen().ends_with(text);
+        self.looked(self.at.saturating_sub(text.len()));
+        let seen = self
+            .bytes
+            .get(self.floor..self.at)
+            .is_some_and(|seen| seen.ends_with(text));
         if seen {
             self.skip(text.len());
         }
@@ -63,7 +70,15 @@ impl<'a> Back<'a> {
     /// Returns all that it may still look at.
     #[inline]
     pub(super) fn seen(&self) -> &'a [u8] {
+        self.looked(self.floor);
         self.bytes.get(self.floor..self.at).unwrap_or_default()
+    }
+
+    #[inline]
+    fn looked(&self, at: usize) {
+        if at < self.lowest.get() {
+            self.lowest.set(at);
+        }
     }
 
     /// Steps over spaces and tabs; tells whether there were any.
@@ -99,7 +114,8 @@ impl<'a> Back<'a> {
     /// Steps back over everything up to and including the nearest `stop` on this line; returns what stood between.
     pub(super) fn take_until(&mut self, stop: u8, most: usize) -> Option<Range<usize>> {
         let end = self.at;
-        let seen = self.seen();
+        let seen = self.bytes.get(self.floor..self.at).unwrap_or_default();
+        self.looked(end.saturating_sub(most));
         let near = seen.get(seen.len().saturating_sub(most)..)?;
         let found = memchr::memrchr2(stop, b'\n', near)?;
         if near.get(found) != Some(&stop) {

@@ -1,7 +1,10 @@
 //! Where a value might start: after a credential word, or before a run that stands in the middle of one.
 
 use super::{
-    super::anchors::{before, is_blank, is_name},
+    super::{
+        anchors::{before, is_blank, is_name},
+        names,
+    },
     quote::is_quote,
 };
 
@@ -16,6 +19,9 @@ const MAX_REST: usize = 48;
 
 /// Most blanks before a line that goes on.
 const MAX_INDENT: usize = 96;
+
+/// Most bytes after a word that decide where values after it may start.
+pub(in super::super) const AFTER_WORD: usize = MAX_REST + MAX_AHEAD + MAX_INDENT;
 
 /// Most bytes of a value before the first run of token characters in it.
 const MAX_LEAD: usize = 64;
@@ -105,8 +111,39 @@ pub(in super::super) fn may_follow_blanks(bytes: &[u8], at: usize) -> bool {
         // The line of a block scalar's mark.
         Some(b'\n') => matches!(before, Some(b'|' | b'>' | b'-' | b'+' | b'\r')),
         // The end of a word.
-        Some(byte) => is_name(*byte),
-        None => false,
+        Some(byte) if is_name(*byte) => may_name(near.get(..=last).unwrap_or_default()),
+        _ => false,
+    }
+}
+
+/// Tells whether the last word may be the name of what follows after a blank: a flag, a credential word, the scheme of a header,
+/// or what `export`, `define` and their like give a value to. See `operator::spaced` and `skip_scheme`.
+fn may_name(near: &[u8]) -> bool {
+    let Some(before) = near.iter().rposition(|b| !is_name(*b)) else {
+        return true;
+    };
+    let word = near.get(before + 1..).unwrap_or_default();
+    if word.starts_with(b"-") || names::ends_in_credential(word) || word.eq_ignore_ascii_case(b"by")
+    {
+        return true;
+    }
+    let seen = near.get(..=before).unwrap_or_default();
+    let Some(at) = seen.iter().rposition(|b| !is_blank(*b)) else {
+        return true;
+    };
+    let is_close = at == before;
+    match seen.get(at) {
+        Some(b':' | b'=' | b',') => true,
+        Some(byte) if is_quote(*byte) => true,
+        // The last letters of the words that define something.
+        Some(byte) if !is_close && is_name(*byte) => {
+            let last = seen.get(..=at).and_then(|seen| seen.last_chunk::<2>());
+            last.is_none_or(|last| {
+                let last = last.map(|byte| byte | 0x20);
+                [b"nv", b"rg", b"et", b"tx", b"rt", b"ne", b"ef", b"on"].contains(&&last)
+            })
+        }
+        _ => false,
     }
 }
 

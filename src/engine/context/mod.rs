@@ -11,11 +11,11 @@ mod operator;
 mod quote;
 mod value;
 
-use std::ops::Range;
+use std::{cell::Cell, ops::Range};
 
 use self::back::Back;
 pub(super) use self::{
-    forward::{after_word, may_follow_blanks, start_of_value},
+    forward::{AFTER_WORD, after_word, may_follow_blanks, start_of_value},
     quote::Quote,
 };
 use super::values::Operator;
@@ -60,9 +60,14 @@ struct Head<'a> {
     operator: Operator,
 }
 
-/// Returns the assignment whose value starts at `start`, if there is one.
-pub(super) fn assignment(bytes: &[u8], start: usize) -> Option<Assignment<'_>> {
-    let mut back = Back::new(bytes, start);
+/// Returns the assignment whose value starts at `start`, if there is one. `lowest` is lowered to the first byte that was
+/// looked at.
+pub(super) fn assignment<'a>(
+    bytes: &'a [u8],
+    start: usize,
+    lowest: &'a Cell<usize>,
+) -> Option<Assignment<'a>> {
+    let mut back = Back::new(bytes, start, lowest);
     skip_scheme(&mut back);
     let quote = quote::opening(&mut back);
     let head = operator::head(&mut back, quote)?;

@@ -5,7 +5,8 @@ use super::*;
 /// Parses the assignment whose value starts with `value`; returns name, value and operator.
 fn parse<'a>(text: &'a str, value: &str) -> Option<(String, &'a str, Operator)> {
     let start = text.rfind(value).expect("the value is in the text");
-    let found = assignment(text.as_bytes(), start)?;
+    let lowest = Cell::new(start);
+    let found = assignment(text.as_bytes(), start, &lowest)?;
     let Extent::Known(span) = found.value(text.as_bytes(), start) else {
         return None;
     };
@@ -287,7 +288,7 @@ fn after(text: &str, word: &str) -> Vec<String> {
     let end = text.find(word).expect("in the text") + word.len();
     let mut values = Vec::new();
     after_word(text.as_bytes(), end, |start| {
-        if let Some(found) = assignment(text.as_bytes(), start)
+        if let Some(found) = assignment(text.as_bytes(), start, &Cell::new(start))
             && let Extent::Known(value) = found.value(text.as_bytes(), start)
         {
             let value = text[value].to_owned();
@@ -326,7 +327,7 @@ proptest! {
         ], 0..200),
         start in 0_usize..220,
     ) {
-        if let Some(found) = assignment(&text, start) {
+        if let Some(found) = assignment(&text, start, &Cell::new(start)) {
             prop_assert!(!found.name.is_empty());
             if let Extent::Known(value) = found.value(&text, start) {
                 prop_assert!(value.start == start && value.end <= text.len() && !value.is_empty());

@@ -41,11 +41,7 @@ pub(super) fn fill(bytes: &[u8], out: &mut Vec<u64>, class: impl Fn(u8, u8) -> b
 
 /// Returns one bit for each byte of the class, the first byte's lowest.
 #[inline(always)]
-fn mask(
-    block: &[u8; BLOCK],
-    next: &[u8; BLOCK],
-    class: impl Fn(u8, u8) -> bool + Copy,
-) -> u64 {
+fn mask(block: &[u8; BLOCK], next: &[u8; BLOCK], class: impl Fn(u8, u8) -> bool + Copy) -> u64 {
     let mut flags = [0_u8; BLOCK];
     for ((flag, byte), next) in flags.iter_mut().zip(block).zip(next) {
         *flag = u8::from(class(*byte, *next));

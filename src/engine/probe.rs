@@ -8,8 +8,7 @@ use std::{cell::Cell, ops::Range};
 use super::{
     Worker,
     anchors::{self, MIN_RUN, Run, before, is_alnum, is_name, is_separator},
-    context,
-    decode, extent,
+    context, decode, extent,
     judge::{AROUND, Case, Found},
     patterns::Matched,
     tables::{Action, MAX_BLOCK},
@@ -34,17 +33,25 @@ impl Worker<'_> {
     pub(super) fn direct(&mut self, bytes: &[u8], window: &Range<usize>, out: &mut Vec<Found>) {
         let scanner = self.scanner;
         let tables = &scanner.tables;
-        self.marks.iter_mut().for_each(Vec::clear);
         let loose = self.probe.is_loose();
         let around = if loose {
-            window.clone()
+            // A second part may begin before what changed in it.
+            window.start.saturating_sub(tables.near_part)..window.end
         } else {
+            self.marks.iter_mut().for_each(Vec::clear);
             tables.literal_window(window, bytes.len())
         };
         tables.literals.find(bytes, around, |literal, at| {
             let actions = tables.actions.get(literal as usize);
+            let is_inside = !loose || window.contains(&at);
             for action in actions.into_iter().flatten() {
                 match *action {
+                    Action::Near(stand_in, len) if loose => {
+                        if self.is_part(bytes, stand_in, at..at + len) {
+                            self.probe.give_up();
+                        }
+                    }
+                    _ if !is_inside => {}
                     Action::Token(rule) => {
                         if window.contains(&at) {
                             self.token(bytes, rule, at, out);
@@ -56,32 +63,35 @@ impl Worker<'_> {
                         let begin = if loose { &all } else { window };
                         self.marker(bytes, rule, at..at + len, begin, out);
                     }
-                    Action::Near(stand_in, len) => {
-                        self.probe.mark(at..at + len);
+                    Action::Near(stand_in, _) => {
                         if let Some(marks) = self.marks.get_mut(stand_in) {
                             marks.push(at);
                         }
                     }
                     Action::Word(len) => {
                         if self.is_name(bytes, at..at + len) {
-                            self.probe
-                                .read(at, at..at + len + context::AFTER_WORD, bytes.len());
-                            context::after_word(bytes, at + len, |start| {
+                            let end = context::after_word(bytes, at + len, |start| {
                                 if loose || window.contains(&start) {
                                     self.value(bytes, start, 0, out);
                                 }
                             });
+                            self.probe.read(at, at..end, bytes.len());
                         }
                     }
                 }
             }
         });
-        self.marks
-            .iter_mut()
-            .for_each(|marks| marks.sort_unstable());
         self.active.clear();
-        for (number, (stand_in, marks)) in tables.stand_ins.iter().zip(&self.marks).enumerate() {
-            if loose || !stand_in.marked || !marks.is_empty() {
+        for &number in &tables.by_run {
+            let (Some(stand_in), Some(marks)) =
+                (tables.stand_ins.get(number), self.marks.get_mut(number))
+            else {
+                continue;
+            };
+            if loose || !stand_in.marked {
+                self.active.push(number);
+            } else if !marks.is_empty() {
+                marks.sort_unstable();
                 self.active.push(number);
             }
         }
@@ -303,26 +313,55 @@ impl Worker<'_> {
     ) {
         let scanner = self.scanner;
         let active = std::mem::take(&mut self.active);
+        if !active.is_empty() {
+            let read = run.min(RUN_AHEAD) + 1;
+            self.probe.read(start, start..start + read, bytes.len());
+        }
         for &number in &active {
             let Some(stand_in) = scanner.tables.stand_ins.get(number) else {
                 continue;
             };
+            if run < stand_in.run.clamp(MIN_RUN, RUN_AHEAD) {
+                // Those that ask for more come later.
+                break;
+            }
             if stand_in.marked
                 && !self.probe.is_loose()
                 && !self.is_marked(number, start, stand_in.reach)
             {
                 continue;
             }
-            let least = stand_in.run.clamp(MIN_RUN, RUN_AHEAD);
-            self.probe
-                .read(start, start..start + run.min(least) + 1, bytes.len());
-            if run >= least
-                && done.binary_search(&stand_in.rule).is_err()
-            {
+            if done.binary_search(&stand_in.rule).is_err() {
                 self.context_rule(bytes, stand_in.rule, start, None, out);
             }
         }
         self.active = active;
+    }
+
+    /// Tells whether the literal is in a second part of the stand-in.
+    fn is_part(&mut self, bytes: &[u8], stand_in: usize, literal: Range<usize>) -> bool {
+        let tables = &self.scanner.tables;
+        let Some(rule) = tables.stand_ins.get(stand_in).map(|one| one.rule as usize) else {
+            return false;
+        };
+        let near = tables
+            .rules
+            .get(rule)
+            .and_then(|prepared| prepared.near.as_ref());
+        let (Some(near), Some(scratch)) = (near, self.nears.get_mut(rule)) else {
+            return false;
+        };
+        let from = literal.start.saturating_sub(tables.near_part);
+        let to = literal
+            .end
+            .saturating_add(tables.near_part)
+            .min(bytes.len());
+        near.find(scratch, bytes, from..to, false).is_some()
+    }
+
+    /// Looks again at what stands at a place of a value, whatever calls for it.
+    pub(super) fn again(&mut self, bytes: &[u8], at: usize, out: &mut Vec<Found>) {
+        self.value(bytes, at, 0, out);
     }
 
     /// Tells whether the second part of a stand-in may be within `reach` of `start`.

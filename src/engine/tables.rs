@@ -86,8 +86,12 @@ pub(super) struct Tables {
     pub(super) actions: Vec<Vec<Action>>,
     pub(super) words: super::names::Words,
     pub(super) stand_ins: Vec<StandIn>,
+    /// Their numbers, those that take the shortest runs first.
+    pub(super) by_run: Vec<usize>,
     /// How far after a match's start its marker may stand.
     pub(super) marker_reach: usize,
+    /// Length of the longest second part of a stand-in that literals tell of.
+    pub(super) near_part: usize,
     /// How far from a value's start the second part of a stand-in may be.
     pub(super) near_reach: usize,
     /// Most bytes between a hit's anchor and the end of its secret.
@@ -101,6 +105,7 @@ struct Draft<'r> {
     words: BTreeMap<&'r str, Vec<u32>>,
     stand_ins: Vec<StandIn>,
     marker_reach: usize,
+    near_part: usize,
     near_reach: usize,
     reach: usize,
 }
@@ -125,6 +130,8 @@ impl Tables {
             }
         }
         let (literals, actions): (Vec<_>, Vec<_>) = draft.literals.into_iter().unzip();
+        let mut by_run: Vec<usize> = (0..draft.stand_ins.len()).collect();
+        by_run.sort_by_key(|number| draft.stand_ins.get(*number).map_or(0, |one| one.run));
         Self {
             rules,
             prefixes: Prefixes::new(draft.prefixes),
@@ -132,7 +139,9 @@ impl Tables {
             actions,
             words: super::names::Words::new(&draft.words),
             stand_ins: draft.stand_ins,
+            by_run,
             marker_reach: draft.marker_reach,
+            near_part: draft.near_part,
             near_reach: draft.near_reach,
             reach: draft.reach,
         }
@@ -214,6 +223,9 @@ impl<'r> Draft<'r> {
             let literals = hir.as_ref().and_then(shape::needed);
             for literal in literals.iter().flatten() {
                 self.literal(literal, Action::Near(stand_in, literal.len()));
+            }
+            if literals.is_some() {
+                self.near_part = self.near_part.max(part);
             }
             let reach = near.within + part + rule.max_len.min(MAX_MATCH);
             self.near_reach = self.near_reach.max(reach);

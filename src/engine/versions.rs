@@ -19,9 +19,9 @@ pub(super) const LEFT: usize = 96;
 /// Most bytes that a verdict reads from its trigger on without leaving a site.
 pub(super) const RIGHT: usize = 64;
 
-/// Where a trigger may stand that leads to a verdict on a value: a word before it, or a run inside. A word that calls for a
-/// look at the values after it is a trigger itself.
-const TRIGGERS: (usize, usize) = (320, 96);
+/// Around what is looked at again: where triggers stand that lead there. A word before a value is left out; the value
+/// itself is looked at in any case.
+const TRIGGERS: (usize, usize) = (8, 72);
 
 /// Bytes around an encoded stretch on which depends where it ends.
 pub(super) const STRETCH_EDGE: usize = 128;
@@ -106,7 +106,7 @@ impl Trace {
 impl Worker<'_> {
     /// Scans a whole text and returns its hits with what a later version can take over.
     pub fn scan_traced(&mut self, bytes: &[u8]) -> (Vec<Hit>, Trace) {
-        self.probe.begin(Vec::new(), false);
+        self.probe.begin(false);
         let mut found = Vec::new();
         self.round(bytes, std::slice::from_ref(&(0..bytes.len())), &mut found);
         let (sites, gave_up) = self.probe.end();
@@ -149,7 +149,8 @@ impl Worker<'_> {
         let changes = Changes::new(bytes.len(), base.len, copies)?;
         let mut trace = Trace::silent(bytes.len());
         let again = changes.inherit(base, &mut trace)?;
-        let windows = changes.windows(bytes.len(), again);
+
+        let windows = changes.windows(bytes.len(), &again);
         let looked_at: usize = windows.iter().map(Range::len).sum();
         if looked_at.saturating_mul(4) > bytes.len().saturating_mul(3) {
             return None;
@@ -161,9 +162,12 @@ impl Worker<'_> {
         if changes.exact.iter().any(has_nul) {
             return None;
         }
-        self.probe.begin(changes.exact, true);
+        self.probe.begin(true);
         let mut found: Vec<Found> = Vec::new();
         self.round(bytes, &windows, &mut found);
+        for at in again {
+            self.again(bytes, at, &mut found);
+        }
         let (sites, gave_up) = self.probe.end();
         if gave_up || !found.is_empty() {
             return None;
@@ -217,12 +221,16 @@ impl Changes {
     }
 
     /// Returns the parts of the new version to look at: the changes with their surroundings and `again`, joined.
-    fn windows(&self, len: usize, again: Vec<Range<usize>>) -> Vec<Range<usize>> {
+    fn windows(&self, len: usize, again: &[usize]) -> Vec<Range<usize>> {
         let grow =
             |range: &Range<usize>| range.start.saturating_sub(RIGHT)..(range.end + LEFT).min(len);
         let mut all: Vec<Range<usize>> = self.exact.iter().map(grow).collect();
         if !again.is_empty() {
-            all.extend(again);
+            all.extend(
+                again
+                    .iter()
+                    .map(|at| at.saturating_sub(TRIGGERS.0)..(at + TRIGGERS.1).min(len)),
+            );
             all.sort_unstable_by_key(|range| range.start);
         }
         let mut windows: Vec<Range<usize>> = Vec::with_capacity(all.len());
@@ -236,7 +244,7 @@ impl Changes {
     }
 
     /// Takes over what stands unchanged into `trace`, and returns where to look again; `None` if a finding is not whole.
-    fn inherit(&self, base: &Trace, trace: &mut Trace) -> Option<Vec<Range<usize>>> {
+    fn inherit(&self, base: &Trace, trace: &mut Trace) -> Option<Vec<usize>> {
         let mut again = Vec::new();
         if base.is_silent() {
             return Some(again);
@@ -255,8 +263,7 @@ impl Changes {
                         read: image(site.read.start)..image(site.read.end),
                     });
                 } else {
-                    let at = image(site.at);
-                    again.push(at.saturating_sub(TRIGGERS.0)..(at + TRIGGERS.1).min(trace.len));
+                    again.push(image(site.at));
                 }
             }
             for read in &base.found {
@@ -305,16 +312,14 @@ pub(super) struct Probe {
     on: bool,
     /// Whether only changes are looked at: then a trigger in the window counts, wherever its match begins.
     loose: bool,
-    changed: Vec<Range<usize>>,
     sites: Vec<Site>,
     gave_up: bool,
 }
 
 impl Probe {
-    fn begin(&mut self, changed: Vec<Range<usize>>, loose: bool) {
+    fn begin(&mut self, loose: bool) {
         self.on = true;
         self.loose = loose;
-        self.changed = changed;
         self.sites.clear();
         self.gave_up = false;
     }
@@ -347,19 +352,7 @@ impl Probe {
 
     /// Notes something that sites do not tell: the whole text has to be scanned.
     pub(super) const fn give_up(&mut self) {
-        self.gave_up = self.on;
-    }
-
-    /// Notes a literal that makes a difference further away than a site could tell.
-    pub(super) fn mark(&mut self, literal: Range<usize>) {
-        let first = self
-            .changed
-            .partition_point(|change| change.end < literal.start);
-        self.gave_up |= self.loose
-            && self
-                .changed
-                .get(first)
-                .is_some_and(|change| change.start <= literal.end);
+        self.gave_up |= self.on;
     }
 
     /// Stops the notes for a text inside the text; [`Probe::resume`] with what this returns goes on.

@@ -20,28 +20,37 @@ const MAX_REST: usize = 48;
 /// Most blanks before a line that goes on.
 const MAX_INDENT: usize = 96;
 
-/// Most bytes after a word that decide where values after it may start.
-pub(in super::super) const AFTER_WORD: usize = MAX_REST + MAX_AHEAD + MAX_INDENT;
-
 /// Most bytes of a value before the first run of token characters in it.
 const MAX_LEAD: usize = 64;
 
 /// Calls `start` with each place after the word that ends at `end` where a value might start. Whether it is one is for
-/// [`super::assignment`] to say.
-pub(in super::super) fn after_word(bytes: &[u8], end: usize, mut start: impl FnMut(usize)) {
-    let Some(rest) = bytes.get(end..) else { return };
-    let name = rest.iter().take_while(|b| is_name(**b)).count();
+/// [`super::assignment`] to say. Returns a place before which everything stands that was looked at.
+pub(in super::super) fn after_word(
+    bytes: &[u8],
+    end: usize,
+    mut start: impl FnMut(usize),
+) -> usize {
+    let Some(rest) = bytes.get(end..) else {
+        return end;
+    };
+    let name = rest
+        .iter()
+        .take(MAX_REST + 1)
+        .take_while(|b| is_name(**b))
+        .count();
     if name > MAX_REST {
-        return;
+        return end + name;
     }
-    let Some(line) = rest.get(name..) else { return };
+    let Some(line) = rest.get(name..) else {
+        return end + name;
+    };
     let line = line.get(..MAX_AHEAD).unwrap_or(line);
     let (mut at, mut starts, mut fresh) = (0, 0, false);
     while starts < MAX_STARTS
         && let Some(&byte) = line.get(at)
     {
         match byte {
-            b'\n' if !goes_on(line, at) => return,
+            b'\n' if !goes_on(line, at) => break,
             b'=' | b':' | b'>' | b',' | b'(' | b'|' | b'?' | b'[' | b']' | b'{' | b')' | b'*'
             | b'<' | b'&' | b'\n' | b'\r' | b'#' | b' ' | b'\t' | b'\\' => {
                 fresh = true;
@@ -75,6 +84,9 @@ pub(in super::super) fn after_word(bytes: &[u8], end: usize, mut start: impl FnM
             _ => at += 1,
         }
     }
+    // What follows a line's end decides whether it goes on.
+    let ahead = line.get(..at + 1).is_some_and(|seen| seen.contains(&b'\n'));
+    end + name + at + if ahead { MAX_INDENT } else { 2 }
 }
 
 /// Tells whether an assignment can go on after the line end at `at`: after an operator, or with a `value` of its own.

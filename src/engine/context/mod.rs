@@ -15,7 +15,7 @@ use std::{cell::Cell, ops::Range};
 
 use self::back::Back;
 pub(super) use self::{
-    forward::{AFTER_WORD, after_word, may_follow_blanks, start_of_value},
+    forward::{after_word, may_follow_blanks, start_of_value},
     quote::Quote,
 };
 use super::values::Operator;

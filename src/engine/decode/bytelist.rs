@@ -19,10 +19,10 @@ pub(super) fn find(bytes: &[u8], region: Range<usize>, out: &mut Vec<Decoded>) {
     let mut at = first(bytes, region.start);
     let limit = region.end;
     while let Some(next) = bytes.get(at..).and_then(|rest| {
-        memmem::find(
-            rest.get(..limit.saturating_sub(at) + 1).unwrap_or(rest),
-            b"0x",
-        )
+        let rest = rest.get(..limit.saturating_sub(at) + 1).unwrap_or(rest);
+        memchr::memchr_iter(b'x', rest)
+            .filter_map(|x| x.checked_sub(1))
+            .find(|zero| rest.get(*zero) == Some(&b'0'))
     }) {
         let start = at + next;
         if start >= limit {

@@ -55,6 +55,9 @@ pub(super) struct Scan {
     /// With --history: also objects that nothing leads to (force-pushed, amended, dropped)
     #[arg(long, requires = "history")]
     pub(super) unreachable: bool,
+    /// With --history: scan each version of a file as a whole, not what changed; slower, the same results
+    #[arg(long, requires = "history")]
+    pub(super) no_delta: bool,
     /// Also scan what .gitignore hides
     #[arg(long)]
     pub(super) no_ignore: bool,

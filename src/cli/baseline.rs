@@ -25,6 +25,7 @@ pub(super) fn run(command: &args::Baseline, look: &Look) -> Result<(String, Outc
         Target::History {
             repository: path,
             unreachable: false,
+            delta: true,
         }
     } else {
         gather::tree(path)

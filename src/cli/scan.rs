@@ -85,6 +85,7 @@ fn target(args: &args::Scan) -> Result<Target, CliError> {
         return Ok(Target::History {
             repository: one("--history")?,
             unreachable: args.unreachable,
+            delta: !args.no_delta,
         });
     }
     if mode.staged {

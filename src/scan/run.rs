@@ -75,6 +75,8 @@ pub enum Target {
         repository: PathBuf,
         /// Also what nothing leads to.
         unreachable: bool,
+        /// Whether versions of files are scanned by what changed; the results are the same.
+        delta: bool,
     },
 }
 
@@ -297,6 +299,7 @@ fn read(
         Target::History {
             repository: path,
             unreachable,
+            delta,
         } => {
             let repository = Repository::open(path)?;
             let mut ledger = Ledger::default();
@@ -308,6 +311,7 @@ fn read(
                 repository,
                 HistoryOptions {
                     unreachable: *unreachable,
+                    delta: *delta,
                     ..HistoryOptions::default()
                 },
             );

@@ -207,7 +207,7 @@ mod tests {
 
     fn stretches(bytes: &[u8], region: Range<usize>, out: &mut Vec<Decoded>) {
         let mut masks = Vec::new();
-        let runs: Vec<_> = super::super::anchors::runs(bytes, region.clone(), 0, &mut masks)
+        let runs: Vec<_> = super::super::anchors::runs(bytes, region.clone(), 64, &mut masks)
             .map(|run| run.start..run.end)
             .filter(|run| run.len() >= MIN_RUN)
             .collect();

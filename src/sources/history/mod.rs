@@ -252,6 +252,10 @@ impl History {
             let (Some(number), Ok((kind, bytes))) = (number, finder.find(&lost.id)) else {
                 return true;
             };
+            // It may be the damaged copy that was found, and decode to something.
+            if !is_named(&lost.id, kind, &bytes) {
+                return true;
+            }
             let object = Object {
                 id: lost.id,
                 number,
@@ -274,6 +278,21 @@ impl Joined {
         self.missing.extend(part.missing);
         self.submodules |= part.submodules;
     }
+}
+
+/// Tells whether an object's content is what its name says. Slow (a hash with collision detection), so not for every object.
+fn is_named(id: &ObjectId, kind: Kind, bytes: &[u8]) -> bool {
+    let hash = match id.as_bytes().len() {
+        20 => gix::hash::Kind::Sha1,
+        _ => gix::hash::Kind::Sha256,
+    };
+    let kind = match kind {
+        Kind::Blob => gix::objs::Kind::Blob,
+        Kind::Tree => gix::objs::Kind::Tree,
+        Kind::Commit => gix::objs::Kind::Commit,
+        Kind::Tag => gix::objs::Kind::Tag,
+    };
+    gix::objs::compute_hash(hash, kind, bytes).is_ok_and(|name| name.as_bytes() == id.as_bytes())
 }
 
 fn add_skips(ledger: &mut Ledger, skips: impl IntoIterator<Item = Skip>) {

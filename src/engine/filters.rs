@@ -258,7 +258,8 @@ fn is_long_label(inside: &[u8]) -> bool {
     inside.len() >= 3 && is_label(inside) && inside.iter().any(u8::is_ascii_alphabetic)
 }
 
-/// Tells whether the value is shell variables alone: `$NAME`, `$1`, `$A$B`, `$A-$B`.
+/// Tells whether the value is shell variables alone: `$NAME`, `$1`, `$A$B`, `$A-$B`; a name that looks random is none, but
+/// part of a hash (`$apr1$...`).
 fn is_variable(value: &[u8]) -> bool {
     let Some(rest) = value.strip_prefix(b"$") else {
         return false;
@@ -276,7 +277,9 @@ fn is_variable(value: &[u8]) -> bool {
             && part
                 .iter()
                 .all(|b| b.is_ascii_digit() || b"@*#?".contains(b));
-        (word || position) && part.len() - name.min(part.len()) <= 2
+        (word || position)
+            && part.len() - name.min(part.len()) <= 2
+            && (part.len() < 20 || !super::values::is_random(part, 16))
     })
 }
 
@@ -363,6 +366,7 @@ mod tests {
             "16c51af7dd",
             "s3cr3t<9!x",
             "$2b$10$K9x2LmWp8fQzTvRs",
+            "$apr1$LmWp8fQz$K9x2LmWp8fQzTvRsJ4bHcY",
         ] {
             assert!(!is_placeholder(value.as_bytes()), "{value}");
         }

@@ -44,6 +44,15 @@ pub(super) enum Rank {
     VendorValid,
 }
 
+/// What a match has beside its form: where two of one rank overlap, the greater one wins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Evidence {
+    /// The second part stands nearby: `YCAJ...` beside a secret that is named like Amazon's.
+    pub(super) paired: bool,
+    /// Length of the longest context word in the name: `nomadgossipkey` says more than `gossipkey`.
+    pub(super) word: usize,
+}
+
 /// Families of rules that are for any vendor.
 const ANY_VENDOR: [&str; 6] = [
     "connection-string",
@@ -58,6 +67,9 @@ const ANY_VENDOR: [&str; 6] = [
 pub(super) struct Found {
     pub(super) rule: u32,
     pub(super) rank: Rank,
+    pub(super) evidence: Evidence,
+    /// Parts of the family's name: `azure-devops` is a part of what `azure` is.
+    pub(super) depth: usize,
     /// Where the match begins.
     pub(super) anchor: usize,
     pub(super) span: Range<usize>,
@@ -131,6 +143,11 @@ impl Case<'_> {
         Some(Found {
             rule: self.number,
             rank: self.rank(checked.valid),
+            evidence: Evidence {
+                paired: near.is_some(),
+                word: self.word(),
+            },
+            depth: self.rule.meta.family.split('-').count(),
             anchor: self.matched.whole.start,
             span: self.matched.secret.clone(),
             secret: Secret::new(value),
@@ -157,6 +174,24 @@ impl Case<'_> {
             Shape::Context { .. } if self.rule.pattern.is_some() => Rank::VendorContext,
             Shape::Context { .. } => Rank::Named,
         }
+    }
+
+    /// Returns the length of the longest context word in the value's names.
+    fn word(&self) -> usize {
+        let (Shape::Context { words }, Some(found)) = (&self.rule.shape, self.assignment) else {
+            return 0;
+        };
+        let names = [Some(found.name), found.other];
+        let is_said = |word: &&String| {
+            let mut names = names.iter().flatten();
+            names.any(|name| holds(name, word.as_bytes()))
+        };
+        words
+            .iter()
+            .filter(is_said)
+            .map(String::len)
+            .max()
+            .unwrap_or(0)
     }
 
     fn is_vendors(&self) -> bool {
@@ -286,5 +321,28 @@ impl Case<'_> {
             }
         }
         best.map(|(_, part)| part)
+    }
+}
+
+/// Tells whether `name` in lower case without separators has `word` in it.
+fn holds(name: &[u8], word: &[u8]) -> bool {
+    (0..name.len()).any(|start| {
+        let letters = name
+            .iter()
+            .skip(start)
+            .filter(|b| b.is_ascii_alphanumeric());
+        let mut letters = letters.map(u8::to_ascii_lowercase);
+        word.iter().all(|byte| letters.next() == Some(*byte))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_found_in_names_whatever_their_separators() {
+        assert!(holds(b"MY_NOMAD-GossipKey2", b"nomadgossipkey"));
+        assert!(!holds(b"NOMAD_GOSSIP", b"nomadgossipkey") && !holds(b"", b"key"));
     }
 }

@@ -3,7 +3,7 @@
 //! Promises: whether a finding stands depends on the findings that overlap it and on nothing else, so it can be said of
 //! any part of a text; the order of the result is that of the text.
 
-use std::cmp::Ordering;
+use std::cmp::{Ordering, Reverse};
 
 use super::judge::Found;
 
@@ -59,13 +59,14 @@ fn overlaps(a: &Found, b: &Found) -> bool {
     !same_text && a.span.start < b.span.end && b.span.start < a.span.end
 }
 
-/// Tells whether `a` is the more specific: by rank, fewer encodings, length, rule, place.
+/// Tells whether `a` is the more specific: by rank, evidence, fewer encodings, length, how sure its rule is, how narrow its
+/// family is; then by rule and place.
 fn beats(a: &Found, b: &Found) -> bool {
     let key = |found: &Found| {
         (
-            std::cmp::Reverse(found.rank),
+            Reverse((found.rank, found.evidence)),
             found.encodings.len(),
-            std::cmp::Reverse(found.span.len()),
+            Reverse((found.span.len(), found.confidence, found.depth)),
             found.rule,
             found.span.start,
             found.stretch,
@@ -78,13 +79,18 @@ fn beats(a: &Found, b: &Found) -> bool {
 mod tests {
     use std::ops::Range;
 
-    use super::{super::judge::Rank, *};
+    use super::{
+        super::judge::{Evidence, Rank},
+        *,
+    };
     use crate::model::{Confidence, Secret, Severity};
 
     fn found(rule: u32, rank: Rank, span: Range<usize>) -> Found {
         Found {
             rule,
             rank,
+            evidence: Evidence::default(),
+            depth: 1,
             anchor: span.start,
             secret: Secret::new(b"x"),
             span,
@@ -121,6 +127,34 @@ mod tests {
             ]),
             [2]
         );
+    }
+
+    #[test]
+    fn among_equals_evidence_counts_before_length_and_the_rule_before_its_number() {
+        let named = |rule, word, confidence, depth| Found {
+            evidence: Evidence {
+                paired: false,
+                word,
+            },
+            confidence,
+            depth,
+            ..found(rule, Rank::VendorContext, 0..10)
+        };
+        let paired = Found {
+            evidence: Evidence {
+                paired: true,
+                word: 0,
+            },
+            ..found(9, Rank::VendorContext, 0..10)
+        };
+        let long = named(1, 9, Confidence::High, 1);
+        let longer = named(2, 14, Confidence::High, 1);
+        assert_eq!(rules(vec![long, longer]), [2]);
+        assert_eq!(rules(vec![named(1, 14, Confidence::High, 1), paired]), [9]);
+        let unsure = named(1, 9, Confidence::Medium, 1);
+        assert_eq!(rules(vec![unsure, named(2, 9, Confidence::High, 1)]), [2]);
+        let broad = named(1, 9, Confidence::High, 1);
+        assert_eq!(rules(vec![broad, named(2, 9, Confidence::High, 2)]), [2]);
     }
 
     #[test]

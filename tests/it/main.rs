@@ -10,6 +10,7 @@
 )]
 
 mod detection;
+mod examples;
 mod formats;
 mod hiding_places;
 mod hooks;

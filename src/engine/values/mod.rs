@@ -226,6 +226,9 @@ fn is_opaque(value: &[u8], at: &Setting<'_>) -> bool {
     if !at.quoted && shapes::is_code_name(value) {
         return false;
     }
+    if shapes::is_identifier(value) && words::are_most(value) {
+        return false;
+    }
     let has = |f: fn(&u8) -> bool| value.iter().any(f);
     // Letters of one case only are an unknown word sooner than a token.
     let mixed =

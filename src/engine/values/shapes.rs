@@ -84,9 +84,11 @@ fn is_path(value: &[u8]) -> bool {
     }
     let rooted = value.starts_with(b"/") && slashes >= 2;
     let parts = value.split(|b| matches!(b, b'/' | b'\\'));
-    // Each part must read like a name; base64 with slashes does not.
+    // Each part must read like a name; base64 with slashes does not. An abbreviation (`jwt`) is too short to read like
+    // anything.
+    let short = |part: &[u8]| part.len() <= 4 && part.iter().all(u8::is_ascii_lowercase);
     let named = parts.filter(|part| !part.is_empty()).all(|part| {
-        super::random::surplus(part) < 6
+        (short(part) || super::random::surplus(part) < 6)
             && part
                 .iter()
                 .all(|b| b.is_ascii_alphanumeric() || b"._-~@%$:*{}".contains(b))

@@ -71,6 +71,40 @@ pub(crate) fn is_self_named(value: &[u8]) -> bool {
         || tail(b"passwd")
 }
 
+/// Tells whether known words make up more than half of an identifier: `AcmeKeySecretOfService`. Words start where
+/// identifiers have them start: after a separator or a digit, and at a capital.
+pub(crate) fn are_most(value: &[u8]) -> bool {
+    let mut known = 0;
+    let mut rest = value;
+    while !rest.is_empty() {
+        let len = hump(rest);
+        let (word, tail) = rest.split_at(len);
+        if word.len() >= 2 && weigh(word).is_some() {
+            known += word.len();
+        }
+        rest = tail;
+    }
+    known * 2 > value.len()
+}
+
+/// Returns the length of the first word of `text`; anything but a letter is a word of its own.
+fn hump(text: &[u8]) -> usize {
+    let lower = |from: usize| {
+        text.iter()
+            .skip(from)
+            .take_while(|b| b.is_ascii_lowercase())
+            .count()
+    };
+    let upper = text.iter().take_while(|b| b.is_ascii_uppercase()).count();
+    match (upper, lower(upper)) {
+        (0, 0) => 1,
+        (0 | 1, small) => upper + small,
+        (many, 0) => many,
+        // The last capital of several belongs to the next word: `HTTPServer`.
+        (many, _) => many - 1,
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Letter,
@@ -149,6 +183,16 @@ mod tests {
     fn words_are_within_bounds() {
         for list in [STAND, FILLER] {
             assert!(list.iter().all(|word| word.len() <= MAX_WORD));
+        }
+    }
+
+    #[test]
+    fn words_are_most_of_an_identifier_and_none_of_a_token() {
+        for value in ["AcmeKeySecretOfService", "MY_KEY_ID", "newHTTPServiceToken"] {
+            assert!(are_most(value.as_bytes()), "{value}");
+        }
+        for value in ["zoONcLXMQ6K7QjnftlegrD9E", "h8Fq2falseZx0Lm7T", ""] {
+            assert!(!are_most(value.as_bytes()), "{value}");
         }
     }
 

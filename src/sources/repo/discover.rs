@@ -83,12 +83,15 @@ fn follow(file: &Path) -> Result<PathBuf, SourceError> {
         .map_err(|error| broken(&format!("its gitdir cannot be reached: {error}")))
 }
 
-/// Returns the work tree that belongs to `.git/worktrees/NAME`, from its `gitdir` file.
+/// Returns the work tree that belongs to `.git/worktrees/NAME`, from its `gitdir` file. The `.git` file there must lead back:
+/// a repository must not pass for another's by naming its files.
 fn linked_work_tree(git_dir: &Path) -> Option<PathBuf> {
     let text = read_small(&git_dir.join("gitdir"), MAX_LINK).ok()?;
     let dot_git = git_dir.join(bytes_path(line(&text)));
     let work_tree = dot_git.parent()?;
-    work_tree.is_dir().then(|| work_tree.to_owned())
+    let leads_back = dot_git.symlink_metadata().ok()?.is_file()
+        && follow(&dot_git).ok()? == git_dir.canonicalize().ok()?;
+    (leads_back && work_tree.is_dir()).then(|| work_tree.to_owned())
 }
 
 /// Checks that a git directory is one and finds its common directory.
@@ -104,10 +107,15 @@ fn layout(git_dir: PathBuf, work_tree: Option<PathBuf>) -> Result<Layout, Source
     let common_dir = if link.symlink_metadata().is_ok() {
         let text = read_small(&link, MAX_LINK)
             .map_err(|error| broken(format!("cannot read `commondir`: {error}")))?;
-        git_dir
+        let common_dir = git_dir
             .join(bytes_path(line(&text)))
             .canonicalize()
-            .map_err(|error| broken(format!("its common directory cannot be reached: {error}")))?
+            .map_err(|error| broken(format!("its common directory cannot be reached: {error}")))?;
+        if !is_worktree_of(&common_dir, &git_dir) {
+            let reason = "its `commondir` names a repository that has no such worktree";
+            return Err(broken(reason.to_owned()));
+        }
+        common_dir
     } else {
         git_dir.clone()
     };
@@ -118,6 +126,13 @@ fn layout(git_dir: PathBuf, work_tree: Option<PathBuf>) -> Result<Layout, Source
         common_dir,
         work_tree,
     })
+}
+
+/// Tells whether `git_dir` is where `git worktree` puts those of a repository (gitrepository-layout(5), `worktrees/<id>`).
+fn is_worktree_of(common_dir: &Path, git_dir: &Path) -> bool {
+    git_dir
+        .canonicalize()
+        .is_ok_and(|dir| dir.parent() == Some(common_dir.join("worktrees").as_path()))
 }
 
 /// Returns the first line without its end.
@@ -164,6 +179,34 @@ mod tests {
         assert_eq!(found.git_dir, linked);
         assert_eq!(found.common_dir, root.join("main/.git"));
         assert_eq!(found.work_tree, Some(root.join("w")));
+        std::fs::write(linked.join("gitdir"), root.join("w/.git").to_str().unwrap()).unwrap();
+        assert_eq!(discover(&linked).unwrap(), found);
+    }
+
+    #[test]
+    fn a_git_directory_cannot_name_the_work_tree_of_another() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        fake(&root.join("own/.git"));
+        fake(&root.join("evil.git"));
+        let linked = root.join("own/.git/worktrees/w");
+        std::fs::create_dir_all(&linked).unwrap();
+        std::fs::create_dir_all(root.join("w")).unwrap();
+        std::fs::write(linked.join("HEAD"), "ref: refs/heads/w\n").unwrap();
+        std::fs::write(linked.join("commondir"), "../..\n").unwrap();
+        std::fs::write(root.join("w/.git"), "gitdir: ../own/.git/worktrees/w\n").unwrap();
+        for named in ["../own/.git", "../w/.git", "../own/absent"] {
+            std::fs::write(root.join("evil.git/gitdir"), named).unwrap();
+            let found = discover(&root.join("evil.git")).unwrap();
+            assert_eq!(found.work_tree, None, "{named}");
+            assert_eq!(found.common_dir, root.join("evil.git"));
+        }
+        // Nor the objects of another, though it has some of its own.
+        std::fs::write(root.join("evil.git/commondir"), "../own/.git\n").unwrap();
+        assert!(matches!(
+            discover(&root.join("evil.git")),
+            Err(SourceError::Repository { .. })
+        ));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Finds where a block of key material ends, given its header.
 //!
 //! Promises: reads at most [`MAX`] bytes from the header on; a body that is elided, empty or plainly made up does not
-//! count. The body may stand in a string: over escaped line breaks, concatenated literals, comments or indentation.
+//! count. The body may stand in a string, a comment, a quotation, a diff or a page: over escaped line breaks, concatenated
+//! literals, signs before each line, tags or indentation; in lines of any width if it ends properly.
 
 use std::ops::Range;
 
@@ -23,6 +24,13 @@ const MIN_LINE: usize = 16;
 
 /// Most bytes between two lines.
 const MAX_GAP: usize = 160;
+
+/// Most bytes before the end line on its line that are taken for the sign of a comment or a diff.
+const MAX_PREFIX: usize = 32;
+
+/// Most bytes of the name of a header, and of a whole one.
+const MAX_NAME: usize = 64;
+const MAX_HEADER: usize = 1024;
 
 /// Most characters of a body that are kept to judge it.
 const SAMPLE: usize = 128;
@@ -100,6 +108,7 @@ impl Body {
 
 /// Reads the body that starts at `from`; `None` if it is elided.
 pub(super) fn read(block: &[u8], from: usize) -> Option<Body> {
+    let block = Block::new(block, from);
     let mut body = Body {
         end: from,
         length: 0,
@@ -110,22 +119,26 @@ pub(super) fn read(block: &[u8], from: usize) -> Option<Body> {
     };
     let mut at = from;
     let mut words = 0;
+    // Whether lines of any width are taken.
+    let mut narrow = false;
     loop {
-        at = skip_gap(block, at)?;
-        let rest = block.get(at..).unwrap_or_default();
+        at = block.skip_gap(at)?;
+        let rest = block.from(at);
         if let Some(length) = end_line(rest) {
             body.end = at + length;
             body.closed = true;
             return Some(body);
         }
-        if let Some((length, encrypted)) = header_line(rest) {
+        if let Some((length, encrypted)) = block.header_line(at, body.lines == 0) {
             body.encrypted |= encrypted;
             at += length;
             continue;
         }
         let run = rest.iter().take_while(|b| is_base64(**b)).count();
         let characters = rest.get(..run).unwrap_or_default();
-        if run >= MIN_LINE || (run > 0 && body.lines > 0 && is_last(rest, run)) {
+        let is_long = run >= MIN_LINE;
+        narrow |= run > 0 && !is_long && block.is_narrow(at, body.lines == 0);
+        if is_long || (run > 0 && (narrow || body.lines > 0 && block.is_last(at, run))) {
             body.take(characters);
             at += run;
             body.end = at;
@@ -142,53 +155,234 @@ const fn is_base64(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=')
 }
 
-/// Tells whether a short run is the last line of a body: what follows is the end line or a checksum.
-fn is_last(rest: &[u8], run: usize) -> bool {
-    let Some(next) = skip_gap(rest, run) else {
-        return false;
-    };
-    let after = rest.get(next..).unwrap_or_default();
-    end_line(after).is_some()
-        || after.starts_with(b"=")
-        || after.starts_with(b"Private-MAC")
-        || rest.get(run - 1) == Some(&b'=')
-        || after.is_empty()
+/// The bytes of a block, and what its end line tells of the others.
+struct Block<'a> {
+    bytes: &'a [u8],
+    /// What stands before the end line on its line, and so before the others: the sign of a comment, of a quotation or of a
+    /// diff.
+    prefix: &'a [u8],
+    /// Whether there is an end line before any other header.
+    is_closed: bool,
 }
 
-/// Skips what may stand between two lines of a body: line breaks, plain or escaped, blanks, quotes, signs of concatenation
-/// and of comments. `None` if it says that something is left out.
-fn skip_gap(block: &[u8], from: usize) -> Option<usize> {
-    let mut at = from;
-    while at < from + MAX_GAP {
-        let rest = block.get(at..).unwrap_or_default();
-        if rest.starts_with(b"...")
-            || rest.starts_with("…".as_bytes())
-            || rest.starts_with(b"***")
-            || rest.starts_with(b"<") && rest.get(1) != Some(&b'<')
-        {
+impl<'a> Block<'a> {
+    fn new(bytes: &'a [u8], from: usize) -> Self {
+        let mut block = Self {
+            bytes,
+            prefix: b"",
+            is_closed: false,
+        };
+        let body = block.from(from);
+        match end_of(body) {
+            Some(end) => {
+                block.is_closed = true;
+                let before = body.get(..end).unwrap_or_default();
+                let start = before.iter().rposition(|b| matches!(b, b'\n' | b'\r'));
+                let prefix = start.and_then(|at| before.get(at + 1..));
+                block.prefix = prefix.filter(|p| p.len() <= MAX_PREFIX).unwrap_or_default();
+            }
+            None => {
+                let starts = || body.split(|b| *b == b'\n').skip(1).take(3);
+                block.prefix = [b"+", b"-"]
+                    .into_iter()
+                    .find(|sign| {
+                        starts().count() == 3 && starts().all(|line| line.starts_with(*sign))
+                    })
+                    .map_or(b"", |sign| &sign[..]);
+            }
+        }
+        block
+    }
+
+    fn from(&self, at: usize) -> &'a [u8] {
+        self.bytes.get(at..).unwrap_or_default()
+    }
+
+    /// Tells whether a short run is the last line of a body: what follows is the end line or a checksum.
+    fn is_last(&self, at: usize, run: usize) -> bool {
+        let Some(next) = self.skip_gap(at + run) else {
+            return false;
+        };
+        let after = self.from(next);
+        end_line(after).is_some()
+            || after.starts_with(b"=")
+            || after.starts_with(b"Private-MAC")
+            || self.bytes.get(at + run - 1) == Some(&b'=')
+            || after.is_empty()
+    }
+
+    /// Tells whether the lines from `at` to the end line are base64 of whatever width. The first one must not be a word.
+    fn is_narrow(&self, at: usize, is_first: bool) -> bool {
+        let rest = self.from(at);
+        let is_der = matches!(rest, [b'M', b'A'..=b'Z', ..]);
+        let (mut at, mut length, mut longest) = (at, 0, 0);
+        if !self.is_closed {
+            return false;
+        }
+        loop {
+            let run = self.from(at).iter().take_while(|b| is_base64(**b)).count();
+            let Some(next) = self.skip_gap(at + run) else {
+                return false;
+            };
+            let gap = self.bytes.get(at + run..next).unwrap_or_default();
+            let breaks = |b: &u8| matches!(b, b'\n' | b'\r' | b'\\' | b'<' | b'"' | b'\'');
+            if run == 0 || !gap.iter().any(breaks) {
+                return false;
+            }
+            (at, length, longest) = (next, length + run, longest.max(run));
+            if end_line(self.from(at)).is_some() {
+                return length >= MIN_CUT_BODY && (!is_first || is_der || longest < MIN_LINE);
+            }
+        }
+    }
+
+    /// Skips what may stand between two lines of a body: line breaks, plain, escaped or of HTML, blanks, quotes, signs of
+    /// concatenation, of comments and of diffs. `None` if it says that something is left out.
+    fn skip_gap(&self, from: usize) -> Option<usize> {
+        let mut at = from;
+        while at < from + MAX_GAP {
+            let rest = self.from(at);
+            if rest.starts_with(b"...")
+                || rest.starts_with("…".as_bytes())
+                || rest.starts_with(b"***")
+            {
+                return None;
+            }
+            let quiet = |i: usize| rest.get(i).is_none_or(|b| !is_base64(*b));
+            at += match rest {
+                [b'\\', tail @ ..] => {
+                    let slashes = tail.iter().take_while(|b| **b == b'\\').count();
+                    let letter = matches!(tail.get(slashes), Some(b'n' | b'r' | b't'));
+                    1 + slashes + usize::from(letter)
+                }
+                [b'\r' | b'\n', line @ ..] => 1 + self.prefix_of(line),
+                // A sign of concatenation stands alone; a plus sign may open a line of a body.
+                [b'+', ..] if at > from && quiet(1) => 1,
+                [
+                    b' ' | b'\t' | b'"' | b'\'' | b'`' | b'.' | b',' | b';' | b'&' | b'|' | b'>'
+                    | b'#' | b'*' | b'(' | b')' | b'[' | b']',
+                    ..,
+                ] => 1,
+                [b'@', b'"', ..] | [b'_', b' ' | b'\r' | b'\n', ..] | [b'-', b' ', ..] => 2,
+                [b'/', b'/', b' ' | b'\t', ..] => 3,
+                [b'<', b'<', ..] => 2,
+                [b'<', ..] => tag(rest)?,
+                _ => return Some(at),
+            };
+        }
+        Some(at)
+    }
+
+    /// Returns how much of the start of a line is the block's prefix; a line that is else empty may lack its blank.
+    fn prefix_of(&self, line: &[u8]) -> usize {
+        let bare = self.prefix.trim_ascii_end();
+        [self.prefix, bare]
+            .into_iter()
+            .find(|prefix| line.starts_with(prefix))
+            .map_or(0, <[u8]>::len)
+    }
+
+    /// Returns the length of a header such as `Proc-Type: 4,ENCRYPTED` (RFC 1421) or `Version: ...` (RFC 4880), and whether
+    /// it says that the body is encrypted. Before the body of a block that ends properly it may have any name: OpenSSL
+    /// and GnuPG read over names that they do not know.
+    fn header_line(&self, at: usize, is_first: bool) -> Option<(usize, bool)> {
+        const NAMES: [&[u8]; 8] = [
+            b"Proc-Type",
+            b"DEK-Info",
+            b"Version",
+            b"Comment",
+            b"Hash",
+            b"Charset",
+            b"MessageID",
+            b"Subject",
+        ];
+        let rest = self.from(at);
+        let is_named = |b: &&u8| b.is_ascii_alphanumeric() || matches!(**b, b'-' | b'_' | b'.');
+        let length = rest.iter().take(MAX_NAME).take_while(is_named).count();
+        let name = rest
+            .get(..length)
+            .filter(|_| rest.get(length) == Some(&b':'))?;
+        let is_known = NAMES.contains(&name);
+        let may_be_any = is_first && self.is_closed && name.first()?.is_ascii_alphabetic();
+        if !is_known && !may_be_any {
             return None;
         }
-        let quiet = |i: usize| rest.get(i).is_none_or(|b| !is_base64(*b));
-        at += match rest {
-            [b'\\', tail @ ..] => {
-                let slashes = tail.iter().take_while(|b| **b == b'\\').count();
-                let letter = matches!(tail.get(slashes), Some(b'n' | b'r' | b't'));
-                1 + slashes + usize::from(letter)
-            }
-            // A sign of concatenation stands alone; a plus sign may open a line of a body.
-            [b'+', ..] if at > from && quiet(1) => 1,
-            [
-                b' ' | b'\t' | b'\r' | b'\n' | b'"' | b'\'' | b'`' | b'.' | b',' | b';' | b'&'
-                | b'|' | b'>' | b'#' | b'*' | b'(' | b')' | b'[' | b']' | b'@' | b':' | b'_',
-                ..,
-            ] => 1,
-            [b'/', b'/', b' ' | b'\t', ..] => 3,
-            [b'<', b'<', ..] => 2,
-            [b'-', b' ', ..] => 2,
-            _ => return Some(at),
-        };
+        let mut length = value_end(rest);
+        while let Some(more) = self.folded(at, at + length) {
+            length += more;
+        }
+        let line = rest.get(..length)?;
+        let encrypted = name == b"Proc-Type" && memchr::memmem::find(line, b"ENCRYPTED").is_some();
+        Some((length, encrypted || name == b"DEK-Info"))
     }
-    Some(at)
+
+    /// Returns the length of a line at `to` that goes on with the header at `from`: it begins with a blank, which the header
+    /// does not, and is no line of a body.
+    fn folded(&self, from: usize, to: usize) -> Option<usize> {
+        let [b'\n', line @ ..] = self.from(to) else {
+            return None;
+        };
+        let own = self.bytes.get(from.checked_sub(1)?)?;
+        let prefix = self.prefix_of(line);
+        let line = line.get(prefix..)?;
+        let length = line.iter().position(|b| matches!(b, b'\n' | b'\r'))?;
+        let text = line.get(..length)?.trim_ascii();
+        let goes_on = matches!(line.first()?, b' ' | b'\t') && !matches!(own, b' ' | b'\t');
+        let is_body = text.iter().all(|b| is_base64(*b)) || end_line(text).is_some();
+        (goes_on && !is_body).then_some(1 + prefix + length)
+    }
+}
+
+/// Returns where the end line starts, unless another header comes first.
+fn end_of(body: &[u8]) -> Option<usize> {
+    let mut dashes = memchr::memmem::find_iter(body, b"----");
+    dashes.find_map(|at| {
+        let count = body.get(at..)?.iter().take_while(|b| **b == b'-').count();
+        let label = body.get(at + count..)?;
+        // RFC 4716 has four and a blank, RFC 7468 five. One more is the sign of a diff.
+        let own = if label.starts_with(b" ") { 4 } else { 5 };
+        let label = label.trim_ascii_start();
+        if label.starts_with(b"END") {
+            return Some(Some(at + count.saturating_sub(own)));
+        }
+        label.starts_with(b"BEGIN").then_some(None)
+    })?
+}
+
+/// Returns where the value of the header at the start of `rest` ends: with its line, or with its first word where all of the
+/// block stands on one line.
+fn value_end(rest: &[u8]) -> usize {
+    let line = rest.get(..MAX_HEADER).unwrap_or(rest);
+    let ends = |at: &usize| {
+        let here = line.get(*at..).unwrap_or_default();
+        let is_break = matches!(here, [b'\n' | b'\r', ..] | [b'\\', b'n' | b'r' | b'\\', ..]);
+        is_break || tag(here).is_some() || end_line(here).is_some()
+    };
+    let end = (0..line.len()).find(ends);
+    match end {
+        Some(at) if end_line(line.get(at..).unwrap_or_default()).is_none() => at,
+        _ => {
+            let is_blank = |b: &u8| b.is_ascii_whitespace();
+            let mut blanks = line.iter().enumerate().filter(|(_, b)| is_blank(b));
+            blanks.nth(1).map_or(line.len(), |(at, _)| at)
+        }
+    }
+}
+
+/// Returns the length of a tag of HTML that may stand in a block; other signs of less say what to put in their place.
+fn tag(rest: &[u8]) -> Option<usize> {
+    const NAMES: [&[u8]; 11] = [
+        b"br", b"wbr", b"p", b"div", b"span", b"code", b"pre", b"li", b"td", b"tr", b"font",
+    ];
+    let inner = rest.strip_prefix(b"<")?;
+    let inner = inner.strip_prefix(b"/").unwrap_or(inner);
+    let letters = inner.iter().take(8).take_while(|b| b.is_ascii_alphabetic());
+    let length = letters.count();
+    let name = inner.get(..length)?;
+    let is_known = NAMES.iter().any(|known| known.eq_ignore_ascii_case(name));
+    let ends = matches!(inner.get(length)?, b'>' | b'/' | b' ');
+    let close = rest.iter().take(MAX_GAP).position(|b| *b == b'>')?;
+    (is_known && ends).then_some(close + 1)
 }
 
 /// Returns the length of an end line: `-----END RSA PRIVATE KEY-----`, `---- END SSH2 ... ----`, `Private-MAC: ...`.
@@ -222,30 +416,6 @@ fn end_line(rest: &[u8]) -> Option<usize> {
         .take_while(|b| **b == b'-')
         .count();
     Some(head + words + close)
-}
-
-/// Returns the length of a header such as `Proc-Type: 4,ENCRYPTED` (RFC 1421) or `Version: ...` (RFC 4880), and whether it
-/// says that the body is encrypted.
-fn header_line(rest: &[u8]) -> Option<(usize, bool)> {
-    const NAMES: [&[u8]; 8] = [
-        b"Proc-Type:",
-        b"DEK-Info:",
-        b"Version:",
-        b"Comment:",
-        b"Hash:",
-        b"Charset:",
-        b"MessageID:",
-        b"Subject:",
-    ];
-    let name = NAMES.iter().find(|name| rest.starts_with(name))?;
-    let length = rest
-        .iter()
-        .take(MAX_GAP)
-        .take_while(|b| !matches!(b, b'\n' | b'\r' | b'\\'))
-        .count();
-    let line = rest.get(..length)?;
-    let encrypted = name.starts_with(b"Proc") && memchr::memmem::find(line, b"ENCRYPTED").is_some();
-    Some((length, encrypted || name.starts_with(b"DEK")))
 }
 
 #[cfg(test)]
@@ -323,6 +493,105 @@ mod tests {
     }
 
     #[test]
+    fn headers_of_any_name_are_skipped() {
+        let body = lines(3).join("\n");
+        for header in [
+            "X: .....",
+            "X: ${A}",
+            "X-Made-Up: <none>",
+            "a.b_c: ***",
+            "X: \"a\" b\nY: c",
+        ] {
+            let text = format!("{HEADER}\n{header}\n\n{body}\n{FOOTER}");
+            assert_eq!(of(&text), Some(text.as_str()));
+            let escaped = text.replace('\n', "\\n");
+            assert_eq!(of(&escaped), Some(escaped.as_str()));
+            // One that never ends is no block: what follows are other things with names.
+            assert_eq!(of(&format!("{HEADER}\n{header}\n\n{body}\n")), None);
+        }
+        let folded = format!("{HEADER}\nX: a\n .....\n\n{body}\n{FOOTER}");
+        assert_eq!(of(&folded), Some(folded.as_str()));
+        let spaced = format!("{HEADER} X: a {} {FOOTER}", lines(3).join(" "));
+        assert_eq!(of(&spaced), Some(spaced.as_str()));
+    }
+
+    #[test]
+    fn lines_of_any_width_count_if_the_block_ends() {
+        let body = lines(2).concat();
+        for width in 1..16 {
+            let parts: Vec<String> = body
+                .as_bytes()
+                .chunks(width)
+                .map(|part| String::from_utf8_lossy(part).into_owned())
+                .collect();
+            for sep in ["\n", "\r\n", "\\n", "\n  ", "\" +\n \"", "', '", "<br>\n"] {
+                let text = format!("{HEADER}{sep}{}{sep}{FOOTER}", parts.join(sep));
+                assert_eq!(of(&text), Some(text.as_str()), "{width} {sep:?}");
+            }
+            let open = format!("{HEADER}\n{}\n", parts.join("\n"));
+            assert_eq!(of(&open), None, "{width}");
+        }
+        let words = "put the private key of your own account in here and not one that somebody else made for you";
+        assert_eq!(of(&format!("{HEADER}\n{words}\n{FOOTER}")), None);
+        // A first line of the usual width does not matter.
+        let tail: Vec<String> = body.chars().map(String::from).collect();
+        let text = format!("{HEADER}\n{body}\n{}\n{FOOTER}", tail.join("\n"));
+        assert_eq!(of(&text), Some(text.as_str()));
+    }
+
+    #[test]
+    fn signs_of_diffs_quotations_comments_and_pages_are_skipped() {
+        let lines = lines(3);
+        for sign in [
+            "+", "-", " ", "++", "+ ", "# ", "#", "// ", "/// ", "//! ", "> ", "> > ", ">", " * ",
+            "-- ", "; ", "' ", "% ", "REM ", "dnl ", "+# ", "-// ", "\" ", "| ", "+    ",
+        ] {
+            for narrow in [64, 3] {
+                let body = lines.concat();
+                let body: Vec<String> = body
+                    .as_bytes()
+                    .chunks(narrow)
+                    .map(|part| format!("{sign}{}", String::from_utf8_lossy(part)))
+                    .collect();
+                let body = body.join("\n");
+                let text = format!("{sign}{HEADER}\n{body}\n{sign}{FOOTER}\n{sign}x");
+                let found = of(&text).unwrap_or_else(|| panic!("{sign} {narrow}"));
+                assert!(found.starts_with(HEADER) && found.ends_with(FOOTER));
+                let read = read(found.as_bytes(), HEADER.len()).unwrap();
+                assert!(
+                    read.sample().starts_with(&lines[0].as_bytes()[..20]),
+                    "{sign} {narrow}"
+                );
+                let header = format!(
+                    "{sign}{HEADER}\n{sign}X: ...\n{}\n{body}\n{sign}{FOOTER}",
+                    sign.trim_end()
+                );
+                assert!(
+                    of(&header).is_some_and(|found| found.ends_with(FOOTER)),
+                    "{sign}"
+                );
+            }
+        }
+        for sign in ["+", "-"] {
+            let body = lines.join(&format!("\n{sign}"));
+            let open = format!("{sign}{HEADER}\n{sign}{body}\n{sign}");
+            let found = of(&open).expect("three lines are enough");
+            let read = read(found.as_bytes(), HEADER.len()).unwrap();
+            assert!(read.sample().starts_with(&lines[0].as_bytes()[..20]));
+        }
+        for end in [
+            "<br>\n",
+            "<br/>",
+            "<BR />\n",
+            "</p>\n<p class=\"a\">",
+            "</span><br>\n<span>",
+        ] {
+            let text = format!("{HEADER}{end}{}{end}{FOOTER}", lines.join(end));
+            assert_eq!(of(&text), Some(text.as_str()), "{end}");
+        }
+    }
+
+    #[test]
     fn a_body_that_is_cut_off_counts_as_far_as_it_goes() {
         let body = lines(2).join("\n");
         assert_eq!(
@@ -377,7 +646,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn never_panics(text in "(-----BEGIN A KEY-----|[A-Za-z0-9+/=]{0,70}|\\\\|n|\n|\"|-----END|\\.|Private-Lines: 2|<){0,30}", a in 0_usize..80, b in 0_usize..80) {
+        fn never_panics(text in "(-----BEGIN A KEY-----|[A-Za-z0-9+/=]{0,70}|\\\\|n|\n|\"|-----END|\\.|Private-Lines: 2|<|<br>|X: |\n[+]|# ){0,30}", a in 0_usize..80, b in 0_usize..80) {
             for extent in [Extent::Pem, Extent::Putty, Extent::Pgp] {
                 if let Some(found) = find(extent, text.as_bytes(), a.min(b)..a.max(b)) {
                     prop_assert!(found.end <= text.len() && found.start == a.min(b));

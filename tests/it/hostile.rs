@@ -518,3 +518,73 @@ fn a_report_is_not_written_through_a_planted_link() {
         "precious"
     );
 }
+
+/// Returns lines of a made-up private key in DER, of 64 characters.
+fn key_lines(count: usize) -> Vec<String> {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut state = 11_u32;
+    let mut body = "MIIEvQIBADANBgkqhkiG9w0BAQEF".to_owned();
+    while body.len() < 64 * count {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        body.push(char::from(DIGITS[(state >> 26) as usize]));
+    }
+    let lines = body.as_bytes().chunks(64);
+    lines
+        .map(|line| String::from_utf8_lossy(line).into_owned())
+        .collect()
+}
+
+#[test]
+fn private_keys_are_found_however_their_lines_are_dressed() {
+    // Assembled here: the file itself is scanned, too.
+    let rim = |word: &str| format!("-----{word} PRIVATE KEY-----");
+    let (begin, end) = (rim("BEGIN"), rim("END"));
+    let lines = key_lines(8);
+    let dressed = |before: &str, after: &str| {
+        let all = [
+            std::slice::from_ref(&begin),
+            &lines,
+            std::slice::from_ref(&end),
+        ]
+        .concat();
+        let all = all.iter().map(|line| format!("{before}{line}{after}\n"));
+        all.collect::<String>()
+    };
+    let narrow: Vec<String> = lines.concat().chars().map(String::from).collect();
+    let body = lines.join("\n");
+    let forms = [
+        format!("{begin}\nX: .....\n\n{body}\n{end}\n"),
+        format!("{begin}\nX: ${{A}}\n\n{body}\n{end}\n"),
+        format!("{begin}\n{}\n{end}\n", narrow.join("\n")),
+        dressed("+", ""),
+        dressed("-", ""),
+        dressed(" ", ""),
+        dressed("# ", ""),
+        dressed("// ", ""),
+        dressed("> ", ""),
+        dressed("-- ", ""),
+        dressed("REM ", ""),
+        dressed("    \"", "\" +"),
+        dressed("+    \"", "\\n\" +"),
+        dressed("", "<br>"),
+        dressed("<p>", "</p>"),
+        format!("key: {begin} {} {end}\n", lines.join(" ")),
+        format!("{begin} X: a {} {end}\n", lines.join(" ")),
+    ];
+    let repo = Repo::plain();
+    for (n, form) in forms.iter().enumerate() {
+        repo.write(&format!("f{n:02}.txt"), form);
+    }
+    let run = scan(&repo, &[]);
+    let report = run.json();
+    let mut found: Vec<String> = report["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|finding| finding["occurrences"].as_array().unwrap())
+        .map(|place| place["location"]["path"].as_str().unwrap().to_owned())
+        .collect();
+    found.dedup();
+    let expected: Vec<String> = (0..forms.len()).map(|n| format!("f{n:02}.txt")).collect();
+    assert_eq!(found, expected, "{}", run.stderr);
+}

@@ -121,14 +121,14 @@ pub(super) fn base64_json(secret: &[u8]) -> Outcome {
 /// The body is long enough, and starts as a key does: DER's SEQUENCE, OpenSSH's or SSH2's magic; or it is encrypted.
 pub(super) fn pem(secret: &[u8]) -> Outcome {
     const STARTS: [&[u8]; 4] = [b"M", b"b3BlbnNzaC1rZXkt", b"P2/56w", b"SSH PRIVATE KEY"];
+    // The label's last words, then dashes: a body on the same line begins with capitals, too.
+    let count = |at: usize, of: fn(&u8) -> bool| {
+        let rest = secret.get(at..).unwrap_or_default();
+        at + rest.iter().take_while(|b| of(b)).count()
+    };
     let header = memchr::memmem::find(secret, b"KEY").map(|at| {
-        at + secret
-            .get(at + 3..)
-            .unwrap_or_default()
-            .iter()
-            .take_while(|b| b.is_ascii_uppercase() || matches!(b, b' ' | b'-'))
-            .count()
-            + 3
+        let label = count(at + 3, |b| b.is_ascii_uppercase() || *b == b' ');
+        count(label, |b| *b == b'-')
     });
     let Some(body) = header.and_then(|from| extent::read(secret, from)) else {
         return Outcome::Invalid;

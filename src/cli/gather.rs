@@ -20,6 +20,10 @@ use crate::{
 
 use super::{args, error::CliError, settings};
 
+/// Said where ignore files of others do not count.
+const FOREIGN_IGNORE: &str = "the scanned tree is not your own: what its ignore files hide was read, too (--trust-config \
+                              accepts them)";
+
 /// Everything that a run needs beside its target.
 pub(super) struct Gathered {
     config: Config,
@@ -30,6 +34,7 @@ pub(super) struct Gathered {
     pub(super) key: Option<DigestKey>,
     rules: Arc<RuleSet>,
     threads: usize,
+    trust: Trust,
 }
 
 impl Gathered {
@@ -60,6 +65,9 @@ impl Gathered {
             .map(|notice| notice.as_str().to_owned())
             .collect();
         let rules = rule_set(&config, trust, &mut notes)?;
+        if trust == Trust::Foreign && holds_ignored(target) {
+            notes.push(FOREIGN_IGNORE.to_owned());
+        }
         Ok(Self {
             baseline_path: args
                 .baseline
@@ -71,6 +79,7 @@ impl Gathered {
             baseline,
             key,
             threads,
+            trust,
         })
     }
 
@@ -110,7 +119,8 @@ impl Gathered {
             markers: Markers::new(&self.config.markers),
             archives: self.archives(),
             tree: TreeOptions {
-                no_ignore: no_ignore || scan.ignored,
+                // What a tree says of itself may only tighten.
+                no_ignore: no_ignore || scan.ignored || self.trust == Trust::Foreign,
                 exclude: Excludes::new(&scan.exclude)?,
                 sizes,
             },
@@ -227,6 +237,15 @@ fn is_own(root: &Path) -> bool {
     let own = work_tree(&here).unwrap_or(here);
     let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
     real(&own) == real(root)
+}
+
+/// Tells whether ignore files could hide something of a target.
+fn holds_ignored(target: &Target) -> bool {
+    match target {
+        Target::Tree { .. } | Target::History { .. } => true,
+        Target::Files { files, .. } => files.iter().any(|file| file.is_dir()),
+        Target::Stdin | Target::Staged { .. } | Target::Range { .. } => false,
+    }
 }
 
 /// Tells whether all files named one by one lie in the repository (or directory) at `root` and in no other.

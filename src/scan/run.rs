@@ -304,7 +304,11 @@ fn read(
             let repository = Repository::open(path)?;
             let mut ledger = Ledger::default();
             if let Some(root) = repository.work_tree().map(Path::to_owned) {
-                ledger.merge(Tree::new(root, options.tree.clone()).read(run)?);
+                let tree = Tree {
+                    history: true,
+                    ..Tree::new(root, options.tree.clone())
+                };
+                ledger.merge(tree.read(run)?);
                 ledger.merge(staged(path, None, options).read(run)?);
             }
             let history = History::new(

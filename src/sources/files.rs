@@ -50,6 +50,7 @@ impl Source for Files {
                 root: dir.path,
                 prefix: dir.blob,
                 options: self.options.clone(),
+                history: false,
             };
             ledger.merge(tree.read(run)?);
         }
@@ -172,7 +173,10 @@ mod tests {
             sink.texts(Place::File),
             [text("a", "alpha"), text("sub/deep/b", "beta")]
         );
-        assert_eq!(sink.paths(Place::FileName), ["a", "sub/deep", "sub/deep/b"]);
+        assert_eq!(
+            sink.paths(Place::FileName),
+            ["a", "sub", "sub/deep", "sub/deep/b"]
+        );
         assert_eq!(ledger.counted(Counter::Files), 2);
     }
 

@@ -121,11 +121,11 @@ pub trait Source {
     fn read(&self, run: &Run<'_>) -> Result<Ledger, SourceError>;
 }
 
-/// Why a source could not be read at all.
+/// Why a source could not be read at all. Paths are shown without control characters.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum SourceError {
     /// The path does not exist or cannot be opened.
-    #[error("cannot read {path}")]
+    #[error("cannot read {}", ignored::blob_path(path))]
     #[diagnostic(
         code(keysweep::sources::path),
         help("name an existing file or directory")
@@ -138,7 +138,7 @@ pub enum SourceError {
         source: std::io::Error,
     },
     /// No repository at or above the path.
-    #[error("{path} is not inside a git repository")]
+    #[error("{} is not inside a git repository", ignored::blob_path(path))]
     #[diagnostic(
         code(keysweep::sources::no_repository),
         help(
@@ -150,7 +150,7 @@ pub enum SourceError {
         path: PathBuf,
     },
     /// There is a repository, but it cannot be opened.
-    #[error("cannot open the repository at {path}: {reason}")]
+    #[error("cannot open the repository at {}: {reason}", ignored::blob_path(path))]
     #[diagnostic(code(keysweep::sources::repository), help("check it with `git fsck`"))]
     Repository {
         /// Where it is.

@@ -1,26 +1,31 @@
 //! A directory with everything in it.
 //!
 //! Promises: hidden files are read; links are not followed, their targets and all names are text to scan; FIFOs, sockets and
-//! devices are never opened; `.git` is left out, what is around it is not. What ignore files, excludes and the system keep
-//! from us is in the ledger. Memory is bounded by threads times [`Sizes::whole`] and one large archive.
+//! devices are never opened; of `.git` everything is read but objects and the index. What ignore files, excludes and the
+//! system keep from us, and which objects were left to `--history`, is in the ledger. Memory is bounded by threads times
+//! [`Sizes::whole`] and one large archive.
+
+mod area;
+mod leaf;
 
 use std::{
     collections::HashMap,
-    fs::{self, File},
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
 use ignore::{DirEntry, ParallelVisitor, ParallelVisitorBuilder, WalkBuilder, WalkState};
 
-use crate::model::{BlobPath, Counter, Ledger, Place, Provenance, SkipCause};
+use crate::model::{BlobPath, Ledger, Place, SkipCause};
 
 use super::{
     Receiver, Run, Sizes, Source, SourceError,
-    content::{self, Contents, Origin},
+    content::{self, Contents},
     ignored::{Excludes, Scope, Verdict, blob_path},
     share::Hands,
 };
+use area::Area;
+pub(super) use leaf::{file, link};
 
 /// What of a tree is read.
 #[derive(Clone, Debug, Default)]
@@ -42,6 +47,8 @@ pub struct Tree {
     pub prefix: BlobPath,
     /// What of it is read.
     pub options: TreeOptions,
+    /// Whether the objects and the index of the repository at `root` are read by other sources.
+    pub history: bool,
 }
 
 impl Tree {
@@ -52,6 +59,7 @@ impl Tree {
             root: root.into(),
             prefix: BlobPath::default(),
             options,
+            history: false,
         }
     }
 }
@@ -68,21 +76,17 @@ impl Source for Tree {
         }
         run.progress.begin("files", 0);
         let mut ledger = Ledger::default();
-        let scope = if self.options.no_ignore {
-            Scope::default()
-        } else {
-            Scope::of_root(&root, &mut ledger)
-        };
+        let folder = self.folder(&root, &mut ledger);
+        self.own_name(run);
         let walk = WalkBuilder::new(&root)
             .standard_filters(false)
             .follow_links(false)
             .threads(run.threads.max(1))
-            .filter_entry(|entry| entry.depth() == 0 || entry.file_name() != ".git")
             .build_parallel();
         let shared = Shared {
             run,
             tree: self,
-            scopes: Mutex::new(HashMap::from([(root.clone(), Arc::new(scope))])),
+            folders: Mutex::new(HashMap::from([(root.clone(), Arc::new(folder))])),
             root,
             big: Mutex::new(()),
             ledger: Mutex::new(ledger),
@@ -101,6 +105,49 @@ impl Source for Tree {
     }
 }
 
+impl Tree {
+    /// Returns what holds for the entries of the root.
+    fn folder(&self, root: &Path, ledger: &mut Ledger) -> Folder {
+        if !self.history && root.join(".git").is_file() {
+            ledger.note(
+                "the git directory lies elsewhere: --history reads its configuration and objects",
+            );
+        }
+        let is_inside = root.components().any(|part| part.as_os_str() == ".git");
+        if is_inside || self.options.no_ignore {
+            let area = if is_inside { Area::Git } else { Area::Tree };
+            let scope = Scope::default();
+            return Folder { scope, area };
+        }
+        let scope = Scope::of_root(root, ledger);
+        Folder {
+            scope,
+            area: Area::Tree,
+        }
+    }
+
+    /// Hands out the name of the root itself, as the user gave it or as reports show it.
+    fn own_name(&self, run: &Run<'_>) {
+        let mut name = self.prefix.clone();
+        if name.as_bytes().is_empty() {
+            let parts = self.root.components();
+            let normal = parts.filter(|part| matches!(part, Component::Normal(_)));
+            name = blob_path(&normal.collect::<PathBuf>());
+        }
+        if !name.as_bytes().is_empty() && !run.stopped() {
+            let mut receiver = run.sink.receiver();
+            content::name(name.as_bytes(), &name, Place::FileName, &mut *receiver);
+        }
+    }
+}
+
+/// What holds for the entries of a directory.
+#[derive(Default)]
+struct Folder {
+    scope: Scope,
+    area: Area,
+}
+
 /// What all threads see.
 struct Shared<'r> {
     run: &'r Run<'r>,
@@ -108,7 +155,7 @@ struct Shared<'r> {
     /// Canonical.
     root: PathBuf,
     /// Of every directory that was entered.
-    scopes: Mutex<HashMap<PathBuf, Arc<Scope>>>,
+    folders: Mutex<HashMap<PathBuf, Arc<Folder>>>,
     big: Mutex<()>,
     ledger: Mutex<Ledger>,
 }
@@ -135,7 +182,7 @@ struct Visitor<'s> {
     contents: Contents<'s>,
     ledger: Ledger,
     /// The directory of the last entry.
-    last: Option<(PathBuf, Arc<Scope>)>,
+    last: Option<(PathBuf, Arc<Folder>)>,
 }
 
 impl ParallelVisitor for Visitor<'_> {
@@ -170,7 +217,7 @@ impl Visitor<'_> {
         let path = entry.path();
         let blob = self.blob_path(path);
         let is_dir = entry.file_type().is_some_and(|kind| kind.is_dir());
-        let scope = self.scope(path);
+        let folder = self.folder(path);
         let tree = self.shared.tree;
         // Excludes are matched on the path that reports show.
         if tree
@@ -181,7 +228,16 @@ impl Visitor<'_> {
             self.ledger.skip(SkipCause::ExcludedPath, blob, "excluded");
             return WalkState::Skip;
         }
-        let verdict = scope.judge(path, is_dir, &mut self.ledger);
+        // The objects folder is in the ledger as a whole.
+        if !is_dir && folder.area.is_storage(path) {
+            return WalkState::Continue;
+        }
+        let area = folder.area.enter(path);
+        let verdict = if area == Area::Tree && entry.file_name() != ".git" {
+            folder.scope.judge(path, is_dir, &mut self.ledger)
+        } else {
+            Verdict::Read
+        };
         if verdict == Verdict::Hide {
             let detail = if is_dir {
                 "directory, by an ignore file"
@@ -193,26 +249,51 @@ impl Visitor<'_> {
         }
         self.leaf(entry, &blob);
         if is_dir {
-            self.enter(path, &blob, &scope, verdict);
+            let scope = match area {
+                Area::Tree => self.enter(path, &blob, &folder.scope, verdict),
+                Area::Git | Area::Loose | Area::Packs => Scope::default(),
+                Area::Objects => {
+                    self.objects(path);
+                    Scope::default()
+                }
+            };
+            self.shared
+                .folders
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(path.to_owned(), Arc::new(Folder { scope, area }));
         }
         WalkState::Continue
     }
 
-    fn enter(&mut self, path: &Path, blob: &BlobPath, scope: &Scope, verdict: Verdict) {
-        let mut inner = scope.clone();
-        if !self.shared.tree.options.no_ignore {
-            let (entered, nested) = scope.enter(path, verdict, &mut self.ledger);
-            inner = entered;
-            if nested {
-                let detail = "a repository of its own: its files were read, its history was not";
-                self.ledger.skip(SkipCause::Submodule, blob.clone(), detail);
-            }
+    fn enter(&mut self, path: &Path, blob: &BlobPath, scope: &Scope, verdict: Verdict) -> Scope {
+        let (entered, nested) = scope.enter(path, verdict, &mut self.ledger);
+        // One with its git directory in it is named with its objects.
+        if nested && path.join(".git").is_file() {
+            let detail = "a repository of its own: its files were read, its history was not";
+            self.ledger.skip(SkipCause::Submodule, blob.clone(), detail);
         }
-        self.shared
-            .scopes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(path.to_owned(), Arc::new(inner));
+        if self.shared.tree.options.no_ignore {
+            return scope.clone();
+        }
+        entered
+    }
+
+    /// Says that the objects of a repository are not read here.
+    fn objects(&mut self, objects: &Path) {
+        let git_dir = objects.parent().unwrap_or(objects);
+        if !area::holds_objects(objects) {
+            return;
+        }
+        let blob = self.blob_path(git_dir);
+        let root = &self.shared.root;
+        if git_dir != root && git_dir != root.join(".git") {
+            let detail = "a repository of its own: its files were read, its history was not";
+            self.ledger.skip(SkipCause::Submodule, blob, detail);
+        } else if !self.shared.tree.history {
+            let note = "objects and index of the repository were not read: --history reads them";
+            self.ledger.note(note);
+        }
     }
 
     /// Reads the name, and what is no directory.
@@ -253,23 +334,23 @@ impl Visitor<'_> {
         self.ledger.skip(SkipCause::Unreadable, path, detail);
     }
 
-    /// Returns the scope of the directory that `path` is in.
-    fn scope(&mut self, path: &Path) -> Arc<Scope> {
+    /// Returns what holds in the directory that `path` is in.
+    fn folder(&mut self, path: &Path) -> Arc<Folder> {
         let dir = path.parent().unwrap_or(path);
-        if let Some((last, scope)) = &self.last
+        if let Some((last, folder)) = &self.last
             && last == dir
         {
-            return Arc::clone(scope);
+            return Arc::clone(folder);
         }
-        let scopes = self
+        let folders = self
             .shared
-            .scopes
+            .folders
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         // The walker visits a directory before what is in it.
-        let scope = scopes.get(dir).cloned().unwrap_or_default();
-        self.last = Some((dir.to_owned(), Arc::clone(&scope)));
-        scope
+        let folder = folders.get(dir).cloned().unwrap_or_default();
+        self.last = Some((dir.to_owned(), Arc::clone(&folder)));
+        folder
     }
 
     fn relative<'p>(&self, path: &'p Path) -> &'p Path {
@@ -283,64 +364,6 @@ impl Visitor<'_> {
             return relative;
         }
         BlobPath::new([prefix, b"/", relative.as_bytes()].concat())
-    }
-}
-
-/// Reads one regular file, or what a link leads to.
-pub(super) fn file(path: &Path, follow: bool, blob: &BlobPath, hands: &mut Hands<'_, '_>) {
-    let opened = open(path, follow).and_then(|file| Ok((file.metadata()?, file)));
-    let (metadata, mut file) = match opened {
-        Ok((metadata, _)) if !metadata.is_file() => {
-            let detail = "it became something else than a file";
-            return hands
-                .ledger
-                .skip(SkipCause::Unreadable, blob.clone(), detail);
-        }
-        Ok(opened) => opened,
-        Err(error) => return content::unreadable(hands.ledger, blob, &error),
-    };
-    hands.ledger.count(Counter::Files, 1);
-    let origin = Origin {
-        path: blob,
-        provenance: Provenance {
-            place: Place::File,
-            object: None,
-        },
-        len: Some(metadata.len()),
-    };
-    hands
-        .contents
-        .read(&mut file, &origin, hands.receiver, hands.ledger);
-}
-
-/// Opens a file. Should somebody put a FIFO or a link in its place meanwhile, this neither waits nor follows.
-#[cfg(unix)]
-fn open(path: &Path, follow: bool) -> std::io::Result<File> {
-    use std::os::unix::fs::OpenOptionsExt;
-
-    use rustix::fs::OFlags;
-    let mut flags = OFlags::NONBLOCK;
-    flags.set(OFlags::NOFOLLOW, !follow);
-    fs::OpenOptions::new()
-        .read(true)
-        .custom_flags(flags.bits().cast_signed())
-        .open(path)
-}
-
-#[cfg(not(unix))]
-fn open(path: &Path, _follow: bool) -> std::io::Result<File> {
-    File::open(path)
-}
-
-/// Reads what a link says, not what it leads to.
-pub(super) fn link(path: &Path, blob: &BlobPath, hands: &mut Hands<'_, '_>) {
-    match fs::read_link(path) {
-        Ok(target) => {
-            let target = target.as_os_str().as_encoded_bytes();
-            hands.ledger.count(Counter::Bytes, target.len() as u64);
-            content::name(target, blob, Place::SymlinkTarget, hands.receiver);
-        }
-        Err(error) => content::unreadable(hands.ledger, blob, &error),
     }
 }
 

@@ -268,8 +268,15 @@ fn ignored_and_unreachable_ones_need_their_flags_and_are_listed() {
 #[test]
 fn hostile_git_configuration_changes_no_byte() {
     let repo = build();
-    // The file that turns hostile is included from the start: .git/config itself is scanned, so its bytes stay the same.
+    // The files that turn hostile are there from the start, with as many bytes: texts of the git directory are scanned, too.
     repo.git(&["config", "include.path", "hostile.inc"]);
+    let hostile = "[color]\n\tui = always\n[diff]\n\torderFile = /nonexistent/order\n\tnoprefix = true\n[i18n]\n\tlogOutputEncoding = UTF-16\n\
+        [log]\n\tdate = relative\n[format]\n\tpretty = oneline\n[core]\n\tquotePath = false\n\tattributesFile = /nonexistent\n\
+        \tabbrev = 4\n\tworktree = /nonexistent\n\tbare = true\n[safe]\n\tdirectory = /nowhere\n[extensions]\n\tworktreeConfig = true\n";
+    let attributes = "* -diff -text\n";
+    let blank = |text: &str| "#".repeat(text.len());
+    fs::write(repo.path().join(".git/hostile.inc"), blank(hostile)).unwrap();
+    fs::write(repo.path().join(".git/info/attributes"), blank(attributes)).unwrap();
     let args = [
         "scan",
         "--history",
@@ -278,11 +285,8 @@ fn hostile_git_configuration_changes_no_byte() {
         "--output=json",
     ];
     let before = keysweep(repo.path(), &args);
-    let hostile = "[color]\n\tui = always\n[diff]\n\torderFile = /nonexistent/order\n\tnoprefix = true\n[i18n]\n\tlogOutputEncoding = UTF-16\n\
-        [log]\n\tdate = relative\n[format]\n\tpretty = oneline\n[core]\n\tquotePath = false\n\tattributesFile = /nonexistent\n\
-        \tabbrev = 4\n\tworktree = /nonexistent\n\tbare = true\n[safe]\n\tdirectory = /nowhere\n[extensions]\n\tworktreeConfig = true\n";
     fs::write(repo.path().join(".git/hostile.inc"), hostile).unwrap();
-    fs::write(repo.path().join(".git/info/attributes"), "* -diff -text\n").unwrap();
+    fs::write(repo.path().join(".git/info/attributes"), attributes).unwrap();
     let hostile = repo.path().join(".git/hostile.inc").display().to_string();
     let after = keysweep_with(
         repo.path(),

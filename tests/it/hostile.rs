@@ -588,3 +588,93 @@ fn private_keys_are_found_however_their_lines_are_dressed() {
     let expected: Vec<String> = (0..forms.len()).map(|n| format!("f{n:02}.txt")).collect();
     assert_eq!(found, expected, "{}", run.stderr);
 }
+
+#[test]
+fn ignore_files_of_a_foreign_tree_hide_nothing() {
+    let own = Repo::new();
+    let other = Repo::new();
+    other
+        .write(".gitignore", "*\n")
+        .write("a.env", format!("A={}\n", token(1)))
+        .write("build/b.env", format!("A={}\n", token(2)));
+    let path = other.path().display().to_string();
+    let mut both = vec![token(1), token(2)];
+    both.sort();
+    for (extra, expected) in [(&[][..], both), (&["--trust-config"], vec![])] {
+        let args = [&["scan", &path, "--output=json", "--reveal"], extra].concat();
+        let run = keysweep(own.path(), &args);
+        assert_eq!(run.secrets(), expected, "{}", run.stderr);
+        let notes = run.json()["ledger"]["notes"].to_string();
+        assert_eq!(notes.contains("ignore files"), extra.is_empty(), "{notes}");
+    }
+    assert_eq!(scan(&other, &[]).secrets(), Vec::<String>::new());
+}
+
+#[test]
+fn texts_of_the_git_directory_are_read_and_objects_are_named() {
+    let repo = Repo::new();
+    repo.write("a.txt", "a\n").commit("Begin");
+    let url = format!("https://bot:{}@example.com/x.git", token(1));
+    repo.git(&["remote", "add", "origin", &url]);
+    fs::write(
+        repo.path().join(".git/hooks/pre-push"),
+        format!("#!/bin/sh\ncurl -H 'Authorization: token {}' x\n", token(2)),
+    )
+    .unwrap();
+    repo.git(&["branch", &format!("fix-{}", token(3))]);
+    repo.write("gone.txt", token(4)).commit("Add");
+    fs::remove_file(repo.path().join("gone.txt")).unwrap();
+    repo.commit("Remove");
+    let mut expected: Vec<String> = (1..=3).map(token).collect();
+    expected.sort();
+    let run = scan(&repo, &[]);
+    assert_eq!((run.secrets(), run.code), (expected, 1));
+    assert!(
+        run.json()["ledger"]["notes"]
+            .to_string()
+            .contains("--history")
+    );
+    let mut expected: Vec<String> = (1..=4).map(token).collect();
+    expected.sort();
+    let run = scan(&repo, &["--history"]);
+    assert_eq!(run.secrets(), expected, "each once");
+    assert!(
+        !run.json()["ledger"]["notes"]
+            .to_string()
+            .contains("--history")
+    );
+}
+
+#[test]
+fn names_in_the_arguments_are_scanned_and_shown_safely() {
+    let repo = Repo::plain();
+    let name = format!("a-{}\x1b[2J", token(1));
+    let inner = format!("{name}/b");
+    repo.write(&format!("{inner}/c.txt"), "nothing\n");
+    for path in [name.as_str(), inner.as_str(), &format!("./{inner}")] {
+        let run = keysweep(repo.path(), &["scan", path, "--output=json", "--reveal"]);
+        assert_eq!(
+            (run.secrets(), run.code),
+            (vec![token(1)], 1),
+            "{}",
+            run.stderr
+        );
+        let run = keysweep(repo.path(), &["scan", path]);
+        let all = [run.stdout.as_slice(), run.stderr.as_bytes()].concat();
+        assert!(
+            !all.contains(&0x1b) && !run.text().contains(&token(1)),
+            "{}",
+            run.text()
+        );
+    }
+    // What is not there is named in an error.
+    for mode in [&[][..], &["--history"], &["--staged"]] {
+        let missing = format!("{name}/none");
+        let run = keysweep(repo.path(), &[&["scan", &missing], mode].concat());
+        assert!(
+            run.code == 2 && !run.stderr.contains('\x1b'),
+            "{}",
+            run.stderr
+        );
+    }
+}

@@ -6,8 +6,11 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
+use std::fs::{self, File};
+
 use super::super::{Quiet, testing::Collect};
-use super::*;
+use super::{leaf::open, *};
+use crate::model::Counter;
 
 /// Writes files, making their directories.
 fn write(root: &Path, files: &[(&str, &str)]) {
@@ -53,6 +56,21 @@ fn read(root: &Path) -> (Ledger, Collect) {
     read_with(&Tree::new(root, TreeOptions::default()), 2)
 }
 
+/// Returns the paths of files outside of git directories, whose number and content depend on git's version.
+fn files(sink: &Collect) -> Vec<String> {
+    let mut paths = sink.paths(Place::File);
+    paths.retain(|path| !path.split('/').any(|part| part == ".git"));
+    paths
+}
+
+/// Returns what the name of an absolute root is scanned as.
+fn own_name(root: &Path) -> String {
+    root.display()
+        .to_string()
+        .trim_start_matches('/')
+        .to_owned()
+}
+
 fn skips(ledger: &Ledger, cause: SkipCause) -> Vec<String> {
     ledger
         .skips
@@ -80,7 +98,7 @@ fn every_file_is_read_hidden_ones_and_binaries_too() {
     let (ledger, sink) = read(dir.path());
     // No repository: ignore files mean nothing here.
     assert_eq!(
-        sink.paths(Place::File),
+        files(&sink),
         [".env", ".github/w.yml", ".gitignore", ".ignore", "a", "bin"]
     );
     assert_eq!(
@@ -93,7 +111,8 @@ fn every_file_is_read_hidden_ones_and_binaries_too() {
             ".ignore",
             "a",
             "bin",
-            "empty"
+            "empty",
+            own_name(dir.path()).as_str(),
         ]
     );
     assert_eq!(ledger.counted(Counter::Files), 7);
@@ -106,7 +125,8 @@ fn names_are_scanned_part_by_part() {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), &[("dir/file", "")]);
     let (_, sink) = read(dir.path());
-    let expected = [("dir", "dir"), ("dir/file", "file")];
+    let own = own_name(dir.path());
+    let expected = [("dir", "dir"), ("dir/file", "file"), (&own, &own)];
     let expected = expected.map(|(path, name)| (path.to_owned(), name.to_owned()));
     assert_eq!(sink.texts(Place::FileName), expected);
 }
@@ -138,7 +158,7 @@ fn ignore_files_hide_untracked_files_only_and_what_they_hide_is_listed() {
     git(root, &["add", "-f", "tracked.log", ".gitignore"]);
     let (ledger, sink) = read(root);
     assert_eq!(
-        sink.paths(Place::File),
+        files(&sink),
         [
             ".gitignore",
             ".ignore",
@@ -163,7 +183,7 @@ fn ignore_files_hide_untracked_files_only_and_what_they_hide_is_listed() {
         },
     );
     let (ledger, sink) = read_with(&tree, 2);
-    assert_eq!(sink.paths(Place::File).len(), 13);
+    assert_eq!(files(&sink).len(), 13);
     assert!(ledger.skips.is_empty());
 }
 
@@ -187,7 +207,7 @@ fn tracked_files_in_an_ignored_directory_are_read() {
         &[(".gitignore", "d/\n"), ("d/e/.gitignore", "!other\n")],
     );
     let (ledger, sink) = read(root);
-    assert_eq!(sink.paths(Place::File), [".gitignore", "d/e/tracked"]);
+    assert_eq!(files(&sink), [".gitignore", "d/e/tracked"]);
     assert_eq!(
         skips(&ledger, SkipCause::Ignored),
         ["d/e/.gitignore", "d/e/other", "d/f", "d/h"]
@@ -213,7 +233,7 @@ fn a_sub_directory_obeys_the_ignore_files_above_it() {
         ..Tree::new(root.join("a/b"), TreeOptions::default())
     };
     let (ledger, sink) = read_with(&tree, 1);
-    assert_eq!(sink.paths(Place::File), ["a/b/y"]);
+    assert_eq!(files(&sink), ["a/b/y"]);
     assert_eq!(skips(&ledger, SkipCause::Ignored), ["a/b/x", "a/b/z.o"]);
 }
 
@@ -236,10 +256,10 @@ fn repositories_inside_are_read_as_files_under_their_own_rules() {
     git(&root.join("in"), &["add", "-f", "c.txt"]);
     let (ledger, sink) = read(root);
     assert_eq!(
-        sink.paths(Place::File),
+        files(&sink),
         [".gitignore", "in/.gitignore", "in/a.log", "in/c.txt"]
     );
-    assert_eq!(skips(&ledger, SkipCause::Submodule), ["in"]);
+    assert_eq!(skips(&ledger, SkipCause::Submodule), ["in/.git"]);
     assert_eq!(skips(&ledger, SkipCause::Ignored), ["in/b.txt"]);
 }
 
@@ -258,8 +278,128 @@ fn a_git_directory_that_is_none_changes_no_rules() {
     );
     git(root, &["add", "-f", "in/a"]);
     let (ledger, sink) = read(root);
-    assert_eq!(sink.paths(Place::File), ["in/a"]);
+    assert_eq!(files(&sink), ["in/a"]);
     assert_eq!(skips(&ledger, SkipCause::Ignored), ["in/.gitignore"]);
+}
+
+/// Makes a repository with a nested one, with objects of all kinds and with other things in its git directory.
+fn full_repository(root: &Path) {
+    git(root, &["init", "-q"]);
+    git(root, &["init", "-q", "in"]);
+    write(
+        root,
+        &[(".gitignore", "*\n!/in\n"), ("a", "x"), ("in/b", "x")],
+    );
+    git(root, &["add", "-f", "a"]);
+    git(root, &["commit", "-q", "-m", "m"]);
+    git(root, &["gc", "-q"]);
+    git(&root.join("in"), &["add", "-f", "b"]);
+    git(&root.join("in"), &["commit", "-q", "-m", "m"]);
+    write(
+        root,
+        &[
+            (".git/hooks/post-checkout", "hook"),
+            (".git/lfs/objects/ab/cd/abcd", "large"),
+            (".git/modules/m/HEAD", "ref: x"),
+            (".git/modules/m/config", "module"),
+            (
+                ".git/modules/m/objects/12/34567890123456789012345678901234567890",
+                "loose",
+            ),
+            (".git/objects/notes.txt", "beside"),
+            (".git/objects/pack/pack-none.keep", "kept"),
+            (".git/index.txt", "no index"),
+            ("in/.git/info/exclude", "*"),
+        ],
+    );
+}
+
+#[test]
+fn git_directories_are_read_but_for_their_objects_and_index() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path();
+    full_repository(root);
+    let (ledger, sink) = read(root);
+    let paths = sink.paths(Place::File);
+    for wanted in [
+        ".git/COMMIT_EDITMSG",
+        ".git/HEAD",
+        ".git/config",
+        ".git/hooks/post-checkout",
+        ".git/index.txt",
+        ".git/lfs/objects/ab/cd/abcd",
+        ".git/logs/HEAD",
+        ".git/modules/m/config",
+        ".git/objects/notes.txt",
+        ".git/objects/pack/pack-none.keep",
+        "in/.git/config",
+        "in/.git/info/exclude",
+    ] {
+        assert!(
+            paths.iter().any(|path| path == wanted),
+            "{wanted} {paths:?}"
+        );
+    }
+    let storage = |path: &String| {
+        path.ends_with("index") || path.ends_with(".pack") || path.contains("objects/12/")
+    };
+    assert!(!paths.iter().any(storage), "{paths:?}");
+    let own = own_name(root);
+    let names = sink.paths(Place::FileName);
+    assert!(
+        !names.iter().any(|name| *name != own && storage(name)),
+        "{names:?}"
+    );
+    assert_eq!(
+        skips(&ledger, SkipCause::Submodule),
+        [".git/modules/m", "in/.git"]
+    );
+    assert_eq!(ledger.notes.len(), 1);
+    assert!(!ledger.is_incomplete());
+    // With its history read, too, nothing is left to say.
+    let tree = Tree {
+        history: true,
+        ..Tree::new(root, TreeOptions::default())
+    };
+    assert!(read_with(&tree, 2).0.notes.is_empty());
+    // The directory itself may be named.
+    let (_, sink) = read(&root.join(".git"));
+    let paths = sink.paths(Place::File);
+    assert!(paths.iter().any(|path| path == "config") && !paths.iter().any(storage));
+}
+
+#[test]
+fn a_file_or_an_empty_folder_named_git_hides_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path();
+    git(root, &["init", "-q"]);
+    write(
+        root,
+        &[
+            (".gitignore", "*\n"),
+            ("a/.git", "no link"),
+            ("b/.git/objects/ab/c", "no HEAD beside it"),
+            ("b/.git/deep/.git/d", "x"),
+        ],
+    );
+    git(root, &["config", "x.y", "z"]);
+    fs::write(root.join("in"), "").unwrap();
+    let tree = Tree::new(
+        root,
+        TreeOptions {
+            no_ignore: true,
+            ..TreeOptions::default()
+        },
+    );
+    let (ledger, sink) = read_with(&tree, 2);
+    let paths = sink.paths(Place::File);
+    for wanted in ["a/.git", "b/.git/objects/ab/c", "b/.git/deep/.git/d"] {
+        assert!(
+            paths.iter().any(|path| path == wanted),
+            "{wanted} {paths:?}"
+        );
+    }
+    assert!(ledger.notes.is_empty() && ledger.skips.is_empty());
 }
 
 #[test]
@@ -271,10 +411,7 @@ fn ignore_files_in_doubt_hide_nothing() {
     std::os::unix::fs::symlink("../rules", root.join("a/.gitignore")).unwrap();
     fs::write(root.join("b/.gitignore"), "*\n".repeat(600_000)).unwrap();
     let (ledger, sink) = read(root);
-    assert_eq!(
-        sink.paths(Place::File),
-        ["a/f", "b/.gitignore", "b/f", "rules"]
-    );
+    assert_eq!(files(&sink), ["a/f", "b/.gitignore", "b/f", "rules"]);
     assert_eq!(ledger.notes.len(), 2);
 }
 
@@ -292,7 +429,7 @@ fn a_damaged_index_makes_everything_visible() {
         ],
     );
     let (ledger, sink) = read(root);
-    assert_eq!(sink.paths(Place::File), [".gitignore", "a/f"]);
+    assert_eq!(files(&sink), [".gitignore", "a/f"]);
     assert_eq!(ledger.notes.len(), 1);
 }
 
@@ -312,7 +449,7 @@ fn what_the_user_excludes_is_counted() {
         ..TreeOptions::default()
     };
     let (ledger, sink) = read_with(&Tree::new(dir.path(), options), 2);
-    assert_eq!(sink.paths(Place::File), ["x/y.js"]);
+    assert_eq!(files(&sink), ["x/y.js"]);
     assert_eq!(
         skips(&ledger, SkipCause::ExcludedPath),
         ["node_modules", "x/y.min.js"]
@@ -342,7 +479,7 @@ fn links_are_text_and_lead_nowhere() {
     link(outside.path().to_str().unwrap(), "out");
     link("made-up-target-text", "dangling");
     let (ledger, sink) = read(dir.path());
-    assert_eq!(sink.paths(Place::File), ["d/f"]);
+    assert_eq!(files(&sink), ["d/f"]);
     let targets = sink.texts(Place::SymlinkTarget);
     assert_eq!(targets.len(), 4);
     assert!(targets.contains(&("dangling".to_owned(), "made-up-target-text".to_owned())));
@@ -357,7 +494,7 @@ fn special_files_are_never_opened() {
     assert!(made.unwrap().success());
     let _socket = std::os::unix::net::UnixListener::bind(dir.path().join("socket")).unwrap();
     let (ledger, sink) = read(dir.path());
-    assert!(sink.paths(Place::File).is_empty());
+    assert!(files(&sink).is_empty());
     assert_eq!(skips(&ledger, SkipCause::SpecialFile), ["fifo", "socket"]);
     assert!(!ledger.is_incomplete());
 }
@@ -392,12 +529,12 @@ fn what_the_system_refuses_is_a_gap() {
     let (ledger, sink) = read(dir.path());
     mode("closed", 0o700);
     if refused {
-        assert_eq!(sink.paths(Place::File), ["open"]);
+        assert_eq!(files(&sink), ["open"]);
         assert_eq!(skips(&ledger, SkipCause::Unreadable), ["closed", "file"]);
         assert!(ledger.is_incomplete());
     } else {
         // Root may read everything: then everything must have been read.
-        assert_eq!(sink.paths(Place::File), ["closed/f", "file", "open"]);
+        assert_eq!(files(&sink), ["closed/f", "file", "open"]);
         assert!(!ledger.is_incomplete());
     }
 }
@@ -435,7 +572,7 @@ fn names_may_hold_anything() {
         return;
     }
     let (_, sink) = read(dir.path());
-    assert_eq!(sink.paths(Place::File), ["a\\x1b[31m\\xff\\x0ab"]);
+    assert_eq!(files(&sink), ["a\\x1b[31m\\xff\\x0ab"]);
 }
 
 #[test]
@@ -475,7 +612,7 @@ fn a_size_limit_is_loud() {
     let mut options = TreeOptions::default();
     options.sizes.limit = Some(4);
     let (ledger, sink) = read_with(&Tree::new(dir.path(), options), 2);
-    assert_eq!(sink.paths(Place::File), ["b"]);
+    assert_eq!(files(&sink), ["b"]);
     assert_eq!(skips(&ledger, SkipCause::TooLarge), ["a"]);
     assert!(ledger.is_incomplete());
 }

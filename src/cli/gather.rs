@@ -12,7 +12,7 @@ use crate::{
         self, BASELINE_NAME, Config, Date, PathGlobs, Trust,
         suppress::{Baseline, Markers, Suppressor},
     },
-    model::{BlobPath, DigestKey, Severity},
+    model::{BlobPath, DigestKey, RuleId, Severity},
     rules::{self, RuleSet},
     scan::{self, Options, Report, Target},
     sources::{Excludes, Progress, Sizes, archive, repo::Repository, tree::TreeOptions},
@@ -114,6 +114,7 @@ impl Gathered {
         })?;
         let options = Options {
             rules: Arc::clone(&self.rules),
+            guests: self.guests(),
             run_key: settings::random_key()?,
             project_key: self.key.clone(),
             markers: Markers::new(&self.config.markers),
@@ -137,6 +138,13 @@ impl Gathered {
             progress,
             stop,
         )?)
+    }
+
+    /// Returns the ids of the rules that come from a tree that is not the user's own.
+    fn guests(&self) -> BTreeSet<RuleId> {
+        let own = self.config.rules.iter().filter(|own| own.guests);
+        let ids = own.flat_map(|own| &own.ids);
+        ids.map(|id| RuleId::new(id)).collect()
     }
 
     fn archives(&self) -> archive::Limits {
@@ -170,7 +178,7 @@ fn rule_set(config: &Config, trust: Trust, notes: &mut Vec<String>) -> Result<Ru
         match rules::parse_user(&own.source.name, &own.source.text, &own.ids, &set) {
             Ok(added) => set = set.with(added),
             // A foreign tree's rules can only tighten: wrong ones must not stop the scan.
-            Err(error) if trust != Trust::Own => {
+            Err(error) if own.guests => {
                 notes.push(format!("rules of the scanned tree are not used: {error}"))
             }
             Err(error) => return Err(error.into()),

@@ -119,6 +119,8 @@ pub struct OwnRules {
     pub source: Arc<SourceText>,
     /// The ids of those that count.
     pub ids: BTreeSet<String>,
+    /// Whether they come from a tree that is not the user's own: they may add findings, never change others.
+    pub guests: bool,
     /// Their tables, to tell whether two configurations say the same.
     tables: BTreeMap<String, toml::Table>,
 }

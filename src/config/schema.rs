@@ -256,6 +256,7 @@ impl Reader {
         vec![OwnRules {
             source: Arc::clone(&self.source),
             ids: tables.keys().cloned().collect(),
+            guests: false,
             tables,
         }]
     }

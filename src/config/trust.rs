@@ -88,6 +88,7 @@ fn tightened(mut base: Config, candidate: Config) -> Config {
     let known: BTreeSet<String> = base.rules.iter().flat_map(|own| own.ids.clone()).collect();
     for mut own in candidate.rules {
         own.ids.retain(|id| !known.contains(id));
+        own.guests = true;
         if !own.ids.is_empty() {
             base.rules.push(own);
         }
@@ -323,7 +324,7 @@ mod tests {
             Severity::Critical
         );
         assert_eq!(merged.fail_on, Some(Severity::Low));
-        assert!(merged.rules[0].ids.contains("own-key"));
+        assert!(merged.rules[0].ids.contains("own-key") && merged.rules[0].guests);
     }
 
     #[test]

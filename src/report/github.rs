@@ -90,6 +90,10 @@ fn annotation(level: &str, finding: &Finding) -> String {
 
 fn message(finding: &Finding) -> String {
     let mut message = format!("{}.", words::unstopped(&words::safe(&finding.message)));
+    if !words::has_file(finding.provenance.place, &finding.location.path) {
+        let place = words::place(&finding.location, &finding.provenance);
+        message.push_str(&format!("\nPlace: {place}"));
+    }
     if let Some(history) = finding.attribution.as_ref().and_then(words::history) {
         message.push_str(&format!("\nHistory: {history}."));
     }

@@ -45,7 +45,7 @@ fn case(report: &Report, finding: &Finding) -> String {
     format!(
         "    <testcase classname=\"{}\" name=\"{}\" file=\"{}\" line=\"{}\">\n      <failure type=\"{}\" message=\"{}\">{}</failure>\n    </testcase>\n",
         escape(finding.rule.as_str()),
-        escape(&words::at(&finding.location)),
+        escape(&words::place(&finding.location, &finding.provenance)),
         escape(&finding.location.path.to_text()),
         finding.location.start_line,
         finding.severity.as_str(),

@@ -68,7 +68,7 @@ fn row(finding: &Finding) -> String {
         "| {} | {} | {}{more} | {} | {} |\n",
         finding.severity.as_str(),
         code(finding.rule.as_str()),
-        code(&words::at(&finding.location)),
+        code(&words::place(&finding.location, &finding.provenance)),
         prose(&history),
         code(finding.fingerprint.as_str()),
     )

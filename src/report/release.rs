@@ -7,7 +7,7 @@ use crate::{
     engine::Redactor,
     model::{BlobPath, Finding, Location, Secret},
     report::{Format, ReportError},
-    scan::Report,
+    scan::{Report, Scope},
 };
 
 /// Secrets searched for at once: the searcher of 10,000 of them takes 200 MB, that of 1,000 a tenth.
@@ -129,6 +129,9 @@ fn unescaped(output: &[u8], escape: impl Fn(&[u8]) -> Option<(u8, usize)>) -> Ve
 /// Returns the report without a byte of text from outside: what is left in an output of it are our own words and numbers.
 fn blank(report: &Report) -> Report {
     let mut blank = report.clone();
+    if let Scope::Directory(path) = &mut blank.scope {
+        *path = BlobPath::default();
+    }
     let suppressed = blank.suppressed.iter_mut().map(|s| {
         s.reason.clear();
         &mut s.finding

@@ -8,7 +8,7 @@ use crate::{
         Fingerprint, Kind, Ledger, Location, ObjectId, Occurrence, Place, Provenance, Related,
         RuleId, RuleMeta, Secret, Severity, SkipCause, Span, Suppressed, SuppressionKind,
     },
-    scan::{Mode, Report},
+    scan::{Mode, Report, Scope},
 };
 
 /// The made-up values, in the order of the findings. None may occur in any output.
@@ -26,6 +26,7 @@ pub(super) fn report() -> Report {
     findings.sort_by(|a, b| a.location.cmp(&b.location));
     Report {
         mode: Mode::History,
+        scope: Scope::Whole,
         rules: rules(),
         ledger: ledger(),
         findings,

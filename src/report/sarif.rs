@@ -17,7 +17,7 @@ use super::{
 use crate::{
     model::Place,
     report::{Options, Part, coverage, json, words},
-    scan::{Mode, Report},
+    scan::{Mode, Report, Scope},
 };
 
 /// The base of relative paths; GitHub's own name for the checkout.
@@ -114,7 +114,7 @@ fn run<'a>(report: &'a Report, options: &'a Options, head: bool, limits: Limits)
             },
         },
         automation_details: AutomationDetails {
-            id: category(report.mode, head, options),
+            id: category(report, head, options),
         },
         invocations: vec![Invocation {
             execution_successful: !words::is_incomplete(report),
@@ -143,15 +143,21 @@ fn run<'a>(report: &'a Report, options: &'a Options, head: bool, limits: Limits)
 }
 
 /// Returns the category: what stands before the last `/` is what an upload replaces.
-fn category(mode: Mode, head: bool, options: &Options) -> String {
-    // A range or the index is a part of HEAD: under HEAD's category its upload would close the alerts of the rest.
-    let part = match (mode, head) {
-        (Mode::Tree | Mode::History, true) => "head",
-        (Mode::Range, true) => "range",
-        (Mode::Staged, true) => "staged",
-        (Mode::Stdin, true) => "stdin",
-        (Mode::Range, false) => "range-history",
-        (Mode::Tree | Mode::History | Mode::Staged | Mode::Stdin, false) => "history",
+fn category(report: &Report, head: bool, options: &Options) -> String {
+    // A range, the index or a part of the tree is a part of HEAD: under HEAD's category its upload would close the alerts
+    // of the rest.
+    let part = match (report.mode, head) {
+        (Mode::Tree, true) => match &report.scope {
+            Scope::Whole => "head".to_owned(),
+            Scope::Directory(path) => format!("directory/{}", path.to_uri()),
+            Scope::Files => "files".to_owned(),
+        },
+        (Mode::History, true) => "head".to_owned(),
+        (Mode::Range, true) => "range".to_owned(),
+        (Mode::Staged, true) => "staged".to_owned(),
+        (Mode::Stdin, true) => "stdin".to_owned(),
+        (Mode::Range, false) => "range-history".to_owned(),
+        (Mode::Tree | Mode::History | Mode::Staged | Mode::Stdin, false) => "history".to_owned(),
     };
     match options.sarif.category.as_deref() {
         Some(word) => format!("keysweep/{}/{part}/", word.trim_matches('/')),
@@ -285,7 +291,20 @@ mod tests {
         assert!(ids(Mode::Staged, Part::History).is_empty());
         let mut named = options();
         named.sarif.category = Some("/web/".to_owned());
-        assert_eq!(category(Mode::Tree, true, &named), "keysweep/web/head/");
+        let mut report = sample::report();
+        assert_eq!(category(&report, true, &named), "keysweep/web/head/");
+        report.mode = Mode::Tree;
+        for (scope, id) in [
+            (Scope::Whole, "keysweep/head/"),
+            (
+                Scope::Directory("src/a b".into()),
+                "keysweep/directory/src/a%20b/",
+            ),
+            (Scope::Files, "keysweep/files/"),
+        ] {
+            report.scope = scope;
+            assert_eq!(category(&report, true, &options()), id);
+        }
     }
 
     #[test]

@@ -220,7 +220,7 @@ fn message(finding: &Finding, related: &[Linked]) -> String {
     if !words::has_file(finding.provenance.place, &finding.location.path) {
         add(&format!(
             "It stands in no file: the place is {}.",
-            plain(&words::at(&finding.location))
+            plain(&words::place(&finding.location, &finding.provenance))
         ));
     }
     if let Some(attribution) = &finding.attribution {

@@ -51,7 +51,11 @@ fn handler(options: &Options) -> GraphicalReportHandler {
 /// Appends what stands below the excerpt.
 fn details(text: &mut String, finding: &Finding, options: &Options) {
     if finding.excerpt.is_none() {
-        field(text, "place", &words::at(&finding.location));
+        field(
+            text,
+            "place",
+            &words::place(&finding.location, &finding.provenance),
+        );
     }
     let sure = finding.confidence.as_str();
     let bad = finding.severity.as_str();
@@ -83,7 +87,7 @@ fn others(finding: &Finding) -> Vec<String> {
     let all = finding.occurrences.iter().skip(1);
     let mut places: Vec<String> = all
         .take(MAX_LISTED)
-        .map(|occurrence| words::at(&occurrence.location))
+        .map(|one| words::place(&one.location, &one.provenance))
         .collect();
     let listed = u64::try_from(places.len()).unwrap_or(u64::MAX);
     let more = words::other_places(finding).saturating_sub(listed);
@@ -177,7 +181,7 @@ impl<'a> Shown<'a> {
                 .map(|meta| meta.remediation.clone())
                 .filter(|text| !text.is_empty()),
             source: excerpt.map(|excerpt| Source {
-                name: finding.location.path.to_string(),
+                name: words::holder(&finding.location.path, &finding.provenance),
                 location: finding.location.clone(),
                 excerpt,
             }),

@@ -4,8 +4,8 @@ use std::{borrow::Cow, cmp::Reverse};
 
 use crate::{
     model::{
-        Attribution, BlobPath, CommitInfo, Encoding, Finding, Location, ObjectId, Place, RuleId,
-        RuleMeta, Severity, SuppressionKind,
+        Attribution, BlobPath, CommitInfo, Encoding, Finding, Location, ObjectId, Place,
+        Provenance, RuleId, RuleMeta, Severity, SuppressionKind,
     },
     scan::{Mode, Report},
 };
@@ -30,6 +30,33 @@ pub(super) fn at(location: &Location) -> String {
         location.start_line,
         location.start_column
     )
+}
+
+/// Returns `path:line:column`; a text of a commit, a tag or a log with the object that it belongs to:
+/// `<commit message 0123456789ab>:3:11`.
+pub(super) fn place(location: &Location, provenance: &Provenance) -> String {
+    let holder = holder(&location.path, provenance);
+    format!("{holder}:{}:{}", location.start_line, location.start_column)
+}
+
+/// Returns the path, or the name of what is no file with its object in it.
+pub(super) fn holder(path: &BlobPath, provenance: &Provenance) -> String {
+    let name = path.to_text();
+    let is_text_of_object = match provenance.place {
+        Place::CommitMessage | Place::CommitHeader | Place::Tag | Place::Reflog => true,
+        Place::File
+        | Place::Stdin
+        | Place::Staged
+        | Place::History
+        | Place::FileName
+        | Place::SymlinkTarget
+        | Place::RefName
+        | Place::RemoteUrl => false,
+    };
+    match (&provenance.object, name.strip_suffix('>')) {
+        (Some(id), Some(open)) if is_text_of_object => format!("{open} {}>", short(id)),
+        _ => name.into_owned(),
+    }
 }
 
 /// Returns `1 file` or `2 files`, digits in groups of three.

@@ -2,18 +2,22 @@
 
 use std::{
     cell::RefCell,
+    cmp::Reverse,
     collections::{BTreeMap, HashMap},
 };
 
 use crate::{
     model::{
-        Attribution, BlobPath, DigestKey, Finding, Fingerprint, Kind, Occurrence, Place, Related,
-        RuleMeta,
+        Attribution, BlobPath, Confidence, Digest, Finding, Fingerprint, Kind, Location,
+        Occurrence, Place, Provenance, Related, RuleMeta, Severity,
     },
-    rules::{RuleSet, Shape},
+    rules::Shape,
 };
 
-use super::receiver::{RawHit, Shown};
+use super::{
+    Options, mail,
+    receiver::{RawHit, Shown},
+};
 
 /// Most occurrences that a finding lists; further ones are counted. GitHub reads 1,000 locations of a result and shows 100.
 pub const MAX_OCCURRENCES: usize = 100;
@@ -36,8 +40,8 @@ pub(super) struct Candidate {
 }
 
 /// Groups hits by value. The order of `hits` does not matter.
-pub(super) fn group(hits: Vec<RawHit>, rules: &RuleSet) -> Vec<Group> {
-    let mut groups: HashMap<crate::model::Digest, Vec<RawHit>> = HashMap::new();
+pub(super) fn group(hits: Vec<RawHit>, options: &Options) -> Vec<Group> {
+    let mut groups: HashMap<Digest, Vec<RawHit>> = HashMap::new();
     for hit in hits {
         groups.entry(hit.digest).or_default().push(hit);
     }
@@ -45,8 +49,8 @@ pub(super) fn group(hits: Vec<RawHit>, rules: &RuleSet) -> Vec<Group> {
         .into_values()
         .map(|mut hits| {
             hits.sort_by(|a, b| {
-                rank(a, rules)
-                    .cmp(&rank(b, rules))
+                rank(a, options)
+                    .cmp(&rank(b, options))
                     .then_with(|| place_of(a).cmp(&place_of(b)))
             });
             Group {
@@ -65,39 +69,35 @@ pub(super) fn group(hits: Vec<RawHit>, rules: &RuleSet) -> Vec<Group> {
     groups
 }
 
-fn place_of(hit: &RawHit) -> (&crate::model::Location, u32, &crate::model::Provenance) {
+fn place_of(hit: &RawHit) -> (&Location, u32, &Provenance) {
     (&hit.location, hit.rule, &hit.provenance)
 }
 
-/// The most specific rule first: a vendor's token before a marker, before a vendor's context, before a generic rule.
-fn rank(hit: &RawHit, rules: &RuleSet) -> (u8, std::cmp::Reverse<crate::model::Confidence>, u32) {
-    let shape =
-        rules
-            .rules
-            .get(hit.rule as usize)
-            .map_or(9, |rule| match (&rule.shape, rule.value) {
-                (_, Some(_)) => 3,
-                (Shape::Token { .. }, None) => 0,
-                (Shape::Marker { .. }, None) => 1,
-                (Shape::Context { .. }, None) => 2,
-            });
-    (shape, std::cmp::Reverse(hit.confidence), hit.rule)
+/// A trusted rule before one of a foreign tree; then the most specific first: a vendor's token before a marker, before a
+/// vendor's context, before a generic rule.
+fn rank(hit: &RawHit, options: &Options) -> (bool, u8, Reverse<Confidence>, u32) {
+    let rule = options.rules.rules.get(hit.rule as usize);
+    let shape = rule.map_or(9, |rule| match (&rule.shape, rule.value) {
+        (_, Some(_)) => 3,
+        (Shape::Token { .. }, None) => 0,
+        (Shape::Marker { .. }, None) => 1,
+        (Shape::Context { .. }, None) => 2,
+    });
+    let is_guest = rule.is_some_and(|rule| options.guests.contains(&rule.meta.id));
+    (is_guest, shape, Reverse(hit.confidence), hit.rule)
 }
 
 /// What turns candidates into findings.
 pub(super) struct Maker<'a> {
-    rules: &'a RuleSet,
-    /// The project's key; without one fingerprints hold no value.
-    project: Option<&'a DigestKey>,
+    options: &'a Options,
     /// How many occurrences had the same rule, path and masked text until now.
     ordinals: RefCell<BTreeMap<(u32, BlobPath, String), usize>>,
 }
 
 impl<'a> Maker<'a> {
-    pub(super) fn new(rules: &'a RuleSet, project: Option<&'a DigestKey>) -> Self {
+    pub(super) fn new(options: &'a Options) -> Self {
         Self {
-            rules,
-            project,
+            options,
             ordinals: RefCell::default(),
         }
     }
@@ -111,12 +111,9 @@ impl<'a> Maker<'a> {
         let best = candidates
             .iter()
             .map(|c| &c.hit)
-            .min_by_key(|hit| rank(hit, self.rules))?;
+            .min_by_key(|hit| rank(hit, self.options))?;
         let meta = self.meta(best.rule)?.clone();
-        let (severity, confidence) = (
-            best.severity,
-            candidates.iter().map(|c| c.hit.confidence).max()?,
-        );
+        let (severity, confidence) = worst(&candidates)?;
         let total = candidates.len();
         let occurrences: Vec<Occurrence> = candidates
             .iter()
@@ -129,12 +126,15 @@ impl<'a> Maker<'a> {
             message: "the second part stands here".to_owned(),
             location,
         });
-        let (excerpt, line_hash) = match primary.hit.shown {
+        let (mut excerpt, line_hash) = match primary.hit.shown {
             Some(Shown {
                 excerpt, line_hash, ..
             }) => (Some(excerpt), line_hash.filter(|_| primary.present)),
             None => (None, None),
         };
+        if let Some(excerpt) = &mut excerpt {
+            mail::strip(first.provenance.place, excerpt);
+        }
         Some(Finding {
             message: message(
                 &meta,
@@ -160,13 +160,18 @@ impl<'a> Maker<'a> {
     }
 
     fn meta(&self, rule: u32) -> Option<&std::sync::Arc<RuleMeta>> {
-        self.rules.rules.get(rule as usize).map(|rule| &rule.meta)
+        self.options
+            .rules
+            .rules
+            .get(rule as usize)
+            .map(|rule| &rule.meta)
     }
 
     /// Returns the identity of one hit at its path.
     pub(super) fn fingerprint(&self, hit: &RawHit, ordinal: usize) -> Option<Fingerprint> {
         let meta = self.meta(hit.rule)?;
-        Some(match self.project {
+        // Without the project's key a fingerprint holds nothing of the value.
+        Some(match &self.options.project_key {
             Some(key) => key.fingerprint(
                 key.digest(&meta.family, &hit.secret),
                 &meta.id,
@@ -198,6 +203,13 @@ impl<'a> Maker<'a> {
             encodings: hit.encodings.clone(),
         })
     }
+}
+
+/// Returns how bad and how sure the worst and the surest of all places are.
+fn worst(candidates: &[Candidate]) -> Option<(Severity, Confidence)> {
+    let severity = candidates.iter().map(|c| c.hit.severity).max()?;
+    let confidence = candidates.iter().map(|c| c.hit.confidence).max()?;
+    Some((severity, confidence))
 }
 
 /// Returns one sentence without a value.

@@ -8,7 +8,7 @@ use crate::{
     model::{Attribution, BlobPath, CommitInfo, Finding, Location, Secret},
 };
 
-use super::Report;
+use super::{Report, Scope};
 
 /// Masks every text of `report`.
 pub(super) fn mask(report: &mut Report) {
@@ -20,6 +20,9 @@ pub(super) fn mask(report: &mut Report) {
         let secrets: Vec<&Secret> = found.map(|finding| &finding.secret).collect();
         Redactor::new(&secrets)
     };
+    if let Scope::Directory(path) = &mut report.scope {
+        of_path(path, &redactor);
+    }
     for finding in &mut report.findings {
         of_finding(finding, &redactor);
     }

@@ -5,7 +5,9 @@
 
 mod collect;
 pub mod examples;
+mod layers;
 mod lines;
+mod mail;
 mod mask;
 mod receiver;
 mod resolve;
@@ -13,7 +15,7 @@ mod run;
 
 use std::sync::Arc;
 
-use crate::model::{Finding, Ledger, RuleMeta, Suppressed};
+use crate::model::{BlobPath, Finding, Ledger, RuleMeta, Suppressed};
 
 pub use collect::MAX_OCCURRENCES;
 pub use run::{Options, Target, run};
@@ -47,11 +49,24 @@ impl Mode {
     }
 }
 
+/// How much of a tree or repository a run looked at. Matched without `_`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// All that its mode speaks of.
+    Whole,
+    /// One directory of a repository, by its path from the root.
+    Directory(BlobPath),
+    /// Files and directories named one by one.
+    Files,
+}
+
 /// Everything that a format may write.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// What was looked at.
     pub mode: Mode,
+    /// How much of it.
+    pub scope: Scope,
     /// The metadata of all rules that ran, sorted by id.
     pub rules: Vec<Arc<RuleMeta>>,
     /// Coverage.

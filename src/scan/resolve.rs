@@ -50,7 +50,8 @@ pub(super) fn resolve(
         let Some((facts, id)) = known.and_then(|known| facts_of(&hit, known)) else {
             // The tree, the index, references: their paths came with them. A run that was stopped asked history nothing.
             let mut hit = hit;
-            let present = !hit.location.path.as_bytes().is_empty();
+            let is_log = hit.provenance.place == Place::Reflog;
+            let present = !is_log && !hit.location.path.as_bytes().is_empty();
             name_blob(&mut hit);
             candidates.push(Candidate { hit, present });
             continue;
@@ -135,6 +136,8 @@ fn order(mut candidates: Vec<Candidate>, introduced: Option<&BlobPath>) -> Vec<C
         let place = match c.hit.provenance.place {
             Place::File | Place::Stdin => 0_u8,
             Place::Staged => 1,
+            // A log repeats what commits say, and tells less.
+            Place::Reflog => 6,
             _ if c.present => 2,
             _ if Some(&c.hit.location.path) == introduced => 3,
             Place::History | Place::SymlinkTarget => 4,
@@ -147,12 +150,12 @@ fn order(mut candidates: Vec<Candidate>, introduced: Option<&BlobPath>) -> Vec<C
         ));
         (place, kind)
     };
+    // A stable sort: of two rules in one place the better one stays first, as the group has it.
     candidates.sort_by(|a, b| {
         weight(a)
             .cmp(&weight(b))
             .then_with(|| a.hit.location.cmp(&b.hit.location))
             .then_with(|| a.hit.provenance.cmp(&b.hit.provenance))
-            .then_with(|| a.hit.rule.cmp(&b.hit.rule))
     });
     let mut paths: BTreeSet<(BlobPath, bool)> = BTreeSet::new();
     let mut now: BTreeSet<(BlobPath, u64)> = BTreeSet::new();

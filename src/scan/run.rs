@@ -1,7 +1,7 @@
 //! The run itself: read the sources, group, attribute, suppress, mask, sort.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicBool},
 };
@@ -11,17 +11,16 @@ use crate::{
         PathGlobs,
         suppress::{Markers, Sighting, Suppressor},
     },
-    engine::Scanner,
     model::{
-        BlobPath, DigestKey, Finding, Ledger, ObjectId, Place, RuleMeta, SkipCause, Suppressed,
-        SuppressionKind,
+        BlobPath, Digest, DigestKey, Finding, Ledger, ObjectId, Place, Provenance, RuleId,
+        RuleMeta, SkipCause, Suppressed, SuppressionKind,
     },
     rules::RuleSet,
     sources::{
         Progress, Run, Source, SourceError, archive,
         files::Files,
         history::{Attributions, History, HistoryOptions, Range, Wanted},
-        repo::Repository,
+        repo::{Repository, parse_hex},
         staged::Staged,
         stdin::Stdin,
         tree::{Tree, TreeOptions},
@@ -29,10 +28,11 @@ use crate::{
 };
 
 use super::{
-    Mode, Report,
+    Mode, Report, Scope,
     collect::{self, Candidate, Group, Maker},
+    layers::{Layers, Parts},
     mask,
-    receiver::{Collector, RawHit},
+    receiver::RawHit,
     resolve::{self, Resolved},
 };
 
@@ -93,6 +93,22 @@ impl Target {
         }
     }
 
+    /// Returns how much of its tree or repository it is.
+    #[must_use]
+    pub fn scope(&self) -> Scope {
+        match self {
+            Self::Tree { prefix, .. } if !prefix.as_bytes().is_empty() => {
+                Scope::Directory(prefix.clone())
+            }
+            Self::Files { .. } => Scope::Files,
+            Self::Tree { .. }
+            | Self::Stdin
+            | Self::Staged { .. }
+            | Self::Range { .. }
+            | Self::History { .. } => Scope::Whole,
+        }
+    }
+
     /// Tells whether findings count to which nothing leads.
     const fn wants_unreachable(&self) -> bool {
         matches!(
@@ -106,9 +122,12 @@ impl Target {
 }
 
 /// How to look. Plain data; `cli` fills it from arguments, environment and configuration.
+#[derive(Clone)]
 pub struct Options {
     /// All rules of the run.
     pub rules: Arc<RuleSet>,
+    /// Those of them that come from a tree that is not the user's own: they may add findings, never change others.
+    pub guests: BTreeSet<RuleId>,
     /// Key of this run's digests; random.
     pub run_key: DigestKey,
     /// The project's key, for fingerprints that hold the value.
@@ -140,8 +159,8 @@ pub fn run(
     progress: &dyn Progress,
     stop: &AtomicBool,
 ) -> Result<Report, SourceError> {
-    let scanner = Scanner::new(Arc::clone(&options.rules));
-    let collector = Collector::new(&scanner, options);
+    let parts = Parts::new(options);
+    let collector = Layers::new(&parts, &options.rules);
     let run = Run {
         sink: &collector,
         progress,
@@ -154,14 +173,15 @@ pub fn run(
     for (path, marker) in &gathered.seen_markers {
         suppressor.saw(path, marker);
     }
-    let mut groups = collect::group(gathered.hits, &options.rules);
+    let mut groups = collect::group(gathered.hits, options);
     progress.begin("attribution", 0);
     let known = origin.attribute(&mut groups, &run);
+    origin.name_logs(&mut groups, &collector);
     let mut stage = Stage {
         options,
         collector: &collector,
         origin: &origin,
-        maker: Maker::new(&options.rules, options.project_key.as_ref()),
+        maker: Maker::new(options),
         suppressor,
         findings: Vec::new(),
         suppressed: Vec::new(),
@@ -182,6 +202,7 @@ pub fn run(
     };
     let mut report = Report {
         mode: target.mode(),
+        scope: target.scope(),
         rules: options.metas(),
         ledger,
         findings,
@@ -252,6 +273,44 @@ impl Origin {
         Some(known)
     }
 
+    /// Gives each hit in a reflog the name of its reference and the object that the entry moved it to. The source hands logs
+    /// out without a name; they are few and read again here, only if there is such a hit.
+    fn name_logs(&self, groups: &mut [Group], collector: &Layers<'_>) {
+        let Self::History(history) = self else { return };
+        let hits = groups.iter_mut().flat_map(|group| &mut group.hits);
+        let mut hits: Vec<&mut RawHit> = hits
+            .filter(|hit| hit.provenance.place == Place::Reflog)
+            .collect();
+        if hits.is_empty() {
+            return;
+        }
+        let nowhere = Provenance {
+            place: Place::Reflog,
+            object: None,
+        };
+        let mut places: BTreeMap<(Digest, u32, u64), Vec<Entry>> = BTreeMap::new();
+        // The last comes off first.
+        for log in history.repository().refs().reflogs.iter().rev() {
+            let name = BlobPath::new([b"<reflog ", log.name.as_slice(), b">"].concat());
+            for found in collector.again(&log.text, None, &name, &nowhere) {
+                let at = found.location.byte_start;
+                let object = moved_to(&log.text, at);
+                let key = (found.digest, found.rule, at);
+                places.entry(key).or_default().push((name.clone(), object));
+            }
+        }
+        for hit in &mut hits {
+            let key = (hit.digest, hit.rule, hit.location.byte_start);
+            if let Some((name, object)) = places.get_mut(&key).and_then(Vec::pop) {
+                if let Some(near) = &mut hit.near {
+                    near.path = name.clone();
+                }
+                hit.location.path = name;
+                hit.provenance.object = object;
+            }
+        }
+    }
+
     fn blob(&self, id: &ObjectId) -> Option<Vec<u8>> {
         match self {
             Self::Plain => None,
@@ -259,6 +318,17 @@ impl Origin {
             Self::Range(range) => range.blob(id),
         }
     }
+}
+
+/// The name of a log, and the object that one of its entries moved the reference to.
+type Entry = (BlobPath, Option<ObjectId>);
+
+/// Returns the second id of a reflog's line.
+fn moved_to(log: &[u8], at: u64) -> Option<ObjectId> {
+    let at = usize::try_from(at).ok()?;
+    let start = log.get(..at)?.iter().rposition(|b| *b == b'\n');
+    let line = log.get(start.map_or(0, |start| start + 1)..)?;
+    parse_hex(line.split(|b| *b == b' ').nth(1)?)
 }
 
 /// Reads everything that the target names.
@@ -337,7 +407,7 @@ fn staged(path: &Path, index: Option<&Path>, options: &Options) -> Staged {
 /// From groups to findings.
 struct Stage<'a> {
     options: &'a Options,
-    collector: &'a Collector<'a>,
+    collector: &'a Layers<'a>,
     origin: &'a Origin,
     maker: Maker<'a>,
     suppressor: &'a mut Suppressor,

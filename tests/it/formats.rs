@@ -195,3 +195,68 @@ fn usage_errors_exit_with_2_and_help() {
         );
     }
 }
+
+/// Returns the SARIF categories of a scan.
+fn categories(repo: &Repo, args: &[&str]) -> Vec<String> {
+    let run = keysweep(repo.path(), &[&["scan", "--output=sarif"], args].concat());
+    let runs = run.json()["runs"].clone();
+    let runs = runs.as_array().expect("runs is an array").iter();
+    runs.map(|run| run["automationDetails"]["id"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn a_scan_of_a_part_closes_no_alert_of_the_rest() {
+    let repo = found();
+    assert_eq!(categories(&repo, &[]), ["keysweep/head/"]);
+    let part = "keysweep/directory/dir%20with%20space/";
+    assert_eq!(categories(&repo, &["dir with space"]), [part]);
+    assert_eq!(categories(&repo, &["a.env"]), ["keysweep/files/"]);
+    let inside = keysweep(
+        &repo.path().join("dir with space"),
+        &["scan", "--output=sarif"],
+    );
+    assert_eq!(inside.json()["runs"][0]["automationDetails"]["id"], part);
+}
+
+#[test]
+fn excerpts_of_metadata_name_authors_without_their_address() {
+    let repo = Repo::new();
+    repo.write("a.txt", "a\n");
+    let mail = "Signed-off-by: A <signer@example.org>";
+    repo.commit(&format!("Use {}\n\n{mail} {}", token(1), token(3)));
+    repo.git_with(
+        &["commit", "-q", "--allow-empty", "-m", "x"],
+        &format!("Bot {}", token(2)),
+        b"",
+    );
+    for format in ["text", "json", "gitlab"] {
+        let run = keysweep(
+            repo.path(),
+            &["scan", "--history", &format!("--output={format}")],
+        );
+        assert_eq!(run.code, 1, "{}", run.stderr);
+        let text = run.text();
+        assert!(
+            !text.contains("@example") && text.contains("* <…>"),
+            "{format}: {text}"
+        );
+    }
+}
+
+#[test]
+fn messages_come_before_logs_and_both_say_whose_they_are() {
+    let repo = Repo::new();
+    repo.write("a.txt", "a\n");
+    let id = repo.commit(&format!("Use {}", token(1)));
+    let run = keysweep(repo.path(), &["scan", "--history"]);
+    let short = &id[..12];
+    let text = run.text();
+    for place in [
+        format!("[<commit message {short}>:1:5]"),
+        format!("- <reflog HEAD {short}>:1:"),
+        format!("- <reflog refs/heads/main {short}>:1:"),
+    ] {
+        assert!(text.contains(&place), "{place} is not in:\n{text}");
+    }
+}

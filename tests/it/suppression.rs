@@ -234,3 +234,32 @@ fn the_key_may_come_from_outside() {
     );
     assert_eq!(plain, run(&[]));
 }
+
+#[test]
+fn a_rule_of_a_foreign_tree_makes_no_finding_milder() {
+    let own = Repo::new();
+    let foreign = Repo::new();
+    foreign.write("a.env", format!("{}\nk = \"acme-83b1f4907c2e\"\n", line(1)));
+    foreign.write(
+        "keysweep.toml",
+        "[[rules]]\nid = \"a-key\"\ndescription = \"A key\"\nseverity = \"low\"\nconfidence = \"high\"\npattern = 'ghp_[0-9A-Za-z]{36}'\n\
+         [[rules]]\nid = \"acme-key\"\ndescription = \"Acme key\"\nseverity = \"low\"\npattern = 'acme-[0-9a-f]{12}'\n",
+    );
+    let path = foreign.path().display().to_string();
+    let run = keysweep(
+        own.path(),
+        &["scan", &path, "--output=json", "--reveal", "--fail-on=high"],
+    );
+    let report = run.json();
+    let of = |rule: &str| {
+        let findings = report["findings"].as_array().unwrap().iter();
+        findings.filter(|f| f["rule"] == rule).count()
+    };
+    assert_eq!(run.code, 1, "{}", run.text());
+    assert_eq!(
+        (of(RULE), of("a-key"), of("acme-key")),
+        (1, 0, 1),
+        "{}",
+        run.text()
+    );
+}

@@ -1,0 +1,152 @@
+//! The rules of a run in two layers: those that the user trusts, and those of a tree that is not the user's own.
+//!
+//! Each layer has an engine of its own. In one engine the more specific of two overlapping findings stands alone, so that a rule
+//! of a foreign tree could take the place of a built-in one and make a finding milder. In two it can only add.
+
+use std::sync::Arc;
+
+use crate::{
+    config::PathGlobs,
+    engine::Scanner,
+    model::{BlobPath, Provenance},
+    rules::RuleSet,
+    sources::{Blob, Receiver, Sink},
+};
+
+use super::{
+    Options,
+    receiver::{Collector, Gathered, RawHit},
+};
+
+/// The options of each layer, the trusted one first.
+pub(super) struct Parts(Vec<(Options, Scanner)>);
+
+impl Parts {
+    pub(super) fn new(options: &Options) -> Self {
+        let of = |guests: bool| {
+            let rules = options.rules.rules.iter();
+            let some = rules.filter(|rule| options.guests.contains(&rule.meta.id) == guests);
+            RuleSet::new(some.cloned().collect())
+        };
+        let layer = |rules: Arc<RuleSet>| {
+            let scanner = Scanner::new(Arc::clone(&rules));
+            let options = Options {
+                rules,
+                ..options.clone()
+            };
+            (options, scanner)
+        };
+        if options.guests.is_empty() {
+            return Self(vec![layer(Arc::clone(&options.rules))]);
+        }
+        Self(
+            [false, true]
+                .map(|guests| layer(Arc::new(of(guests))))
+                .into(),
+        )
+    }
+}
+
+/// What the receivers of all layers share.
+pub(super) struct Layers<'a> {
+    layers: Vec<Layer<'a>>,
+}
+
+struct Layer<'a> {
+    collector: Collector<'a>,
+    /// The number of each rule in the whole set, and in the layer; sorted by both.
+    numbers: Vec<(u32, u32)>,
+}
+
+impl<'a> Layers<'a> {
+    pub(super) fn new(parts: &'a Parts, whole: &RuleSet) -> Self {
+        let layers = parts.0.iter().map(|(options, scanner)| {
+            let number = |rule: &crate::rules::Rule| {
+                let at = whole
+                    .rules
+                    .binary_search_by(|r| r.meta.id.cmp(&rule.meta.id));
+                u32::try_from(at.unwrap_or(usize::MAX)).unwrap_or(u32::MAX)
+            };
+            let numbers = options.rules.rules.iter().map(number).zip(0..);
+            Layer {
+                numbers: numbers.collect(),
+                collector: Collector::new(scanner, options),
+            }
+        });
+        Self {
+            layers: layers.collect(),
+        }
+    }
+
+    /// Takes everything that was gathered: the hits of all layers, and what was read once. Call it when no receiver is alive.
+    pub(super) fn gathered(&self) -> Gathered {
+        let mut layers = self.layers.iter();
+        let mut all = layers.next().map(Layer::gathered).unwrap_or_default();
+        // The second layer sees the same blobs: its coverage and markers are those of the first.
+        layers.for_each(|layer| all.hits.extend(layer.gathered().hits));
+        all
+    }
+
+    /// Returns the globs of a rule; `None` if it is for all paths.
+    pub(super) fn paths_of(&self, rule: u32) -> Option<&PathGlobs> {
+        self.layers.iter().find_map(|layer| {
+            let at = layer
+                .numbers
+                .binary_search_by_key(&rule, |(whole, _)| *whole);
+            let (_, own) = layer.numbers.get(at.ok()?)?;
+            layer.collector.paths_of(*own)
+        })
+    }
+
+    /// Scans a blob, or one member of it, once more, this time for what is shown.
+    pub(super) fn again(
+        &self,
+        bytes: &[u8],
+        member: Option<&[u8]>,
+        path: &BlobPath,
+        provenance: &Provenance,
+    ) -> Vec<RawHit> {
+        let scan = |layer: &Layer<'_>| {
+            let hits = layer.collector.again(bytes, member, path, provenance);
+            layer.renumbered(hits)
+        };
+        self.layers.iter().flat_map(scan).collect()
+    }
+}
+
+impl Layer<'_> {
+    fn gathered(&self) -> Gathered {
+        let gathered = self.collector.gathered();
+        Gathered {
+            hits: self.renumbered(gathered.hits),
+            ..gathered
+        }
+    }
+
+    fn renumbered(&self, mut hits: Vec<RawHit>) -> Vec<RawHit> {
+        for hit in &mut hits {
+            if let Some((whole, _)) = self.numbers.get(hit.rule as usize) {
+                hit.rule = *whole;
+            }
+        }
+        hits
+    }
+}
+
+impl Sink for Layers<'_> {
+    fn receiver(&self) -> Box<dyn Receiver + '_> {
+        let hands = self.layers.iter().map(|layer| layer.collector.receiver());
+        Box::new(Hands(hands.collect()))
+    }
+}
+
+/// One thread's receivers, one a layer.
+struct Hands<'a>(Vec<Box<dyn Receiver + 'a>>);
+
+impl Receiver for Hands<'_> {
+    fn blob(&mut self, blob: &Blob<'_>) {
+        for hand in &mut self.0 {
+            hand.blob(blob);
+        }
+    }
+}

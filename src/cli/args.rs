@@ -138,20 +138,31 @@ pub(super) enum Rules {
         /// As JSON, with all that is known of each
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        config: RulesConfig,
     },
     /// Everything about one rule
     Show {
         /// The rule's id
         id: String,
+        #[command(flatten)]
+        config: RulesConfig,
     },
     /// Run every rule's examples through the engine
     Test {
         /// Only these rules
         ids: Vec<String>,
-        /// Configuration whose rules are tested too
-        #[arg(long, value_name = "FILE")]
-        config: Option<PathBuf>,
+        #[command(flatten)]
+        config: RulesConfig,
     },
+}
+
+/// Whose rules there are beside the built-in ones.
+#[derive(Debug, Args)]
+pub(super) struct RulesConfig {
+    /// Configuration whose rules count too [default: keysweep.toml or .keysweep.toml at the repository's root]
+    #[arg(long, value_name = "FILE", env = "KEYSWEEP_CONFIG")]
+    pub(super) config: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -64,13 +64,13 @@ pub(super) fn run(command: &args::Baseline, look: &Look) -> Result<(String, Outc
     let (lines, seen) = gather::baseline_lines(&report);
     let said = match command {
         args::Baseline::Create(_) | args::Baseline::Update(_) => {
-            format!("{} lines added", baseline.update(lines))
+            format!("{} added", lines_of(baseline.update(lines)))
         }
         args::Baseline::Prune(_) if report.ledger.is_incomplete() => {
             let text = "the scan was incomplete: a finding that is not seen may still be there; the baseline is as it was\n";
             return Ok((text.to_owned(), Outcome::Incomplete));
         }
-        args::Baseline::Prune(_) => format!("{} lines dropped", baseline.prune(&seen)),
+        args::Baseline::Prune(_) => format!("{} dropped", lines_of(baseline.prune(&seen))),
     };
     scan::replace(&file, baseline.write().as_bytes())?;
     let outcome = if report.ledger.is_incomplete() {
@@ -79,4 +79,8 @@ pub(super) fn run(command: &args::Baseline, look: &Look) -> Result<(String, Outc
         Outcome::Clean
     };
     Ok((format!("{}: {said}\n", file.display()), outcome))
+}
+
+fn lines_of(n: usize) -> String {
+    super::rules::count(n, "line", "lines")
 }

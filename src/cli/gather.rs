@@ -33,6 +33,8 @@ pub(super) struct Gathered {
     pub(super) baseline_path: PathBuf,
     pub(super) key: Option<DigestKey>,
     rules: Arc<RuleSet>,
+    /// The ids of all rules, those that the configuration disables among them.
+    known: Vec<String>,
     threads: usize,
     trust: Trust,
 }
@@ -64,7 +66,7 @@ impl Gathered {
             .iter()
             .map(|notice| notice.as_str().to_owned())
             .collect();
-        let rules = rule_set(&config, trust, &mut notes)?;
+        let (rules, known) = rule_set(&config, trust, &mut notes)?;
         if trust == Trust::Foreign && holds_ignored(target) {
             notes.push(FOREIGN_IGNORE.to_owned());
         }
@@ -74,6 +76,7 @@ impl Gathered {
                 .clone()
                 .unwrap_or_else(|| root.join(BASELINE_NAME)),
             rules: Arc::new(rules),
+            known,
             config,
             notes,
             baseline,
@@ -130,7 +133,8 @@ impl Gathered {
             notes: self.notes.clone(),
             threads: self.threads,
         };
-        let mut suppressor = Suppressor::new(&self.config, self.baseline.clone(), today());
+        let suppressor = Suppressor::new(&self.config, self.baseline.clone(), today());
+        let mut suppressor = suppressor.knowing(self.known.iter().cloned());
         Ok(scan::run(
             target,
             &options,
@@ -161,8 +165,12 @@ impl Gathered {
     }
 }
 
-/// Returns all rules of a run.
-fn rule_set(config: &Config, trust: Trust, notes: &mut Vec<String>) -> Result<RuleSet, CliError> {
+/// Returns all rules of a run, and the ids of all that could be in one.
+fn rule_set(
+    config: &Config,
+    trust: Trust,
+    notes: &mut Vec<String>,
+) -> Result<(RuleSet, Vec<String>), CliError> {
     let mut set = rules::builtin()?;
     let known: Vec<String> = set
         .rules
@@ -184,7 +192,8 @@ fn rule_set(config: &Config, trust: Trust, notes: &mut Vec<String>) -> Result<Ru
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(set.with_severities(&config.catalogue.severity, &config.catalogue.at_least))
+    let set = set.with_severities(&config.catalogue.severity, &config.catalogue.at_least);
+    Ok((set, known))
 }
 
 /// Returns the directory whose configuration may count: the root of the working tree that the target is in, if it is in one.
@@ -197,6 +206,41 @@ fn root_of(target: &Target) -> PathBuf {
         | Target::History { repository, .. } => repository.clone(),
     };
     work_tree(&path).unwrap_or(path)
+}
+
+/// Files that most repositories have at their root.
+const ROOT_FILES: [&str; 20] = [
+    "README.md",
+    "README.rst",
+    "README.txt",
+    "README",
+    "readme.md",
+    ".gitignore",
+    ".gitattributes",
+    ".editorconfig",
+    ".gitlab-ci.yml",
+    "LICENSE",
+    "LICENSE.md",
+    "LICENSE.txt",
+    "Cargo.toml",
+    "package.json",
+    "pyproject.toml",
+    "go.mod",
+    "pom.xml",
+    "composer.json",
+    "Gemfile",
+    "Makefile",
+];
+
+/// Returns a file at the root that SARIF results without a file of their own can point at. The names are fixed, because any
+/// other name comes from the tree and could hold a secret.
+pub(super) fn anchor(target: &Target) -> Option<&'static str> {
+    let root = root_of(target);
+    let is_file = |name: &&str| {
+        let kind = root.join(name).symlink_metadata();
+        kind.is_ok_and(|kind| kind.is_file())
+    };
+    ROOT_FILES.into_iter().find(is_file)
 }
 
 /// Returns the target of a directory: its files are named as a scan of the whole repository names them.
@@ -280,18 +324,6 @@ fn today() -> Date {
         SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |passed| passed.as_secs()),
-    )
-}
-
-/// Returns the time as `YYYY-MM-DDThh:mm:ssZ`.
-pub(super) fn now() -> String {
-    let seconds = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |passed| passed.as_secs());
-    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
-    format!(
-        "{}T{hour:02}:{minute:02}:{second:02}Z",
-        Date::from_unix(seconds)
     )
 }
 

@@ -89,7 +89,7 @@ impl Look {
 
 /// Prints text to standard output; a reader that went away is no error.
 fn print((text, outcome): (String, Outcome)) -> Result<Outcome, CliError> {
-    write_out(text.as_bytes())?;
+    write_out(crate::report::inert(&text).as_bytes())?;
     Ok(outcome)
 }
 
@@ -120,5 +120,5 @@ fn report_error(error: &CliError, look: &Look) {
     }
     let mut err = io::stderr().lock();
     // Nothing is left to be done about a standard error that cannot be written.
-    let _ = err.write_all(text.as_bytes());
+    let _ = err.write_all(crate::report::inert(&text).as_bytes());
 }

@@ -1,18 +1,17 @@
 //! A progress bar on terminals, nothing elsewhere.
 
-use std::{io::IsTerminal as _, time::Duration};
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::sources::Progress;
 
-/// A bar on standard error. Hidden unless that is a terminal, and in CI, and with `--quiet`.
+/// A bar on standard error.
 pub(super) struct Bar(ProgressBar);
 
 impl Bar {
-    /// Returns a bar; `wanted` is false for `--quiet` and in CI.
-    pub(super) fn new(wanted: bool) -> Self {
-        let shown = wanted && std::io::stderr().is_terminal();
+    /// Returns a bar; it writes nothing if `shown` is false: no terminal, no escape codes wanted, `--quiet`, CI.
+    pub(super) fn new(shown: bool) -> Self {
         let target = if shown {
             ProgressDrawTarget::stderr_with_hz(8)
         } else {

@@ -1,27 +1,65 @@
 //! `keysweep rules list|show|test`.
 
-use std::{fmt::Write as _, path::Path, sync::Arc};
+use std::{
+    fmt::Write as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use crate::{
-    config,
+    config::{self, Trust},
     model::RuleId,
     rules::{self, RuleSet, Shape},
     scan::examples,
 };
 
-use super::{CliError, args, exit::Outcome};
+use super::{CliError, args, exit::Outcome, gather};
 
 /// Runs the command; returns what to print and the outcome.
 pub(super) fn run(command: &args::Rules) -> Result<(String, Outcome), CliError> {
+    let (args::Rules::List { config, .. }
+    | args::Rules::Show { config, .. }
+    | args::Rules::Test { config, .. }) = command;
+    let catalogue = Catalogue::new(config.config.as_deref())?;
     match command {
-        args::Rules::List { json } => Ok((list(&rules::builtin()?, *json)?, Outcome::Clean)),
-        args::Rules::Show { id } => Ok((show(&rules::builtin()?, id)?, Outcome::Clean)),
-        args::Rules::Test { ids, config } => test(ids, config.as_deref()),
+        args::Rules::List { json, .. } => Ok((list(&catalogue, *json)?, Outcome::Clean)),
+        args::Rules::Show { id, .. } => Ok((show(&catalogue, id)?, Outcome::Clean)),
+        args::Rules::Test { ids, .. } => test(catalogue.set, ids),
     }
 }
 
-fn list(set: &RuleSet, json: bool) -> Result<String, CliError> {
-    let metas: Vec<_> = set.rules.iter().map(|rule| &rule.meta).collect();
+/// The rules of a scan of one's own repository.
+struct Catalogue {
+    /// All, those that the configuration disables among them.
+    set: RuleSet,
+    /// Which of them do not run.
+    disabled: Vec<RuleId>,
+}
+
+impl Catalogue {
+    /// Takes the built-in rules and those of the configuration: the one named, else that of the repository.
+    fn new(named: Option<&Path>) -> Result<Self, CliError> {
+        let root = gather::whole(PathBuf::from("."));
+        let (config, _) = config::effective(&root, named, Trust::Own)?;
+        let mut set = rules::builtin()?;
+        for own in &config.rules {
+            let added = rules::parse_user(&own.source.name, &own.source.text, &own.ids, &set)?;
+            set = set.with(added);
+        }
+        let ids: Vec<&str> = set.rules.iter().map(|rule| rule.meta.id.as_str()).collect();
+        config.check_ids(&ids)?;
+        Ok(Self {
+            set: set.with_severities(&config.catalogue.severity, &config.catalogue.at_least),
+            disabled: config.catalogue.disable,
+        })
+    }
+}
+
+fn list(catalogue: &Catalogue, json: bool) -> Result<String, CliError> {
+    let all = catalogue.set.rules.iter().map(|rule| &rule.meta);
+    let metas: Vec<_> = all
+        .filter(|meta| !catalogue.disabled.contains(&meta.id))
+        .collect();
     if json {
         let mut text = serde_json::to_string_pretty(&metas).map_err(|e| CliError::internal(&e))?;
         text.push('\n');
@@ -46,16 +84,19 @@ fn list(set: &RuleSet, json: bool) -> Result<String, CliError> {
         metas.iter().map(|meta| meta.family.as_str()).collect();
     let _ = writeln!(
         text,
-        "\n{} rules of {} families",
-        metas.len(),
-        families.len()
+        "\n{} of {}",
+        count(metas.len(), "rule", "rules"),
+        count(families.len(), "family", "families")
     );
+    for id in &catalogue.disabled {
+        let _ = writeln!(text, "{id} is disabled by the configuration");
+    }
     Ok(text)
 }
 
-fn show(set: &RuleSet, id: &str) -> Result<String, CliError> {
-    let Some(rule) = set.rules.iter().find(|rule| rule.meta.id.as_str() == id) else {
-        return Err(unknown(set, id));
+fn show(catalogue: &Catalogue, id: &str) -> Result<String, CliError> {
+    let Some(rule) = catalogue.set.find(id) else {
+        return Err(unknown(&catalogue.set, id));
     };
     let meta = &rule.meta;
     let mut text = format!("{}\n  {}\n\n", meta.id, meta.description);
@@ -93,6 +134,9 @@ fn show(set: &RuleSet, id: &str) -> Result<String, CliError> {
         );
     }
     line("tags", &meta.tags.join(", "));
+    if catalogue.disabled.contains(&meta.id) {
+        line("state", "disabled by the configuration");
+    }
     let _ = write!(text, "\n  {}\n", meta.remediation);
     Ok(text)
 }
@@ -137,16 +181,9 @@ fn unknown(set: &RuleSet, id: &str) -> CliError {
     }
 }
 
-fn test(ids: &[String], config: Option<&Path>) -> Result<(String, Outcome), CliError> {
-    let mut set = rules::builtin()?;
-    if let Some(path) = config {
-        for own in &config::load(path)?.rules {
-            let added = rules::parse_user(&own.source.name, &own.source.text, &own.ids, &set)?;
-            set = set.with(added);
-        }
-    }
+fn test(set: RuleSet, ids: &[String]) -> Result<(String, Outcome), CliError> {
     for id in ids {
-        if !set.rules.iter().any(|rule| rule.meta.id.as_str() == id) {
+        if set.find(id).is_none() {
             return Err(unknown(&set, id));
         }
     }
@@ -167,12 +204,18 @@ fn test(ids: &[String], config: Option<&Path>) -> Result<(String, Outcome), CliE
             failure.reason
         );
     }
+    for id in &outcome.untested {
+        let _ = writeln!(
+            text,
+            "{id}: has no examples, so nothing was tested; add `positive` and `negative` ones"
+        );
+    }
     let _ = writeln!(
         text,
-        "{} rules, {} examples, {} failures",
-        outcome.rules,
-        outcome.examples,
-        outcome.failures.len()
+        "{}, {}, {}",
+        count(outcome.rules, "rule", "rules"),
+        count(outcome.examples, "example", "examples"),
+        count(outcome.failures.len(), "failure", "failures")
     );
     let clean = outcome.failures.is_empty();
     Ok((
@@ -183,4 +226,9 @@ fn test(ids: &[String], config: Option<&Path>) -> Result<(String, Outcome), CliE
             Outcome::Findings
         },
     ))
+}
+
+/// Returns `1 rule` or `2 rules`.
+pub(super) fn count(n: usize, one: &str, many: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { many })
 }

@@ -33,14 +33,15 @@ pub(super) fn run(args: &args::Scan, look: &Look) -> Result<Outcome, CliError> {
     if let Target::History { unreachable, .. } = &mut target {
         *unreachable |= gathered.unreachable();
     }
-    let started = gather::now();
     let report = look_at(&target, &gathered, args.no_ignore, look)?;
     let fail_on = args
         .fail_on
         .map(Severity::from)
         .or(gathered.fail_on())
         .unwrap_or(Severity::Low);
-    write(&report, &outputs, args.reveal, &started, look)?;
+    let anchor = gather::anchor(&target);
+    write(&report, &outputs, args.reveal, anchor, look)?;
+    warn(&report, &outputs);
     Ok(Outcome::of(&report, fail_on))
 }
 
@@ -61,7 +62,8 @@ pub(super) fn look_at(
     if let Err(error) = installed {
         return Err(CliError::internal(&error));
     }
-    let bar = Bar::new(!look.quiet && !look.ci);
+    // A bar moves the cursor by escape codes: where colours are not wanted, those are not either.
+    let bar = Bar::new(look.err && !look.quiet && !look.ci);
     let report = gathered.scan(target, no_ignore, &bar, &STOP);
     bar.clear();
     report
@@ -150,7 +152,7 @@ fn write(
     report: &Report,
     outputs: &[Output],
     reveal: bool,
-    started: &str,
+    anchor: Option<&str>,
     look: &Look,
 ) -> Result<(), CliError> {
     // All are made (and searched for secrets) before the first is written: all or nothing.
@@ -158,16 +160,19 @@ fn write(
     let text_only = outputs.iter().all(|output| output.format == Format::Text);
     for output in outputs {
         let fancy = look.out && output.file.is_none();
-        let times = output.format == Format::Gitlab;
-        let options = report::Options {
+        // Only GitLab demands times, and a clock would make every report another one.
+        let time = settings::time().filter(|_| output.format == Format::Gitlab);
+        let mut options = report::Options {
             reveal,
             color: fancy,
             unicode: fancy,
-            // Only GitLab demands times; all else is a function of what was scanned.
-            started: times.then(|| started.to_owned()),
-            ended: times.then(gather::now),
+            started: time.clone(),
+            ended: time,
             ..report::Options::default()
         };
+        if let Some(anchor) = anchor {
+            options.sarif.anchor = anchor.to_owned();
+        }
         made.push((
             output.file.as_deref(),
             report::render(report, output.format, &options)?,
@@ -186,6 +191,21 @@ fn write(
         }
     }
     Ok(())
+}
+
+/// Tells an incomplete run on standard error, unless a report for people on standard output tells it: `jsonl` has no place
+/// for it, and a file may be read by nobody.
+fn warn(report: &Report, outputs: &[Output]) {
+    use std::io::Write as _;
+    let told = |output: &Output| {
+        output.file.is_none() && matches!(output.format, Format::Text | Format::Github)
+    };
+    if let Some(text) = report::warning(report)
+        && !outputs.iter().any(told)
+    {
+        // Nothing is left to be done about a standard error that cannot be written; the exit code says it too.
+        let _ = std::io::stderr().lock().write_all(text.as_bytes());
+    }
 }
 
 /// Writes a file whole or not at all: a reader never sees half a report.

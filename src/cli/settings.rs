@@ -8,7 +8,7 @@
 use std::{env, ffi::OsString, path::PathBuf};
 
 use super::error::CliError;
-use crate::model::DigestKey;
+use crate::{config::Date, model::DigestKey};
 
 /// Returns a variable that is set and not empty.
 pub(super) fn variable(name: &str) -> Option<OsString> {
@@ -40,6 +40,19 @@ pub(super) fn step_summary() -> Option<PathBuf> {
 /// Returns the index file that git names to a hook; `git commit FILE` and `git commit -a` use one of their own.
 pub(super) fn index_file() -> Option<PathBuf> {
     variable("GIT_INDEX_FILE").map(PathBuf::from)
+}
+
+/// Returns the time that reports with times give, as `YYYY-MM-DDThh:mm:ss`: `SOURCE_DATE_EPOCH` (reproducible-builds.org), else
+/// when GitLab started the job. Never the clock: the same input gives the same bytes.
+pub(super) fn time() -> Option<String> {
+    let text = |name| variable(name)?.into_string().ok();
+    if let Some(epoch) = text("SOURCE_DATE_EPOCH") {
+        let seconds: u64 = epoch.trim().parse().ok()?;
+        let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+        let day = Date::from_unix(seconds);
+        return Some(format!("{day}T{hour:02}:{minute:02}:{second:02}Z"));
+    }
+    text("CI_JOB_STARTED_AT")
 }
 
 /// Returns the working directory.

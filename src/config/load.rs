@@ -76,10 +76,12 @@ pub fn effective(
         },
     };
     if trust == Trust::Foreign {
-        config.markers.inline = false;
-        notices.push(Notice::new(
-            "the scanned tree is not your own: its allow markers and its baseline do not count (--trust-config accepts them)",
-        ));
+        config.markers.refused = true;
+        if fs::symlink_metadata(root.join(BASELINE_NAME)).is_ok() {
+            notices.push(Notice::new(
+                "the scanned tree is not your own: its baseline does not count (--trust-config accepts it)",
+            ));
+        }
     }
     Ok((config, notices))
 }
@@ -229,13 +231,13 @@ mod tests {
     fn a_foreign_configuration_with_a_fault_is_a_notice() {
         let dir = tree(&[("keysweep.toml", "[scna]\n")]);
         let (config, notices) = effective(dir.path(), None, Trust::Foreign).unwrap();
-        assert!(!config.markers.inline);
+        assert!(config.markers.refused);
         let shown: Vec<&str> = notices.iter().map(Notice::as_str).collect();
         assert_eq!(
             shown[0],
             "the configuration of the scanned tree is not used: cannot read the configuration: unknown field `scna`"
         );
-        assert!(shown[1].contains("--trust-config"));
+        assert_eq!(shown.len(), 1);
         assert_eq!(
             code(effective(dir.path(), None, Trust::Own)),
             "keysweep::config::unknown"
@@ -266,6 +268,8 @@ mod tests {
         let read = |named: Option<&Path>, trust| load_baseline(dir.path(), named, trust).unwrap();
         assert!(read(None, Trust::Own).is_some());
         assert!(read(None, Trust::Foreign).is_none());
+        let (_, notices) = effective(dir.path(), None, Trust::Foreign).unwrap();
+        assert!(notices[0].as_str().contains("its baseline does not count"));
         assert!(read(Some(&dir.path().join(BASELINE_NAME)), Trust::Foreign).is_some());
         assert!(
             load_baseline(tree(&[]).path(), None, Trust::Own)

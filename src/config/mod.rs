@@ -158,6 +158,8 @@ pub struct MarkerSettings {
     pub inline: bool,
     /// Other scanners whose markers count as well.
     pub foreign: BTreeSet<suppress::ForeignMarker>,
+    /// Whether markers are looked for and counted, but none is honoured: those of a tree that is not the user's own.
+    pub refused: bool,
 }
 
 impl Default for MarkerSettings {
@@ -165,6 +167,7 @@ impl Default for MarkerSettings {
         Self {
             inline: true,
             foreign: BTreeSet::new(),
+            refused: false,
         }
     }
 }

@@ -99,7 +99,9 @@ struct MarkersSchema {
 
 impl Default for MarkersSchema {
     fn default() -> Self {
-        let MarkerSettings { inline, foreign } = MarkerSettings::default();
+        let MarkerSettings {
+            inline, foreign, ..
+        } = MarkerSettings::default();
         Self { inline, foreign }
     }
 }
@@ -198,6 +200,7 @@ impl Reader {
             markers: MarkerSettings {
                 inline: schema.markers.inline,
                 foreign: schema.markers.foreign,
+                refused: false,
             },
             key,
             accept,

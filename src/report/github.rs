@@ -46,7 +46,7 @@ pub(super) fn write(report: &Report) -> Vec<u8> {
         }
     }
     text.push_str(&format!("keysweep: {}\n", words::closing(report)));
-    words::inert(&text).into_bytes()
+    text.into_bytes()
 }
 
 fn incomplete(report: &Report) -> String {
@@ -81,11 +81,14 @@ fn annotation(level: &str, finding: &Finding) -> String {
         "title={}",
         property(&format!("keysweep: {}", finding.rule))
     ));
-    format!(
-        "::{level} {}::{}",
+    let command = format!(
+        "{} {}::{}",
+        level,
         properties.join(","),
         data(&message(finding))
-    )
+    );
+    // Only the start of the line is a command of ours.
+    format!("::{}", words::inert(&command, words::Escapes::PLAIN))
 }
 
 fn message(finding: &Finding) -> String {

@@ -150,10 +150,12 @@ pub(super) fn compact(value: &impl Serialize) -> Vec<u8> {
 }
 
 fn ended(json: serde_json::Result<Vec<u8>>) -> Vec<u8> {
-    let mut json =
+    let json =
         json.expect("our types are plain data with text keys, which serde_json never refuses");
-    json.push(b'\n');
-    json
+    let mut text = String::from_utf8(json).expect("serde_json writes UTF-8");
+    text.push('\n');
+    // Only inside of strings can there be a `#`, and there the escape is the same text.
+    words::inert(&text, words::Escapes::JSON).into_bytes()
 }
 
 impl<'a> JsonFinding<'a> {

@@ -26,7 +26,7 @@ pub(super) fn write(report: &Report) -> Vec<u8> {
     }
     text.push_str(&coverage_case(report));
     text.push_str("  </testsuite>\n</testsuites>\n");
-    text.into_bytes()
+    words::inert(&text, words::Escapes::MARKUP).into_bytes()
 }
 
 fn case(report: &Report, finding: &Finding) -> String {

@@ -16,7 +16,7 @@ const MAX_NAMED: usize = 10;
 
 /// Returns the whole report.
 pub(super) fn write(report: &Report) -> Vec<u8> {
-    body(report, usize::MAX).into_bytes()
+    inert(&body(report, usize::MAX)).into_bytes()
 }
 
 /// Returns the report with as many findings, worst first, as GitHub's limit allows.
@@ -25,10 +25,14 @@ pub(super) fn summary(report: &Report) -> Vec<u8> {
     loop {
         let text = body(report, rows);
         if text.len() <= MAX_SUMMARY || rows == 0 {
-            return text.into_bytes();
+            return inert(&text).into_bytes();
         }
         rows /= 2;
     }
+}
+
+fn inert(text: &str) -> String {
+    words::inert(text, words::Escapes::PLAIN)
 }
 
 fn body(report: &Report, rows: usize) -> String {

@@ -209,6 +209,27 @@ pub fn github_summary(report: &Report) -> Result<Vec<u8>, ReportError> {
     release::release(report, Format::Markdown, markdown::summary)
 }
 
+/// Returns the lines that warn of an incomplete run, without any text of the scanned tree; `None` if it was complete.
+#[must_use]
+pub fn warning(report: &Report) -> Option<String> {
+    if !words::is_incomplete(report) {
+        return None;
+    }
+    let mut text = format!("keysweep: {}\n", words::closing(report));
+    for gap in coverage::gaps(&report.ledger, 0) {
+        if gap.cause.is_gap() {
+            text.push_str(&format!("keysweep: not read: {}\n", gap.headline()));
+        }
+    }
+    Some(text)
+}
+
+/// Returns text in which no CI service finds a command of its own, for what else goes to a log.
+#[must_use]
+pub fn inert(text: &str) -> String {
+    words::inert(text, words::Escapes::PLAIN)
+}
+
 fn write(report: &Report, format: Format, options: &Options) -> Vec<u8> {
     match format {
         Format::Text => text::write(report, options),
@@ -258,6 +279,46 @@ mod tests {
             assert_eq!(one, render(&report, format, &Options::default()).unwrap());
             assert!(std::str::from_utf8(&one).is_ok());
         }
+    }
+
+    #[test]
+    fn no_format_passes_commands_of_ci_services_on() {
+        let evil = "##[error]a ##vso[task.setvariable]b ##teamcity[c] ::error::d";
+        let mut report = sample::report();
+        report.ledger.note(format!("x\n{evil}"));
+        report.unused_suppressions.push(evil.to_owned());
+        let mut rule = (*report.rules[1]).clone();
+        rule.remediation = format!("{}\n::error::x {evil}", "long ".repeat(40));
+        rule.description = evil.to_owned();
+        report.rules[1] = std::sync::Arc::new(rule);
+        for finding in &mut report.findings {
+            finding.message = evil.to_owned();
+            finding.location.path = format!("::error::{evil}").as_str().into();
+            for occurrence in &mut finding.occurrences {
+                occurrence.location.path = finding.location.path.clone();
+            }
+            if let Some(excerpt) = &mut finding.excerpt {
+                excerpt.text = format!("::error::{evil}");
+                (excerpt.start, excerpt.end) = (0, 5);
+            }
+        }
+        for format in Format::ALL {
+            let text =
+                String::from_utf8(render(&report, format, &Options::default()).unwrap()).unwrap();
+            let ours = |line: &&str| format != Format::Github || !line.starts_with("::");
+            for line in text.lines().filter(ours) {
+                assert!(!line.trim_start().starts_with("::"), "{format:?}: {line}");
+            }
+            for command in ["##[", "##vso[", "##teamcity["] {
+                assert!(!text.contains(command), "{format:?} has {command}");
+            }
+        }
+        let json = render(&report, Format::Json, &Options::default()).unwrap();
+        let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+        assert_eq!(
+            json["findings"][0]["message"], evil,
+            "a reader gets the same text"
+        );
     }
 
     #[test]

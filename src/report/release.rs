@@ -69,7 +69,7 @@ fn holds(findings: &[&Finding], texts: &[Vec<u8>]) -> bool {
 /// Returns the output as it is, and without the escapes that our formats add to single characters.
 fn variants(output: &[u8]) -> Vec<Vec<u8>> {
     let mut all = vec![output.to_vec()];
-    for unescape in [references, percents] {
+    for unescape in [references, percents, hashes] {
         let text = unescape(output);
         if text != output {
             all.push(text);
@@ -99,6 +99,13 @@ fn references(output: &[u8]) -> Vec<u8> {
             (rest.get(digits) == Some(&b';')).then_some((number, digits + 3))
         }
         _ => None,
+    })
+}
+
+/// Takes back the one escape that we add to JSON.
+fn hashes(output: &[u8]) -> Vec<u8> {
+    unescaped(output, |rest| {
+        rest.starts_with(b"\\u0023").then_some((b'#', 6))
     })
 }
 

@@ -45,6 +45,8 @@ pub(super) struct Tool<'a> {
 pub(super) struct Driver<'a> {
     pub(super) name: &'static str,
     pub(super) semantic_version: &'static str,
+    /// The `repository` of Cargo.toml, which has none until the project has a public address: readers follow this link, and an
+    /// address that is made up could become somebody else's. The validator's SARIF2005 warns of the gap, nothing refuses it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) information_uri: Option<&'static str>,
     pub(super) rules: Vec<Rule<'a>>,

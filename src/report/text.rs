@@ -31,7 +31,7 @@ pub(super) fn write(report: &Report, options: &Options) -> Vec<u8> {
         text.push('\n');
     }
     ending(&mut text, report, options);
-    words::inert(&text).into_bytes()
+    words::inert(&text, words::Escapes::PLAIN).into_bytes()
 }
 
 fn handler(options: &Options) -> GraphicalReportHandler {
@@ -71,7 +71,10 @@ fn details(text: &mut String, finding: &Finding, options: &Options) {
     if options.reveal && !finding.secret.is_empty() {
         // Exposed because the user asked for it with --reveal; still safe for a terminal.
         let value = String::from_utf8_lossy(finding.secret.expose());
-        field(text, "value", &words::safe(&value));
+        match value.trim_end().split_once('\n') {
+            None => field(text, "value", &words::safe(&value)),
+            Some(_) => block(text, "value", &value),
+        }
     }
     field(text, "fingerprint", finding.fingerprint.as_str());
     let related: Vec<String> = finding
@@ -99,6 +102,14 @@ fn others(finding: &Finding) -> Vec<String> {
 
 fn field(text: &mut String, name: &str, value: &str) {
     text.push_str(&format!("  {name}: {value}\n"));
+}
+
+/// Appends a text of several lines, each behind a bar.
+fn block(text: &mut String, name: &str, value: &str) {
+    text.push_str(&format!("  {name}:\n"));
+    for line in value.lines() {
+        text.push_str(&format!("    | {}\n", words::safe(line)));
+    }
 }
 
 fn list(text: &mut String, name: &str, items: &[String]) {
@@ -178,7 +189,7 @@ impl<'a> Shown<'a> {
             finding,
             message: words::safe(&finding.message),
             help: words::rule(report, &finding.rule)
-                .map(|meta| meta.remediation.clone())
+                .map(|meta| words::safe(&meta.remediation))
                 .filter(|text| !text.is_empty()),
             source: excerpt.map(|excerpt| Source {
                 name: words::holder(&finding.location.path, &finding.provenance),
@@ -303,6 +314,11 @@ mod tests {
         };
         assert!(text(&options).contains(&format!("value: {}\n", sample::VALUES[0])));
         assert!(!text(&Options::default()).contains("value:"));
+        let mut report = sample::report();
+        report.findings[0].secret = crate::model::Secret::new(b"BEGIN\r\n  ab\x1b\nEND\n");
+        let text = String::from_utf8(write(&report, &options)).unwrap();
+        let lines = "  value:\n    | BEGIN\n    |   ab\\x1b\n    | END\n  fingerprint";
+        assert!(text.contains(lines), "{text}");
     }
 
     #[test]

@@ -27,12 +27,14 @@ pub struct Failure {
 /// What a run of examples came to.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
-    /// Number of rules with examples.
+    /// Number of rules that were tested.
     pub rules: usize,
     /// Number of examples.
     pub examples: usize,
     /// In order of the rules.
     pub failures: Vec<Failure>,
+    /// The rules without an example, in order.
+    pub untested: Vec<RuleId>,
 }
 
 /// Runs the examples of every rule for which `wanted` is true.
@@ -49,6 +51,10 @@ pub fn check(
     for (number, rule) in set.rules.iter().enumerate() {
         let id = &rule.meta.id;
         if !wanted(id) {
+            continue;
+        }
+        if rule.examples.positive.is_empty() && rule.examples.negative.is_empty() {
+            outcome.untested.push(id.clone());
             continue;
         }
         outcome.rules += 1;

@@ -12,7 +12,7 @@ use crate::{
         suppress::{Markers, Sighting, Suppressor},
     },
     model::{
-        BlobPath, Digest, DigestKey, Finding, Ledger, ObjectId, Place, Provenance, RuleId,
+        BlobPath, Counter, Digest, DigestKey, Finding, Ledger, ObjectId, Place, Provenance, RuleId,
         RuleMeta, SkipCause, Suppressed, SuppressionKind,
     },
     rules::RuleSet,
@@ -20,7 +20,7 @@ use crate::{
         Progress, Run, Source, SourceError, archive,
         files::Files,
         history::{Attributions, History, HistoryOptions, Range, Wanted},
-        repo::{Repository, parse_hex},
+        repo::{Head, Repository, parse_hex},
         staged::Staged,
         stdin::Stdin,
         tree::{Tree, TreeOptions},
@@ -193,6 +193,11 @@ pub fn run(
         &mut ledger,
     );
     let (findings, suppressed) = (stage.findings, stage.suppressed);
+    match suppressor.refused() {
+        0 => {}
+        1 => ledger.note("the scanned tree is not your own: 1 allow marker does not count (--trust-config accepts it)"),
+        n => ledger.note(format!("the scanned tree is not your own: {n} allow markers do not count (--trust-config accepts them)")),
+    }
     close(&mut ledger, options, run.stopped());
     // A run that was stopped has not met everything that could be met.
     let unused = if run.stopped() {
@@ -344,7 +349,9 @@ fn read(
                 prefix: prefix.clone(),
                 ..Tree::new(root, options.tree.clone())
             };
-            (tree.read(run)?, Origin::Plain)
+            let mut ledger = tree.read(run)?;
+            skip_objects(root, &mut ledger);
+            (ledger, Origin::Plain)
         }
         Target::Files { root, files } => {
             let files = Files {
@@ -390,9 +397,28 @@ fn read(
                 },
             );
             ledger.merge(history.read(run)?);
+            if matches!(history.repository().head(), Head::Unborn)
+                && ledger.counted(Counter::Commits) == 0
+            {
+                ledger.note("the repository has no commits yet");
+            }
             (ledger, Origin::History(Box::new(history)))
         }
     })
+}
+
+/// Says what was not read if a tree is the inside of a repository: its files are there, compressed, as objects.
+fn skip_objects(root: &Path, ledger: &mut Ledger) {
+    let real = |path: &Path| path.canonicalize().ok();
+    let is_inside =
+        Repository::open(root).is_ok_and(|repository| real(repository.git_dir()) == real(root));
+    if is_inside {
+        ledger.skip(
+            SkipCause::Unsupported,
+            BlobPath::from("<objects of the repository>"),
+            "compressed as they lie here; use `keysweep scan --history` to read them",
+        );
+    }
 }
 
 fn staged(path: &Path, index: Option<&Path>, options: &Options) -> Staged {

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, process::Command};
 
-use crate::support::{Repo, keysweep, token};
+use crate::support::{Repo, keysweep, keysweep_with, token};
 
 /// Returns the folder with the outside judges, or says why a test is skipped. `tests/run` installs them.
 fn tools() -> Option<PathBuf> {
@@ -258,5 +258,106 @@ fn messages_come_before_logs_and_both_say_whose_they_are() {
         format!("- <reflog refs/heads/main {short}>:1:"),
     ] {
         assert!(text.contains(&place), "{place} is not in:\n{text}");
+    }
+}
+
+#[test]
+fn what_could_not_be_read_is_said_beside_every_format() {
+    let repo = Repo::new();
+    repo.git(&["init", "-q", "--bare", "inner.git"]);
+    let path = repo.path().join("inner.git");
+    for format in ["jsonl", "json", "sarif"] {
+        let run = keysweep(&path, &["scan", &format!("--output={format}")]);
+        assert_eq!(run.code, 3, "{format}: {}", run.stderr);
+        assert!(
+            run.stderr.contains("INCOMPLETE"),
+            "{format}: {}",
+            run.stderr
+        );
+    }
+    let run = keysweep(&path, &["scan"]);
+    assert!(run.stderr.is_empty() && run.text().contains("INCOMPLETE"));
+}
+
+#[test]
+fn the_inside_of_a_repository_is_not_taken_for_its_content() {
+    let repo = Repo::new();
+    repo.write("a.env", format!("A={}\n", token(1)))
+        .commit("Begin");
+    repo.git(&["clone", "-q", "--bare", ".", "bare.git"]);
+    for path in ["bare.git", ".git"] {
+        let run = keysweep(repo.path(), &["scan", path]);
+        assert_eq!(run.code, 3, "{}", run.text());
+        assert!(
+            run.text().contains("keysweep scan --history"),
+            "{}",
+            run.text()
+        );
+    }
+    let run = keysweep(&repo.path().join("bare.git"), &["scan", "--history"]);
+    assert_eq!(run.code, 1, "{}", run.text());
+}
+
+#[test]
+fn a_repository_without_commits_says_so() {
+    let repo = Repo::new();
+    let run = keysweep(repo.path(), &["scan", "--history"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert!(run.text().contains("has no commits yet"), "{}", run.text());
+}
+
+#[test]
+fn results_without_a_file_point_at_one_that_exists() {
+    let repo = Repo::new();
+    repo.write("LICENSE", "as you like\n");
+    repo.commit(&format!("Use {}", token(1)));
+    let uri = || {
+        let run = keysweep(repo.path(), &["scan", "--history", "--output=sarif"]);
+        let result = &run.json()["runs"][1]["results"][0];
+        let place = &result["locations"][0]["physicalLocation"]["artifactLocation"];
+        place["uri"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(uri(), "LICENSE");
+    repo.write("README.md", "x\n");
+    assert_eq!(uri(), "README.md");
+}
+
+#[test]
+fn times_of_gitlabs_report_come_from_the_environment_only() {
+    let repo = found();
+    let times = |environment: &[(&str, &str)]| {
+        let run = keysweep_with(repo.path(), &["scan", "--output=gitlab"], environment, b"");
+        let scan = run.json()["scan"].clone();
+        assert_eq!(scan["start_time"], scan["end_time"]);
+        scan["start_time"].as_str().unwrap().to_owned()
+    };
+    let job = ("CI_JOB_STARTED_AT", "2026-01-31T12:00:09Z");
+    assert_eq!(times(&[]), "1970-01-01T00:00:00");
+    assert_eq!(times(&[job]), "2026-01-31T12:00:09");
+    let epoch = ("SOURCE_DATE_EPOCH", "86461");
+    assert_eq!(times(&[epoch, job]), "1970-01-02T00:01:01");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_terminal_without_colours_gets_no_escape_codes() {
+    let repo = found();
+    let command = format!("{} scan --history", crate::support::program().display());
+    for variable in ["NO_COLOR=1", "TERM=dumb"] {
+        // util-linux's script(1) gives the program a terminal.
+        let run = Command::new("script")
+            .args(["-qec", &format!("{variable} {command}"), "/dev/null"])
+            .current_dir(repo.path())
+            .output();
+        let Ok(output) = run else {
+            eprintln!("skipped: script(1) is not there to make a terminal");
+            return;
+        };
+        assert!(!output.stdout.is_empty());
+        assert!(
+            !output.stdout.contains(&0x1b),
+            "{variable}: {}",
+            String::from_utf8_lossy(&output.stdout)
+        );
     }
 }

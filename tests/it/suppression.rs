@@ -263,3 +263,84 @@ fn a_rule_of_a_foreign_tree_makes_no_finding_milder() {
         run.text()
     );
 }
+
+#[test]
+fn a_foreign_tree_is_called_so_only_where_that_changes_something() {
+    let own = Repo::new();
+    let foreign = Repo::new();
+    foreign.write("a.env", line(1));
+    let path = foreign.path().display().to_string();
+    let notes = || {
+        let run = keysweep(own.path(), &["scan", &path, "--output=json"]);
+        run.json()["ledger"]["notes"].to_string()
+    };
+    assert_eq!(notes(), "[]");
+    foreign.write(
+        "a.env",
+        format!("{}  # keysweep:allow[{RULE}] trust me\n", line(1)),
+    );
+    let marked = notes();
+    assert!(marked.contains("1 allow marker does not count"), "{marked}");
+    foreign.write(
+        ".keysweep-baseline",
+        "# keysweep baseline v1\n# key = external\n",
+    );
+    assert!(notes().contains("its baseline does not count"));
+}
+
+#[test]
+fn a_marker_for_a_misspelt_rule_is_told_with_a_suggestion() {
+    let repo = Repo::new();
+    repo.write(
+        "a.py",
+        format!(
+            "{}  # keysweep:allow[github-personal-acess-token] made up\n",
+            line(1)
+        ),
+    );
+    let run = scan(&repo, &[]);
+    let unused = run.json()["unused_suppressions"].to_string();
+    assert!(
+        unused.contains(&format!("did you mean `{RULE}`?")),
+        "{unused}"
+    );
+}
+
+#[test]
+fn rules_of_the_configuration_are_listed_shown_and_tested() {
+    let repo = Repo::new();
+    let rule =
+        "[[rules]]\nid = \"acme-key\"\ndescription = \"Acme key\"\npattern = 'acme-[0-9a-f]{12}'\n";
+    repo.write("keysweep.toml", rule)
+        .write("other.toml", rule.replace("acme", "corp"));
+    let rules = |args: &[&str]| keysweep(repo.path(), &[&["rules"], args].concat());
+    assert!(rules(&["list"]).text().contains("acme-key"));
+    assert!(rules(&["show", "acme-key"]).text().contains("Acme key"));
+    let run = rules(&["test", "acme-key"]);
+    assert!(
+        run.code == 0 && run.text().contains("acme-key: has no examples"),
+        "{}",
+        run.text()
+    );
+    assert_eq!(rules(&["show", "corp-key"]).code, 2);
+    assert_eq!(
+        rules(&["show", "corp-key", "--config", "other.toml"]).code,
+        0
+    );
+    repo.write(
+        "keysweep.toml",
+        format!("[catalogue]\ndisable = [\"{RULE}\"]\n"),
+    );
+    assert!(
+        rules(&["show", RULE])
+            .text()
+            .contains("disabled by the configuration")
+    );
+    let list = rules(&["list"]).text();
+    assert!(
+        !list
+            .lines()
+            .any(|line| line.starts_with(RULE) && line.contains("critical")),
+        "{list}"
+    );
+}

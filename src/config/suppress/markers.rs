@@ -299,6 +299,7 @@ mod tests {
         let settings = MarkerSettings {
             inline: false,
             foreign: [ForeignMarker::Gitleaks].into(),
+            refused: false,
         };
         let found = Markers::new(&settings).find(text, 1);
         assert_eq!(found[0].kind, MarkerKind::Foreign(ForeignMarker::Gitleaks));

@@ -10,7 +10,7 @@ mod markers;
 use std::collections::BTreeSet;
 
 use super::{Config, Date, PathGlobs, trust::selection};
-use crate::model::{BlobPath, Digest, Fingerprint, RuleId, SuppressionKind};
+use crate::model::{BlobPath, Digest, Fingerprint, RuleId, SuppressionKind, closest};
 
 pub use baseline::{Baseline, BaselineKey, Line};
 pub use foreign::ForeignMarker;
@@ -40,6 +40,10 @@ pub struct Suppressor {
     met_lines: BTreeSet<Fingerprint>,
     seen_markers: BTreeSet<(BlobPath, Marker)>,
     met_markers: BTreeSet<(BlobPath, u32, u32)>,
+    /// The markers that would have counted in a tree of the user's own; `None` if this is one.
+    refused: Option<BTreeSet<(BlobPath, u32, u32)>>,
+    /// All rule ids that a marker may name; empty if that is not checked.
+    known: BTreeSet<String>,
 }
 
 /// An allow entry, ready to be met.
@@ -59,6 +63,7 @@ impl Suppressor {
     pub fn new(config: &Config, baseline: Option<Baseline>, today: Date) -> Self {
         let mut suppressor = Self {
             baseline,
+            refused: config.markers.refused.then(BTreeSet::new),
             ..Self::default()
         };
         for allow in &config.allow {
@@ -85,9 +90,16 @@ impl Suppressor {
         suppressor
     }
 
+    /// Takes the ids of all rules, so that a marker which names none of them is told.
+    #[must_use]
+    pub fn knowing(mut self, ids: impl IntoIterator<Item = String>) -> Self {
+        self.known.extend(ids);
+        self
+    }
+
     /// Notes a marker of a file, so that it is reported if nothing meets it.
     pub fn saw(&mut self, path: &BlobPath, marker: &Marker) {
-        if marker.kind.is_own() {
+        if marker.kind.is_own() && self.refused.is_none() {
             self.seen_markers.insert((path.clone(), marker.clone()));
         }
     }
@@ -98,8 +110,11 @@ impl Suppressor {
         let marker = sighting.markers.iter().find(|m| m.allows(sighting.rule));
         if let Some(marker) = marker {
             let place = (sighting.path.clone(), marker.line, marker.column);
-            self.met_markers.insert(place);
-            return Some((SuppressionKind::Inline, marker.reason.clone()));
+            let Some(refused) = &mut self.refused else {
+                self.met_markers.insert(place);
+                return Some((SuppressionKind::Inline, marker.reason.clone()));
+            };
+            refused.insert(place);
         }
         let entry = self.entries.iter_mut().find(|entry| entry.fits(sighting));
         if let Some(entry) = entry {
@@ -113,8 +128,14 @@ impl Suppressor {
         })
     }
 
+    /// Returns how many markers stand beside findings and do not count, because the tree is not the user's own.
+    #[must_use]
+    pub fn refused(&self) -> usize {
+        self.refused.as_ref().map_or(0, BTreeSet::len)
+    }
+
     /// Returns what met nothing, as sorted safe text: allow entries, baseline lines, markers that were [seen](Self::saw); also
-    /// expired entries and malformed markers. Meaningful only after a run over everything they could meet.
+    /// expired entries, malformed markers, and markers that name a rule which is not there. Meaningful only after a run over everything they could meet.
     #[must_use]
     pub fn unused(&self) -> Vec<String> {
         let mut unused = self.expired.clone();
@@ -128,7 +149,10 @@ impl Suppressor {
         );
         for (path, marker) in &self.seen_markers {
             let place = (path.clone(), marker.line, marker.column);
-            if let MarkerKind::Malformed(fault) = marker.kind {
+            let strangers = self.strangers(marker);
+            if let Some(ids) = strangers {
+                unused.push(format!("allow marker at {path}:{} {ids}", marker.line));
+            } else if let MarkerKind::Malformed(fault) = marker.kind {
                 unused.push(format!("allow marker at {path}:{} {fault}", marker.line));
             } else if !self.met_markers.contains(&place) {
                 let ids: Vec<String> = marker.rules.iter().map(|id| safe(id.as_str())).collect();
@@ -139,6 +163,23 @@ impl Suppressor {
         unused.sort();
         unused.dedup();
         unused
+    }
+
+    /// Returns which ids of a marker are no rule's, and the nearest of those that are.
+    fn strangers(&self, marker: &Marker) -> Option<String> {
+        if self.known.is_empty() {
+            return None;
+        }
+        let of = |id: &&RuleId| !self.known.contains(id.as_str());
+        let told = |id: &RuleId| {
+            let known = self.known.iter().map(String::as_str);
+            match closest(id.as_str(), known) {
+                Some(near) => format!("`{}` (did you mean `{near}`?)", safe(id.as_str())),
+                None => format!("`{}` (`keysweep rules list` shows all)", safe(id.as_str())),
+            }
+        };
+        let ids: Vec<String> = marker.rules.iter().filter(of).map(told).collect();
+        (!ids.is_empty()).then(|| format!("names no rule that there is: {}", ids.join(", ")))
     }
 }
 

@@ -169,3 +169,34 @@ fn what_met_nothing_is_told() {
         ]
     );
 }
+
+#[test]
+fn a_marker_for_no_rule_that_there_is_is_told_with_the_nearest() {
+    let mut suppressor = suppressor("").knowing(["acme-key".to_owned(), "acme-token".to_owned()]);
+    let text = "keysweep:allow[acme-kye] x\nkeysweep:allow[acme-key, elsewhere] x";
+    for marker in Markers::default().find(text.as_bytes(), 1) {
+        suppressor.saw(&BlobPath::from("a.py"), &marker);
+    }
+    found("acme-key", "a.py", "v", text.lines().nth(1).unwrap()).decide(&mut suppressor);
+    assert_eq!(
+        suppressor.unused(),
+        [
+            "allow marker at a.py:1 names no rule that there is: `acme-kye` (did you mean `acme-key`?)",
+            "allow marker at a.py:2 names no rule that there is: `elsewhere` (`keysweep rules list` shows all)",
+        ]
+    );
+}
+
+#[test]
+fn markers_of_a_foreign_tree_are_counted_and_do_not_count() {
+    let mut config = Config::default();
+    config.markers.refused = true;
+    let mut suppressor = Suppressor::new(&config, None, TODAY);
+    let line = "k = 1 # keysweep:allow[acme-key] trust me";
+    for marker in Markers::default().find(line.as_bytes(), 1) {
+        suppressor.saw(&BlobPath::from("a"), &marker);
+    }
+    let one = found("acme-key", "a", "v", line);
+    assert_eq!(one.decide(&mut suppressor), None);
+    assert_eq!((suppressor.refused(), suppressor.unused().len()), (1, 0));
+}

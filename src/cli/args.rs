@@ -33,12 +33,17 @@ pub(super) struct Global {
 pub(super) enum Command {
     /// Look for secrets in a directory, files, the index, a range of commits or a whole history
     Scan(Box<Scan>),
+    /// Say why a line of a file is or is not reported
+    Explain(Explain),
     /// Show and test the rules
     #[command(subcommand)]
     Rules(Rules),
     /// Record today's findings, so that only new ones are reported
     #[command(subcommand)]
     Baseline(Baseline),
+    /// Write a JSON report in other formats, or several as one
+    #[command(subcommand)]
+    Report(Report),
     /// Run keysweep before each commit
     #[command(subcommand)]
     Hook(Hook),
@@ -131,6 +136,15 @@ impl From<SeverityArg> for Severity {
     }
 }
 
+#[derive(Debug, Args)]
+pub(super) struct Explain {
+    /// The file and its line, from 1
+    #[arg(value_name = "PATH:LINE")]
+    pub(super) place: OsString,
+    #[command(flatten)]
+    pub(super) common: Common,
+}
+
 #[derive(Debug, Subcommand)]
 pub(super) enum Rules {
     /// One line a rule
@@ -185,6 +199,40 @@ pub(super) struct BaselineArgs {
     pub(super) history: bool,
     #[command(flatten)]
     pub(super) common: Common,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Report {
+    /// Write one report in other formats; exits with 0
+    Convert {
+        /// The JSON report; `-` is standard input
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        #[command(flatten)]
+        outputs: OutputArgs,
+    },
+    /// Write several reports of one mode as one, such as the parts of a scan; exits as a scan does
+    Merge {
+        /// The JSON reports
+        #[arg(value_name = "FILE", required = true)]
+        files: Vec<PathBuf>,
+        #[command(flatten)]
+        outputs: OutputArgs,
+        /// Exit with 1 only for findings of this severity or worse [default: low]
+        #[arg(long, value_name = "SEVERITY", value_enum)]
+        fail_on: Option<SeverityArg>,
+    },
+}
+
+/// What is written where.
+#[derive(Debug, Args)]
+pub(super) struct OutputArgs {
+    /// FORMAT or FORMAT=FILE; several at once; `-` as FILE is standard output [default: text]
+    #[arg(long, short, value_name = "FORMAT[=FILE]", action = ArgAction::Append)]
+    pub(super) output: Vec<String>,
+    /// Write the secrets themselves into json and text reports, if the report was made so
+    #[arg(long)]
+    pub(super) reveal: bool,
 }
 
 #[derive(Debug, Subcommand)]

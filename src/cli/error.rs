@@ -5,7 +5,7 @@ use std::{io, path::PathBuf};
 use super::{exit::Outcome, hook::HookError};
 use crate::{
     config::ConfigError,
-    report::ReportError,
+    report::{ReadError, ReportError},
     rules::{ExampleError, RuleError},
     sources::SourceError,
 };
@@ -33,6 +33,20 @@ pub(super) enum CliError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Hook(#[from] HookError),
+    /// A report could not be read again.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Read(#[from] ReadError),
+    /// A file cannot be read.
+    #[error("cannot read {}", path.display())]
+    #[diagnostic(code(keysweep::cli::read), help("name an existing JSON report"))]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The system's word.
+        #[source]
+        source: io::Error,
+    },
     /// A report could not be made.
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -103,6 +117,16 @@ pub(super) enum CliError {
         help("leave the path out, or scan the file itself: keysweep scan FILE")
     )]
     StdinPaths,
+    /// No place.
+    #[error("cannot understand the place `{given}`")]
+    #[diagnostic(
+        code(keysweep::cli::place),
+        help("say which line of which file: keysweep explain src/app.py:12")
+    )]
+    Place {
+        /// As given, made safe.
+        given: String,
+    },
     /// A baseline is there already.
     #[error("{} is there already", path.display())]
     #[diagnostic(
@@ -152,6 +176,8 @@ impl CliError {
             | Self::Example(_)
             | Self::Config(_)
             | Self::Hook(_)
+            | Self::Read(_)
+            | Self::File { .. }
             | Self::Output { .. }
             | Self::OutputTwice { .. }
             | Self::Write { .. }
@@ -159,6 +185,7 @@ impl CliError {
             | Self::Key
             | Self::Paths { .. }
             | Self::StdinPaths
+            | Self::Place { .. }
             | Self::BaselineExists { .. }
             | Self::NoBaseline { .. } => Outcome::Usage,
             Self::Report(_) | Self::Internal { .. } => Outcome::Internal,

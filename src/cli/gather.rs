@@ -104,6 +104,20 @@ impl Gathered {
         progress: &dyn Progress,
         stop: &AtomicBool,
     ) -> Result<Report, CliError> {
+        let options = self.options(no_ignore)?;
+        let suppressor = Suppressor::new(&self.config, self.baseline.clone(), today());
+        let mut suppressor = suppressor.knowing(self.known.iter().cloned());
+        Ok(scan::run(
+            target,
+            &options,
+            &mut suppressor,
+            progress,
+            stop,
+        )?)
+    }
+
+    /// Returns the options of a run.
+    pub(super) fn options(&self, no_ignore: bool) -> Result<Options, CliError> {
         let scan = &self.config.scan;
         let sizes = Sizes {
             limit: scan.max_file_bytes,
@@ -115,7 +129,7 @@ impl Gathered {
                 index + 1
             ))
         })?;
-        let options = Options {
+        Ok(Options {
             rules: Arc::clone(&self.rules),
             guests: self.guests(),
             run_key: settings::random_key()?,
@@ -132,16 +146,7 @@ impl Gathered {
             accept: self.config.accept.clone(),
             notes: self.notes.clone(),
             threads: self.threads,
-        };
-        let suppressor = Suppressor::new(&self.config, self.baseline.clone(), today());
-        let mut suppressor = suppressor.knowing(self.known.iter().cloned());
-        Ok(scan::run(
-            target,
-            &options,
-            &mut suppressor,
-            progress,
-            stop,
-        )?)
+        })
     }
 
     /// Returns the ids of the rules that come from a tree that is not the user's own.
@@ -235,7 +240,11 @@ const ROOT_FILES: [&str; 20] = [
 /// Returns a file at the root that SARIF results without a file of their own can point at. The names are fixed, because any
 /// other name comes from the tree and could hold a secret.
 pub(super) fn anchor(target: &Target) -> Option<&'static str> {
-    let root = root_of(target);
+    anchor_at(&root_of(target))
+}
+
+/// Returns the same for a directory.
+pub(super) fn anchor_at(root: &Path) -> Option<&'static str> {
     let is_file = |name: &&str| {
         let kind = root.join(name).symlink_metadata();
         kind.is_ok_and(|kind| kind.is_file())

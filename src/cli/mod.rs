@@ -7,9 +7,11 @@ mod args;
 mod baseline;
 mod error;
 mod exit;
+mod explain;
 mod gather;
 mod hook;
 mod progress;
+mod report;
 mod rules;
 mod scan;
 mod settings;
@@ -44,8 +46,10 @@ pub fn main() -> ExitCode {
     let look = Look::new(&cli.global);
     let done = match &cli.command {
         args::Command::Scan(scan) => scan::run(scan, &look),
+        args::Command::Explain(args) => explain::run(args, &look).and_then(print),
         args::Command::Rules(command) => rules::run(command).and_then(print),
         args::Command::Baseline(command) => baseline::run(command, &look).and_then(print),
+        args::Command::Report(command) => report::run(command, &look),
         args::Command::Hook(args::Hook::Install { path, apply }) => {
             let path = path.clone().unwrap_or_else(|| ".".into());
             hook::install(&path, *apply)

@@ -110,13 +110,13 @@ fn target(args: &args::Scan) -> Result<Target, CliError> {
 }
 
 /// One report that is wanted.
-struct Output {
+pub(super) struct Output {
     format: Format,
     /// `None` is standard output.
     file: Option<PathBuf>,
 }
 
-fn outputs(wanted: &[String]) -> Result<Vec<Output>, CliError> {
+pub(super) fn outputs(wanted: &[String]) -> Result<Vec<Output>, CliError> {
     if wanted.is_empty() {
         return Ok(vec![Output {
             format: Format::Text,
@@ -148,7 +148,7 @@ fn outputs(wanted: &[String]) -> Result<Vec<Output>, CliError> {
         .collect()
 }
 
-fn write(
+pub(super) fn write(
     report: &Report,
     outputs: &[Output],
     reveal: bool,
@@ -195,7 +195,7 @@ fn write(
 
 /// Tells an incomplete run on standard error, unless a report for people on standard output tells it: `jsonl` has no place
 /// for it, and a file may be read by nobody.
-fn warn(report: &Report, outputs: &[Output]) {
+pub(super) fn warn(report: &Report, outputs: &[Output]) {
     use std::io::Write as _;
     let told = |output: &Output| {
         output.file.is_none() && matches!(output.format, Format::Text | Format::Github)

@@ -1,6 +1,6 @@
 //! Masked text around a finding.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Span;
 
@@ -8,7 +8,7 @@ use super::Span;
 const MAX_COLUMNS: usize = 160;
 
 /// Lines around a finding with every known secret replaced by `*`, safe for a terminal.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Excerpt {
     /// 1-based number of the first line shown.
     pub first_line: u32,

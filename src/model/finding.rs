@@ -1,6 +1,6 @@
 //! A finding: one secret (or fault) under one rule, with every place it was seen in.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
     Attribution, BlobPath, Confidence, Encoding, Excerpt, Fingerprint, Provenance, RuleId, Secret,
@@ -8,7 +8,7 @@ use super::{
 };
 
 /// What sort of fault a finding is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// A hard-coded secret.
@@ -20,7 +20,7 @@ pub enum Kind {
 }
 
 /// An exact place in a text.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Location {
     /// Path relative to the scanned root; for places without one a name in angle brackets, as in
     /// `<commit message>`.
@@ -48,7 +48,7 @@ impl Location {
 }
 
 /// One place of a finding's secret.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Occurrence {
     /// Identity for baselines: (value, rule, this path).
     pub fingerprint: Fingerprint,
@@ -57,12 +57,12 @@ pub struct Occurrence {
     /// In what.
     pub provenance: Provenance,
     /// Through which encodings, outermost first.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub encodings: Vec<Encoding>,
 }
 
 /// Another place that belongs to a finding, such as the key id beside a secret key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Related {
     /// What stands there, without a value.
     pub message: String,
@@ -107,7 +107,7 @@ pub struct Finding {
 }
 
 /// Why a finding was suppressed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SuppressionKind {
     /// `keysweep:allow[...]` beside it.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::BlobPath;
 
@@ -10,7 +10,7 @@ use super::BlobPath;
 const MAX_LISTED: usize = 100;
 
 /// Why something was not read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SkipCause {
     /// History ends at the boundary of a shallow clone.
@@ -82,7 +82,7 @@ impl SkipCause {
 }
 
 /// One thing that was not read.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Skip {
     /// Why.
     pub cause: SkipCause,
@@ -93,7 +93,7 @@ pub struct Skip {
 }
 
 /// What is counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Counter {
     /// Files of a tree that were read.
@@ -121,7 +121,7 @@ pub enum Counter {
 }
 
 /// What was read and what was not. Merging is commutative, so the result is the same at any number of threads.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ledger {
     /// What was read, by kind.
     pub read: BTreeMap<Counter, u64>,

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A path of a blob, relative to the scanned root, `/`-separated; archive members follow a `!`
 /// (`outer.zip!inner/file`). May hold any byte but NUL; [`fmt::Display`] and `Serialize` give safe text.
@@ -96,6 +96,13 @@ impl fmt::Debug for BlobPath {
 impl Serialize for BlobPath {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.to_text())
+    }
+}
+
+impl<'de> Deserialize<'de> for BlobPath {
+    /// Takes safe text for the path: bytes that were escaped stay escaped.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|text| Self(text.into_bytes()))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use super::BlobPath;
 
@@ -51,6 +51,24 @@ impl fmt::Debug for ObjectId {
     }
 }
 
+impl<'de> Deserialize<'de> for ObjectId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let hex = String::deserialize(deserializer)?;
+        let digit = |b: &u8| {
+            char::from(*b)
+                .to_digit(16)
+                .and_then(|n| u8::try_from(n).ok())
+        };
+        let pairs = hex.as_bytes().chunks(2).map(|pair| match pair {
+            [high, low] => Some(digit(high)? << 4 | digit(low)?),
+            _ => None,
+        });
+        let raw: Option<Vec<u8>> = pairs.collect();
+        raw.and_then(|raw| Self::new(&raw))
+            .ok_or_else(|| D::Error::custom("an object's name has 40 or 64 hex digits"))
+    }
+}
+
 impl Serialize for ObjectId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
@@ -58,7 +76,7 @@ impl Serialize for ObjectId {
 }
 
 /// The kind of place a text stood in. Matched without `_`: a new kind must be thought through everywhere.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Place {
     /// A file of a working tree or one named as an argument.
@@ -109,18 +127,18 @@ impl Place {
 }
 
 /// Where a text came from: the place, and the git object when there is one.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Provenance {
     /// The kind of place; `kind` in reports.
     #[serde(rename = "kind")]
     pub place: Place,
     /// The blob, commit or tag object that held the text; for [`Place::FileName`] the tree.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object: Option<ObjectId>,
 }
 
 /// One commit as a report shows it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct CommitInfo {
     /// The commit's name.
     pub id: ObjectId,
@@ -131,23 +149,23 @@ pub struct CommitInfo {
 }
 
 /// What history says of a secret.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Attribution {
     /// The earliest commit (by topology, then committer time) that holds it.
     /// In a shallow clone: the earliest that is visible.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub introduced: Option<CommitInfo>,
     /// The latest commit that still holds it.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_seen: Option<CommitInfo>,
     /// The commit that took it away, if HEAD no longer has it.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub removed: Option<CommitInfo>,
     /// Whether HEAD's tree holds it.
     pub at_head: bool,
     /// Whether any reference, reflog entry or index entry leads to it.
     pub reachable: bool,
     /// The path at introduction.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<BlobPath>,
 }

@@ -7,11 +7,11 @@ use serde::Serialize;
 
 use crate::{
     model::{
-        Attribution, Confidence, Excerpt, Finding, Fingerprint, Kind, Ledger, Location, ObjectId,
-        Occurrence, Place, Related, RuleId, RuleMeta, Severity, SuppressionKind,
+        Attribution, BlobPath, Confidence, Excerpt, Finding, Fingerprint, Kind, Ledger, Location,
+        ObjectId, Occurrence, Place, Related, RuleId, RuleMeta, Severity, SuppressionKind,
     },
     report::{Options, words},
-    scan::Report,
+    scan::{Report, Scope},
 };
 
 /// Names the shape of the document.
@@ -22,6 +22,7 @@ struct Document<'a> {
     schema: &'static str,
     tool: Tool,
     mode: &'static str,
+    scope: JsonScope<'a>,
     /// False when something that could hold a secret was not read.
     complete: bool,
     interrupted: bool,
@@ -31,6 +32,15 @@ struct Document<'a> {
     unused_suppressions: &'a [String],
     /// The rules that findings and suppressed findings refer to.
     rules: Vec<&'a RuleMeta>,
+}
+
+/// How much of its tree or repository the run looked at.
+#[derive(Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+enum JsonScope<'a> {
+    Whole,
+    Directory { path: &'a BlobPath },
+    Files,
 }
 
 #[derive(Serialize)]
@@ -101,9 +111,14 @@ pub(super) fn document(report: &Report, options: &Options) -> Vec<u8> {
         tool: Tool {
             name: env!("CARGO_PKG_NAME"),
             version: env!("CARGO_PKG_VERSION"),
-            rules: report.rules.len(),
+            rules: report.rules_run,
         },
         mode: report.mode.as_str(),
+        scope: match &report.scope {
+            Scope::Whole => JsonScope::Whole,
+            Scope::Directory(path) => JsonScope::Directory { path },
+            Scope::Files => JsonScope::Files,
+        },
         complete: !words::is_incomplete(report),
         interrupted: report.interrupted,
         ledger: &report.ledger,

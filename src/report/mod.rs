@@ -10,6 +10,8 @@ mod gitlab;
 mod json;
 mod junit;
 mod markdown;
+mod merge;
+mod read;
 mod release;
 mod sarif;
 mod sarif_model;
@@ -25,6 +27,9 @@ use crate::{
     model::{Fingerprint, RuleId},
     scan::Report,
 };
+
+pub use merge::merge;
+pub use read::{ReadError, read};
 
 /// The output formats. Matched without `_`: each new one must be thought through everywhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -28,6 +28,7 @@ pub(super) fn report() -> Report {
         mode: Mode::History,
         scope: Scope::Whole,
         rules: rules(),
+        rules_run: 3,
         ledger: ledger(),
         findings,
         suppressed: vec![

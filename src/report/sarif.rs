@@ -134,7 +134,7 @@ fn run<'a>(report: &'a Report, options: &'a Options, head: bool, limits: Limits)
         properties: RunProperties {
             mode: report.mode.as_str(),
             complete: !words::is_incomplete(report),
-            rules_run: report.rules.len(),
+            rules_run: report.rules_run,
             results_left_out: left_out,
             suppressed: report.suppressed.len(),
             ledger: &report.ledger,

@@ -95,6 +95,15 @@ impl<'a> View<'a> {
         }
     }
 
+    /// Returns the span of a 1-based line with its end; `None` if there are fewer lines.
+    pub(super) fn line(&self, number: u32) -> Option<Span> {
+        let index = usize::try_from(number.checked_sub(1)?).ok()?;
+        let start = *self.starts.get(index)?;
+        let end = self.starts.get(index + 1).copied();
+        let end = end.unwrap_or(self.text.len());
+        (start < end).then(|| Span::new(start as u64, end as u64))
+    }
+
     /// Returns the bytes of the lines that a text span touches, without the last line's end; of a long line at most `around`
     /// bytes on each side of the span.
     pub(super) fn lines_of(&self, span: Span, around: u64) -> &[u8] {

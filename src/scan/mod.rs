@@ -5,6 +5,7 @@
 
 mod collect;
 pub mod examples;
+pub mod explain;
 mod layers;
 mod lines;
 mod mail;
@@ -67,8 +68,10 @@ pub struct Report {
     pub mode: Mode,
     /// How much of it.
     pub scope: Scope,
-    /// The metadata of all rules that ran, sorted by id.
+    /// The metadata of all rules that ran, sorted by id; of a report that was read again, those with findings.
     pub rules: Vec<Arc<RuleMeta>>,
+    /// How many rules ran.
+    pub rules_run: usize,
     /// Coverage.
     pub ledger: Ledger,
     /// Sorted by path, line, column, rule.

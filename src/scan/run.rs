@@ -209,6 +209,7 @@ pub fn run(
         mode: target.mode(),
         scope: target.scope(),
         rules: options.metas(),
+        rules_run: options.rules.rules.len(),
         ledger,
         findings,
         suppressed,

@@ -361,3 +361,59 @@ fn a_terminal_without_colours_gets_no_escape_codes() {
         );
     }
 }
+
+#[test]
+fn a_report_converts_to_what_the_scan_would_have_written() {
+    let repo = found();
+    let scan = |format: &str| {
+        let args = ["scan", "--history", &format!("--output={format}")];
+        keysweep(repo.path(), &args).stdout
+    };
+    std::fs::write(repo.path().join(".git/report.json"), scan("json")).unwrap();
+    for format in [
+        "text", "json", "jsonl", "sarif", "github", "gitlab", "junit", "markdown",
+    ] {
+        let args = [
+            "report",
+            "convert",
+            ".git/report.json",
+            &format!("--output={format}"),
+        ];
+        let run = keysweep(repo.path(), &args);
+        assert_eq!(run.code, 0, "{}", run.stderr);
+        assert_eq!(
+            run.text(),
+            String::from_utf8_lossy(&scan(format)),
+            "{format}"
+        );
+    }
+    let run = keysweep(repo.path(), &["report", "convert", "a.env"]);
+    assert!(
+        run.code == 2 && run.stderr.contains("help:"),
+        "{}",
+        run.stderr
+    );
+    assert!(!run.stderr.contains(&token(1)));
+}
+
+#[test]
+fn parts_of_a_scan_merge_into_one_report() {
+    let repo = found();
+    for (part, file) in [("a.env", "1.json"), ("dir with space", "2.json")] {
+        let output = format!("--output=json=.git/{file}");
+        keysweep(repo.path(), &["scan", part, &output]);
+    }
+    let args = [
+        "report",
+        "merge",
+        ".git/1.json",
+        ".git/2.json",
+        "--output=json",
+    ];
+    let run = keysweep(repo.path(), &args);
+    assert_eq!(run.code, 1, "{}", run.stderr);
+    let report = run.json();
+    assert_eq!(report["findings"].as_array().unwrap().len(), 2);
+    assert_eq!(report["ledger"]["read"]["files"], 2);
+    assert_eq!(report["scope"]["kind"], "files");
+}

@@ -230,6 +230,24 @@ fn a_baseline_holds_no_canary() {
 }
 
 #[test]
+fn explanations_hold_no_canary() {
+    let (repo, canaries) = planted();
+    for (file, lines) in [
+        ("two.env", 2),
+        ("base64.txt", 1),
+        ("percent.txt", 1),
+        ("long.txt", 1),
+        ("allowed.py", 1),
+    ] {
+        for line in 1..=lines {
+            let run = keysweep(repo.path(), &["explain", &format!("{file}:{line}")]);
+            assert_eq!(run.code, 0, "{}", run.stderr);
+            assert_silent(&run, &canaries, file);
+        }
+    }
+}
+
+#[test]
 fn the_value_is_shown_only_when_asked_for() {
     let repo = Repo::plain();
     repo.write("a.env", format!("KEY={}\n", token(300)));

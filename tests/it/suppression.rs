@@ -344,3 +344,52 @@ fn rules_of_the_configuration_are_listed_shown_and_tested() {
         "{list}"
     );
 }
+
+#[test]
+fn explain_says_what_became_of_a_line() {
+    let repo = Repo::new();
+    repo.write(
+        "a.py",
+        format!(
+            "{}\n{}  # keysweep:allow[{RULE}] made up\npassword = \"changeme\"\nx = 1\nt = \"ghp_{}\"\n",
+            line(1),
+            line(2),
+            "x".repeat(36)
+        ),
+    );
+    let explain = |n: u32| {
+        let run = keysweep(repo.path(), &["explain", &format!("a.py:{n}")]);
+        assert_eq!(run.code, 0, "{}", run.stderr);
+        run.text()
+    };
+    let text = explain(1);
+    assert!(text.contains(&format!("reported: {RULE}")), "{text}");
+    assert!(
+        text.contains(&format!("the finding of {RULE} is more specific")),
+        "{text}"
+    );
+    let text = explain(2);
+    assert!(
+        text.contains(&format!("suppressed by an allow marker: {RULE}: made up")),
+        "{text}"
+    );
+    assert!(
+        explain(3).contains("not reported: generic-password at column 1"),
+        "{}",
+        explain(3)
+    );
+    assert!(explain(4).contains("no rule's literal"), "{}", explain(4));
+    assert!(
+        explain(5).contains(&format!("not reported: {RULE} at column 6: its literal")),
+        "{}",
+        explain(5)
+    );
+    for place in ["a.py", "a.py:0", ":3", "a.py:x"] {
+        let run = keysweep(repo.path(), &["explain", place]);
+        assert!(
+            run.code == 2 && run.stderr.contains("keysweep explain src/app.py:12"),
+            "{}",
+            run.stderr
+        );
+    }
+}

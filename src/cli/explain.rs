@@ -1,0 +1,143 @@
+//! `keysweep explain PATH:LINE`: why a line is or is not reported. Shows no value.
+
+use std::{ffi::OsStr, fmt::Write as _, path::PathBuf};
+
+use crate::{
+    model::{BlobPath, Finding, SuppressionKind},
+    scan::{
+        Report, Target,
+        explain::{Outcome as Came, Refusal, Trace, explain},
+    },
+    sources::files::Files,
+};
+
+use super::{
+    Look, args,
+    error::CliError,
+    exit::Outcome,
+    gather::{self, Gathered},
+    rules::count,
+    scan,
+};
+
+/// Runs the command; returns what to print and the outcome.
+pub(super) fn run(args: &args::Explain, look: &Look) -> Result<(String, Outcome), CliError> {
+    let (path, line) = place(&args.place).ok_or_else(|| CliError::Place {
+        given: BlobPath::new(args.place.as_encoded_bytes()).to_string(),
+    })?;
+    let target = gather::files(vec![path]);
+    let gathered = Gathered::new(&args.common, &target)?;
+    let report = scan::look_at(&target, &gathered, false, look)?;
+    let options = gathered.options(false)?;
+    let Target::Files { root, files } = target else {
+        return Err(CliError::internal(&"files became another target"));
+    };
+    let files = Files {
+        paths: files,
+        base: root,
+        options: options.tree.clone(),
+    };
+    let traces = explain(&files, line, &options)?;
+    let shown = BlobPath::new(args.place.as_encoded_bytes());
+    let text = text(&shown, line, &report, &traces);
+    let outcome = if report.ledger.is_incomplete() {
+        Outcome::Incomplete
+    } else {
+        Outcome::Clean
+    };
+    Ok((text, outcome))
+}
+
+/// Splits `PATH:LINE` at its last colon; the path must be a file's.
+fn place(given: &OsStr) -> Option<(PathBuf, u32)> {
+    let text = given.to_str()?;
+    let (path, line) = text.rsplit_once(':')?;
+    let line: u32 = line.parse().ok().filter(|line| *line > 0)?;
+    (!path.is_empty() && !PathBuf::from(path).is_dir()).then(|| (PathBuf::from(path), line))
+}
+
+fn text(shown: &BlobPath, line: u32, report: &Report, traces: &[Trace]) -> String {
+    let is_here = |finding: &&Finding| {
+        let here = |o: &crate::model::Occurrence| {
+            (o.location.start_line..=o.location.end_line).contains(&line)
+        };
+        finding.occurrences.iter().any(here)
+    };
+    let mut text = format!("{shown}\n");
+    let mut said = 0;
+    for finding in report.findings.iter().filter(is_here) {
+        said += 1;
+        let _ = writeln!(
+            text,
+            "  reported: {} ({}), fingerprint {}",
+            finding.rule,
+            finding.severity.as_str(),
+            finding.fingerprint
+        );
+    }
+    for suppressed in &report.suppressed {
+        if is_here(&&suppressed.finding) {
+            said += 1;
+            let by = by(suppressed.kind);
+            let reason = match suppressed.reason.as_str() {
+                "" => String::new(),
+                reason => format!(": {reason}"),
+            };
+            let _ = writeln!(
+                text,
+                "  suppressed {by}: {}{reason}",
+                suppressed.finding.rule
+            );
+        }
+    }
+    let silent = traces.iter().filter(|trace| trace.outcome != Came::Finds);
+    for trace in silent {
+        said += 1;
+        let (rule, column) = (&trace.rule, trace.column);
+        let why = why(&trace.outcome);
+        let _ = writeln!(text, "  not reported: {rule} at column {column}: {why}");
+    }
+    for (cause, n) in &report.ledger.skipped {
+        said += 1;
+        let things = count(usize::try_from(*n).unwrap_or(usize::MAX), "thing", "things");
+        let _ = writeln!(text, "  not read: {things} ({})", cause.as_str());
+    }
+    if said == 0 {
+        text.push_str("  no rule's literal, name or pattern fits anything on this line\n");
+    }
+    text
+}
+
+const fn by(kind: SuppressionKind) -> &'static str {
+    match kind {
+        SuppressionKind::Inline => "by an allow marker",
+        SuppressionKind::Allowlist => "by an allow entry of the configuration",
+        SuppressionKind::Baseline => "by the baseline",
+    }
+}
+
+fn why(outcome: &Came) -> String {
+    match outcome {
+        Came::Finds => "it is a finding".to_owned(),
+        Came::Covered(by) => format!("the finding of {by} is more specific"),
+        Came::Path => "the rule is for other paths".to_owned(),
+        Came::NoMatch => {
+            "its literal or name is there, but the rest does not match or is a placeholder"
+                .to_owned()
+        }
+        Came::Refused(refusals) => {
+            let words: Vec<&str> = refusals.iter().map(|one| refusal(*one)).collect();
+            format!("it matches, but {}", words.join(" and "))
+        }
+    }
+}
+
+const fn refusal(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::Check => "the checksum or structure does not hold",
+        Refusal::Entropy => "the entropy is below the rule's floor",
+        Refusal::Value => "the value does not look like such a secret",
+        Refusal::Near => "the second part is not near",
+        Refusal::Together => "its checks together refuse it",
+    }
+}

@@ -1,0 +1,58 @@
+//! `keysweep report convert|merge`: finished scans, written again.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    model::{BlobPath, Severity},
+    report,
+    scan::Report,
+};
+
+use super::{Look, args, error::CliError, exit::Outcome, gather, scan};
+
+/// Runs the command.
+pub(super) fn run(command: &args::Report, look: &Look) -> Result<Outcome, CliError> {
+    let (files, outputs) = match command {
+        args::Report::Convert { file, outputs } => (std::slice::from_ref(file), outputs),
+        args::Report::Merge { files, outputs, .. } => (files.as_slice(), outputs),
+    };
+    let wanted = scan::outputs(&outputs.output)?;
+    let reports: Result<Vec<(String, Report)>, CliError> =
+        files.iter().map(|file| one(file)).collect();
+    let whole = report::merge(reports?)?;
+    let report = whole.ok_or_else(|| CliError::internal(&"clap takes at least one file"))?;
+    let anchor = gather::anchor_at(&gather::whole(PathBuf::from(".")));
+    scan::write(&report, &wanted, outputs.reveal, anchor, look)?;
+    scan::warn(&report, &wanted);
+    Ok(match command {
+        args::Report::Convert { .. } => Outcome::Clean,
+        args::Report::Merge { fail_on, .. } => {
+            Outcome::of(&report, fail_on.map_or(Severity::Low, Severity::from))
+        }
+    })
+}
+
+/// Reads a report, and its name for errors.
+fn one(path: &Path) -> Result<(String, Report), CliError> {
+    let name = BlobPath::new(path.as_os_str().as_encoded_bytes()).to_string();
+    let report = report::read(&name, &bytes(path)?)?;
+    Ok((name, report))
+}
+
+fn bytes(path: &Path) -> Result<Vec<u8>, CliError> {
+    let mut bytes = Vec::new();
+    let read = if path == Path::new("-") {
+        io::stdin().lock().read_to_end(&mut bytes)
+    } else {
+        File::open(path).and_then(|mut file| file.read_to_end(&mut bytes))
+    };
+    read.map_err(|source| CliError::File {
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok(bytes)
+}

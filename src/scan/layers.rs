@@ -8,9 +8,9 @@ use std::sync::Arc;
 use crate::{
     config::PathGlobs,
     engine::Scanner,
-    model::{BlobPath, Provenance},
+    model::{BlobPath, Copied, Provenance},
     rules::RuleSet,
-    sources::{Blob, Receiver, Sink},
+    sources::{Blob, Receiver, Sink, Trace},
 };
 
 use super::{
@@ -148,5 +148,15 @@ impl Receiver for Hands<'_> {
         for hand in &mut self.0 {
             hand.blob(blob);
         }
+    }
+
+    fn version(&mut self, blob: &Blob<'_>, base: Option<(&Trace, &[Copied])>) -> Trace {
+        let traces = base.and_then(|(trace, _)| trace.0.as_ref()?.downcast_ref::<Vec<Trace>>());
+        let scan = |(layer, hand): (usize, &mut Box<dyn Receiver + '_>)| {
+            let trace = traces.and_then(|traces| traces.get(layer));
+            hand.version(blob, trace.zip(base.map(|(_, copies)| copies)))
+        };
+        let left: Vec<Trace> = self.0.iter_mut().enumerate().map(scan).collect();
+        Trace(Some(Box::new(left)))
     }
 }

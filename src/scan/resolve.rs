@@ -129,15 +129,23 @@ fn with_member(path: &BlobPath, member: Option<&[u8]>) -> BlobPath {
     member.map_or_else(|| path.clone(), |inner| path.member(inner))
 }
 
+/// Tells whether a path leads into a git directory.
+fn is_in_git_dir(path: &BlobPath) -> bool {
+    let mut folders = path.as_bytes().split(|byte| *byte == b'/');
+    folders.any(|folder| folder == b".git")
+}
+
 /// Orders the places: what is there now first, then where it came in, then by path and position; and keeps one place for
 /// each path, line apart only if it is there now.
 fn order(mut candidates: Vec<Candidate>, introduced: Option<&BlobPath>) -> Vec<Candidate> {
     let weight = |c: &Candidate| {
         let place = match c.hit.provenance.place {
+            // Git's own files are no place where somebody would look first.
+            Place::File if is_in_git_dir(&c.hit.location.path) => 6,
             Place::File | Place::Stdin => 0_u8,
             Place::Staged => 1,
             // A log repeats what commits say, and tells less.
-            Place::Reflog => 6,
+            Place::Reflog => 7,
             _ if c.present => 2,
             _ if Some(&c.hit.location.path) == introduced => 3,
             Place::History | Place::SymlinkTarget => 4,

@@ -252,8 +252,9 @@ impl Visitor<'_> {
             let scope = match area {
                 Area::Tree => self.enter(path, &blob, &folder.scope, verdict),
                 Area::Git | Area::Loose | Area::Packs => Scope::default(),
-                Area::Objects => {
-                    self.objects(path);
+                Area::Logs if folder.area == Area::Logs => Scope::default(),
+                Area::Objects | Area::Logs => {
+                    self.history(path, area);
                     Scope::default()
                 }
             };
@@ -279,10 +280,12 @@ impl Visitor<'_> {
         entered
     }
 
-    /// Says that the objects of a repository are not read here.
-    fn objects(&mut self, objects: &Path) {
-        let git_dir = objects.parent().unwrap_or(objects);
-        if !area::holds_objects(objects) {
+    /// Says that the objects and logs of a repository are not read here.
+    fn history(&mut self, folder: &Path, area: Area) {
+        let git_dir = folder.parent().unwrap_or(folder);
+        let holds_objects = area::holds_objects(&git_dir.join("objects"));
+        // Once for both of them.
+        if holds_objects != (area == Area::Objects) {
             return;
         }
         let blob = self.blob_path(git_dir);
@@ -291,7 +294,8 @@ impl Visitor<'_> {
             let detail = "a repository of its own: its files were read, its history was not";
             self.ledger.skip(SkipCause::Submodule, blob, detail);
         } else if !self.shared.tree.history {
-            let note = "objects and index of the repository were not read: --history reads them";
+            let note =
+                "objects, index and logs of the repository were not read: --history reads them";
             self.ledger.note(note);
         }
     }

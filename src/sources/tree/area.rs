@@ -10,7 +10,7 @@ pub(super) enum Area {
     /// No part of a git directory.
     #[default]
     Tree,
-    /// `.git`, or a folder in it: configuration, hooks, messages, logs, names. No ignore file reaches it.
+    /// `.git`, or a folder in it: configuration, hooks, messages, names. No ignore file reaches it.
     Git,
     /// The objects of a repository.
     Objects,
@@ -18,6 +18,8 @@ pub(super) enum Area {
     Loose,
     /// `objects/pack`.
     Packs,
+    /// `logs`: what commits say, once more.
+    Logs,
 }
 
 impl Area {
@@ -30,17 +32,20 @@ impl Area {
             Self::Git if name == b"objects" && folder.parent().is_some_and(is_git_dir) => {
                 Self::Objects
             }
+            Self::Git if name == b"logs" && folder.parent().is_some_and(is_git_dir) => Self::Logs,
+            Self::Logs => Self::Logs,
             Self::Objects if name.len() == 2 && is_hex(name) => Self::Loose,
             Self::Objects if name == b"pack" => Self::Packs,
             Self::Git | Self::Objects | Self::Loose | Self::Packs => Self::Git,
         }
     }
 
-    /// Tells whether a file in this folder holds objects or the index, which only their own readers can read.
+    /// Tells whether a file in this folder belongs to the history: objects, the index, logs. Those have readers of their own.
     pub(super) fn is_storage(self, file: &Path) -> bool {
         let name = name(file);
         match self {
             Self::Tree | Self::Objects => false,
+            Self::Logs => true,
             Self::Git => {
                 let is_index = name.starts_with(b"index") || name.starts_with(b"sharedindex");
                 let is_graph = name.starts_with(b"commit-graph") || name.ends_with(b".graph");

@@ -57,6 +57,18 @@ pub fn is_degenerate(value: &[u8]) -> bool {
         || is_periodic(value)
 }
 
+/// Tells whether `value` is what people choose to be done with it: a row of letters and then digits, `abcd1234`, `qwerty123`.
+/// A key made so is a stand-in, a password of that kind opens doors.
+#[must_use]
+pub fn is_lazy(value: &[u8]) -> bool {
+    let letters = value.iter().take_while(|b| b.is_ascii_alphabetic()).count();
+    let (row, digits) = value.split_at(letters);
+    row.len() >= 4
+        && digits.len() >= 3
+        && digits.iter().all(u8::is_ascii_digit)
+        && sequenced(row) == row.len()
+}
+
 /// Returns the length of the longest run of one byte.
 fn longest_repeat(value: &[u8]) -> usize {
     value
@@ -162,6 +174,7 @@ fn is_template(value: &[u8]) -> bool {
         || enclosed(value, b"#", b"#", is_name)
         || enclosed(value, b":", b":", is_name)
         || is_variable(value)
+        || is_doubled(value)
         || holds(value, b"${", b"}", is_expression)
         || holds(value, b"{{", b"}}", is_expression)
         || holds(value, b"#{", b"}", is_expression)
@@ -169,6 +182,7 @@ fn is_template(value: &[u8]) -> bool {
         || holds(value, b"<%", b"%>", |_| true)
         || holds(value, b"%(", b")s", is_name)
         || holds(value, b"%{", b"}", is_expression)
+        || value.len() < 10 && holds(value, b"%[", b"]", is_number)
         || holds(value, b"<", b">", is_long_label)
         || holds(value, b"`", b"`", is_label)
         || is_format(value)
@@ -211,6 +225,10 @@ fn holds(value: &[u8], open: &[u8], close: &[u8], fits: fn(&[u8]) -> bool) -> bo
     })
 }
 
+fn is_number(inside: &[u8]) -> bool {
+    inside.iter().all(u8::is_ascii_digit)
+}
+
 /// A name of a variable.
 fn is_name(inside: &[u8]) -> bool {
     inside
@@ -228,7 +246,7 @@ fn is_expression(inside: &[u8]) -> bool {
         && inside
             .trim_ascii_start()
             .first()
-            .is_some_and(|b| b.is_ascii_alphanumeric() || b"._$\"'!@#-(".contains(b))
+            .is_some_and(|b| b.is_ascii_alphanumeric() || b"._$\"'!@#-(=".contains(b))
 }
 
 /// Tells whether brackets inside close in order.
@@ -256,6 +274,16 @@ fn is_label(inside: &[u8]) -> bool {
 
 fn is_long_label(inside: &[u8]) -> bool {
     inside.len() >= 3 && is_label(inside) && inside.iter().any(u8::is_ascii_alphabetic)
+}
+
+/// Tells whether the value is a variable of an app template: `$$cap_db_password`.
+fn is_doubled(value: &[u8]) -> bool {
+    value.strip_prefix(b"$$").is_some_and(|name| {
+        name.contains(&b'_')
+            && name.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_')
+            && name.first().is_some_and(u8::is_ascii_alphabetic)
+            && !super::values::is_random(name, 16)
+    })
 }
 
 /// Tells whether the value is shell variables alone: `$NAME`, `$1`, `$A$B`, `$A-$B`; a name that looks random is none, but
@@ -296,7 +324,8 @@ fn is_format(value: &[u8]) -> bool {
     };
     memchr::memchr_iter(b'%', value).any(verb)
         || value == b"{}"
-        || memchr::memmem::find(value, b"{}").is_some_and(|_| value.len() < 24)
+        || memchr::memmem::find(value, b"{}")
+            .is_some_and(|_| value.len() < 24 && !super::values::is_random(value, 16))
 }
 
 #[cfg(test)]
@@ -347,6 +376,8 @@ mod tests {
             "{password}",
             "deadbeefdeadbeefdeadbeef",
             "<%= secret %>",
+            "$$cap_db_password",
+            "{{=it.password}}",
         ] {
             assert!(is_placeholder(value.as_bytes()), "{value}");
         }
@@ -370,6 +401,12 @@ mod tests {
         ] {
             assert!(!is_placeholder(value.as_bytes()), "{value}");
         }
+    }
+
+    #[test]
+    fn rows_of_keys_with_digits_are_lazy() {
+        assert!(is_lazy(b"abcd1234") && is_lazy(b"qwerty123"));
+        assert!(!is_lazy(b"abc123") && !is_lazy(b"abcdefgh") && !is_lazy(b"test1234"));
     }
 
     #[test]

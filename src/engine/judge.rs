@@ -116,7 +116,7 @@ impl Case<'_> {
         asked: &mut bool,
     ) -> Option<Found> {
         let value = self.bytes.get(self.matched.secret.clone())?;
-        if value.is_empty() {
+        if value.is_empty() || self.assignment.is_some_and(|at| values::is_noise(at.name)) {
             return None;
         }
         let checked = self.check(value)?;

@@ -17,6 +17,7 @@ mod hooks;
 mod hostile;
 mod layering;
 mod leak;
+mod passwords;
 mod staged;
 mod support;
 mod suppression;

@@ -30,6 +30,10 @@ pub(super) fn head<'a>(back: &mut Back<'a>, quote: Quote) -> Option<Head<'a>> {
                     return None;
                 }
                 if !called.is_empty() {
+                    if returns(back) {
+                        // What stands before `return f("...")` joins nothing.
+                        return Some(plain(called, Operator::Other));
+                    }
                     callee = Some(called);
                     skip_keyword(back);
                 }
@@ -187,12 +191,20 @@ fn take_callee(back: &mut Back<'_>) -> Range<usize> {
     start..callee.end
 }
 
+/// Tells whether a call is what a function returns.
+fn returns(back: &Back<'_>) -> bool {
+    let mut probe = *back;
+    probe.skip_blanks();
+    let word = probe.take_while(|b| b.is_ascii_alphabetic());
+    probe.text(&word) == b"return"
+}
+
 /// Steps over `new`, `await` and their like before a call.
 fn skip_keyword(back: &mut Back<'_>) {
     let mut probe = *back;
     probe.skip_blanks();
     let word = probe.take_while(|b| b.is_ascii_alphabetic());
-    if matches!(probe.text(&word), b"new" | b"await" | b"return" | b"try") {
+    if matches!(probe.text(&word), b"new" | b"await" | b"try") {
         *back = probe;
     }
 }

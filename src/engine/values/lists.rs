@@ -14,16 +14,16 @@ macro_rules! words {
 words! {
     /// Words that say "here stands a secret", "this is not real" or "the usual default".
     STAND =
-        "abc abcd access account admin administrator anonymous api apikey apisecret apitoken auth \
-         authorization bad bar baz bearer bogus changeit changeme clear client clientid clientsecret code \
-         consumer correct credential credentials creds default demo dummy empty encrypted encryption enter \
-         example examples expired fake false fill fixme foo foobar guest hidden hmac incorrect insecure \
-         insert invalid jwt key keys letmein license login masked master missing mock mypass nil none nopass \
-         nosecret nothing null oauth omitted pass passcode passphrase passwd password passwords passwort \
-         phrase pin placeholder private privatekey provide psk public publickey pw pwd redacted refresh \
-         removed replace replaceme root sample secret secretkey secrets session signing some somepass stub \
-         test tester testing tests tk todo token tokens true undefined unknown unsecure unset unspecified \
-         user username users wrong xxx xxxx xxxxx xxxxxx yes your yours yyy yyyy zzz"
+        "abc abcd access account admin administrator anonymous api apikey apisecret apitoken auth authorization \
+         bad bar baz bearer bogus changeit changeme clear client clientid clientsecret code consumer correct \
+         credential credentials creds default demo dummy empty encrypted encryption enter example examples \
+         expired fake false fill fixme foo foobar guest hidden hmac incorrect insecure insert invalid jwt key \
+         keys license login masked master missing mock mypass nil none nopass nosecret nothing null oauth omitted \
+         pass passcode passphrase passwd password passwords passwort phrase pin placeholder private privatekey \
+         provide psk public publickey pw pwd redacted refresh removed replace replaceme root sample secret \
+         secretkey secrets session signing some somepass stub test tester testing tests tk todo token tokens true \
+         undefined unknown unsecure unset unspecified user username users wrong xxx xxxx xxxxx xxxxxx yes your \
+         yours yyy yyyy zzz"
 }
 
 words! {
@@ -44,31 +44,31 @@ words! {
 words! {
     /// Last words that make the name that of something about a secret.
     OTHER_HEADS =
-        "address age alg algo algorithm amount app arg args argument arn array assert at attempt attempts \
+        "address age alg algo algorithm amount app arg args argument arn array assert at atime attempt attempts \
          attr attribute audience author authority bits block board body box bucket builder button bytes cache \
-         callback cert certificate challenge change changed char chars check checked checksum class cmd col \
-         color column command comment complexity component config configuration constraint container contains \
-         context controller converter cost count counter created creator curve date days decode def \
-         definition desc description details dialog digest digits dir directory disabled doc docs domain down \
-         duration element email enabled encode encoder encoding endpoint entropy entry enum equal equals \
-         error errors etag event events exception exists expect expiration expires expiry ext extension \
-         factory failed failure feature field fields file filename filepath files filter fingerprint flag \
-         flow fn folder form format frame function generator get getter grant group handler hash hashed \
-         hasher hashes header headers help hint history host hostname icon id identifier ids idx image in \
-         index info input instance interval is issuer item items join keyboard kid kind label lang language \
-         len length letters level life lifetime limit line link list loc locale location lock log manager map \
-         mask match matches max message messages method methods min mode model module msg name names \
-         namespace node nonce note number object offset operator option options order origin output owner \
-         page pair panel param parameter params parser path pattern period placeholder policies policy port \
-         position prefix press pressed print printf property protocol provider providers purpose query reader \
-         realm reason recovery ref reference regex regexp region replace repository request required reset \
-         resolver resource response result ring role rotation route row rule rules salt schema scheme schemes \
-         scope scopes screen script section selector separator server service services set setting settings \
-         setup sha size sizes source space spec split state status step storage store strategy strength strip \
-         style subject suffix table tag tags target template text thumbprint time timeout timestamp tip title \
-         to tooltip topic transport trim ttl type types up uri url urls usage usages user username users \
-         validator validity var variable vault verifier version view visible volume warning window word words \
-         writer"
+         callback cert certificate challenge change changed char chars check checked checksum class cmd col color \
+         column command comment complexity component config configuration constraint container contains context \
+         controller converter cost count counter created creator ctime curve date days decode def definition desc \
+         description details dialog digest digits dir directory disabled doc docs domain down duration element \
+         email emit enabled encode encoder encoding endpoint entropy entry enum equal equals error errors etag \
+         event events exception exists expect expiration expires expiry ext extension factory failed failure \
+         feature field fields file filename filepath files filter fingerprint flag flow fn folder form format \
+         frame function generator get getter grant group handler hash hashed hasher hashes header headers help \
+         hint history host hostname icon id identifier ids idx image in incorrect index info input instance \
+         interval invalid is issuer item items join keyboard kid kind label lang language len length letters \
+         level life lifetime limit line link list listener loc locale location lock log manager map mask match \
+         matched matches max message messages method methods min mismatch missing mode model module msg mtime \
+         name names namespace needed node nonce note number object offset operator option options order origin \
+         output owner page pair panel param parameter params parser path pattern period placeholder policies \
+         policy port position prefix press pressed print printf property protocol provider providers purpose \
+         query reader realm reason recovery ref reference regex regexp region replace repository request required \
+         reset resolver resource response result ring role rotation route row rule rules salt schema scheme \
+         schemes scope scopes screen script section selector separator server service services set setting \
+         settings setup sha signature size sizes source space spec split state status step storage store strategy \
+         strength strip style subject suffix table tag tags target template text thumbprint time timeout \
+         timestamp tip title to toggle tooltip topic transport trigger trim ttl type types up uri url urls usage \
+         usages user username users validator validity var variable vault verifier version view visible volume \
+         warning window word words writer wrong"
 }
 
 words! {
@@ -76,7 +76,7 @@ words! {
     TAILS =
         "again b64 base64 clear cleartext confirm confirmation constant current default dev development \
          encoded for hex live local new of old plain plaintext prod production raw repeat sandbox secure \
-         staging str string test testing unencrypted val value"
+         staging str string test testing unencrypted utc val value"
 }
 
 words! {
@@ -93,9 +93,9 @@ words! {
 words! {
     /// Words for a password.
     PASSWORDS =
-        "contrasena geheim haslo heslo jelszo kennwort lozinka motdepasse parola pass passcode passkey \
-         passphrase passw passwd password passwords passwort passwrd psswd psw pswd pw pwd salasana senha \
-         sifre wachtwoord"
+        "adgangskode contrasena contrasenya geheim hasla haslo hesla heslo jelszo kennwort losenord lozinka \
+         motdepasse parola parole pass passcode passkey passphrase passw passwd password passwords passwort \
+         passwrd psswd psw pswd pw pwd salasana senha sifre wachtwoord"
 }
 
 words! {
@@ -120,29 +120,30 @@ words! {
 words! {
     /// Words before `key` or `token` that make it none.
     NO_SECRETS =
-        "anti antiforgery arrow authenticity batch bos bucket cache cancel cancellation class cls color \
-         column composite compound config constraint continuation csrf cursor design dict dictionary down end \
-         enter eos esc escape field first foreign form function group hot i18n idempotency image index key \
-         label last lexer locale lookup map mask max menu message meta min next num object pad page \
-         pagination paging parent partition press primary pub public publishable query range react redis \
-         registry resource resume route routing row sep sequence shift shortcut site sitekey sort special \
-         start state stop sync tab tenant total translation trie unique unk up verification xsrf"
+        "anti antiforgery arrow authenticity batch bos bucket cache cancel cancellation class cls color column \
+         composite compound config constraint continuation csrf cursor design dict dictionary down end enter eos \
+         esc escape field first foreign form function gpg group hot i18n idempotency image index key label last \
+         lexer locale lookup map mask max menu message meta min next num object pad page pagination paging parent \
+         partition pgp press primary pub public publishable query range react redis registry resource resume \
+         route routing row sep sequence shift shortcut site sitekey socket sort special start state stop sync tab tenant \
+         total translation trie unique unk up verification websocket xsrf"
 }
 
 words! {
     /// Words that end in `pass` and are none.
     NO_PASSES =
-        "bandpass bypass compass encompass highpass lowpass multipass overpass renderpass singlepass subpass \
-         surpass trespass underpass"
+        "bandpass bypass compass encompass highpass lowpass multipass nopass nopasswd nopassword overpass \
+         renderpass singlepass subpass surpass trespass underpass"
 }
 
 words! {
     /// Words of programs and data that are values of their own.
     WORDS =
-        "any array auto bool boolean byte bytearray bytes char const date disabled double enabled error false \
-         final float func function int integer interface invalid let list long map name never new nil none \
-         null nullptr number object off on optional required return self static str string struct text this \
-         true type undefined unit unknown uuid value var varchar void yes"
+        "any array ascii auto base64 binary bool boolean byte bytearray bytes char const date disabled double \
+         enabled error fail failed failure false final float func function hex int integer interface invalid \
+         latin1 let list long map md5 name never new nil none null nullptr number object off ok on optional \
+         passed required return self sha1 sha256 sha512 skip skipped static str string struct success text this \
+         true type undefined unit unknown utf8 uuid value var varchar void warn yes"
 }
 
 words! {
@@ -159,6 +160,20 @@ words! {
     TOPS =
         "app biz ch cn co com de dev edu eu fr gov info int internal invalid io jp local localhost me mil net \
          nl org ru svc test tv uk us"
+}
+
+words! {
+    /// Words anywhere in a name that make it a question, an option or an action.
+    ASKS =
+        "ask asks forgot has is no prompt without"
+}
+
+words! {
+    /// Words of functions that keep what they are handed.
+    KEEPS =
+        "add append attribute config configure connect create credentials define env environment export field \
+         header init insert login map new option pair param parameter patch post prop property put replace \
+         save secret set setenv setitem store system update upsert var with write"
 }
 
 words! {
@@ -241,6 +256,8 @@ mod tests {
             TOPS,
             DERIVED,
             SECRET_CODES,
+            ASKS,
+            KEEPS,
         ] {
             assert!(table.iter().all(|w| {
                 !w.is_empty()

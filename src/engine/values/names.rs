@@ -4,8 +4,8 @@
 //! `client_secret_2` a secret. No allocation.
 
 use super::lists::{
-    DERIVED, NO_PASSES, NO_SECRETS, OTHER_HEADS, PASSWORDS, SECRET_CODES, SECRET_KEYS, TAILS,
-    TOKENS, VERBS, contains,
+    ASKS, DERIVED, KEEPS, NO_PASSES, NO_SECRETS, OTHER_HEADS, PASSWORDS, SECRET_CODES, SECRET_KEYS,
+    TAILS, TOKENS, VERBS, contains,
 };
 
 /// What a name promises.
@@ -26,6 +26,9 @@ pub(super) enum Promise {
 /// Most words of a name that are looked at, from its end.
 const MAX_WORDS: usize = 12;
 
+/// Fewest letters of a word for a password that counts in front of other words.
+const MIN_INNER: usize = 6;
+
 /// Returns what `name` promises.
 pub(super) fn promise(name: &[u8]) -> Promise {
     let (words, count) = split(name);
@@ -40,7 +43,7 @@ pub(super) fn promise(name: &[u8]) -> Promise {
     if words.iter().any(|word| contains(DERIVED, word)) {
         return Promise::Nothing;
     }
-    if words.len() > 1 && words.first().is_some_and(|word| contains(VERBS, word)) {
+    if is_verbal(name, words) {
         return Promise::Nothing;
     }
     let of_head = words
@@ -56,11 +59,40 @@ pub(super) fn promise(name: &[u8]) -> Promise {
     for (i, word) in before.iter().enumerate().rev() {
         match of_word(word, words.get(..i).unwrap_or_default()) {
             Promise::Unknown => {}
+            // Short words mean many things: `PW_BUNDLE`, `pass_through`.
+            Promise::Password if word.len() < MIN_INNER => {}
             Promise::Token => return Promise::Hint,
             other => return other,
         }
     }
     Promise::Unknown
+}
+
+/// Tells whether a name asks or does something rather than name it: its first word says so, or that of what stands behind its
+/// last dot (`props.HasPassword`), or a word anywhere (`ftp-ask-password`).
+fn is_verbal(name: &[u8], words: &[&[u8]]) -> bool {
+    let is_verb =
+        |words: &[&[u8]]| words.len() > 1 && words.first().is_some_and(|w| contains(VERBS, w));
+    let own = name.rsplit(|b| *b == b'.').next().unwrap_or(name);
+    let (last, count) = split(own);
+    is_verb(words)
+        || is_verb(last.get(..count).unwrap_or_default())
+        || words.len() > 1 && words.iter().any(|word| contains(ASKS, word))
+}
+
+/// Tells whether a function of that name keeps what it is handed: `setProperty`, `withEnv`, `put`.
+pub(super) fn is_keeper(function: &[u8]) -> bool {
+    let (words, count) = split(function);
+    let mut words = words.get(..count).unwrap_or_default().iter();
+    words.any(|word| contains(KEEPS, word))
+}
+
+/// Tells whether `name` cannot be one: markup, a call, or a line of random characters that has a word in it by chance.
+pub(super) fn is_noise(name: &[u8]) -> bool {
+    name.iter().any(|b| b"<>=(;\"".contains(b))
+        || name.len() >= 24
+            && !name.iter().any(|b| b"_-. ".contains(b))
+            && super::random::surplus(name) >= 24
 }
 
 /// Tells whether a function of that name works on secrets rather than taking one to keep: `checkPassword`, `hash_password`.
@@ -105,18 +137,28 @@ fn of_word(word: &[u8], before: &[&[u8]]) -> Promise {
     if is("code") && contains(SECRET_CODES, last) {
         return Promise::Token;
     }
-    if is("auth") || is("sid") || is("signature") {
+    if is("auth") || is("sid") {
         return Promise::Hint;
     }
     Promise::Unknown
 }
 
+/// Tells whether a value is no more than the word for a password in some language: a label.
+pub(super) fn is_password_word(value: &[u8]) -> bool {
+    contains(PASSWORDS, value)
+}
+
 fn is_password(word: &[u8]) -> bool {
+    const TAILS: [&str; 6] = [
+        "password",
+        "passwd",
+        "passwort",
+        "passphrase",
+        "pass",
+        "pwd",
+    ];
     contains(PASSWORDS, word)
-        || ["password", "passwd", "passwort", "passphrase"]
-            .iter()
-            .any(|tail| ends(word, tail))
-        || ((ends(word, "pass") || ends(word, "pwd")) && !contains(NO_PASSES, word))
+        || !contains(NO_PASSES, word) && TAILS.iter().any(|tail| ends(word, tail))
 }
 
 fn is_token(word: &[u8]) -> bool {
@@ -233,6 +275,26 @@ mod tests {
             assert_eq!(of(name), Promise::Token, "{name}");
         }
         for name in [
+            "keyboard",
+            "compass",
+            "description",
+            "monkey",
+            "PW_BUNDLE",
+            "NOPASSWD",
+            "",
+        ] {
+            assert!(
+                matches!(of(name), Promise::Unknown | Promise::Nothing),
+                "{name}"
+            );
+        }
+        assert_eq!(of("key"), Promise::Hint);
+        assert_eq!(of("apiKeyGoogle"), Promise::Hint);
+    }
+
+    #[test]
+    fn names_of_something_about_a_secret_promise_none() {
+        for name in [
             "password_field",
             "token_type",
             "key_name",
@@ -249,16 +311,13 @@ mod tests {
             "next_token",
             "keystore_path",
             "publickey",
+            "props.HasSshPassword",
+            "ftp-ask-password",
+            "password.incorrect",
+            "x-amz-signature",
+            "Sec-WebSocket-Key",
         ] {
             assert_eq!(of(name), Promise::Nothing, "{name}");
         }
-        for name in ["keyboard", "compass", "description", "monkey", ""] {
-            assert!(
-                matches!(of(name), Promise::Unknown | Promise::Nothing),
-                "{name}"
-            );
-        }
-        assert_eq!(of("key"), Promise::Hint);
-        assert_eq!(of("apiKeyGoogle"), Promise::Hint);
     }
 }

@@ -31,6 +31,8 @@ pub(super) fn is_numeric(value: &[u8]) -> bool {
             )
     });
     let hex_number = value
+        .strip_prefix(b"-")
+        .unwrap_or(value)
         .strip_prefix(b"0x")
         .is_some_and(|rest| rest.len() <= 16 && rest.iter().all(u8::is_ascii_hexdigit));
     let version = value.strip_prefix(b"v").unwrap_or(value);
@@ -69,11 +71,33 @@ pub(super) fn is_place(value: &[u8]) -> bool {
             b"\\\\",
             b"file:",
             b"classpath:",
+            b"npm:",
+            b"workspace:",
+            b"link:",
+            b"git+",
         ])
     {
         return true;
     }
-    is_path(value) || is_domain(value) || is_mail(value)
+    is_path(value) || is_domain(value) || is_mail(value) || is_package(value)
+}
+
+/// Tells whether `value` is the name and version of a package: `accounts-base@1.2.3`, `debug@^2.6.9`.
+fn is_package(value: &[u8]) -> bool {
+    let Some(at) = value.iter().rposition(|b| *b == b'@') else {
+        return false;
+    };
+    let (name, version) = value.split_at(at);
+    let version = version.get(1..).unwrap_or_default();
+    let version = version
+        .strip_prefix(b"^")
+        .or_else(|| version.strip_prefix(b"~"))
+        .unwrap_or(version);
+    let is_part = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_./@".contains(b);
+    version.first().is_some_and(u8::is_ascii_digit)
+        && version.iter().filter(|b| **b == b'.').count() >= 2
+        && name.len() >= 2
+        && name.iter().all(is_part)
 }
 
 /// Tells whether slashes part `value` into names of files.
@@ -138,13 +162,20 @@ pub(super) fn is_prose(value: &[u8]) -> bool {
 /// Tells whether `value` reads like code: calls, members, operators, markup, patterns, interpolation.
 pub(super) fn is_code(value: &[u8]) -> bool {
     let has = |needle: &[u8]| memchr::memmem::find(value, needle).is_some();
-    if has(b"()")
+    // Signs that random characters have as well, now and then.
+    let signs = has(b"()")
         || has(b"=>")
         || has(b"->")
         || has(b"::")
-        || has(b"</")
         || has(b"&&")
         || has(b"||")
+        || value.starts_with(b"#")
+        || value.starts_with(b"--")
+        || value.starts_with(b"^");
+    if signs && super::random::surplus(value) < 16
+        || has(b"</")
+        || has(b"===")
+        || has(b"!==")
         || has(b"\\d")
         || has(b"\\w")
         || has(b"\\s")
@@ -157,14 +188,81 @@ pub(super) fn is_code(value: &[u8]) -> bool {
     {
         return true;
     }
-    is_call(value)
-        || is_members(value)
-        || value.starts_with(b"#")
-        || value.starts_with(b"--")
-        || value.starts_with(b"^")
+    is_call(value) || is_members(value) || is_choice(value)
 }
 
-/// Tells whether `value` is `name(...` or `name[...`.
+/// Tells whether `value` is words parted by `|` and `:`: `required|min:8`, `string|null`.
+fn is_choice(value: &[u8]) -> bool {
+    let is_word = |part: &[u8]| {
+        !part.is_empty()
+            && (part.iter().all(u8::is_ascii_digit)
+                || part
+                    .iter()
+                    .all(|b| b.is_ascii_alphabetic() || b"_- ".contains(b)))
+    };
+    value.contains(&b'|')
+        && value.split(|b| matches!(b, b'|' | b':')).all(is_word)
+        && super::random::surplus(value) < 12
+}
+
+/// Tells whether an unquoted value takes the address of something, or what stands there: `&plan.Password`.
+pub(super) fn is_reference(value: &[u8]) -> bool {
+    let name = value
+        .strip_prefix(b"&")
+        .or_else(|| value.strip_prefix(b"*"))
+        .or_else(|| value.strip_prefix(b"!"));
+    name.is_some_and(|name| is_identifier(name) || is_members(name))
+}
+
+/// Tells whether `value` is a word with letters beyond ASCII and neither digits nor signs.
+pub(super) fn is_foreign_word(value: &[u8]) -> bool {
+    !value.is_ascii()
+        && value
+            .iter()
+            .all(|b| b.is_ascii_alphabetic() || !b.is_ascii() || b"'-.!()".contains(b))
+}
+
+/// Tells whether `value` has a terminal's escape sequences in it, as bytes or spelled out.
+pub(super) fn is_escape(value: &[u8]) -> bool {
+    [&b"\x1b["[..], b"\\033[", b"\\x1b[", b"\\e["]
+        .iter()
+        .any(|start| memchr::memmem::find(value, start).is_some())
+}
+
+/// Tells whether an identifier is rather a password: random, with digits in place of letters (`Str0ngP4ss`), or a word with a
+/// number that names nothing (`winterHorse77`).
+pub(super) fn is_chosen(value: &[u8]) -> bool {
+    let digits = value.iter().filter(|b| b.is_ascii_digit()).count();
+    let surplus = super::random::surplus(value);
+    if surplus >= if digits > 0 { 8 } else { 10 } {
+        return true;
+    }
+    let tail = value
+        .iter()
+        .rev()
+        .take_while(|b| b.is_ascii_digit())
+        .count();
+    let shouts = !value.iter().any(u8::is_ascii_lowercase);
+    digits > 0 && (has_inner_digit(value) || tail >= 2 && !shouts && !names_things(value))
+}
+
+/// Tells whether a digit stands between letters, other than in abbreviations: `i18n`, `base64Url`, `oauth2Client`.
+fn has_inner_digit(value: &[u8]) -> bool {
+    const KNOWN: [&[u8]; 20] = [
+        b"16", b"32", b"64", b"128", b"256", b"384", b"512", b"18n", b"11y", b"10n", b"8s", b"ipv",
+        b"auth", b"md", b"sha", b"s3", b"ec2", b"x509", b"p12", b"utf",
+    ];
+    let is_known = |part: &&[u8]| {
+        value
+            .windows(part.len())
+            .any(|w| w.eq_ignore_ascii_case(part))
+    };
+    value.windows(3).any(|w| {
+        matches!(w, [a, d, b] if a.is_ascii_alphabetic() && d.is_ascii_digit() && b.is_ascii_lowercase())
+    }) && !KNOWN.iter().any(is_known)
+}
+
+/// Tells whether `value` is `name(...)`, `name[...]` or the start of one, cut off at the bracket or at a quote.
 fn is_call(value: &[u8]) -> bool {
     let name = value
         .iter()
@@ -177,15 +275,29 @@ fn is_call(value: &[u8]) -> bool {
         })
         .count();
     let bare = value.get(..name).unwrap_or_default();
-    name >= 2
-        && matches!(value.get(name), Some(b'(' | b'[' | b'<'))
-        && super::random::surplus(bare) < 12
+    if name < 2 || !matches!(value.get(name), Some(b'(' | b'[' | b'<')) {
+        return false;
+    }
+    let closed = matches!(
+        value.last(),
+        Some(b')' | b']' | b'>' | b'(' | b'[' | b'<' | b'"' | b'\'')
+    );
+    let words = super::random::surplus(bare);
+    (closed && words < 12 || name >= 5 && words < 4) && super::random::surplus(value) < 12
 }
 
-/// Tells whether `value` is `name.name` or longer, each part an identifier of words.
+/// Tells whether `value` is `name.name` or longer, each part an identifier of words or, but for the first, a number:
+/// `.Values.password`, `os_profile.0.admin_password`.
 fn is_members(value: &[u8]) -> bool {
-    let dots = value.iter().filter(|b| **b == b'.').count();
-    dots > 0 && value.split(|b| *b == b'.').all(is_identifier) && super::random::surplus(value) < 8
+    let value = value.strip_prefix(b".").unwrap_or(value);
+    let mut parts = value.split(|b| *b == b'.');
+    let first = parts.next().is_some_and(is_identifier);
+    let mut others = 0;
+    let named = parts.all(|part| {
+        others += 1;
+        is_identifier(part) || part.len() <= 2 && part.iter().all(u8::is_ascii_digit)
+    });
+    first && named && others > 0 && super::random::surplus(value) < 8
 }
 
 /// Tells whether `value` could be an identifier of a program: letters, digits and `_`, no digit first.
@@ -219,23 +331,21 @@ pub(super) fn is_option_name(value: &[u8]) -> bool {
         .rposition(|b| !b.is_ascii_digit())
         .map_or(0, |last| last + 1);
     let inner = value.get(..letters).unwrap_or_default();
-    let names = [
-        &b"ass"[..],
-        b"secret",
-        b"oken",
-        b"key",
-        b"Key",
-        b"user",
-        b"User",
-        b"Name",
-        b"KEY",
+    // Words of identifiers have 4 letters and more on average, random letters change case every second time.
+    !inner.iter().any(u8::is_ascii_digit)
+        && humps(value) * 4 <= value.len()
+        && (humps(value) != 1 || names_things(value))
+}
+
+/// Tells whether an identifier has a word in it that names a secret or a user.
+fn names_things(value: &[u8]) -> bool {
+    const NAMES: [&[u8]; 11] = [
+        b"ass", b"secret", b"Secret", b"oken", b"key", b"Key", b"user", b"User", b"Name", b"KEY",
         b"PASS",
     ];
-    !inner.iter().any(u8::is_ascii_digit)
-        && (humps(value) != 1
-            || names
-                .iter()
-                .any(|word| memchr::memmem::find(value, word).is_some()))
+    NAMES
+        .iter()
+        .any(|word| memchr::memmem::find(value, word).is_some())
 }
 
 fn humps(value: &[u8]) -> usize {
@@ -255,7 +365,9 @@ pub(super) fn is_password_hash(value: &[u8]) -> bool {
                 .position(|b| !b.is_ascii_alphanumeric() && *b != b'-')
                 .is_some_and(|i| i >= 1 && value.get(i + 1) == Some(&close))
     };
-    scheme(b'$', b'$') || (scheme(b'{', b'}') && value.len() > 20)
+    let bcrypt = [&b"$2a$"[..], b"$2b$", b"$2y$"];
+    let has = |start: &&[u8]| memchr::memmem::find(value, start).is_some();
+    scheme(b'$', b'$') || (scheme(b'{', b'}') && value.len() > 20) || bcrypt.iter().any(has)
 }
 
 #[cfg(test)]

@@ -17,6 +17,8 @@ use crate::{
 
 /// Most other places and names of skipped things that are listed.
 const MAX_LISTED: usize = 5;
+/// Most unused suppressions that are listed.
+const MAX_UNUSED: usize = 20;
 
 /// Returns the whole report.
 pub(super) fn write(report: &Report, options: &Options) -> Vec<u8> {
@@ -145,11 +147,16 @@ fn ending(text: &mut String, report: &Report, options: &Options) {
     if let Some(line) = words::suppressed(report) {
         text.push_str(&format!("Suppressed: {line}\n"));
     }
-    let unused: Vec<String> = report
-        .unused_suppressions
-        .iter()
-        .map(|line| words::safe(line))
-        .collect();
+    let unused = report.unused_suppressions.iter();
+    let mut unused: Vec<String> = unused.map(|line| words::safe(line)).collect();
+    let more = unused.len().saturating_sub(MAX_UNUSED) as u64;
+    if more > 0 {
+        unused.truncate(MAX_UNUSED);
+        unused.push(format!(
+            "and {} more; --output json lists all",
+            words::grouped(more)
+        ));
+    }
     list(text, "suppressions that met nothing", &unused);
     text.push('\n');
     for (severity, n) in words::by_severity(&report.findings) {
@@ -319,6 +326,17 @@ mod tests {
         let text = String::from_utf8(write(&report, &options)).unwrap();
         let lines = "  value:\n    | BEGIN\n    |   ab\\x1b\n    | END\n  fingerprint";
         assert!(text.contains(lines), "{text}");
+    }
+
+    #[test]
+    fn many_unused_suppressions_are_counted() {
+        let mut report = sample::report();
+        report.unused_suppressions = (0..30).map(|n| format!("line {n:02}")).collect();
+        let text = String::from_utf8(write(&report, &Options::default())).unwrap();
+        assert!(
+            text.contains("- line 19\n    - and 10 more; --output json lists all\n"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -235,8 +235,8 @@ pub(super) fn is_incomplete(report: &Report) -> bool {
 /// Returns `1 by an allow marker, 3 by the baseline`, or `None` if nothing was suppressed.
 pub(super) fn suppressed(report: &Report) -> Option<String> {
     let kinds = [
-        (SuppressionKind::Inline, "by allow markers"),
-        (SuppressionKind::Allowlist, "by allowlists"),
+        (SuppressionKind::Inline, "by an allow marker"),
+        (SuppressionKind::Allowlist, "by an allow entry"),
         (SuppressionKind::Baseline, "by the baseline"),
     ];
     let parts: Vec<String> = kinds

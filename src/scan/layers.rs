@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::{
     config::PathGlobs,
     engine::Scanner,
-    model::{BlobPath, Copied, Provenance},
+    model::{BlobPath, Copied, Excerpt, Provenance},
     rules::RuleSet,
     sources::{Blob, Receiver, Sink, Trace},
 };
@@ -56,23 +56,29 @@ struct Layer<'a> {
     collector: Collector<'a>,
     /// The number of each rule in the whole set, and in the layer; sorted by both.
     numbers: Vec<(u32, u32)>,
+    guests: bool,
 }
 
 impl<'a> Layers<'a> {
     pub(super) fn new(parts: &'a Parts, whole: &RuleSet) -> Self {
-        let layers = parts.0.iter().map(|(options, scanner)| {
-            let number = |rule: &crate::rules::Rule| {
-                let at = whole
-                    .rules
-                    .binary_search_by(|r| r.meta.id.cmp(&rule.meta.id));
-                u32::try_from(at.unwrap_or(usize::MAX)).unwrap_or(u32::MAX)
-            };
-            let numbers = options.rules.rules.iter().map(number).zip(0..);
-            Layer {
-                numbers: numbers.collect(),
-                collector: Collector::new(scanner, options),
-            }
-        });
+        let layers = parts
+            .0
+            .iter()
+            .zip([false, true])
+            .map(|((options, scanner), guests)| {
+                let number = |rule: &crate::rules::Rule| {
+                    let at = whole
+                        .rules
+                        .binary_search_by(|r| r.meta.id.cmp(&rule.meta.id));
+                    u32::try_from(at.unwrap_or(usize::MAX)).unwrap_or(u32::MAX)
+                };
+                let numbers = options.rules.rules.iter().map(number).zip(0..);
+                Layer {
+                    numbers: numbers.collect(),
+                    guests,
+                    collector: Collector::new(scanner, options),
+                }
+            });
         Self {
             layers: layers.collect(),
         }
@@ -128,9 +134,24 @@ impl Layer<'_> {
             if let Some((whole, _)) = self.numbers.get(hit.rule as usize) {
                 hit.rule = *whole;
             }
+            if let (true, Some(shown)) = (self.guests, &mut hit.shown) {
+                alone(&mut shown.excerpt);
+            }
         }
         hits
     }
+}
+
+/// Leaves of an excerpt the finding itself. The guests' engine knows nothing of other secrets on the line, so it cannot mask them.
+fn alone(excerpt: &mut Excerpt) {
+    let finding = excerpt
+        .text
+        .get(excerpt.start..excerpt.end)
+        .unwrap_or_default();
+    excerpt.text = format!("… {finding} …");
+    excerpt.start = "… ".len();
+    excerpt.end = excerpt.text.len() - " …".len();
+    excerpt.cut = true;
 }
 
 impl Sink for Layers<'_> {

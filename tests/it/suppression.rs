@@ -239,7 +239,13 @@ fn the_key_may_come_from_outside() {
 fn a_rule_of_a_foreign_tree_makes_no_finding_milder() {
     let own = Repo::new();
     let foreign = Repo::new();
-    foreign.write("a.env", format!("{}\nk = \"acme-83b1f4907c2e\"\n", line(1)));
+    foreign.write(
+        "a.env",
+        format!(
+            "{}\nk = \"acme-83b1f4907c2e\"; password = \"q7X#w\"\n",
+            line(1)
+        ),
+    );
     foreign.write(
         "keysweep.toml",
         "[[rules]]\nid = \"a-key\"\ndescription = \"A key\"\nseverity = \"low\"\nconfidence = \"high\"\npattern = 'ghp_[0-9A-Za-z]{36}'\n\
@@ -262,6 +268,8 @@ fn a_rule_of_a_foreign_tree_makes_no_finding_milder() {
         "{}",
         run.text()
     );
+    let run = keysweep(own.path(), &["scan", &path]);
+    assert!(!run.text().contains("q7X#w"), "{}", run.text());
 }
 
 #[test]

@@ -175,7 +175,7 @@ impl Suppressor {
             let known = self.known.iter().map(String::as_str);
             match closest(id.as_str(), known) {
                 Some(near) => format!("`{}` (did you mean `{near}`?)", safe(id.as_str())),
-                None => format!("`{}` (`keysweep rules list` shows all)", safe(id.as_str())),
+                None => format!("`{}`", safe(id.as_str())),
             }
         };
         let ids: Vec<String> = marker.rules.iter().filter(of).map(told).collect();

@@ -182,7 +182,7 @@ fn a_marker_for_no_rule_that_there_is_is_told_with_the_nearest() {
         suppressor.unused(),
         [
             "allow marker at a.py:1 names no rule that there is: `acme-kye` (did you mean `acme-key`?)",
-            "allow marker at a.py:2 names no rule that there is: `elsewhere` (`keysweep rules list` shows all)",
+            "allow marker at a.py:2 names no rule that there is: `elsewhere`",
         ]
     );
 }

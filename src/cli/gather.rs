@@ -300,11 +300,22 @@ fn is_own(root: &Path) -> bool {
     real(&own) == real(root)
 }
 
-/// Tells whether ignore files could hide something of a target.
+/// Tells whether an ignore file at the root of a target, where most stand, could hide something of it.
 fn holds_ignored(target: &Target) -> bool {
+    let holds = |dir: &Path| {
+        let hides = |file: &str| {
+            let text = std::fs::read_to_string(dir.join(file)).unwrap_or_default();
+            text.lines()
+                .any(|line| !line.trim().is_empty() && !line.starts_with('#'))
+        };
+        [".gitignore", ".ignore", ".git/info/exclude"]
+            .into_iter()
+            .any(hides)
+    };
     match target {
-        Target::Tree { .. } | Target::History { .. } => true,
-        Target::Files { files, .. } => files.iter().any(|file| file.is_dir()),
+        Target::Tree { root, .. } => holds(root),
+        Target::History { repository, .. } => holds(repository),
+        Target::Files { files, .. } => files.iter().any(|file| holds(file)),
         Target::Stdin | Target::Staged { .. } | Target::Range { .. } => false,
     }
 }

@@ -369,14 +369,17 @@ fn a_report_converts_to_what_the_scan_would_have_written() {
         let args = ["scan", "--history", &format!("--output={format}")];
         keysweep(repo.path(), &args).stdout
     };
-    std::fs::write(repo.path().join(".git/report.json"), scan("json")).unwrap();
+    // Not in the repository, where the next scan would read it.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let report = elsewhere.path().join("report.json");
+    std::fs::write(&report, scan("json")).unwrap();
     for format in [
         "text", "json", "jsonl", "sarif", "github", "gitlab", "junit", "markdown",
     ] {
         let args = [
             "report",
             "convert",
-            ".git/report.json",
+            report.to_str().unwrap(),
             &format!("--output={format}"),
         ];
         let run = keysweep(repo.path(), &args);

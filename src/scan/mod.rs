@@ -10,16 +10,19 @@ mod layers;
 mod lines;
 mod mail;
 mod mask;
+mod origin;
 mod receiver;
 mod resolve;
 mod run;
+mod target;
 
 use std::sync::Arc;
 
 use crate::model::{BlobPath, Finding, Ledger, RuleMeta, Suppressed};
 
 pub use collect::MAX_OCCURRENCES;
-pub use run::{Options, Target, run};
+pub use run::{Options, run};
+pub use target::Target;
 
 /// What a run looked at. Matched without `_`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

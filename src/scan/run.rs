@@ -1,8 +1,7 @@
 //! The run itself: read the sources, group, attribute, suppress, mask, sort.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::{Path, PathBuf},
+    collections::BTreeSet,
     sync::{Arc, atomic::AtomicBool},
 };
 
@@ -12,114 +11,22 @@ use crate::{
         suppress::{Markers, Sighting, Suppressor},
     },
     model::{
-        BlobPath, Counter, Digest, DigestKey, Finding, Ledger, ObjectId, Place, Provenance, RuleId,
-        RuleMeta, SkipCause, Suppressed, SuppressionKind,
+        BlobPath, DigestKey, Finding, Ledger, RuleId, RuleMeta, SkipCause, Suppressed,
+        SuppressionKind,
     },
     rules::RuleSet,
-    sources::{
-        Progress, Run, Source, SourceError, archive,
-        files::Files,
-        history::{Attributions, History, HistoryOptions, Range, Wanted},
-        repo::{Head, Repository, parse_hex},
-        staged::Staged,
-        stdin::Stdin,
-        tree::{Tree, TreeOptions},
-    },
+    sources::{Progress, Run, SourceError, archive, history::Attributions, tree::TreeOptions},
 };
 
 use super::{
-    Mode, Report, Scope,
+    Report, Target,
     collect::{self, Candidate, Group, Maker},
     layers::{Layers, Parts},
     mask,
+    origin::{self, Origin},
     receiver::RawHit,
     resolve::{self, Resolved},
 };
-
-/// What to look at.
-#[derive(Clone, Debug)]
-pub enum Target {
-    /// A directory.
-    Tree {
-        /// The directory.
-        root: PathBuf,
-        /// Its path in the repository it is part of, so that a scan of a part names files as a scan of the whole does.
-        prefix: BlobPath,
-    },
-    /// Files and directories named one by one.
-    Files {
-        /// What paths in the report are relative to.
-        root: PathBuf,
-        /// As the user named them.
-        files: Vec<PathBuf>,
-    },
-    /// Standard input.
-    Stdin,
-    /// The index against HEAD.
-    Staged {
-        /// A path inside the repository.
-        repository: PathBuf,
-        /// The index file, if git named another one than the usual (`GIT_INDEX_FILE`, as in `git commit FILE`).
-        index: Option<PathBuf>,
-    },
-    /// Commits of a range.
-    Range {
-        /// A path inside the repository.
-        repository: PathBuf,
-        /// `A..B`.
-        range: String,
-    },
-    /// Everything a repository holds.
-    History {
-        /// A path inside the repository.
-        repository: PathBuf,
-        /// Also what nothing leads to.
-        unreachable: bool,
-        /// Whether versions of files are scanned by what changed; the results are the same.
-        delta: bool,
-    },
-}
-
-impl Target {
-    /// Returns the mode for reports.
-    #[must_use]
-    pub const fn mode(&self) -> Mode {
-        match self {
-            Self::Tree { .. } | Self::Files { .. } => Mode::Tree,
-            Self::Stdin => Mode::Stdin,
-            Self::Staged { .. } => Mode::Staged,
-            Self::Range { .. } => Mode::Range,
-            Self::History { .. } => Mode::History,
-        }
-    }
-
-    /// Returns how much of its tree or repository it is.
-    #[must_use]
-    pub fn scope(&self) -> Scope {
-        match self {
-            Self::Tree { prefix, .. } if !prefix.as_bytes().is_empty() => {
-                Scope::Directory(prefix.clone())
-            }
-            Self::Files { .. } => Scope::Files,
-            Self::Tree { .. }
-            | Self::Stdin
-            | Self::Staged { .. }
-            | Self::Range { .. }
-            | Self::History { .. } => Scope::Whole,
-        }
-    }
-
-    /// Tells whether findings count to which nothing leads.
-    const fn wants_unreachable(&self) -> bool {
-        matches!(
-            self,
-            Self::History {
-                unreachable: true,
-                ..
-            }
-        )
-    }
-}
 
 /// How to look. Plain data; `cli` fills it from arguments, environment and configuration.
 #[derive(Clone)]
@@ -167,7 +74,7 @@ pub fn run(
         stop,
         threads: options.threads.max(1),
     };
-    let (mut ledger, origin) = read(target, options, &run)?;
+    let (mut ledger, origin) = origin::read(target, options, &run)?;
     let gathered = collector.gathered();
     ledger.merge(gathered.ledger);
     for (path, marker) in &gathered.seen_markers {
@@ -237,197 +144,6 @@ impl Options {
     fn metas(&self) -> Vec<Arc<RuleMeta>> {
         let metas = self.rules.rules.iter().map(|rule| Arc::clone(&rule.meta));
         metas.collect()
-    }
-}
-
-/// What was read beside blobs: the repository that can say more of them.
-enum Origin {
-    /// Paths came with the blobs.
-    Plain,
-    /// Objects of a whole history.
-    History(Box<History>),
-    /// Objects of a range.
-    Range(Box<Range>),
-}
-
-impl Origin {
-    /// Asks history where the hits of each group come from.
-    fn attribute(&self, groups: &mut [Group], run: &Run<'_>) -> Option<Attributions> {
-        if groups.is_empty() || run.stopped() {
-            return None;
-        }
-        let mut wanted = Wanted::default();
-        for (key, group) in (0_u32..).zip(groups.iter()) {
-            for hit in &group.hits {
-                match hit.provenance.object {
-                    Some(object) => wanted.object(key, object),
-                    None if hit.provenance.place == Place::FileName => {
-                        wanted.name(key, hit.location.path.as_bytes());
-                    }
-                    None => {}
-                }
-            }
-        }
-        let known = match self {
-            Self::Plain => return None,
-            Self::History(history) => history.attribute(&wanted, run),
-            Self::Range(range) => range.attribute(&wanted, run),
-        };
-        for (key, group) in (0_u32..).zip(groups.iter_mut()) {
-            group.attribution = known.keys.get(&key).cloned();
-        }
-        Some(known)
-    }
-
-    /// Gives each hit in a reflog the name of its reference and the object that the entry moved it to. The source hands logs
-    /// out without a name; they are few and read again here, only if there is such a hit.
-    fn name_logs(&self, groups: &mut [Group], collector: &Layers<'_>) {
-        let Self::History(history) = self else { return };
-        let hits = groups.iter_mut().flat_map(|group| &mut group.hits);
-        let mut hits: Vec<&mut RawHit> = hits
-            .filter(|hit| hit.provenance.place == Place::Reflog)
-            .collect();
-        if hits.is_empty() {
-            return;
-        }
-        let nowhere = Provenance {
-            place: Place::Reflog,
-            object: None,
-        };
-        let mut places: BTreeMap<(Digest, u32, u64), Vec<Entry>> = BTreeMap::new();
-        // The last comes off first.
-        for log in history.repository().refs().reflogs.iter().rev() {
-            let name = BlobPath::new([b"<reflog ", log.name.as_slice(), b">"].concat());
-            for found in collector.again(&log.text, None, &name, &nowhere) {
-                let at = found.location.byte_start;
-                let object = moved_to(&log.text, at);
-                let key = (found.digest, found.rule, at);
-                places.entry(key).or_default().push((name.clone(), object));
-            }
-        }
-        for hit in &mut hits {
-            let key = (hit.digest, hit.rule, hit.location.byte_start);
-            if let Some((name, object)) = places.get_mut(&key).and_then(Vec::pop) {
-                if let Some(near) = &mut hit.near {
-                    near.path = name.clone();
-                }
-                hit.location.path = name;
-                hit.provenance.object = object;
-            }
-        }
-    }
-
-    fn blob(&self, id: &ObjectId) -> Option<Vec<u8>> {
-        match self {
-            Self::Plain => None,
-            Self::History(history) => history.blob(id),
-            Self::Range(range) => range.blob(id),
-        }
-    }
-}
-
-/// The name of a log, and the object that one of its entries moved the reference to.
-type Entry = (BlobPath, Option<ObjectId>);
-
-/// Returns the second id of a reflog's line.
-fn moved_to(log: &[u8], at: u64) -> Option<ObjectId> {
-    let at = usize::try_from(at).ok()?;
-    let start = log.get(..at)?.iter().rposition(|b| *b == b'\n');
-    let line = log.get(start.map_or(0, |start| start + 1)..)?;
-    parse_hex(line.split(|b| *b == b' ').nth(1)?)
-}
-
-/// Reads everything that the target names.
-fn read(
-    target: &Target,
-    options: &Options,
-    run: &Run<'_>,
-) -> Result<(Ledger, Origin), SourceError> {
-    let sizes = options.tree.sizes;
-    Ok(match target {
-        Target::Tree { root, prefix } => {
-            let tree = Tree {
-                prefix: prefix.clone(),
-                ..Tree::new(root, options.tree.clone())
-            };
-            let mut ledger = tree.read(run)?;
-            skip_objects(root, &mut ledger);
-            (ledger, Origin::Plain)
-        }
-        Target::Files { root, files } => {
-            let files = Files {
-                paths: files.clone(),
-                base: root.clone(),
-                options: options.tree.clone(),
-            };
-            (files.read(run)?, Origin::Plain)
-        }
-        Target::Stdin => (
-            Stdin::new(std::io::stdin(), sizes).read(run)?,
-            Origin::Plain,
-        ),
-        Target::Staged { repository, index } => {
-            let staged = staged(repository, index.as_deref(), options);
-            (staged.read(run)?, Origin::Plain)
-        }
-        Target::Range { repository, range } => {
-            let source = Range::new(Repository::open(repository)?, range, sizes)?;
-            (source.read(run)?, Origin::Range(Box::new(source)))
-        }
-        Target::History {
-            repository: path,
-            unreachable,
-            delta,
-        } => {
-            let repository = Repository::open(path)?;
-            let mut ledger = Ledger::default();
-            if let Some(root) = repository.work_tree().map(Path::to_owned) {
-                let tree = Tree {
-                    history: true,
-                    ..Tree::new(root, options.tree.clone())
-                };
-                ledger.merge(tree.read(run)?);
-                ledger.merge(staged(path, None, options).read(run)?);
-            }
-            let history = History::new(
-                repository,
-                HistoryOptions {
-                    unreachable: *unreachable,
-                    delta: *delta,
-                    ..HistoryOptions::default()
-                },
-            );
-            ledger.merge(history.read(run)?);
-            if matches!(history.repository().head(), Head::Unborn)
-                && ledger.counted(Counter::Commits) == 0
-            {
-                ledger.note("the repository has no commits yet");
-            }
-            (ledger, Origin::History(Box::new(history)))
-        }
-    })
-}
-
-/// Says what was not read if a tree is the inside of a repository: its files are there, compressed, as objects.
-fn skip_objects(root: &Path, ledger: &mut Ledger) {
-    let real = |path: &Path| path.canonicalize().ok();
-    let is_inside =
-        Repository::open(root).is_ok_and(|repository| real(repository.git_dir()) == real(root));
-    if is_inside {
-        ledger.skip(
-            SkipCause::Unsupported,
-            BlobPath::from("<objects of the repository>"),
-            "compressed as they lie here; use `keysweep scan --history` to read them",
-        );
-    }
-}
-
-fn staged(path: &Path, index: Option<&Path>, options: &Options) -> Staged {
-    Staged {
-        path: path.to_owned(),
-        index: index.map(Path::to_owned),
-        exclude: options.tree.exclude.clone(),
-        sizes: options.tree.sizes,
     }
 }
 

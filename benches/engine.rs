@@ -5,6 +5,7 @@
 
 #![expect(
     clippy::print_stdout,
+    clippy::use_debug,
     clippy::panic,
     reason = "a measuring program: printing is its purpose, and it stops at the first fault"
 )]

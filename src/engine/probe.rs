@@ -31,6 +31,26 @@ const VALUE_LEAD: usize = 64;
 impl Worker<'_> {
     /// Appends what is found in `bytes` as they stand, with the anchor in `window`.
     pub(super) fn direct(&mut self, bytes: &[u8], window: &Range<usize>, out: &mut Vec<Found>) {
+        self.literals(bytes, window, out);
+        self.choose_stand_ins();
+        // A value may start before the run in it.
+        let reach = window.start..window.end.saturating_add(VALUE_LEAD).min(bytes.len());
+        let mut masks = std::mem::take(&mut self.masks);
+        self.long.clear();
+        for run in anchors::runs(bytes, reach, RUN_AHEAD, &mut masks) {
+            if run.end - run.start >= decode::MIN_RUN {
+                self.long.push(run.start..run.end);
+            }
+            self.tokens(bytes, run, window, out);
+            if run.whole {
+                self.values(bytes, run, window, out);
+            }
+        }
+        self.masks = masks;
+    }
+
+    /// Tries what literals call for.
+    fn literals(&mut self, bytes: &[u8], window: &Range<usize>, out: &mut Vec<Found>) {
         let scanner = self.scanner;
         let tables = &scanner.tables;
         let loose = self.probe.is_loose();
@@ -81,6 +101,12 @@ impl Worker<'_> {
                 }
             }
         });
+    }
+
+    /// Lists the stand-ins that are worth a look in the window.
+    fn choose_stand_ins(&mut self) {
+        let tables = &self.scanner.tables;
+        let loose = self.probe.is_loose();
         self.active.clear();
         for &number in &tables.by_run {
             let (Some(stand_in), Some(marks)) =
@@ -95,20 +121,6 @@ impl Worker<'_> {
                 self.active.push(number);
             }
         }
-        // A value may start before the run in it.
-        let reach = window.start..window.end.saturating_add(VALUE_LEAD).min(bytes.len());
-        let mut masks = std::mem::take(&mut self.masks);
-        self.long.clear();
-        for run in anchors::runs(bytes, reach, RUN_AHEAD, &mut masks) {
-            if run.end - run.start >= decode::MIN_RUN {
-                self.long.push(run.start..run.end);
-            }
-            self.tokens(bytes, run, window, out);
-            if run.whole {
-                self.values(bytes, run, window, out);
-            }
-        }
-        self.masks = masks;
     }
 
     /// Tries token rules at the run's start, after each separator in it, and after an escape before it.

@@ -157,12 +157,8 @@ pub(super) fn read(
         } => {
             let repository = Repository::open(path)?;
             let mut ledger = Ledger::default();
-            if let Some(root) = repository.work_tree().map(Path::to_owned) {
-                let tree = Tree {
-                    history: true,
-                    ..Tree::new(root, options.tree.clone())
-                };
-                ledger.merge(tree.read(run)?);
+            if let Some(root) = repository.work_tree() {
+                ledger.merge(beside_history(root, options).read(run)?);
                 ledger.merge(staged(path, None, options).read(run)?);
             }
             let history = History::new(
@@ -195,6 +191,14 @@ fn skip_objects(root: &Path, ledger: &mut Ledger) {
             BlobPath::from("<objects of the repository>"),
             "compressed as they lie here; use `keysweep scan --history` to read them",
         );
+    }
+}
+
+/// Returns the work tree of a repository whose history is read, too.
+fn beside_history(root: &Path, options: &Options) -> Tree {
+    Tree {
+        history: true,
+        ..Tree::new(root, options.tree.clone())
     }
 }
 

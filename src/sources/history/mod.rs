@@ -7,7 +7,8 @@
 
 mod ages;
 mod attribution;
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod attribution_tests;
 mod catalog;
 mod decode;
@@ -20,13 +21,16 @@ mod places;
 mod plan;
 mod range;
 mod range_attribution;
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod range_tests;
 mod reach;
 mod reader;
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod testing;
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests;
 mod trees;
 mod walk;

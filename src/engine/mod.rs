@@ -16,6 +16,7 @@ pub mod filters;
 mod judge;
 mod literals;
 mod masks;
+mod memo;
 mod names;
 mod overlap;
 mod patterns;
@@ -30,7 +31,9 @@ mod versions;
 
 use std::{ops::Range, sync::Arc};
 
-use self::{judge::Found, names::Normal, patterns::Scratch, tables::Tables, versions::Probe};
+use self::{
+    judge::Found, memo::Memo, names::Normal, patterns::Scratch, tables::Tables, versions::Probe,
+};
 use crate::{
     model::{Confidence, Encoding, Secret, Severity, Span},
     rules::RuleSet,
@@ -83,6 +86,8 @@ pub struct Worker<'s> {
     masks: Vec<u64>,
     /// The runs in the last window that may be encoded text.
     long: Vec<Range<usize>>,
+    /// Texts in which nothing was found.
+    memo: Memo,
     /// What a later version of the text needs to know.
     probe: Probe,
 }
@@ -116,6 +121,7 @@ impl Scanner {
             active: Vec::new(),
             masks: Vec::new(),
             long: Vec::new(),
+            memo: Memo::new(self.tables.near_part),
             probe: Probe::default(),
             marks: vec![Vec::new(); self.tables.stand_ins.len()],
         }

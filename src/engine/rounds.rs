@@ -40,7 +40,8 @@ impl Worker<'_> {
             self.direct(bytes, window, out);
             if depth < MAX_DEPTH {
                 let (runs, masks) = (&self.long, &mut self.masks);
-                decode::stretches(bytes, window.clone(), runs, masks, &mut stretches);
+                let read = decode::stretches(bytes, window.clone(), runs, masks, &mut stretches);
+                self.probe.reached(read);
                 self.unfold(bytes, windows, depth, budget, &mut stretches, out);
             }
         }

@@ -10,7 +10,7 @@
 
 use std::ops::Range;
 
-use super::{Hit, Worker, judge::Found, overlap};
+use super::{Hit, Worker, judge::Found, memo, overlap};
 use crate::model::{Copied, Span};
 
 /// Most bytes that a verdict reads before its trigger without leaving a site.
@@ -107,13 +107,19 @@ impl Trace {
 impl Worker<'_> {
     /// Scans a whole text and returns its hits with what a later version can take over.
     pub fn scan_traced(&mut self, bytes: &[u8]) -> (Vec<Hit>, Trace) {
+        let is_plain = memchr::memchr(0, bytes).is_none();
+        if is_plain && let Some(sites) = self.look(bytes, &[Range::from(0..bytes.len())]) {
+            let mut trace = Trace::silent(bytes.len());
+            trace.keep(sites);
+            return (Vec::new(), trace);
+        }
         self.probe.begin(false);
         let mut found = Vec::new();
         self.round(bytes, std::slice::from_ref(&(0..bytes.len())), &mut found);
         let (sites, gave_up) = self.probe.end();
         let mut trace = Trace {
             len: bytes.len(),
-            opaque: gave_up || memchr::memchr(0, bytes).is_some(),
+            opaque: gave_up || !is_plain,
             ..Trace::default()
         };
         if !found.is_empty() {
@@ -135,6 +141,30 @@ impl Worker<'_> {
     ) -> (Vec<Hit>, Trace) {
         self.changed(bytes, base, copies)
             .unwrap_or_else(|| self.scan_traced(bytes))
+    }
+
+    /// Looks whether anything is triggered in the windows, of a text without NUL; returns the sites that this leaves, `None` if
+    /// there may be a finding.
+    fn look(&mut self, bytes: &[u8], windows: &[Range<usize>]) -> Option<Vec<Site>> {
+        let mut sites = Vec::new();
+        let mut found = Vec::new();
+        for window in windows {
+            for chunk in memo::chunks(bytes, window.clone()) {
+                let key = self.memo.key(bytes, &chunk);
+                if self.memo.recall(&key, &chunk, bytes.len(), &mut sites) {
+                    continue;
+                }
+                self.probe.begin(true);
+                self.round(bytes, std::slice::from_ref(&chunk), &mut found);
+                let (own, gave_up) = self.probe.end();
+                if gave_up || !found.is_empty() {
+                    return None;
+                }
+                self.memo.learn(key, &chunk, &self.probe.reached, &own);
+                sites.extend(own);
+            }
+        }
+        Some(sites)
     }
 
     /// Scans what changed; `None` if the whole has to be looked at.
@@ -163,16 +193,17 @@ impl Worker<'_> {
         if changes.exact.iter().any(has_nul) {
             return None;
         }
+        let mut sites = self.look(bytes, &windows)?;
         self.probe.begin(true);
         let mut found: Vec<Found> = Vec::new();
-        self.round(bytes, &windows, &mut found);
         for at in again {
             self.again(bytes, at, &mut found);
         }
-        let (sites, gave_up) = self.probe.end();
+        let (own, gave_up) = self.probe.end();
         if gave_up || !found.is_empty() {
             return None;
         }
+        sites.extend(own);
         let hits = trace.hits.clone();
         let mut all = std::mem::take(&mut trace.sites);
         all.extend(sites);
@@ -314,6 +345,8 @@ pub(super) struct Probe {
     /// Whether only changes are looked at: then a trigger in the window counts, wherever its match begins.
     loose: bool,
     sites: Vec<Site>,
+    /// All that searches for encoded text read.
+    reached: Range<usize>,
     gave_up: bool,
 }
 
@@ -322,6 +355,7 @@ impl Probe {
         self.on = true;
         self.loose = loose;
         self.sites.clear();
+        self.reached = usize::MAX..0;
         self.gave_up = false;
     }
 
@@ -348,6 +382,14 @@ impl Probe {
                 at,
                 read: read.start.min(usual.start)..read.end.max(usual.end).min(len),
             });
+        }
+    }
+
+    /// Notes how far around the window a search for encoded text read.
+    pub(super) fn reached(&mut self, read: Range<usize>) {
+        if self.on {
+            self.reached.start = self.reached.start.min(read.start);
+            self.reached.end = self.reached.end.max(read.end);
         }
     }
 

@@ -39,6 +39,7 @@ const MODULES: [(&str, u8, &[&str]); 8] = [
             "base64",
             "crc32fast",
             "pulp",
+            "siphasher",
             "zeroize",
             "serde_json",
             "sha2",

@@ -19,6 +19,9 @@ const MIN_HEX: usize = 32;
 /// Shortest line of wrapped base64.
 const MIN_WIDTH: usize = 40;
 
+/// Most blanks before a line of wrapped base64.
+const MAX_INDENT: usize = 128;
+
 /// Not a character of base64.
 const NONE: u8 = 64;
 
@@ -59,7 +62,8 @@ pub(super) fn find(
     region: Range<usize>,
     tokens: &[Range<usize>],
     out: &mut Vec<Decoded>,
-) {
+) -> Range<usize> {
+    let mut read = region.clone();
     let mut block = Block {
         range: 0..0,
         is_text: false,
@@ -68,12 +72,22 @@ pub(super) fn find(
         if found.start >= block.range.end {
             block = wrapped(bytes, found.clone(), &region, out);
         }
+        // The line above and the one below tell whether there is a block.
+        let lines = if found.len() >= MIN_WIDTH {
+            found.len() + MAX_INDENT + 4
+        } else {
+            2
+        };
+        let all = found.start.min(block.range.start)..found.end.max(block.range.end);
+        read.start = read.start.min(all.start.saturating_sub(lines));
+        read.end = read.end.max(all.end + lines);
         if !block.is_text || found.end > block.range.end {
             run(bytes, found, &region, out);
         }
     };
     // What begins before the region and reaches it, or belongs to the same block.
-    let mut at = first(bytes, region.start);
+    let begin = first(bytes, region.start);
+    let mut at = begin;
     while at < region.start {
         let end = end_of_run(bytes, at);
         if end - at >= MIN {
@@ -95,6 +109,8 @@ pub(super) fn find(
             at = end + 1;
         }
     }
+    read.start = read.start.min(begin.saturating_sub(1));
+    read
 }
 
 /// Returns where the run at `at` ends; `at` if there is none.
@@ -363,6 +379,7 @@ fn grid(bytes: &[u8], line: &Range<usize>) -> Option<(Grid, usize)> {
     let indent = head
         .iter()
         .rev()
+        .take(MAX_INDENT)
         .take_while(|b| matches!(b, b' ' | b'\t'))
         .count();
     if !starts_line(bytes, line.start, indent) {

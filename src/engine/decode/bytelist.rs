@@ -15,8 +15,9 @@ const MIN: usize = 8;
 const MAX_ITEM: usize = 64;
 
 /// Appends what the lists that touch `region` say.
-pub(super) fn find(bytes: &[u8], region: Range<usize>, out: &mut Vec<Decoded>) {
+pub(super) fn find(bytes: &[u8], region: Range<usize>, out: &mut Vec<Decoded>) -> Range<usize> {
     let mut at = first(bytes, region.start);
+    let mut read = at.saturating_sub(MAX_ITEM)..region.end + MAX_ITEM;
     let limit = region.end;
     while let Some(next) = bytes.get(at..).and_then(|rest| {
         let rest = rest.get(..limit.saturating_sub(at) + 1).unwrap_or(rest);
@@ -26,9 +27,10 @@ pub(super) fn find(bytes: &[u8], region: Range<usize>, out: &mut Vec<Decoded>) {
     }) {
         let start = at + next;
         if start >= limit {
-            return;
+            break;
         }
         let end = list(bytes, start, |_, _| ());
+        read.end = read.end.max(end.map_or(start, |(end, _)| end) + MAX_ITEM);
         if let Some((end, count)) = end
             && count >= MIN
         {
@@ -44,6 +46,7 @@ pub(super) fn find(bytes: &[u8], region: Range<usize>, out: &mut Vec<Decoded>) {
             at = start + 2;
         }
     }
+    read
 }
 
 /// Walks back from `at` to the first item of the list that it stands in.

@@ -8,6 +8,9 @@ use crate::model::Encoding;
 
 use super::{super::masks, Builder, Decoded, PIECE, hex_digit, hex_pair, is_text, pieces};
 
+/// Widest escape.
+const MAX_ESCAPE: usize = 16;
+
 /// Shortest stretch of percent encoding that is decoded.
 const MIN_PERCENT: usize = 8;
 
@@ -17,7 +20,7 @@ pub(super) fn find(
     region: Range<usize>,
     masks: &mut Vec<u64>,
     out: &mut Vec<Decoded>,
-) {
+) -> Range<usize> {
     let percent = spread(bytes, &region, is_percent_character);
     let string = spread(bytes, &region, is_string_character);
     let from = percent.start.min(string.start);
@@ -48,6 +51,7 @@ pub(super) fn find(
             out.push(decode(bytes, piece, encoding));
         }
     }
+    from.saturating_sub(1)..to + MAX_ESCAPE
 }
 
 /// Tells whether an escape that text may hide behind starts with these two bytes.

@@ -96,20 +96,26 @@ impl Decoded {
 ///
 /// A stretch is read in full, also beyond the region. `runs` are the runs of token characters, of [`MIN_RUN`] bytes or more, that
 /// touch the region, in order; one that is cut off at its end is followed. `masks` is scratch memory.
+/// Returns all that was read.
 pub(super) fn stretches(
     bytes: &[u8],
     region: Range<usize>,
     runs: &[Range<usize>],
     masks: &mut Vec<u64>,
     out: &mut Vec<Decoded>,
-) {
+) -> Range<usize> {
     let region = region.start.min(bytes.len())..region.end.min(bytes.len());
     if region.is_empty() {
-        return;
+        return region;
     }
-    base64::find(bytes, region.clone(), runs, out);
-    escape::find(bytes, region.clone(), masks, out);
-    bytelist::find(bytes, region, out);
+    let read = [
+        base64::find(bytes, region.clone(), runs, out),
+        escape::find(bytes, region.clone(), masks, out),
+        bytelist::find(bytes, region.clone(), out),
+    ];
+    let start = read.iter().map(|read| read.start).min();
+    let end = read.iter().map(|read| read.end).max();
+    start.unwrap_or(region.start)..end.unwrap_or(region.end)
 }
 
 /// Collects decoded characters and the runs that map them back.

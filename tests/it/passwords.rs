@@ -435,6 +435,7 @@ const SILENT: &[&str] = &[
     "#define CURLE_BAD_PASSWORD_ENTERED CURLE_OBSOLETE46\n",
     "$password = Get-AnsibleParam -obj $params -name \"password\"\n",
     "password_expiry_utc=1684756800\n",
+    "report.secret = Secret::new(b\"\\xff\\x01\");\n",
     "$ mysqladmin -uroot -p$MYSQL_ROOT_PASSWORD shutdown\n",
     "passwordField.addEventListener(\"input\", check);\n",
     "const p = Buffer.from(password, 'base64').toString('utf8')\n",

@@ -158,6 +158,9 @@ fn is_other(value: &[u8], promise: Promise, at: &Setting<'_>) -> bool {
         at.operator,
         Operator::Space | Operator::Other | Operator::Comma
     );
+    if value.len() < 16 && shapes::is_bytes(value) {
+        return true;
+    }
     value.len() < 12
         && promise != Promise::Unknown
         && !at.vouched

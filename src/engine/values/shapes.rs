@@ -222,6 +222,11 @@ pub(super) fn is_foreign_word(value: &[u8]) -> bool {
             .all(|b| b.is_ascii_alphabetic() || !b.is_ascii() || b"'-.!()".contains(b))
 }
 
+/// Tells whether `value` is bytes spelled out: `\xff\x01`.
+pub(super) fn is_bytes(value: &[u8]) -> bool {
+    memchr::memmem::find_iter(value, b"\\x").count() * 4 == value.len()
+}
+
 /// Tells whether `value` has a terminal's escape sequences in it, as bytes or spelled out.
 pub(super) fn is_escape(value: &[u8]) -> bool {
     [&b"\x1b["[..], b"\\033[", b"\\x1b[", b"\\e["]

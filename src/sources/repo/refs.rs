@@ -258,7 +258,9 @@ fn pseudo(dir: &Path, prefix: &[u8], refs: &mut Refs, found: &mut Found) {
     }
     for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
         let name = path_bytes(Path::new(&entry.file_name()));
-        let is_pseudo = name.iter().all(|b| b.is_ascii_uppercase() || *b == b'_');
+        // Messages (`COMMIT_EDITMSG`, `MERGE_MSG`) name no objects and may be long.
+        let is_pseudo =
+            name.iter().all(|b| b.is_ascii_uppercase() || *b == b'_') && !name.ends_with(b"MSG");
         if is_pseudo && entry.path().is_file() {
             files.push((entry.path(), name));
         }

@@ -73,6 +73,8 @@ pub(super) struct Found {
     /// Where the match begins.
     pub(super) anchor: usize,
     pub(super) span: Range<usize>,
+    /// The span, and those of all findings that overlap it and each other: none of it may be shown.
+    pub(super) hides: Range<usize>,
     pub(super) secret: Secret,
     pub(super) near: Option<Range<usize>>,
     pub(super) severity: Severity,
@@ -150,6 +152,7 @@ impl Case<'_> {
             depth: self.rule.meta.family.split('-').count(),
             anchor: self.matched.whole.start,
             span: self.matched.secret.clone(),
+            hides: self.matched.secret.clone(),
             secret: Secret::new(value),
             near,
             severity: checked.severity,

@@ -52,6 +52,8 @@ pub struct Hit {
     pub rule: u32,
     /// Where the secret stands in the bytes given (for encoded text: the encoded stretch).
     pub span: Span,
+    /// The span and what overlaps it of less specific matches: what must not be shown around it.
+    pub hides: Span,
     /// The value, decoded.
     pub secret: Secret,
     /// The second part of a multi-part rule.
@@ -90,6 +92,7 @@ pub struct Worker<'s> {
     memo: Memo,
     /// What a later version of the text needs to know.
     probe: Probe,
+    met_limit: bool,
 }
 
 impl Scanner {
@@ -124,6 +127,7 @@ impl Scanner {
             memo: Memo::new(self.tables.near_part),
             probe: Probe::default(),
             marks: vec![Vec::new(); self.tables.stand_ins.len()],
+            met_limit: false,
         }
     }
 }
@@ -153,6 +157,11 @@ impl Worker<'_> {
         overlap::settle(&mut found);
         found.retain(|one| !one.rival);
         found.into_iter().map(Hit::from).collect()
+    }
+
+    /// Tells whether, since it was last asked, something encoded was not decoded: too deep in other encodings, or too much.
+    pub fn met_limit(&mut self) -> bool {
+        std::mem::take(&mut self.met_limit)
     }
 
     /// Returns the stretches outside of `windows` in which something may begin that overlaps `found`.
@@ -191,6 +200,7 @@ impl From<Found> for Hit {
         Self {
             rule: found.rule,
             span: span(found.span),
+            hides: span(found.hides),
             secret: found.secret,
             near: found.near.map(span),
             severity: found.severity,

@@ -3,7 +3,10 @@
 //! Promises: whether a finding stands depends on the findings that overlap it and on nothing else, so it can be said of
 //! any part of a text; the order of the result is that of the text.
 
-use std::cmp::{Ordering, Reverse};
+use std::{
+    cmp::{Ordering, Reverse},
+    ops::Range,
+};
 
 use super::judge::Found;
 
@@ -20,11 +23,37 @@ pub(super) fn settle(all: &mut Vec<Found>) {
             furthest
         })
         .collect();
+    hide_together(all);
     let keep: Vec<bool> = (0..all.len())
         .map(|at| !is_beaten(all, &ends, at))
         .collect();
     let mut keep = keep.into_iter();
     all.retain(|_| keep.next().unwrap_or(true));
+}
+
+/// Lets each finding hide all that it overlaps, directly or through others: of what is dropped nothing may be shown.
+fn hide_together(all: &mut [Found]) {
+    let touch = |a: &Found, b: &Range<usize>| a.hides.start < b.end;
+    let mut rest = all;
+    while let Some(first) = rest.first() {
+        let mut hull = first.hides.clone();
+        let count = rest
+            .iter()
+            .take_while(|found| {
+                let touches = touch(found, &hull);
+                if touches {
+                    hull.start = hull.start.min(found.hides.start);
+                    hull.end = hull.end.max(found.hides.end);
+                }
+                touches
+            })
+            .count();
+        let (cluster, others) = rest.split_at_mut(count.max(1));
+        for found in cluster {
+            found.hides = hull.clone();
+        }
+        rest = others;
+    }
 }
 
 /// By place, then rule, then encodings.
@@ -77,8 +106,6 @@ fn beats(a: &Found, b: &Found) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::ops::Range;
-
     use super::{
         super::judge::{Evidence, Rank},
         *,
@@ -93,6 +120,7 @@ mod tests {
             depth: 1,
             anchor: span.start,
             secret: Secret::new(b"x"),
+            hides: span.clone(),
             span,
             near: None,
             severity: Severity::High,
@@ -155,6 +183,21 @@ mod tests {
         assert_eq!(rules(vec![unsure, named(2, 9, Confidence::High, 1)]), [2]);
         let broad = named(1, 9, Confidence::High, 1);
         assert_eq!(rules(vec![broad, named(2, 9, Confidence::High, 2)]), [2]);
+    }
+
+    #[test]
+    fn what_stands_hides_all_that_it_overlaps() {
+        let mut all = vec![
+            found(1, Rank::Generic, 0..30),
+            found(2, Rank::Valid, 25..40),
+            found(3, Rank::Generic, 38..50),
+            found(4, Rank::Generic, 49..58),
+            found(5, Rank::Token, 60..70),
+        ];
+        settle(&mut all);
+        let hidden: Vec<(u32, Range<usize>)> =
+            all.into_iter().map(|one| (one.rule, one.hides)).collect();
+        assert_eq!(hidden, [(2, 0..58), (5, 60..70)]);
     }
 
     #[test]

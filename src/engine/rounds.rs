@@ -2,7 +2,7 @@
 //! UTF-16/32 encodings are undone, one inside the other.
 //!
 //! Promises: at most [`MAX_DEPTH`] encodings deep; the text decoded out of one stretch is bounded by its length; decoded
-//! bytes are wiped. What a stretch yields depends on that stretch alone.
+//! bytes are wiped; what was left for a limit is told. What a stretch yields depends on that stretch alone.
 
 use std::ops::Range;
 
@@ -15,7 +15,7 @@ use super::{
 };
 
 /// Most encodings one inside the other.
-const MAX_DEPTH: usize = 3;
+pub(super) const MAX_DEPTH: usize = 6;
 
 /// Bytes that may be decoded inside one stretch: so many times its own length, and as many more.
 const BUDGET: (usize, usize) = (4, 64 * 1024);
@@ -38,14 +38,15 @@ impl Worker<'_> {
         let mut stretches = Vec::new();
         for window in windows {
             self.direct(bytes, window, out);
+            let (runs, masks) = (&self.long, &mut self.masks);
+            let read = decode::stretches(bytes, window.clone(), runs, masks, &mut stretches);
+            self.probe.reached(read);
             if depth < MAX_DEPTH {
-                let (runs, masks) = (&self.long, &mut self.masks);
-                let read = decode::stretches(bytes, window.clone(), runs, masks, &mut stretches);
-                self.probe.reached(read);
                 self.unfold(bytes, windows, depth, budget, &mut stretches, out);
             }
         }
         if depth >= MAX_DEPTH {
+            self.met_limit |= !stretches.is_empty();
             return;
         }
         let has_nul = |window: &Range<usize>| {
@@ -74,6 +75,7 @@ impl Worker<'_> {
             let mut own = len.saturating_mul(BUDGET.0).saturating_add(BUDGET.1);
             let budget = if depth == 0 { &mut own } else { &mut *budget };
             let Some(rest) = budget.checked_sub(len) else {
+                self.met_limit = true;
                 continue;
             };
             *budget = rest;
@@ -108,6 +110,7 @@ impl Worker<'_> {
 fn outward(mut found: Found, stretch: &Decoded, len: usize) -> Found {
     found.anchor = stretch.source_of(found.anchor..found.anchor + 1).start;
     found.span = stretch.source_of(found.span);
+    found.hides = stretch.source_of(found.hides);
     found.near = found.near.map(|near| stretch.source_of(near));
     found.encodings.insert(0, stretch.encoding);
     found.read = stretch.source.start.saturating_sub(STRETCH_EDGE)

@@ -119,7 +119,7 @@ impl Worker<'_> {
         let (sites, gave_up) = self.probe.end();
         let mut trace = Trace {
             len: bytes.len(),
-            opaque: gave_up || !is_plain,
+            opaque: gave_up || !is_plain || self.met_limit,
             ..Trace::default()
         };
         if !found.is_empty() {
@@ -157,7 +157,8 @@ impl Worker<'_> {
                 self.probe.begin(true);
                 self.round(bytes, std::slice::from_ref(&chunk), &mut found);
                 let (own, gave_up) = self.probe.end();
-                if gave_up || !found.is_empty() {
+                // What was too deep to be read is told each time, and only a look tells it.
+                if gave_up || !found.is_empty() || self.met_limit {
                     return None;
                 }
                 self.memo.learn(key, &chunk, &self.probe.reached, &own);
@@ -200,7 +201,7 @@ impl Worker<'_> {
             self.again(bytes, at, &mut found);
         }
         let (own, gave_up) = self.probe.end();
-        if gave_up || !found.is_empty() {
+        if gave_up || !found.is_empty() || self.met_limit {
             return None;
         }
         sites.extend(own);
@@ -321,6 +322,7 @@ impl Changes {
                 trace.hits.push(Hit {
                     span: shift(hit.span),
                     near: hit.near.map(shift),
+                    hides: shift(hit.hides),
                     ..hit.clone()
                 });
             }

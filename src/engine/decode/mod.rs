@@ -6,6 +6,8 @@
 mod base64;
 mod bytelist;
 mod escape;
+mod packed;
+mod quoted;
 mod unicode;
 
 use std::ops::Range;
@@ -15,6 +17,7 @@ use zeroize::Zeroizing;
 use crate::model::Encoding;
 
 pub(super) use base64::MIN as MIN_RUN;
+pub use packed::{Packed, packed};
 pub use unicode::unicode;
 
 /// Most source bytes of one decoded piece. Longer stretches come in pieces that overlap by [`OVERLAP`].
@@ -92,7 +95,7 @@ impl Decoded {
     }
 }
 
-/// Appends what the stretches that touch `region` of `bytes` say: base64, hex, percent encoding, escapes.
+/// Appends what the stretches that touch `region` of `bytes` say: base64, hex, percent encoding, escapes, quoted-printable.
 ///
 /// A stretch is read in full, also beyond the region. `runs` are the runs of token characters, of [`MIN_RUN`] bytes or more, that
 /// touch the region, in order; one that is cut off at its end is followed. `masks` is scratch memory.
@@ -111,6 +114,7 @@ pub(super) fn stretches(
     let read = [
         base64::find(bytes, region.clone(), runs, out),
         escape::find(bytes, region.clone(), masks, out),
+        quoted::find(bytes, region.clone(), out),
         bytelist::find(bytes, region.clone(), out),
     ];
     let start = read.iter().map(|read| read.start).min();
@@ -285,7 +289,7 @@ mod tests {
         }
 
         #[test]
-        fn a_region_gives_what_the_whole_gives(text in "([a-z =\"]{0,12}(c2VjcmV0LXRva2VuPWh1bnRlcjI|68756e74657232213d736563726574746f6b656e|%70%61%73%73%77%6f%72%64%3d|\\\\u0070\\\\u0061\\\\u0073s)){0,6}", a in 0_usize..200, n in 1_usize..60) {
+        fn a_region_gives_what_the_whole_gives(text in "([a-z =\"]{0,12}(c2VjcmV0LXRva2VuPWh1bnRlcjI|\n|=3D|key=61=62|68756e74657232213d736563726574746f6b656e|%70%61%73%73%77%6f%72%64%3d|\\\\u0070\\\\u0061\\\\u0073s)){0,6}", a in 0_usize..200, n in 1_usize..60) {
             let bytes = text.as_bytes();
             let whole = all(bytes);
             let region = a.min(bytes.len())..(a + n).min(bytes.len());

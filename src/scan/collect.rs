@@ -15,8 +15,9 @@ use crate::{
 };
 
 use super::{
-    Options, mail,
-    receiver::{RawHit, Shown},
+    Options,
+    hits::{RawHit, Shown},
+    mail,
 };
 
 /// Most occurrences that a finding lists; further ones are counted. GitHub reads 1,000 locations of a result and shows 100.

@@ -13,10 +13,7 @@ use crate::{
     sources::{Blob, Receiver, Sink, Trace},
 };
 
-use super::{
-    Options,
-    receiver::{Collector, Gathered, RawHit},
-};
+use super::{Options, haul::Gathered, hits::RawHit, receiver::Collector};
 
 /// The options of each layer, the trusted one first.
 pub(super) struct Parts(Vec<(Options, Scanner)>);

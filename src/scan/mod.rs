@@ -6,6 +6,8 @@
 mod collect;
 pub mod examples;
 pub mod explain;
+mod haul;
+mod hits;
 mod layers;
 mod lines;
 mod mail;

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use super::{Options, Target, collect::Group, layers::Layers, receiver::RawHit};
+use super::{Options, Target, collect::Group, hits::RawHit, layers::Layers};
 use crate::{
     model::{BlobPath, Counter, Digest, Ledger, ObjectId, Place, Provenance, SkipCause},
     sources::{

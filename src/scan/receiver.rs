@@ -3,71 +3,20 @@
 use std::sync::{Mutex, PoisonError};
 
 use crate::{
-    config::{
-        PathGlobs,
-        suppress::{Marker, Markers},
-    },
-    engine::{self, Hit, Scanner, Worker},
-    model::{
-        BlobPath, Confidence, Copied, Digest, DigestKey, Encoding, Excerpt, Ledger, Location,
-        Place, Position, Provenance, Secret, Severity, Span, line_hashes,
-    },
+    config::{PathGlobs, suppress::Markers},
+    engine::{self, Hit, Scanner, Worker, decode},
+    model::{BlobPath, Copied, DigestKey, Place, Provenance, SkipCause, Span},
     rules::Rule,
-    sources::{Blob, Receiver, Sink, Trace, archive},
+    sources::{
+        Blob, Receiver, Sink, Trace,
+        archive::{self, Purse},
+    },
 };
 
-use super::lines::View;
-
-/// A hit with everything that must be taken from its blob before that is dropped.
-#[derive(Debug)]
-pub(super) struct RawHit {
-    pub(super) rule: u32,
-    pub(super) severity: Severity,
-    pub(super) confidence: Confidence,
-    /// Identity of the value alone, under the run's key.
-    pub(super) digest: Digest,
-    pub(super) secret: Secret,
-    pub(super) encodings: Vec<Encoding>,
-    pub(super) location: Location,
-    pub(super) provenance: Provenance,
-    /// The second part of a multi-part rule.
-    pub(super) near: Option<Location>,
-    /// Inline markers on the secret's lines.
-    pub(super) markers: Vec<Marker>,
-    /// What is shown; left out for history, whose few primary blobs are read again.
-    pub(super) shown: Option<Shown>,
-    /// The archive member's path inside the blob, for history blobs whose own path is not known yet.
-    pub(super) member: Option<Vec<u8>>,
-}
-
-impl RawHit {
-    /// Returns a second one for another path of the same blob.
-    pub(super) fn copy(&self) -> Self {
-        Self {
-            rule: self.rule,
-            severity: self.severity,
-            confidence: self.confidence,
-            digest: self.digest,
-            secret: self.secret.clone(),
-            encodings: self.encodings.clone(),
-            location: self.location.clone(),
-            provenance: self.provenance.clone(),
-            near: self.near.clone(),
-            markers: self.markers.clone(),
-            shown: self.shown.clone(),
-            member: self.member.clone(),
-        }
-    }
-}
-
-/// What a report shows of a place.
-#[derive(Clone, Debug)]
-pub(super) struct Shown {
-    pub(super) excerpt: Excerpt,
-    /// The secret's lines, masked: input of the value-free fingerprint.
-    pub(super) masked: String,
-    pub(super) line_hash: Option<String>,
-}
+use super::{
+    haul::{Gathered, Haul},
+    hits::{RawHit, raw_hits},
+};
 
 /// What all receivers share.
 pub(super) struct Collector<'a> {
@@ -77,16 +26,8 @@ pub(super) struct Collector<'a> {
     pub(super) markers: &'a Markers,
     /// The globs of each rule.
     paths: Vec<Option<PathGlobs>>,
-    gathered: Mutex<Gathered>,
-}
-
-/// What the receivers bring home.
-#[derive(Debug, Default)]
-pub(super) struct Gathered {
-    pub(super) hits: Vec<RawHit>,
-    pub(super) ledger: Ledger,
-    /// Places of inline markers in files without regard to hits: `path:line`.
-    pub(super) seen_markers: Vec<(BlobPath, Marker)>,
+    pool: archive::Pool,
+    gathered: Mutex<Haul>,
 }
 
 impl<'a> Collector<'a> {
@@ -103,13 +44,21 @@ impl<'a> Collector<'a> {
             archives: &options.archives,
             markers: &options.markers,
             paths: options.rules.rules.iter().map(globs).collect(),
+            pool: archive::Pool::new(&options.archives),
             gathered: Mutex::default(),
         }
     }
 
     /// Takes everything that was gathered. Call it when no receiver is alive.
     pub(super) fn gathered(&self) -> Gathered {
-        std::mem::take(&mut *self.gathered.lock().unwrap_or_else(PoisonError::into_inner))
+        let mut haul =
+            std::mem::take(&mut *self.gathered.lock().unwrap_or_else(PoisonError::into_inner));
+        if self.pool.is_dry() {
+            haul.own.ledger.merge(haul.if_dry);
+        } else {
+            haul.own.merge(haul.pooled);
+        }
+        haul.own
     }
 
     /// Returns the globs of a rule; `None` if it is for all paths.
@@ -145,19 +94,37 @@ impl<'a> Collector<'a> {
             return scan(bytes);
         };
         let mut found = Vec::new();
-        let outer = BlobPath::default();
-        archive::expand(
+        self.expand(
             bytes,
-            &outer,
-            self.archives,
-            &mut Ledger::default(),
-            &mut |path, bytes| {
+            &BlobPath::default(),
+            &archive::Pool::new(self.archives),
+            &mut archive::Books::default(),
+            &mut |path, bytes, _| {
                 if path.as_bytes().get(1..) == Some(member) {
                     found.extend(scan(bytes));
                 }
             },
         );
         found
+    }
+
+    /// Hands out what is packed in a content: the members of an archive, and of archives that stand in it as base64.
+    fn expand(
+        &self,
+        bytes: &[u8],
+        path: &BlobPath,
+        pool: &archive::Pool,
+        books: &mut archive::Books,
+        each: &mut dyn FnMut(&BlobPath, &[u8], Purse),
+    ) {
+        archive::expand(bytes, path, self.archives, pool, books, each);
+        for part in decode::packed(bytes) {
+            if archive::is_archive(&part.bytes).is_some() {
+                let name = format!("base64@{}", part.source.start);
+                let path = path.member(name.as_bytes());
+                archive::expand(&part.bytes, &path, self.archives, pool, books, each);
+            }
+        }
     }
 }
 
@@ -166,7 +133,7 @@ impl Sink for Collector<'_> {
         Box::new(Hand {
             collector: self,
             worker: self.scanner.worker(),
-            own: Gathered::default(),
+            haul: Haul::default(),
         })
     }
 }
@@ -175,27 +142,28 @@ impl Sink for Collector<'_> {
 struct Hand<'c> {
     collector: &'c Collector<'c>,
     worker: Worker<'c>,
-    own: Gathered,
+    haul: Haul,
 }
 
 impl Drop for Hand<'_> {
     fn drop(&mut self) {
-        let own = std::mem::take(&mut self.own);
+        let haul = std::mem::take(&mut self.haul);
         let mut all = self
             .collector
             .gathered
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        all.hits.extend(own.hits);
-        all.ledger.merge(own.ledger);
-        all.seen_markers.extend(own.seen_markers);
+        all.own.merge(haul.own);
+        all.pooled.merge(haul.pooled);
+        all.if_dry.merge(haul.if_dry);
     }
 }
 
 impl Receiver for Hand<'_> {
     fn blob(&mut self, blob: &Blob<'_>) {
-        self.scan(blob, None);
-        self.unpack_if_archive(blob);
+        let starts = self.haul.lengths();
+        self.scan(blob, None, Purse::Own);
+        self.look_inside(blob, starts);
     }
 
     fn version(&mut self, blob: &Blob<'_>, base: Option<(&Trace, &[Copied])>) -> Trace {
@@ -207,84 +175,122 @@ impl Receiver for Hand<'_> {
             Some((trace, copies)) => self.worker.scan_version(blob.bytes, trace, copies),
             None => self.worker.scan_traced(blob.bytes),
         };
-        self.take(blob, hits, None);
-        self.unpack_if_archive(blob);
+        let starts = self.haul.lengths();
+        self.take(blob, hits, None, Purse::Own);
+        self.look_inside(blob, starts);
         Trace(Some(Box::new(trace)))
     }
 }
 
 impl Hand<'_> {
-    fn unpack_if_archive(&mut self, blob: &Blob<'_>) {
-        if blob.whole
-            && holds_content(blob.provenance.place)
-            && archive::is_archive(blob.bytes).is_some()
-        {
+    /// Unpacks a content, or says that it cannot be; `starts` is how much there was before it.
+    fn look_inside(&mut self, blob: &Blob<'_>, starts: [usize; 2]) {
+        if blob.offset > 0 || !holds_content(blob.provenance.place) {
+            return;
+        }
+        if let Some(what) = archive::sealed(blob.bytes) {
+            let ledger = &mut self.haul.own.ledger;
+            ledger.skip(SkipCause::Undecodable, shown(blob), what);
+        }
+        if blob.whole {
             self.unpack(blob);
+            let [own, pooled] = starts;
+            self.haul.own.prefer_members(own);
+            self.haul.pooled.prefer_members(pooled);
         }
     }
 
-    /// Scans the members of an archive, and their names.
+    /// Scans what is packed in a blob, and the names of members.
     fn unpack(&mut self, blob: &Blob<'_>) {
-        let mut ledger = Ledger::default();
-        let limits = self.collector.archives;
-        archive::expand(
-            blob.bytes,
-            blob.path,
-            limits,
-            &mut ledger,
-            &mut |path, bytes| {
-                let inner = path
-                    .as_bytes()
-                    .get(blob.path.as_bytes().len() + 1..)
-                    .unwrap_or_default();
-                let mut part = |bytes: &[u8], place: Place| {
-                    let provenance = Provenance {
+        let mut books = archive::Books::default();
+        let collector = self.collector;
+        let mut each = |path: &BlobPath, bytes: &[u8], purse: Purse| {
+            let inner = path
+                .as_bytes()
+                .get(blob.path.as_bytes().len() + 1..)
+                .unwrap_or_default();
+            for (bytes, place) in [(bytes, blob.provenance.place), (inner, Place::FileName)] {
+                let member = Blob {
+                    bytes,
+                    regions: &[Span::new(0, bytes.len() as u64)],
+                    path,
+                    provenance: Provenance {
                         place,
                         object: blob.provenance.object,
-                    };
-                    let regions = [Span::new(0, bytes.len() as u64)];
-                    let member = Blob {
-                        bytes,
-                        regions: &regions,
-                        path,
-                        provenance,
-                        offset: 0,
-                        line: 1,
-                        column: 1,
-                        whole: true,
-                    };
-                    self.scan(&member, Some(inner));
+                    },
+                    offset: 0,
+                    line: 1,
+                    column: 1,
+                    whole: true,
                 };
-                part(bytes, blob.provenance.place);
-                part(inner, Place::FileName);
-            },
+                self.scan(&member, Some(inner), purse);
+            }
+        };
+        collector.expand(
+            blob.bytes,
+            blob.path,
+            &collector.pool,
+            &mut books,
+            &mut each,
         );
-        self.own.ledger.merge(ledger);
+        let archive::Books {
+            mut own,
+            mut pooled,
+            mut if_dry,
+        } = books;
+        // Blobs of histories have no path yet: their names are their ids.
+        if blob.path.as_bytes().is_empty() {
+            let name = shown(blob);
+            for skip in [&mut own, &mut pooled, &mut if_dry]
+                .into_iter()
+                .flat_map(|ledger| &mut ledger.skips)
+            {
+                skip.path = BlobPath::new([name.as_bytes(), skip.path.as_bytes()].concat());
+            }
+        }
+        self.haul.own.ledger.merge(own);
+        self.haul.pooled.ledger.merge(pooled);
+        self.haul.if_dry.merge(if_dry);
     }
 
-    fn scan(&mut self, blob: &Blob<'_>, member: Option<&[u8]>) {
+    fn scan(&mut self, blob: &Blob<'_>, member: Option<&[u8]>, purse: Purse) {
         let collector = self.collector;
+        let gathered = self.haul.of(purse);
         if holds_content(blob.provenance.place) && blob.provenance.object.is_none() {
             for marker in collector.markers.find(blob.bytes, blob.line) {
-                self.own.seen_markers.push((blob.path.clone(), marker));
+                gathered.seen_markers.push((blob.path.clone(), marker));
             }
         }
         let hits = self.worker.scan(blob.bytes, blob.regions);
-        self.take(blob, hits, member);
+        self.take(blob, hits, member, purse);
     }
 
     /// Keeps what was found in a blob.
-    fn take(&mut self, blob: &Blob<'_>, hits: Vec<Hit>, member: Option<&[u8]>) {
+    fn take(&mut self, blob: &Blob<'_>, hits: Vec<Hit>, member: Option<&[u8]>, purse: Purse) {
+        let gathered = self.haul.of(purse);
+        if self.worker.met_limit() {
+            let detail = "it is encoded many times over: the innermost was not read";
+            let ledger = &mut gathered.ledger;
+            ledger.skip(SkipCause::LimitHit, shown(blob), detail);
+        }
         if hits.is_empty() {
             return;
         }
         let show = blob.provenance.place != Place::History;
         let raw = raw_hits(self.collector, blob, hits, show);
         let member = member.map(<[u8]>::to_vec);
-        self.own.hits.extend(raw.into_iter().map(|hit| RawHit {
+        gathered.hits.extend(raw.into_iter().map(|hit| RawHit {
             member: member.clone(),
             ..hit
         }));
+    }
+}
+
+/// Returns what the ledger calls a blob.
+fn shown(blob: &Blob<'_>) -> BlobPath {
+    match blob.provenance.object {
+        Some(id) if blob.path.as_bytes().is_empty() => BlobPath::from(id.to_string().as_str()),
+        _ => blob.path.clone(),
     }
 }
 
@@ -300,154 +306,5 @@ pub(super) const fn holds_content(place: Place) -> bool {
         | Place::RefName
         | Place::Reflog
         | Place::RemoteUrl => false,
-    }
-}
-
-/// Bytes on both sides of a secret in which inline markers and other secrets to mask are looked for. A line is rarely longer,
-/// and a file of one line with many secrets must not cost their number squared.
-const NEIGHBOURHOOD: u64 = 16 << 10;
-
-/// Turns the hits of one blob into raw hits: lines, identities, masked text.
-pub(super) fn raw_hits(
-    collector: &Collector<'_>,
-    blob: &Blob<'_>,
-    hits: Vec<Hit>,
-    show: bool,
-) -> Vec<RawHit> {
-    let wide = hits.iter().find_map(|hit| match hit.encodings.first() {
-        Some(e @ (Encoding::Utf16 | Encoding::Utf32)) => {
-            Some((*e, usize::try_from(hit.span.start).unwrap_or(0)))
-        }
-        _ => None,
-    });
-    let plain = Desk::new(collector, blob, View::new(blob.bytes, None), &hits, show);
-    let wide = wide.map(|wide| {
-        Desk::new(
-            collector,
-            blob,
-            View::new(blob.bytes, Some(wide)),
-            &hits,
-            show,
-        )
-    });
-    hits.into_iter()
-        .map(|hit| match (&wide, hit.encodings.first()) {
-            (Some(wide), Some(Encoding::Utf16 | Encoding::Utf32)) => wide.raw(hit),
-            _ => plain.raw(hit),
-        })
-        .collect()
-}
-
-/// Returns a secret's span with what hangs on it without a blank, quote or delimiter between: of two overlapping secrets the more
-/// specific is reported, and the rest of the other must not be shown beside its mask.
-fn grown(text: &[u8], span: Span) -> Span {
-    const REACH: usize = 256;
-    let stops = |byte: &u8| byte.is_ascii_whitespace() || b"\"'`=:,;()[]{}<>@/&?|\\".contains(byte);
-    let at = |offset: u64| {
-        usize::try_from(offset)
-            .unwrap_or(usize::MAX)
-            .min(text.len())
-    };
-    let (start, end) = (at(span.start), at(span.end));
-    let before = text
-        .get(start.saturating_sub(REACH)..start)
-        .unwrap_or_default();
-    let after = text
-        .get(end..(end + REACH).min(text.len()))
-        .unwrap_or_default();
-    let left = before.iter().rev().take_while(|byte| !stops(byte)).count();
-    let right = after.iter().take_while(|byte| !stops(byte)).count();
-    Span::new((start - left) as u64, (end + right) as u64)
-}
-
-/// Turns hits of one view of a blob into raw hits.
-struct Desk<'a> {
-    collector: &'a Collector<'a>,
-    blob: &'a Blob<'a>,
-    view: View<'a>,
-    /// All secrets of the blob in the view, sorted and disjoint.
-    hidden: Vec<Span>,
-    /// GitHub's hashes of the lines with secrets, sorted by line; empty where nothing is shown.
-    hashes: Vec<(u32, String)>,
-    show: bool,
-}
-
-impl<'a> Desk<'a> {
-    fn new(
-        collector: &'a Collector<'a>,
-        blob: &'a Blob<'a>,
-        view: View<'a>,
-        hits: &[Hit],
-        show: bool,
-    ) -> Self {
-        let grown = |hit: &Hit| grown(view.text(), view.span(hit.span));
-        let mut hidden: Vec<Span> = hits.iter().map(grown).collect();
-        hidden.sort_unstable();
-        let mut hashes = Vec::new();
-        if show && blob.whole && holds_content(blob.provenance.place) {
-            let lines: Vec<u32> = hits
-                .iter()
-                .map(|hit| view.position(view.span(hit.span).start).line)
-                .collect();
-            hashes = line_hashes(blob.bytes, &lines);
-            hashes.sort_unstable();
-        }
-        Self {
-            collector,
-            blob,
-            view,
-            hidden,
-            hashes,
-            show,
-        }
-    }
-
-    fn raw(&self, hit: Hit) -> RawHit {
-        let base = Position {
-            line: self.blob.line,
-            column: self.blob.column,
-        };
-        let locate = |span| {
-            self.view
-                .locate(self.blob.path, span, base, self.blob.offset)
-        };
-        let location = locate(hit.span);
-        let span = self.view.span(hit.span);
-        let lines = self.view.lines_of(span, NEIGHBOURHOOD);
-        RawHit {
-            rule: hit.rule,
-            severity: hit.severity,
-            confidence: hit.confidence,
-            digest: self.collector.key.digest("", &hit.secret),
-            encodings: hit.encodings,
-            near: hit.near.map(locate),
-            markers: self.collector.markers.on_lines(lines, location.start_line),
-            secret: hit.secret,
-            shown: self.show.then(|| self.shown(span, location.start_line)),
-            location,
-            provenance: self.blob.provenance.clone(),
-            member: None,
-        }
-    }
-
-    fn shown(&self, span: Span, line: u32) -> Shown {
-        let from = span.start.saturating_sub(NEIGHBOURHOOD);
-        let first = self.hidden.partition_point(|other| other.end < from);
-        let last = self
-            .hidden
-            .partition_point(|other| other.start < span.end + NEIGHBOURHOOD);
-        let hidden = self.hidden.get(first..last).unwrap_or_default();
-        let excerpt = Excerpt::new(self.view.text(), span, line, hidden);
-        let own = self.view.position(span.start).line;
-        let at = self.hashes.binary_search_by_key(&own, |(line, _)| *line);
-        Shown {
-            // The excerpt is cut around the finding and masked: bounded, and stable when other parts of a long line change.
-            masked: excerpt.text.clone(),
-            line_hash: at
-                .ok()
-                .and_then(|at| self.hashes.get(at))
-                .map(|(_, hash)| hash.clone()),
-            excerpt,
-        }
     }
 }

@@ -12,7 +12,7 @@ use crate::{
 
 use super::{
     collect::{Candidate, Group},
-    receiver::RawHit,
+    hits::RawHit,
 };
 
 /// What came of one group.

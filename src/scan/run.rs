@@ -21,10 +21,10 @@ use crate::{
 use super::{
     Report, Target,
     collect::{self, Candidate, Group, Maker},
+    hits::RawHit,
     layers::{Layers, Parts},
     mask,
     origin::{self, Origin},
-    receiver::RawHit,
     resolve::{self, Resolved},
 };
 

@@ -149,8 +149,11 @@ impl<'r> Contents<'r> {
         receiver: &mut dyn Receiver,
         ledger: &mut Ledger,
     ) {
-        let Some(what) = must_be_whole(head) else {
-            self.pieces((head, reader), origin, receiver, ledger);
+        let Some(what) = must_be_whole(head).or_else(|| ends_as_archive(reader)) else {
+            if self.pieces((head, reader), origin, receiver, ledger) {
+                let detail = "it ends as a zip does: it was scanned as it is, not unpacked";
+                ledger.skip(SkipCause::LimitHit, origin.path.clone(), detail);
+            }
             return;
         };
         // Poisoned or not, the lock only limits memory.
@@ -176,13 +179,14 @@ impl<'r> Contents<'r> {
         self.pieces((&bytes, reader), origin, receiver, ledger);
     }
 
+    /// Tells whether the content turned out to be an archive.
     fn pieces(
         &self,
         from: (&[u8], &mut dyn Stream),
         origin: &Origin<'_>,
         receiver: &mut dyn Receiver,
         ledger: &mut Ledger,
-    ) {
+    ) -> bool {
         let size = PieceSize {
             region: self.sizes.piece,
             overlap: self.sizes.overlap,
@@ -197,6 +201,7 @@ impl<'r> Contents<'r> {
             let detail = format!("stopped after {} bytes", fed.bytes);
             ledger.skip(SkipCause::Interrupted, path.clone(), detail);
         }
+        fed.is_zip
     }
 }
 
@@ -269,6 +274,12 @@ fn must_be_whole(head: &[u8]) -> Option<&'static str> {
         return Some("an archive");
     }
     is_wide(head).then_some("UTF-16 or UTF-32 text")
+}
+
+/// Returns what the content is if its end tells that it can't be scanned in pieces: a zip behind a long prefix.
+fn ends_as_archive(reader: &mut dyn Stream) -> Option<&'static str> {
+    let (tail, before) = reader.tail(archive::TAIL)?;
+    archive::ends_as_zip(&tail, before).then_some("an archive")
 }
 
 /// Tells whether the content is likely UTF-16 or UTF-32: a byte order mark, or every other byte zero.
@@ -365,6 +376,54 @@ mod tests {
                 assert!(sink.blobs().iter().all(|b| !b.whole));
                 assert_eq!(ledger.skipped.get(&SkipCause::LimitHit), Some(&1));
             }
+        }
+    }
+
+    /// A zip of one empty member, behind a prefix.
+    fn zip_behind(prefix: usize) -> Vec<u8> {
+        let mut writer = ::zip::ZipWriter::new(io::Cursor::new(Vec::new()));
+        let options = ::zip::write::SimpleFileOptions::default();
+        writer.start_file("a", options).unwrap();
+        let zip = writer.finish().unwrap().into_inner();
+        [vec![b'x'; prefix], zip].concat()
+    }
+
+    #[test]
+    fn a_zip_behind_a_long_prefix_comes_whole_or_is_a_gap() {
+        let content = zip_behind(500);
+        let sizes = Sizes {
+            piece: 200,
+            overlap: 200,
+            ..TINY
+        };
+        let (ledger, sink) = read(&content, None, sizes);
+        assert!(sink.blobs().iter().all(|b| !b.whole));
+        assert_eq!(ledger.skipped.get(&SkipCause::LimitHit), Some(&1));
+        #[cfg(unix)]
+        {
+            let mut file = tempfile::tempfile().unwrap();
+            io::Write::write_all(&mut file, &content).unwrap();
+            io::Seek::rewind(&mut file).unwrap();
+            let sink = Collect::default();
+            let stop = AtomicBool::new(false);
+            let run = sink.run(&Quiet, &stop, 1);
+            let big = Mutex::new(());
+            let path = BlobPath::from("p");
+            let mut ledger = Ledger::default();
+            let origin = Origin {
+                path: &path,
+                provenance: Provenance {
+                    place: Place::File,
+                    object: None,
+                },
+                len: None,
+            };
+            let mut receiver = run.sink.receiver();
+            let mut contents = Contents::new(&run, sizes, &big);
+            contents.read(&mut file, &origin, &mut *receiver, &mut ledger);
+            drop(receiver);
+            assert!(sink.blobs().len() == 1 && sink.blobs()[0].whole);
+            assert!(!ledger.is_incomplete());
         }
     }
 

@@ -12,7 +12,7 @@ use memchr::memchr2_iter;
 
 use crate::model::{BlobPath, Provenance, Span};
 
-use super::{Blob, Receiver, Run};
+use super::{Blob, Receiver, Run, archive};
 
 /// Sizes of pieces, in bytes.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +32,8 @@ pub(super) struct Fed {
     pub(super) error: Option<io::Error>,
     /// Whether the user ended it early.
     pub(super) stopped: bool,
+    /// Whether its end is that of a zip, which could not be known when it began.
+    pub(super) is_zip: bool,
 }
 
 /// What content is read from.
@@ -39,6 +41,11 @@ pub(super) trait Stream: Read {
     /// Passes over zeros that need not be read, from the current position on, and returns how many.
     fn skip_hole(&mut self) -> u64 {
         0
+    }
+
+    /// Returns the last bytes, at most `len`, and how many stand before them, if they can be read out of order.
+    fn tail(&mut self, _len: usize) -> Option<(Vec<u8>, u64)> {
+        None
     }
 }
 
@@ -56,6 +63,16 @@ impl<R: Read> Read for Plain<R> {
 impl<R: Read> Stream for Plain<R> {}
 
 impl Stream for File {
+    #[cfg(unix)]
+    fn tail(&mut self, len: usize) -> Option<(Vec<u8>, u64)> {
+        use std::os::unix::fs::FileExt;
+        let all = self.metadata().ok().filter(|meta| meta.is_file())?.len();
+        let before = all.saturating_sub(len as u64);
+        let mut tail = vec![0; usize::try_from(all - before).ok()?];
+        self.read_exact_at(&mut tail, before).ok()?;
+        Some((tail, before))
+    }
+
     #[cfg(any(
         target_os = "linux",
         target_os = "android",
@@ -121,6 +138,9 @@ pub(super) fn feed(
             });
         }
         if window.ended && region.end == window.bytes.len() {
+            let from = window.bytes.len().saturating_sub(archive::TAIL);
+            let tail = window.bytes.get(from..).unwrap_or_default();
+            fed.is_zip = archive::ends_as_zip(tail, window.offset + from as u64);
             return fed;
         }
         window.advance(region.end);

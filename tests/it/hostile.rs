@@ -678,3 +678,218 @@ fn names_in_the_arguments_are_scanned_and_shown_safely() {
         );
     }
 }
+
+#[test]
+fn packed_files_are_unpacked_or_named() {
+    let repo = Repo::plain();
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    zip.set_comment("see the manual").unwrap();
+    let options = zip::write::SimpleFileOptions::default();
+    zip.start_file("key.env", options).unwrap();
+    zip.write_all(format!("A={}\n", token(1)).as_bytes())
+        .unwrap();
+    let zip = zip.finish().unwrap().into_inner();
+    repo.write("setup.bin", [vec![b'#'; 18 << 20], zip].concat());
+    let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
+    zlib.write_all(format!("A={}\n", token(2)).as_bytes())
+        .unwrap();
+    repo.write("page.z", zlib.finish().unwrap());
+    let run = scan(&repo, &[]);
+    let mut expected = vec![token(1), token(2)];
+    expected.sort();
+    assert_eq!((run.secrets(), run.code), (expected, 1));
+    assert_eq!(run.json()["ledger"]["skips"], serde_json::json!([]));
+
+    let repo = Repo::new();
+    repo.write("logo.png", b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR")
+        .write("tool", b"\x7fELF\x02\x01\x01\0")
+        .commit("Add pictures and programs");
+    assert_eq!(scan(&repo, &["--history"]).code, 0);
+    repo.write("backup.7z", b"7z\xbc\xaf\x27\x1c\0\x04rest")
+        .commit("Add a backup");
+    for mode in [&[][..], &["--history"]] {
+        let run = scan(&repo, mode);
+        assert_eq!(run.code, 3, "{}", run.stderr);
+        assert!(run.json()["ledger"]["skips"].to_string().contains("7z"));
+    }
+    // Objects of a repository inside a tree: loose ones are read, packs are named.
+    let outer = Repo::plain();
+    repo.write("gone.env", format!("A={}\n", token(3)))
+        .commit("Add");
+    fs::create_dir(outer.path().join("data")).unwrap();
+    let target = outer.path().join("data/x.git").display().to_string();
+    repo.git(&["clone", "-q", "--bare", "--no-local", ".", &target]);
+    let run = scan(&outer, &[]);
+    assert_eq!(run.code, 3);
+    assert!(
+        run.json()["ledger"]["skips"]
+            .to_string()
+            .contains("--history")
+    );
+    repo.git(&[
+        "clone",
+        "-q",
+        "--bare",
+        "--local",
+        "--no-hardlinks",
+        ".",
+        &format!("{target}2"),
+    ]);
+    assert_eq!(scan(&outer, &[]).secrets(), [token(3)]);
+}
+
+#[test]
+fn what_stands_in_an_archive_as_it_is_is_reported_as_its_member() {
+    let repo = Repo::new();
+    let stored =
+        zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    let pack = |name: &str, bytes: &[u8]| {
+        let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        zip.start_file(name, stored).unwrap();
+        zip.write_all(bytes).unwrap();
+        zip.finish().unwrap().into_inner()
+    };
+    let inner = pack("key.env", format!("A={}\n", token(1)).as_bytes());
+    let mut tar = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_size(inner.len() as u64);
+    tar.append_data(&mut header, "in.zip", inner.as_slice())
+        .unwrap();
+    repo.write("a.tar", tar.into_inner().unwrap())
+        .write("b.zip", pack("b", format!("A={}\n", token(2)).as_bytes()))
+        .commit("Add archives");
+    for mode in [&[][..], &["--history"]] {
+        let report = scan(&repo, mode).json();
+        let mut places: Vec<String> = report["findings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .flat_map(|finding| finding["occurrences"].as_array().unwrap())
+            .map(|place| place["location"]["path"].as_str().unwrap().to_owned())
+            .collect();
+        places.sort();
+        places.dedup();
+        assert_eq!(places, ["a.tar!in.zip!key.env", "b.zip!b"]);
+    }
+}
+
+#[test]
+fn nothing_is_shown_of_a_secret_that_another_one_overlaps() {
+    let repo = Repo::plain();
+    repo.write(
+        "a.env",
+        format!("password = \"Zk9#pQw7;{};vT2!xR8m\"\n", token(1)),
+    );
+    let run = keysweep(repo.path(), &["scan", "--output=json"]);
+    let report = run.json();
+    assert_eq!(report["findings"].as_array().unwrap().len(), 1, "{report}");
+    let text = run.text();
+    assert!(text.contains("password = "), "{text}");
+    assert!(!text.contains("Zk9") && !text.contains("vT2"), "{text}");
+}
+
+fn encode(bytes: &[u8]) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    gzip.write_all(bytes).unwrap();
+    gzip.finish().unwrap()
+}
+
+#[test]
+fn layers_of_encodings_are_undone_or_named() {
+    let layers = |count: usize, seed: u64| {
+        let text = format!("A={}\n", token(seed));
+        (0..count).fold(text, |text, _| encode(text.as_bytes()))
+    };
+    let line = |seed: u64| format!("the token is A={} as you know\n", token(seed));
+    let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
+    zlib.write_all(line(5).repeat(3).as_bytes()).unwrap();
+    let repo = Repo::new();
+    repo.write("four.txt", layers(4, 1))
+        .write(
+            "helm.yaml",
+            format!(
+                "release: {}\n",
+                encode(encode(&gzip(line(2).as_bytes())).as_bytes())
+            ),
+        )
+        .write(
+            "gzip.yaml",
+            format!("data: {}\n", encode(&gzip(line(3).as_bytes()))),
+        )
+        .write(
+            "zlib.yaml",
+            format!("data: {}\n", encode(&zlib.finish().unwrap())),
+        )
+        .write("mail.eml", {
+            let token = token(4);
+            let (head, tail) = token.split_at(20);
+            format!(
+                "Content-Transfer-Encoding: quoted-printable\n\n{}A=3D{head}=\n{tail}\n",
+                "x ".repeat(26)
+            )
+        })
+        .commit("Add encodings");
+    let mut expected: Vec<String> = (1..=5).map(token).collect();
+    expected.sort();
+    for mode in [&[][..], &["--history"]] {
+        let run = scan(&repo, mode);
+        assert_eq!(
+            (run.secrets(), run.code),
+            (expected.clone(), 1),
+            "{}",
+            run.stderr
+        );
+        assert_eq!(skipped(&run, "limit-hit"), 0);
+    }
+    let deep = Repo::plain();
+    deep.write("eight.txt", layers(8, 6));
+    let run = scan(&deep, &[]);
+    assert_eq!(
+        (skipped(&run, "limit-hit"), run.code),
+        (1, 3),
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
+fn histories_of_odd_shapes_are_read() {
+    let repo = Repo::new();
+    repo.write("a.txt", "a\n").commit("Begin");
+    // A message of 20 MB, with the secret at its end.
+    let message = format!("{}{}\n", "word ".repeat(4_000_000), token(1));
+    repo.git_with(
+        &["commit", "-q", "--allow-empty", "-F", "-"],
+        "x",
+        message.as_bytes(),
+    );
+    // Commits that only git's own notes of what it did last lead to.
+    let head = repo.git(&["rev-parse", "HEAD"]);
+    for (seed, name) in [(2, "ORIG_HEAD"), (3, "FETCH_HEAD"), (4, "MERGE_HEAD")] {
+        let note = format!("Use {}", token(seed));
+        let tree = repo.git(&["rev-parse", "HEAD^{tree}"]);
+        let commit = repo.git(&["commit-tree", &tree, "-m", &note]);
+        fs::write(repo.path().join(".git").join(name), format!("{commit}\n")).unwrap();
+    }
+    let refs: String = (0..300_000)
+        .map(|n| format!("{head} refs/tags/t{n:06}\n"))
+        .collect();
+    fs::write(repo.path().join(".git/packed-refs"), refs).unwrap();
+    // Alternates that lead to each other and to themselves.
+    let objects = repo.path().join(".git/objects");
+    let other = tempfile::tempdir().unwrap();
+    fs::create_dir(other.path().join("info")).unwrap();
+    let both = format!("{}\n{}\n", objects.display(), other.path().display());
+    fs::write(objects.join("info/alternates"), &both).unwrap();
+    fs::write(other.path().join("info/alternates"), &both).unwrap();
+    let run = scan(&repo, &["--history"]);
+    let mut expected: Vec<String> = (1..=4).map(token).collect();
+    expected.sort();
+    assert_eq!((run.secrets(), run.code), (expected, 1), "{}", run.stderr);
+    assert_eq!(run.json()["ledger"]["skips"], serde_json::json!([]));
+}

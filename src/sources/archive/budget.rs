@@ -1,9 +1,14 @@
-//! What one outer archive may cost: unpacked bytes, members, and bytes read to get them.
+//! What one outer archive may cost: unpacked bytes, members, and bytes read to get them; and what all of a run may.
+//!
+//! An archive has an allowance of its own, in proportion to its length; what it costs beyond that it draws from a pool
+//! that all archives of the run share. Threads draw in no order, so what was read with the pool's help counts only if the pool
+//! lasted for all: then it does not matter who drew first.
 
 use std::{
     cell::Cell,
     io::{self, Read},
     panic::{AssertUnwindSafe, catch_unwind},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use super::Limits;
@@ -15,24 +20,79 @@ const SLACK: u64 = 512 << 20;
 /// inflating takes about this many bytes.
 const START: usize = 100_000;
 
+/// An archive's own share: so many unpacked bytes for each of its own, and as many more. Text packs to a tenth.
+const SHARE: (u64, u64) = (16, 64 << 10);
+
+/// An archive's own share of work beyond reading every byte once.
+const OWN_SLACK: u64 = 8 << 20;
+
+/// Said of every archive that needed the pool, if the pool did not last.
+pub(super) const RUN: &str = "the archives of this run together unpack to more than the limit: only a share of this one was read";
+
+/// What the archives of one run may cost together beyond their own shares.
+#[derive(Debug)]
+pub struct Pool {
+    left: AtomicU64,
+    dry: AtomicBool,
+}
+
+impl Pool {
+    /// Returns a full one.
+    #[must_use]
+    pub const fn new(limits: &Limits) -> Self {
+        Self {
+            left: AtomicU64::new(limits.run_bytes),
+            dry: AtomicBool::new(false),
+        }
+    }
+
+    /// Tells whether more was asked for than there was.
+    #[must_use]
+    pub fn is_dry(&self) -> bool {
+        self.dry.load(Ordering::Relaxed)
+    }
+
+    fn draw(&self, by: u64) -> bool {
+        let take = |left: u64| left.checked_sub(by);
+        let order = Ordering::Relaxed;
+        let drawn = !self.is_dry() && self.left.fetch_update(order, order, take).is_ok();
+        if !drawn {
+            self.dry.store(true, order);
+        }
+        drawn
+    }
+}
+
 /// The allowance of one outer archive, shared by all levels of nesting.
-pub(super) struct Budget {
+pub(super) struct Budget<'p> {
     /// Bytes that decoders may still produce.
     out: Cell<u64>,
     /// Bytes that decoders may still be given: overlapping entries make one byte be read many times.
     work: Cell<u64>,
+    /// What is left of the archive's own share of both.
+    own_out: Cell<u64>,
+    own_work: Cell<u64>,
+    pool: &'p Pool,
+    /// Whether the pool was needed.
+    pooled: Cell<bool>,
     /// Members that may still be handed out.
     members: Cell<u64>,
     /// The limit that was met first.
     hit: Cell<Option<&'static str>>,
 }
 
-impl Budget {
+impl<'p> Budget<'p> {
     /// Returns the allowance of an archive of `len` bytes.
-    pub(super) fn new(len: usize, limits: &Limits) -> Self {
+    pub(super) fn new(len: usize, limits: &Limits, pool: &'p Pool) -> Self {
         let by_ratio = limits.ratio.saturating_mul(len as u64);
         let out = limits.total_bytes.min(by_ratio.max(limits.ratio_floor));
+        let own = SHARE.0.saturating_mul(len as u64).saturating_add(SHARE.1);
+        let own = own.min(out);
         Self {
+            own_out: Cell::new(own),
+            own_work: Cell::new(own.saturating_add(len as u64).saturating_add(OWN_SLACK)),
+            pool,
+            pooled: Cell::new(false),
             out: Cell::new(out),
             // Every byte of the archive and every unpacked byte once: enough for any archive without overlaps.
             work: Cell::new(out.saturating_add(len as u64).saturating_add(SLACK)),
@@ -46,13 +106,18 @@ impl Budget {
         self.hit.get()
     }
 
+    /// Tells whether what comes now was paid for by the pool.
+    pub(super) fn is_pooled(&self) -> bool {
+        self.pooled.get()
+    }
+
     /// Takes from the bytes that may be produced; false if so many are not left.
     pub(super) fn take_out(&self, len: usize) -> bool {
         self.take(
             &self.out,
             len as u64,
             "it unpacks to more than the limit; the rest was not read",
-        )
+        ) && self.share(&self.own_out, len as u64)
     }
 
     /// Takes from the bytes that decoders may be given; false if so many are not left.
@@ -61,7 +126,22 @@ impl Budget {
             &self.work,
             len as u64,
             "it costs too much to unpack; the rest was not read",
-        )
+        ) && self.share(&self.own_work, len as u64)
+    }
+
+    /// Takes from the archive's own share, and the rest from the pool.
+    fn share(&self, own: &Cell<u64>, by: u64) -> bool {
+        let Some(rest) = by.checked_sub(own.get()).filter(|rest| *rest > 0) else {
+            own.set(own.get() - by);
+            return true;
+        };
+        own.set(0);
+        self.pooled.set(true);
+        let drawn = self.pool.draw(rest);
+        if !drawn {
+            self.hit.set(self.hit.get().or(Some(RUN)));
+        }
+        drawn
     }
 
     /// Takes what it costs to start a decoder that begins by filling large tables; false if so much is not left.
@@ -92,7 +172,7 @@ impl Budget {
     }
 
     /// Wraps a decoder so that all it produces is taken from the allowance.
-    pub(super) fn meter<R: Read>(&self, decoder: R) -> Meter<'_, R> {
+    pub(super) fn meter<R: Read>(&self, decoder: R) -> Meter<'_, 'p, R> {
         Meter {
             decoder,
             budget: self,
@@ -102,13 +182,13 @@ impl Budget {
 }
 
 /// A decoder under a [`Budget`].
-pub(super) struct Meter<'b, R> {
+pub(super) struct Meter<'b, 'p, R> {
     decoder: R,
-    budget: &'b Budget,
+    budget: &'b Budget<'p>,
     dead: bool,
 }
 
-impl<R: Read> Read for Meter<'_, R> {
+impl<R: Read> Read for Meter<'_, '_, R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         if self.dead {
             return Err(io::Error::other("the decoder failed"));
@@ -135,6 +215,9 @@ impl<R: Read> Read for Meter<'_, R> {
             return Ok(read);
         }
         self.dead = true;
+        if self.budget.pool.is_dry() {
+            return Err(io::Error::other("a limit was met"));
+        }
         match usize::try_from(self.budget.out.replace(0)) {
             Ok(allowed) if allowed > 0 => Ok(allowed),
             _ => Err(io::Error::other("a limit was met")),

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 
 use bzip2::bufread::BzDecoder;
-use flate2::bufread::{DeflateDecoder, GzDecoder};
+use flate2::bufread::{DeflateDecoder, GzDecoder, ZlibDecoder};
 use lzma_rust2::{LzmaReader, XzReader};
 use ruzstd::decoding::{
     FrameDecoder, StreamingDecoder,
@@ -20,6 +20,10 @@ const LZMA_MEMORY_KIB: u32 = 100 * 1024;
 pub(super) enum Codec {
     /// gzip with any number of members (RFC 1952).
     Gzip,
+    /// zlib (RFC 1950).
+    Zlib,
+    /// LZMA in its own file format.
+    Lzma,
     /// Raw deflate (RFC 1951).
     Deflate,
     /// Raw "enhanced deflate" with a window of 64 KiB.
@@ -37,9 +41,14 @@ pub(super) enum Codec {
 
 impl Codec {
     /// Returns a reader of what `bytes` unpack to. Errors, also of the header, come from reading.
-    pub(super) fn open<'a>(self, bytes: &'a [u8], budget: &'a Budget) -> Box<dyn Read + 'a> {
+    pub(super) fn open<'a>(self, bytes: &'a [u8], budget: &'a Budget<'a>) -> Box<dyn Read + 'a> {
         match self {
             Self::Gzip => Box::new(Gzip(Some(GzDecoder::new(bytes)))),
+            Self::Zlib => Box::new(ZlibDecoder::new(bytes)),
+            Self::Lzma => match LzmaReader::new_mem_limit(bytes, LZMA_MEMORY_KIB, None) {
+                Ok(reader) => Box::new(reader),
+                Err(_) => Box::new(Broken),
+            },
             Self::Deflate => Box::new(DeflateDecoder::new(bytes)),
             Self::Deflate64 => Box::new(deflate64::Deflate64Decoder::with_buffer(bytes)),
             Self::Bzip2 => Box::new(Bzip2 {
@@ -133,7 +142,7 @@ struct Bzip2<'a> {
     rest: &'a [u8],
     stream: Option<BzDecoder<&'a [u8]>>,
     started: bool,
-    budget: &'a Budget,
+    budget: &'a Budget<'a>,
 }
 
 impl Read for Bzip2<'_> {

@@ -5,11 +5,13 @@
 //! be read (encrypted, damaged, unknown method, over a limit) is a ledger entry, and the run goes on.
 //!
 //! Read are zip (also jar, docx, whl, apk; with a prefix as in self-extracting files; entries that the central directory
-//! hides), tar (v7, ustar, pax, GNU), ar (deb), gzip, bzip2, xz and zstd, and any of them inside another.
+//! hides), tar (v7, ustar, pax, GNU), ar (deb), gzip, zlib, bzip2, xz, LZMA and zstd, and any of them inside another. What
+//! else packs files so that nothing can be found in them is known by its first bytes ([`sealed`]) and recorded.
 
 mod ar;
 mod budget;
 mod codec;
+mod magic;
 mod tar;
 mod zip;
 
@@ -18,29 +20,16 @@ use std::io::Read;
 use crate::model::{BlobPath, Counter, Ledger, SkipCause};
 
 use budget::Budget;
+pub use budget::Pool;
 use codec::Codec;
+pub use magic::{Kind, is_archive, sealed};
+pub(super) use zip::{TAIL, ends_as_zip};
+
+/// Fewest bytes out of a damaged zlib stream that make it one.
+const MIN_ZLIB: usize = 32;
 
 /// Longest member name that is kept, in bytes; zip's own limit.
 const MAX_NAME: usize = 65_535;
-
-/// What an archive is, by its first bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// zip and what is built on it: jar, war, docx, whl, apk, nupkg.
-    Zip,
-    /// tar in any dialect. Its members stand in it as they are.
-    Tar,
-    /// ar, as in Debian packages and static libraries. Its members stand in it as they are.
-    Ar,
-    /// gzip.
-    Gzip,
-    /// bzip2.
-    Bzip2,
-    /// xz.
-    Xz,
-    /// Zstandard.
-    Zstd,
-}
 
 /// How much of an archive is unpacked. All sizes are in bytes.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +46,8 @@ pub struct Limits {
     pub ratio_floor: u64,
     /// Most members of one outer archive, nested ones included.
     pub members: u64,
+    /// Most unpacked bytes of all archives of a run together, beyond what each may have in proportion to its length.
+    pub run_bytes: u64,
 }
 
 impl Default for Limits {
@@ -68,29 +59,8 @@ impl Default for Limits {
             ratio: 200,
             ratio_floor: 64 << 20,
             members: 100_000,
+            run_bytes: 16 << 30,
         }
-    }
-}
-
-/// Returns what `bytes` are if they look like an archive that [`expand`] reads. Looks at a few fixed places only and does
-/// not allocate.
-#[must_use]
-pub fn is_archive(bytes: &[u8]) -> Option<Kind> {
-    match bytes {
-        [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => Some(Kind::Zip),
-        [0x1f, 0x8b, 8, ..] => Some(Kind::Gzip),
-        [b'B', b'Z', b'h', b'1'..=b'9', rest @ ..] => {
-            // "pi" opens a block, "sqrt(pi)" ends an empty stream.
-            let opens = rest.starts_with(&[0x31, 0x41, 0x59, 0x26, 0x53, 0x59])
-                || rest.starts_with(&[0x17, 0x72, 0x45, 0x38, 0x50, 0x90]);
-            opens.then_some(Kind::Bzip2)
-        }
-        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Some(Kind::Xz),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(Kind::Zstd),
-        [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => codec::skips_to_zstd(bytes).then_some(Kind::Zstd),
-        _ if bytes.starts_with(ar::MAGIC) => Some(Kind::Ar),
-        _ if tar::is_header(bytes) => Some(Kind::Tar),
-        _ => zip::ends_as_zip(bytes).then_some(Kind::Zip),
     }
 }
 
@@ -98,34 +68,62 @@ pub fn is_archive(bytes: &[u8]) -> Option<Kind> {
 /// archives are handed out as they are and then unpacked too. Members without content (directories) come with no bytes,
 /// links come with their target, pax headers with their records.
 ///
-/// Counts [`Counter::ArchiveMembers`] and [`Counter::Bytes`] (of members) in `ledger`. Names are as the archive holds them:
+/// Counts [`Counter::ArchiveMembers`] and [`Counter::Bytes`] (of members) in `books`. Names are as the archive holds them:
 /// `../../x`, absolute, with control bytes; only NUL is replaced, by `_`. Does nothing if [`is_archive`] says `None`.
 pub fn expand(
     bytes: &[u8],
     path: &BlobPath,
     limits: &Limits,
-    ledger: &mut Ledger,
-    each: &mut dyn FnMut(&BlobPath, &[u8]),
+    pool: &Pool,
+    books: &mut Books,
+    each: &mut dyn FnMut(&BlobPath, &[u8], Purse),
 ) {
-    let budget = Budget::new(bytes.len(), limits);
+    let budget = Budget::new(bytes.len(), limits, pool);
     let mut expander = Expander {
         limits,
         budget: &budget,
-        ledger,
+        books,
         each,
     };
     expander.archive(bytes, path, 1);
     if let Some(limit) = budget.hit() {
-        ledger.skip(SkipCause::LimitHit, path.clone(), limit);
+        expander
+            .ledger()
+            .skip(SkipCause::LimitHit, path.clone(), limit);
     }
+    if budget.is_pooled() {
+        books
+            .if_dry
+            .skip(SkipCause::LimitHit, path.clone(), budget::RUN);
+    }
+}
+
+/// Who paid for a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purse {
+    /// Its archive.
+    Own,
+    /// The pool: the member counts only if the [`Pool`] lasts to the end of the run.
+    Pool,
+}
+
+/// What was and what was not read of archives.
+#[derive(Debug, Default)]
+pub struct Books {
+    /// What counts in any case.
+    pub own: Ledger,
+    /// What counts if the pool lasts to the end of the run.
+    pub pooled: Ledger,
+    /// What counts if it does not.
+    pub if_dry: Ledger,
 }
 
 /// The state of one [`expand`].
 struct Expander<'a> {
     limits: &'a Limits,
-    budget: &'a Budget,
-    ledger: &'a mut Ledger,
-    each: &'a mut dyn FnMut(&BlobPath, &[u8]),
+    budget: &'a Budget<'a>,
+    books: &'a mut Books,
+    each: &'a mut dyn FnMut(&BlobPath, &[u8], Purse),
 }
 
 /// How reading a member ended.
@@ -142,6 +140,15 @@ enum End {
 }
 
 impl Expander<'_> {
+    /// Returns the ledger that what comes now belongs in.
+    fn ledger(&mut self) -> &mut Ledger {
+        if self.budget.is_pooled() {
+            &mut self.books.pooled
+        } else {
+            &mut self.books.own
+        }
+    }
+
     /// Unpacks one archive; `level` is 1 for the outer one.
     fn archive(&mut self, bytes: &[u8], path: &BlobPath, level: u32) {
         match is_archive(bytes) {
@@ -149,6 +156,8 @@ impl Expander<'_> {
             Some(Kind::Tar) => tar::walk(self, &mut &*bytes, path, level),
             Some(Kind::Ar) => ar::walk(self, bytes, path, level),
             Some(Kind::Gzip) => self.compressed(Codec::Gzip, bytes, path, level),
+            Some(Kind::Zlib) => self.compressed(Codec::Zlib, bytes, path, level),
+            Some(Kind::Lzma) => self.compressed(Codec::Lzma, bytes, path, level),
             Some(Kind::Bzip2) => self.compressed(Codec::Bzip2, bytes, path, level),
             Some(Kind::Xz) => self.compressed(Codec::Xz, bytes, path, level),
             Some(Kind::Zstd) => self.compressed(Codec::Zstd, bytes, path, level),
@@ -178,6 +187,10 @@ impl Expander<'_> {
             _ => stem(path),
         };
         drop(stream);
+        // Two bytes make a header of zlib: what then decodes to next to nothing was something else.
+        if codec == Codec::Zlib && end == End::Damaged && head.len() < MIN_ZLIB {
+            return;
+        }
         self.member(&path.member(&clean(&name)), &head, end, level);
     }
 
@@ -186,23 +199,33 @@ impl Expander<'_> {
         if !self.budget.take_member() {
             return;
         }
-        self.ledger.count(Counter::ArchiveMembers, 1);
-        self.ledger.count(Counter::Bytes, bytes.len() as u64);
-        (self.each)(path, bytes);
+        self.ledger().count(Counter::ArchiveMembers, 1);
+        self.ledger().count(Counter::Bytes, bytes.len() as u64);
+        let purse = if self.budget.is_pooled() {
+            Purse::Pool
+        } else {
+            Purse::Own
+        };
+        (self.each)(path, bytes, purse);
         match end {
             End::Complete | End::Limit => {}
             End::TooLarge => {
                 let detail = format!("only the first {} bytes were read", bytes.len());
-                self.ledger.skip(SkipCause::TooLarge, path.clone(), detail);
+                self.ledger()
+                    .skip(SkipCause::TooLarge, path.clone(), detail);
             }
             End::Damaged => self.damaged(path, "damaged or truncated"),
+        }
+        if let Some(what) = sealed(bytes) {
+            self.damaged(path, what);
         }
         if is_archive(bytes).is_some() && end != End::Limit {
             if level < self.limits.depth {
                 self.archive(bytes, path, level + 1);
             } else {
                 let detail = format!("archives are unpacked {} levels deep", self.limits.depth);
-                self.ledger.skip(SkipCause::LimitHit, path.clone(), detail);
+                self.ledger()
+                    .skip(SkipCause::LimitHit, path.clone(), detail);
             }
         }
     }
@@ -220,13 +243,13 @@ impl Expander<'_> {
     fn damaged(&mut self, path: &BlobPath, detail: &str) {
         // It counts: a million of them is a bomb, too.
         let _ = self.budget.take_member();
-        self.ledger
+        self.ledger()
             .skip(SkipCause::Undecodable, path.clone(), detail);
     }
 }
 
 /// Appends at most `limit` bytes of `stream` to `bytes`. [`End::TooLarge`] means that there is more.
-fn fill(stream: &mut dyn Read, bytes: &mut Vec<u8>, limit: u64, budget: &Budget) -> End {
+fn fill(stream: &mut dyn Read, bytes: &mut Vec<u8>, limit: u64, budget: &Budget<'_>) -> End {
     let before = bytes.len();
     // What was decoded before an error stays in `bytes`.
     let result = stream.take(limit).read_to_end(bytes);

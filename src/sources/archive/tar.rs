@@ -271,7 +271,7 @@ fn skip(stream: &mut dyn Read, len: u64) -> io::Result<()> {
 }
 
 /// Reads `wanted` bytes and not one more.
-fn read_known(stream: &mut dyn Read, bytes: &mut Vec<u8>, wanted: u64, budget: &Budget) -> End {
+fn read_known(stream: &mut dyn Read, bytes: &mut Vec<u8>, wanted: u64, budget: &Budget<'_>) -> End {
     // Through `take` the end of the member looks like the end of the stream.
     match fill(&mut stream.take(wanted), bytes, wanted, budget) {
         End::Complete if (bytes.len() as u64) < wanted => End::Damaged,

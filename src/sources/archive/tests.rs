@@ -28,21 +28,31 @@ impl Out {
 }
 
 fn expand_with(bytes: &[u8], path: &str, limits: &Limits) -> Out {
-    let mut out = Out {
-        members: BTreeMap::new(),
-        ledger: Ledger::default(),
-    };
-    let mut each = |path: &BlobPath, bytes: &[u8]| {
-        out.members.insert(path.to_string(), bytes.to_vec());
+    let pool = Pool::new(limits);
+    let (mut out, dry) = expand_from(bytes, path, limits, &pool);
+    assert!(!pool.is_dry() && dry.skipped.len() <= 1);
+    out.ledger.trim();
+    out
+}
+
+/// Returns what counts if the pool lasts, and what if it does not.
+fn expand_from(bytes: &[u8], path: &str, limits: &Limits, pool: &Pool) -> (Out, Ledger) {
+    let mut members = BTreeMap::new();
+    let mut books = Books::default();
+    let mut each = |path: &BlobPath, bytes: &[u8], _: Purse| {
+        members.insert(path.to_string(), bytes.to_vec());
     };
     expand(
         bytes,
         &BlobPath::from(path),
         limits,
-        &mut out.ledger,
+        pool,
+        &mut books,
         &mut each,
     );
-    out
+    let mut ledger = books.own;
+    ledger.merge(books.pooled);
+    (Out { members, ledger }, books.if_dry)
 }
 
 fn expand_all(bytes: &[u8], path: &str) -> Out {
@@ -89,6 +99,19 @@ fn bzip2(bytes: &[u8]) -> Vec<u8> {
 fn xz(bytes: &[u8]) -> Vec<u8> {
     let mut writer =
         lzma_rust2::XzWriter::new(Vec::new(), lzma_rust2::XzOptions::with_preset(1)).unwrap();
+    writer.write_all(bytes).unwrap();
+    writer.finish().unwrap()
+}
+
+fn zlib(bytes: &[u8]) -> Vec<u8> {
+    let mut writer = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
+    writer.write_all(bytes).unwrap();
+    writer.finish().unwrap()
+}
+
+fn lzma(bytes: &[u8]) -> Vec<u8> {
+    let options = lzma_rust2::LzmaOptions::with_preset(1);
+    let mut writer = lzma_rust2::LzmaWriter::new_use_header(Vec::new(), &options, None).unwrap();
     writer.write_all(bytes).unwrap();
     writer.finish().unwrap()
 }
@@ -182,6 +205,26 @@ fn every_compression_is_unpacked_with_all_its_streams() {
         let member = format!("dir/a.txt.{ending}!a.txt");
         assert_eq!(out.text(&member), Some("first second"));
         assert!(!out.ledger.is_incomplete());
+    }
+}
+
+#[test]
+fn zlib_and_lzma_are_unpacked() {
+    let long = "some text ".repeat(50_000);
+    for text in ["some text", &long] {
+        for (bytes, kind) in [
+            (zlib(text.as_bytes()), Kind::Zlib),
+            (lzma(text.as_bytes()), Kind::Lzma),
+        ] {
+            assert_eq!(is_archive(&bytes), Some(kind));
+            let out = expand_all(&bytes, "a.txt.z");
+            assert_eq!(out.text("a.txt.z!a.txt"), Some(text));
+            assert!(!out.ledger.is_incomplete());
+            if text.len() > 1000 {
+                let cut = expand_all(&bytes[..bytes.len() / 2], "a.z");
+                assert_eq!(cut.skipped(SkipCause::Undecodable), 1);
+            }
+        }
     }
 }
 
@@ -374,6 +417,99 @@ fn a_prefix_does_not_hide_a_zip() {
     assert!(!out.ledger.is_incomplete());
 }
 
+/// Returns a zip behind a prefix and with a comment.
+fn zip_between(prefix: &[u8], comment: &[u8]) -> Vec<u8> {
+    let mut zip = deflated(&[("a", b"content")]);
+    let at = zip.len() - 2;
+    let len = u16::try_from(comment.len()).unwrap();
+    zip[at..].copy_from_slice(&len.to_le_bytes());
+    [prefix, &zip, comment].concat()
+}
+
+#[test]
+fn neither_prefix_nor_comment_hides_a_zip() {
+    let empty = end_record(0, 0, 0);
+    for comment in [
+        b"made for you".to_vec(),
+        b"PK\x05\x06".repeat(1000),
+        // What looks like the end of an empty archive, and of one elsewhere.
+        empty.clone(),
+        end_record(1, 50, 3),
+        vec![b'x'; 0xffff],
+    ] {
+        for prefix in [b"".as_slice(), b"#!/bin/sh\nexit\n"] {
+            let bytes = zip_between(prefix, &comment);
+            assert_eq!(is_archive(&bytes), Some(Kind::Zip));
+            let out = expand_all(&bytes, "run");
+            assert_eq!(out.text("run!a"), Some("content"));
+            assert!(!out.ledger.is_incomplete(), "{:?}", out.ledger);
+            let from = bytes.len().saturating_sub(TAIL);
+            assert!(ends_as_zip(&bytes[from..], from as u64));
+        }
+    }
+    for text in [
+        b"PK\x05\x06".to_vec(),
+        empty,
+        b"PK\x05\x06 and more text than that".to_vec(),
+    ] {
+        assert!(!ends_as_zip(&text, 0));
+    }
+}
+
+#[test]
+fn what_is_not_unpacked_is_a_gap_inside_archives_too() {
+    let packed = [
+        b"7z\xbc\xaf\x27\x1c\0\x04".as_slice(),
+        b"Rar!\x1a\x07\x01\0",
+        b"\x04\x22\x4d\x18\x64\x40",
+        b"\x1f\x9d\x90",
+        b"MSCF\0\0\0\0\x2c",
+        b"\xed\xab\xee\xdb\x03\0",
+        b"\0\0-lh5-\0",
+        b"PACK\0\0\0\x02\0\0\0\0",
+        b"# v2 git bundle\n",
+    ];
+    for bytes in packed {
+        assert!(sealed(bytes).is_some() && is_archive(bytes).is_none());
+        let out = expand_all(&deflated(&[("a", bytes)]), "o.zip");
+        assert_eq!(out.skipped(SkipCause::Undecodable), 1, "{bytes:?}");
+    }
+    for other in [
+        b"\x89PNG\r\n\x1a\n".as_slice(),
+        b"\xff\xd8\xff\xe0",
+        b"\x7fELF\x02",
+        b"MZ\x90\0",
+        b"wOF2",
+        b"%PDF-1.7",
+        b"\xca\xfe\xba\xbe",
+        b"PACK of lies",
+        b"text",
+        b"",
+    ] {
+        assert_eq!(sealed(other), None);
+        assert_eq!(is_archive(other), None);
+    }
+}
+
+#[test]
+fn text_is_no_zlib() {
+    for text in [
+        "x^2 + y^2 = 1, x^3",
+        "x\x01",
+        "hC",
+        "X\tthat",
+        "8\x1d is 58",
+    ] {
+        assert_eq!(is_archive(text.as_bytes()), None, "{text:?}");
+    }
+    let noise = [b"\x78\x9c\xff".as_slice(), &[0xa5; 100]].concat();
+    assert_eq!(is_archive(&noise), None);
+    // A header that holds, and nothing behind it: no stream, so no gap either.
+    let noise = [b"\x78\x9c\x05".as_slice(), &[0xa5; 100]].concat();
+    assert!(expand_all(&noise, "x").members.is_empty());
+    assert!(!expand_all(&noise, "x").ledger.is_incomplete());
+}
+
 #[test]
 fn truncated_archives_give_what_they_have_and_a_gap() {
     let text = "some text that is long enough to lose its end. ".repeat(2000);
@@ -473,6 +609,58 @@ fn a_flood_of_streams_stops_at_the_work() {
 }
 
 #[test]
+fn a_pool_that_all_share_bounds_what_archives_cost_beyond_their_own_share() {
+    let text = "some text that is no bomb. ".repeat(20);
+    let plain = gzip(text.as_bytes());
+    let zeros = gzip(&vec![0; 8 << 20]);
+    let limits = Limits {
+        run_bytes: 20 << 20,
+        ..Limits::default()
+    };
+    let pool = Pool::new(&limits);
+    for n in 0..4 {
+        let (out, dry) = expand_from(&plain, "p.gz", &limits, &pool);
+        assert_eq!(out.text("p.gz!p"), Some(text.as_str()));
+        assert!(!dry.is_incomplete() && !out.ledger.is_incomplete());
+        let (out, dry) = expand_from(&zeros, "z.gz", &limits, &pool);
+        assert!(dry.is_incomplete());
+        // The third is one too many.
+        assert_eq!((pool.is_dry(), out.ledger.is_incomplete()), (n > 1, n > 1));
+    }
+}
+
+#[test]
+fn what_the_pool_paid_for_is_kept_apart() {
+    let zeros = vec![0; 4 << 20];
+    let bytes = deflated(&[("a", b"own"), ("b", &zeros), ("c", b"after")]);
+    let limits = Limits::default();
+    let mut purses = Vec::new();
+    let mut books = Books::default();
+    let mut each = |path: &BlobPath, _: &[u8], purse: Purse| purses.push((path.to_string(), purse));
+    let pool = Pool::new(&limits);
+    expand(
+        &bytes,
+        &BlobPath::from("z"),
+        &limits,
+        &pool,
+        &mut books,
+        &mut each,
+    );
+    let expected = [
+        ("z!a", Purse::Own),
+        ("z!b", Purse::Pool),
+        ("z!c", Purse::Pool),
+    ];
+    assert_eq!(
+        purses,
+        expected.map(|(path, purse)| (path.to_owned(), purse))
+    );
+    let members = |ledger: &Ledger| ledger.counted(Counter::ArchiveMembers);
+    assert_eq!((members(&books.own), members(&books.pooled)), (1, 2));
+    assert_eq!(books.if_dry.skipped.get(&SkipCause::LimitHit), Some(&1));
+}
+
+#[test]
 fn too_many_members_are_a_gap() {
     let names: Vec<String> = (0..50).map(|i| format!("f{i}")).collect();
     let entries: Vec<(&str, &[u8])> = names
@@ -537,6 +725,8 @@ fn samples() -> Vec<Vec<u8>> {
         xz(&tar),
         zstd(&tar),
         LZMA_ZIP.to_vec(),
+        zlib(&tar),
+        lzma(&tar),
         tar,
     ]
 }
@@ -544,7 +734,7 @@ fn samples() -> Vec<Vec<u8>> {
 proptest! {
     #[test]
     fn mutated_archives_obey_the_limits(
-        which in 0..8_usize,
+        which in 0..10_usize,
         edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..12),
         cut in any::<prop::sample::Index>(),
         cuts in any::<bool>(),
@@ -558,7 +748,7 @@ proptest! {
             let len = cut.index(bytes.len());
             bytes.truncate(len);
         }
-        let limits = Limits { member_bytes: 1000, total_bytes: 5000, ratio: 2, ratio_floor: 3000, members: 6, depth: 3 };
+        let limits = Limits { member_bytes: 1000, total_bytes: 5000, ratio: 2, ratio_floor: 3000, members: 6, depth: 3, ..Limits::default() };
         let allowed = limits.total_bytes.min((2 * bytes.len() as u64).max(3000));
         let out = expand_with(&bytes, "m", &limits);
         prop_assert!(out.ledger.counted(Counter::ArchiveMembers) <= 6);

@@ -3,18 +3,21 @@
 //! The central directory says what most programs unpack; a reader that streams believes the local headers. Both count
 //! here: what one of them hides is found through the other.
 
+mod end;
+
 use memchr::memmem;
 
 use crate::model::{BlobPath, SkipCause};
 
 use super::{End, Expander, clean, codec::Codec, codec::deflate_extent, fill, le};
+use end::directory;
+pub(in crate::sources) use end::{TAIL, ends_as_zip};
 
 const LOCAL: &[u8] = b"PK\x03\x04";
 const CENTRAL: &[u8] = b"PK\x01\x02";
 const DESCRIPTOR: &[u8] = b"PK\x07\x08";
 const END: &[u8] = b"PK\x05\x06";
 const END64: &[u8] = b"PK\x06\x06";
-const LOCATOR64: &[u8] = b"PK\x06\x07";
 
 /// Fixed parts of the headers, in bytes.
 const LOCAL_LEN: usize = 30;
@@ -23,16 +26,6 @@ const END_LEN: usize = 22;
 
 /// A size or offset that stands in the zip64 field instead.
 const IN_ZIP64: u64 = 0xffff_ffff;
-
-/// Tells whether the end-of-central-directory record of a zip without a comment ends `bytes`: a zip behind a prefix,
-/// as in self-extracting programs.
-pub(super) fn ends_as_zip(bytes: &[u8]) -> bool {
-    let tail = bytes
-        .len()
-        .checked_sub(END_LEN)
-        .and_then(|at| bytes.get(at..));
-    tail.is_some_and(|tail| tail.starts_with(END) && le::<2>(tail, 20) == Some(0))
-}
 
 /// What a header says of a member.
 #[derive(Clone, Copy)]
@@ -75,40 +68,6 @@ pub(super) fn walk(x: &mut Expander<'_>, bytes: &[u8], path: &BlobPath, level: u
         at = at.max(end);
     }
     unlisted(x, bytes, path, level, (at, bytes.len()));
-}
-
-/// Returns where the central directory starts, and how many bytes stand before the archive proper.
-fn directory(bytes: &[u8]) -> Option<(usize, usize)> {
-    let tail = bytes.len().saturating_sub(END_LEN + 0xffff);
-    let found = memmem::rfind(bytes.get(tail..)?, END)?;
-    let end = tail + found;
-    let (mut size, mut offset) = (le::<4>(bytes, end + 12)?, le::<4>(bytes, end + 16)?);
-    let mut directory_end = end;
-    let locator = end.checked_sub(20);
-    if let Some(locator) =
-        locator.filter(|at| bytes.get(*at..).is_some_and(|b| b.starts_with(LOCATOR64)))
-    {
-        // The record stands right before its locator, unless it has an extensible part.
-        let stated = usize::try_from(le::<8>(bytes, locator + 8)?).ok();
-        let near = locator.checked_sub(56);
-        let record = [near, stated]
-            .into_iter()
-            .flatten()
-            .find(|at| bytes.get(*at..).is_some_and(|b| b.starts_with(END64)));
-        if let Some(record) = record {
-            size = le::<8>(bytes, record + 40)?;
-            offset = le::<8>(bytes, record + 48)?;
-            directory_end = record;
-        }
-    }
-    let (size, offset) = (usize::try_from(size).ok()?, usize::try_from(offset).ok()?);
-    // With a prefix the stated offset is short by its length, unless the tool that put it there corrected it.
-    let by_size = directory_end.checked_sub(size);
-    [by_size, Some(offset)]
-        .into_iter()
-        .flatten()
-        .find(|at| size == 0 || bytes.get(*at..).is_some_and(|b| b.starts_with(CENTRAL)))
-        .map(|at| (at, at.saturating_sub(offset)))
 }
 
 /// Hands out what the central directory lists; returns where it ends.
@@ -276,7 +235,7 @@ fn unpack(
         95 => Codec::Xz,
         method => {
             let detail = format!("compression method {method} is not known");
-            x.ledger
+            x.ledger()
                 .skip(SkipCause::Undecodable, member.clone(), detail);
             return;
         }

@@ -56,7 +56,7 @@ fn ends(bytes: &[u8], end: usize) -> bool {
     last.is_none_or(|last| {
         let mixed = u128::from_le_bytes(*last);
         let mixed = (mixed as u64 ^ (mixed >> 64) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        (mixed >> 40) as u32 % LINES == 0
+        ((mixed >> 40) as u32).is_multiple_of(LINES)
     })
 }
 

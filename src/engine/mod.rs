@@ -93,6 +93,7 @@ pub struct Worker<'s> {
     /// What a later version of the text needs to know.
     probe: Probe,
     met_limit: bool,
+    met_packed: bool,
 }
 
 impl Scanner {
@@ -128,6 +129,7 @@ impl Scanner {
             probe: Probe::default(),
             marks: vec![Vec::new(); self.tables.stand_ins.len()],
             met_limit: false,
+            met_packed: false,
         }
     }
 }
@@ -162,6 +164,11 @@ impl Worker<'_> {
     /// Tells whether, since it was last asked, something encoded was not decoded: too deep in other encodings, or too much.
     pub fn met_limit(&mut self) -> bool {
         std::mem::take(&mut self.met_limit)
+    }
+
+    /// Tells whether, since it was last asked, something stood there that [`decode::packed`] may find.
+    pub fn met_packed(&mut self) -> bool {
+        std::mem::take(&mut self.met_packed)
     }
 
     /// Returns the stretches outside of `windows` in which something may begin that overlaps `found`.

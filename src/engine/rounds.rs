@@ -39,6 +39,7 @@ impl Worker<'_> {
         for window in windows {
             self.direct(bytes, window, out);
             let (runs, masks) = (&self.long, &mut self.masks);
+            self.met_packed |= depth == 0 && runs.iter().any(|run| decode::may_begin(bytes, run));
             let read = decode::stretches(bytes, window.clone(), runs, masks, &mut stretches);
             self.probe.reached(read);
             if depth < MAX_DEPTH {

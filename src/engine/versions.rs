@@ -108,7 +108,7 @@ impl Worker<'_> {
     /// Scans a whole text and returns its hits with what a later version can take over.
     pub fn scan_traced(&mut self, bytes: &[u8]) -> (Vec<Hit>, Trace) {
         let is_plain = memchr::memchr(0, bytes).is_none();
-        if is_plain && let Some(sites) = self.look(bytes, &[Range::from(0..bytes.len())]) {
+        if is_plain && let Some(sites) = self.look(bytes, std::slice::from_ref(&(0..bytes.len()))) {
             let mut trace = Trace::silent(bytes.len());
             trace.keep(sites);
             return (Vec::new(), trace);
@@ -119,7 +119,7 @@ impl Worker<'_> {
         let (sites, gave_up) = self.probe.end();
         let mut trace = Trace {
             len: bytes.len(),
-            opaque: gave_up || !is_plain || self.met_limit,
+            opaque: gave_up || !is_plain || self.met_limit || self.met_packed,
             ..Trace::default()
         };
         if !found.is_empty() {
@@ -157,8 +157,8 @@ impl Worker<'_> {
                 self.probe.begin(true);
                 self.round(bytes, std::slice::from_ref(&chunk), &mut found);
                 let (own, gave_up) = self.probe.end();
-                // What was too deep to be read is told each time, and only a look tells it.
-                if gave_up || !found.is_empty() || self.met_limit {
+                // What was too deep to be read, or is packed, is told each time, and only a look tells it.
+                if gave_up || !found.is_empty() || self.met_limit || self.met_packed {
                     return None;
                 }
                 self.memo.learn(key, &chunk, &self.probe.reached, &own);
@@ -201,7 +201,7 @@ impl Worker<'_> {
             self.again(bytes, at, &mut found);
         }
         let (own, gave_up) = self.probe.end();
-        if gave_up || !found.is_empty() || self.met_limit {
+        if gave_up || !found.is_empty() || self.met_limit || self.met_packed {
             return None;
         }
         sites.extend(own);
@@ -357,7 +357,10 @@ impl Probe {
         self.on = true;
         self.loose = loose;
         self.sites.clear();
-        self.reached = usize::MAX..0;
+        self.reached = Range {
+            start: usize::MAX,
+            end: 0,
+        };
         self.gave_up = false;
     }
 

@@ -96,6 +96,7 @@ impl<'a> Collector<'a> {
         let mut found = Vec::new();
         self.expand(
             bytes,
+            true,
             &BlobPath::default(),
             &archive::Pool::new(self.archives),
             &mut archive::Books::default(),
@@ -108,17 +109,24 @@ impl<'a> Collector<'a> {
         found
     }
 
-    /// Hands out what is packed in a content: the members of an archive, and of archives that stand in it as base64.
+    /// Hands out what is packed in a content: the members of an archive, and of archives that stand in it as base64;
+    /// `holds_packed` tells whether the engine met the start of such base64.
     fn expand(
         &self,
         bytes: &[u8],
+        holds_packed: bool,
         path: &BlobPath,
         pool: &archive::Pool,
         books: &mut archive::Books,
         each: &mut dyn FnMut(&BlobPath, &[u8], Purse),
     ) {
         archive::expand(bytes, path, self.archives, pool, books, each);
-        for part in decode::packed(bytes) {
+        let parts = if holds_packed {
+            decode::packed(bytes)
+        } else {
+            Vec::new()
+        };
+        for part in parts {
             if archive::is_archive(&part.bytes).is_some() {
                 let name = format!("base64@{}", part.source.start);
                 let path = path.member(name.as_bytes());
@@ -185,6 +193,7 @@ impl Receiver for Hand<'_> {
 impl Hand<'_> {
     /// Unpacks a content, or says that it cannot be; `starts` is how much there was before it.
     fn look_inside(&mut self, blob: &Blob<'_>, starts: [usize; 2]) {
+        let holds_packed = self.worker.met_packed();
         if blob.offset > 0 || !holds_content(blob.provenance.place) {
             return;
         }
@@ -193,7 +202,7 @@ impl Hand<'_> {
             ledger.skip(SkipCause::Undecodable, shown(blob), what);
         }
         if blob.whole {
-            self.unpack(blob);
+            self.unpack(blob, holds_packed);
             let [own, pooled] = starts;
             self.haul.own.prefer_members(own);
             self.haul.pooled.prefer_members(pooled);
@@ -201,7 +210,7 @@ impl Hand<'_> {
     }
 
     /// Scans what is packed in a blob, and the names of members.
-    fn unpack(&mut self, blob: &Blob<'_>) {
+    fn unpack(&mut self, blob: &Blob<'_>, holds_packed: bool) {
         let mut books = archive::Books::default();
         let collector = self.collector;
         let mut each = |path: &BlobPath, bytes: &[u8], purse: Purse| {
@@ -228,6 +237,7 @@ impl Hand<'_> {
         };
         collector.expand(
             blob.bytes,
+            holds_packed,
             blob.path,
             &collector.pool,
             &mut books,

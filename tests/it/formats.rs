@@ -285,9 +285,10 @@ fn the_inside_of_a_repository_is_not_taken_for_its_content() {
     repo.write("a.env", format!("A={}\n", token(1)))
         .commit("Begin");
     repo.git(&["clone", "-q", "--bare", ".", "bare.git"]);
-    for path in ["bare.git", ".git"] {
+    // Loose objects are zlib: what a bare repository holds of them is found all the same.
+    for (path, code) in [("bare.git", 1), (".git", 3)] {
         let run = keysweep(repo.path(), &["scan", path]);
-        assert_eq!(run.code, 3, "{}", run.text());
+        assert_eq!(run.code, code, "{}", run.text());
         assert!(
             run.text().contains("keysweep scan --history"),
             "{}",

@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 use crate::model::Encoding;
 
 pub(super) use base64::MIN as MIN_RUN;
+pub(super) use packed::may_begin;
 pub use packed::{Packed, packed};
 pub use unicode::unicode;
 

@@ -44,6 +44,21 @@ pub struct Packed {
     pub bytes: Zeroizing<Vec<u8>>,
 }
 
+/// Tells whether [`packed`] may find something that begins in a run of token characters: a look at a few bytes.
+pub(in super::super) fn may_begin(text: &[u8], run: &Range<usize>) -> bool {
+    let is_sign = |at: usize| {
+        let rest = text.get(at..).unwrap_or_default();
+        SIGNS.iter().any(|(sign, _)| rest.starts_with(sign))
+    };
+    let inside = text.get(run.clone()).unwrap_or_default();
+    let dots = memchr::memchr_iter(b'.', inside).map(|dot| run.start + dot + 1);
+    // The letter of an escaped line break looks like the first of the run.
+    [run.start, run.start + 1]
+        .into_iter()
+        .chain(dots)
+        .any(is_sign)
+}
+
 /// Returns what in `text` looks like base64 of something packed, in order.
 #[must_use]
 pub fn packed(text: &[u8]) -> Vec<Packed> {
@@ -54,7 +69,7 @@ pub fn packed(text: &[u8]) -> Vec<Packed> {
             let is_start = at
                 .checked_sub(1)
                 .and_then(|before| text.get(before))
-                .is_none_or(|before| !is_base64(*before) || escaped(text, at));
+                .is_none_or(|before| !is_base64(*before) || *before == b'=' || escaped(text, at));
             if at < done || !is_start {
                 continue;
             }

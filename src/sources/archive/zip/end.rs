@@ -39,6 +39,12 @@ pub(in crate::sources) fn ends_as_zip(tail: &[u8], before: u64) -> bool {
 fn ends(bytes: &[u8]) -> impl Iterator<Item = usize> + '_ {
     let from = bytes.len().saturating_sub(END_LEN + 0xffff);
     let tail = bytes.get(from..).unwrap_or_default();
+    // Forwards the search has vector code, and nearly nothing is a zip.
+    let tail = if memmem::find(tail, END).is_some() {
+        tail
+    } else {
+        &[]
+    };
     memmem::rfind_iter(tail, END).map(move |at| from + at)
 }
 

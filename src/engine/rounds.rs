@@ -11,7 +11,6 @@ use super::{
     decode::{self, Decoded},
     judge::Found,
     overlap,
-    versions::STRETCH_EDGE,
 };
 
 /// Most encodings one inside the other.
@@ -114,8 +113,8 @@ fn outward(mut found: Found, stretch: &Decoded, len: usize) -> Found {
     found.hides = stretch.source_of(found.hides);
     found.near = found.near.map(|near| stretch.source_of(near));
     found.encodings.insert(0, stretch.encoding);
-    found.read = stretch.source.start.saturating_sub(STRETCH_EDGE)
-        ..stretch.source.end.saturating_add(STRETCH_EDGE).min(len);
+    // Where a stretch begins may be told by bytes far from it, of the same run or block.
+    found.read = 0..len;
     found.stretch = Some((stretch.source.start, stretch.encoding));
     found
 }

@@ -23,9 +23,6 @@ pub(super) const RIGHT: usize = 64;
 /// itself is looked at in any case.
 const TRIGGERS: (usize, usize) = (8, 72);
 
-/// Bytes around an encoded stretch on which depends where it ends.
-pub(super) const STRETCH_EDGE: usize = 128;
-
 /// Most sites and findings of a trace; a text with more is scanned whole each time.
 const MAX_SITES: usize = 4096;
 

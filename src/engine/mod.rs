@@ -2,7 +2,8 @@
 //!
 //! `anchors` (runs of token characters) and `literals` (markers, credential words) find places; `probe` tries the rules
 //! there with `tables`, `patterns`, `context` and `names`; `judge` decides; `rounds` decodes and goes again; `overlap`
-//! keeps the most specific finding. None of them knows of files or findings.
+//! keeps the most specific finding. `versions` scans a text by what changed since an earlier one, and `memo` no stretch of it
+//! twice; `masks` is the vector code. None of them knows of files or findings.
 //!
 //! Promises: no I/O, no lock, no log, no `Result`; a blob without an anchor costs no allocation. A verdict depends on the
 //! bytes in a bounded window around its anchor only, so any split of a blob into regions gives the same hits. Bytes

@@ -65,18 +65,6 @@ impl Trace {
         !self.opaque && self.hits.is_empty() && self.found.is_empty() && self.sites.is_empty()
     }
 
-    /// Returns the number of bytes of the text.
-    #[must_use]
-    pub const fn len(&self) -> usize {
-        self.len
-    }
-
-    /// Tells whether the text was empty.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
     /// Returns the trace of a text of `len` bytes in which nothing was looked at twice.
     #[must_use]
     pub fn silent(len: usize) -> Self {

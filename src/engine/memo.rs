@@ -7,11 +7,11 @@
 
 use std::{
     collections::HashMap,
-    hash::{BuildHasher, Hasher as _, RandomState},
+    hash::{BuildHasher, RandomState},
     ops::Range,
 };
 
-use siphasher::sip128::{Hasher128, SipHasher13};
+use highway::{HighwayHash, HighwayHasher, Key as HashKey};
 
 use super::versions::Site;
 
@@ -62,7 +62,7 @@ fn ends(bytes: &[u8], end: usize) -> bool {
 
 /// What a stretch is known by.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Key(u128);
+pub(super) struct Key([u64; 2]);
 
 /// A site, counted from the start of its stretch.
 struct Relative {
@@ -74,7 +74,7 @@ struct Relative {
 /// What is known.
 pub(super) struct Memo {
     /// The key of the hash, new in each process.
-    keys: (u64, u64),
+    secret: [u64; 4],
     known: HashMap<Key, Box<[Relative]>>,
     /// Whether the rules read no further than the context, whatever they meet.
     on: bool,
@@ -88,7 +88,7 @@ impl Memo {
     pub(super) fn new(near_part: usize) -> Self {
         let random = RandomState::new();
         Self {
-            keys: (random.hash_one(1_u8), random.hash_one(2_u8)),
+            secret: [1_u8, 2, 3, 4].map(|number| random.hash_one(number)),
             known: HashMap::new(),
             on: 2 * near_part + 64 <= CONTEXT,
             context: 0..0,
@@ -99,18 +99,18 @@ impl Memo {
     /// Returns the key of a stretch.
     pub(super) fn key(&mut self, bytes: &[u8], chunk: &Range<usize>) -> Key {
         if !self.on {
-            return Key(0);
+            return Key([0; 2]);
         }
         let from = chunk.start.saturating_sub(CONTEXT);
         let to = (chunk.end + CONTEXT).min(bytes.len());
         self.context = from..to;
         self.edges = (from == 0, to == bytes.len());
-        let mut hasher = SipHasher13::new_with_keys(self.keys.0, self.keys.1);
-        hasher.write(bytes.get(from..to).unwrap_or_default());
-        hasher.write_usize(chunk.start - from);
-        hasher.write_usize(chunk.len());
-        hasher.write_u8(u8::from(from == 0) | u8::from(to == bytes.len()) << 1);
-        Key(hasher.finish128().as_u128())
+        let edges = u64::from(from == 0) | u64::from(to == bytes.len()) << 1;
+        let place = (chunk.start - from) as u64 | (chunk.len() as u64) << 16 | edges << 32;
+        let mut hasher = HighwayHasher::new(HashKey(self.secret));
+        hasher.append(bytes.get(from..to).unwrap_or_default());
+        hasher.append(&place.to_le_bytes());
+        Key(hasher.finalize128())
     }
 
     /// Appends the sites of a stretch that is known; tells whether it is.

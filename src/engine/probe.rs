@@ -166,7 +166,9 @@ impl Worker<'_> {
     /// Returns the match of a rule's pattern that starts at `at` and is not cut out of something longer.
     fn match_at(&mut self, bytes: &[u8], number: u32, at: usize) -> Option<Matched> {
         let prepared = self.scanner.tables.rules.get(number as usize)?;
-        if !prepared.lead.may_match(bytes, at) {
+        let extent = prepared.lead.extent(bytes, at, prepared.max_len);
+        self.probe.read(at, at..extent.read, bytes.len());
+        if !extent.may_match {
             return None;
         }
         let scratch = self.patterns.get_mut(number as usize)?;
@@ -174,11 +176,7 @@ impl Worker<'_> {
         let matched = prepared
             .pattern
             .as_ref()?
-            .find(scratch, bytes, at..end, true);
-        // What a search read that ended elsewhere is not known.
-        self.probe
-            .read(at, at..at + prepared.max_len + 1, bytes.len());
-        let matched = matched?;
+            .find(scratch, bytes, at..end, true)?;
         let next = bytes.get(matched.whole.end).copied();
         (!next.is_some_and(is_alnum)).then_some(matched)
     }

@@ -66,13 +66,53 @@ fn is_token_class(class: &Class) -> bool {
     }
 }
 
-/// The bytes that every match of a pattern begins with, as far as they are of one class: a test before the regex.
+/// A set of byte values, one bit for each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct ByteSet([u64; 4]);
+
+impl ByteSet {
+    #[inline]
+    fn has(&self, byte: u8) -> bool {
+        self.0
+            .get(usize::from(byte >> 6))
+            .is_some_and(|word| word & (1 << (byte & 63)) != 0)
+    }
+
+    fn add(&mut self, bytes: impl IntoIterator<Item = u8>) {
+        for byte in bytes {
+            if let Some(word) = self.0.get_mut(usize::from(byte >> 6)) {
+                *word |= 1 << (byte & 63);
+            }
+        }
+    }
+
+    /// Adds every byte that may stand in a match.
+    fn add_all_of(&mut self, hir: &Hir) {
+        match hir.kind() {
+            HirKind::Empty | HirKind::Look(_) => {}
+            HirKind::Literal(literal) => self.add(literal.0.iter().copied()),
+            HirKind::Class(Class::Bytes(class)) => {
+                self.add(class.iter().flat_map(|range| range.start()..=range.end()));
+            }
+            HirKind::Class(Class::Unicode(_)) => self.add(0..=u8::MAX),
+            HirKind::Repetition(repetition) => self.add_all_of(&repetition.sub),
+            HirKind::Capture(capture) => self.add_all_of(&capture.sub),
+            HirKind::Concat(parts) | HirKind::Alternation(parts) => {
+                parts.iter().for_each(|part| self.add_all_of(part));
+            }
+        }
+    }
+}
+
+/// What can be told of a pattern's matches without the regex: the class of their first bytes, which bytes may stand in them at
+/// all, and how long they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Lead {
-    /// One bit for each byte value.
-    class: [u64; 4],
+    class: ByteSet,
     /// How many bytes are of the class.
     len: usize,
+    /// What a match may consist of.
+    alphabet: ByteSet,
     /// Length of a match.
     least: usize,
     most: usize,
@@ -93,38 +133,44 @@ impl Lead {
             && let HirKind::Class(Class::Bytes(class)) = repetition.sub.kind()
         {
             lead.len = usize::try_from(repetition.min).unwrap_or(0);
-            for byte in class.iter().flat_map(|range| range.start()..=range.end()) {
-                if let Some(word) = lead.class.get_mut(usize::from(byte >> 6)) {
-                    *word |= 1 << (byte & 63);
-                }
-            }
+            let bytes = class.iter().flat_map(|range| range.start()..=range.end());
+            lead.class.add(bytes);
         }
+        lead.alphabet.add_all_of(hir);
         lead
     }
 
-    /// Tells whether a match may start at `at` and end where no letter or digit follows.
-    pub(super) fn may_match(&self, bytes: &[u8], at: usize) -> bool {
+    /// Looks how far a match of at most `max_len` bytes that starts at `at` could go, to the first byte that stands in none, and
+    /// whether it could end there or before, where no letter or digit follows.
+    pub(super) fn extent(&self, bytes: &[u8], at: usize, max_len: usize) -> Extent {
         let rest = bytes.get(at..).unwrap_or_default();
-        let Some(head) = rest.get(..self.len) else {
-            return false;
+        let most = rest.get(..self.most.min(max_len)).unwrap_or(rest);
+        let len = most
+            .iter()
+            .position(|byte| !self.alphabet.has(*byte))
+            .unwrap_or(most.len());
+        let begins = || {
+            let head = rest.get(..self.len);
+            head.is_some_and(|head| head.iter().all(|byte| self.class.has(*byte)))
         };
-        let is_in = |byte: &u8| {
-            self.class
-                .get(usize::from(byte >> 6))
-                .is_some_and(|word| word & (1 << (byte & 63)) != 0)
+        // The end of the text is as good as a byte that no token has.
+        let ends = || {
+            let ends = rest.get(self.least..=len);
+            ends.is_none_or(|ends| ends.iter().any(|byte| !is_alnum(*byte)))
         };
-        if !head.iter().all(is_in) {
-            return false;
+        Extent {
+            read: at + len + 1,
+            may_match: len >= self.least && begins() && ends(),
         }
-        let Some(ends) = rest.get(self.least..) else {
-            return false;
-        };
-        let ends = ends
-            .get(..=self.most.saturating_sub(self.least))
-            .unwrap_or(ends);
-        ends.len() <= self.most.saturating_sub(self.least)
-            || ends.iter().any(|byte| !is_alnum(*byte))
     }
+}
+
+/// What can be told of a match at some place before it is searched for.
+pub(super) struct Extent {
+    /// Nothing from here on says whether there is a match.
+    pub(super) read: usize,
+    /// Whether there may be one.
+    pub(super) may_match: bool,
 }
 
 /// Returns literals of at least 3 bytes, one of which every match starts with; `None` if there are no such ones.
@@ -219,13 +265,28 @@ mod tests {
     #[test]
     fn a_lead_is_a_test_before_the_regex() {
         let may = |pattern: &str, text: &str| {
-            Lead::new(&parse(pattern).expect("valid")).may_match(text.as_bytes(), 0)
+            let lead = Lead::new(&parse(pattern).expect("valid"));
+            lead.extent(text.as_bytes(), 0, 100).may_match
         };
         assert!(may("[a-f0-9]{8}", "0a1b2c3d") && may("[a-f0-9]{8}", "0a1b2c3d-x"));
         assert!(!may("[a-f0-9]{8}", "0a1b2c3de") && !may("[a-f0-9]{8}", "0a1b2c3"));
         assert!(!may("[a-f0-9]{8}", "0a1b2cgd"));
         assert!(may("[a-z]{4,6}", "abcde.g") && !may("[a-z]{4,6}", "abcdefgh"));
         assert!(may("(?:a|bc)[a-z]{4}", "axxxx"));
+        assert!(may("a[b-d]{2}-e", "abc-e") && !may("a[b-d]{2}-e", "abx-e"));
+    }
+
+    #[test]
+    fn a_search_reads_no_further_than_a_match_could_go() {
+        let read = |pattern: &str, text: &str| {
+            let lead = Lead::new(&parse(pattern).expect("valid"));
+            lead.extent(text.as_bytes(), 0, 20).read
+        };
+        assert_eq!(read("ab-[a-z]{4,50}", "ab-xyz xyz"), 7);
+        assert_eq!(read("ab-[a-z]{4,50}", "ab-xyz"), 7);
+        assert_eq!(read("[a-z]{4}", "abcdefg"), 5);
+        assert_eq!(read("[a-z]{4,50}", &"a".repeat(30)), 21);
+        assert_eq!(read("a(?:b|[0-9]+)?", "a0b1c"), 5);
     }
 
     #[test]

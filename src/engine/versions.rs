@@ -38,6 +38,12 @@ pub(super) struct Site {
     pub(super) read: Range<usize>,
 }
 
+impl Site {
+    const fn key(&self) -> (usize, usize, usize) {
+        (self.at, self.read.start, self.read.end)
+    }
+}
+
 /// What the scan of one version leaves for the next. The default is that of an empty text.
 #[derive(Clone, Debug, Default)]
 pub struct Trace {
@@ -74,10 +80,13 @@ impl Trace {
         }
     }
 
-    /// Takes the sites of a scan, sorted and once each.
+    /// Takes the sites of a scan beside those taken over, which are sorted; keeps them sorted and once each.
     fn keep(&mut self, mut sites: Vec<Site>) {
-        // Two sorted halves, mostly.
-        sites.sort_by_key(|site| (site.at, site.read.start, site.read.end));
+        sites.sort_unstable_by_key(Site::key);
+        let old = std::mem::take(&mut self.sites);
+        if !old.is_empty() {
+            sites = merged(old, sites, |a, b| a.key() <= b.key());
+        }
         sites.dedup();
         self.opaque |= sites.len() > MAX_SITES || self.found.len() > MAX_SITES;
         self.sites = sites;
@@ -191,9 +200,7 @@ impl Worker<'_> {
         }
         sites.extend(own);
         let hits = trace.hits.clone();
-        let mut all = std::mem::take(&mut trace.sites);
-        all.extend(sites);
-        trace.keep(all);
+        trace.keep(sites);
         Some((hits, trace))
     }
 }
@@ -242,15 +249,12 @@ impl Changes {
     fn windows(&self, len: usize, again: &[usize]) -> Vec<Range<usize>> {
         let grow =
             |range: &Range<usize>| range.start.saturating_sub(RIGHT)..(range.end + LEFT).min(len);
-        let mut all: Vec<Range<usize>> = self.exact.iter().map(grow).collect();
-        if !again.is_empty() {
-            all.extend(
-                again
-                    .iter()
-                    .map(|at| at.saturating_sub(TRIGGERS.0)..(at + TRIGGERS.1).min(len)),
-            );
-            all.sort_unstable_by_key(|range| range.start);
-        }
+        let near = |at: &usize| at.saturating_sub(TRIGGERS.0)..(at + TRIGGERS.1).min(len);
+        let all = merged(
+            self.exact.iter().map(grow),
+            again.iter().map(near),
+            |a, b| a.start <= b.start,
+        );
         let mut windows: Vec<Range<usize>> = Vec::with_capacity(all.len());
         for range in all {
             match windows.last_mut() {
@@ -261,7 +265,8 @@ impl Changes {
         windows
     }
 
-    /// Takes over what stands unchanged into `trace`, and returns where to look again; `None` if a finding is not whole.
+    /// Takes over what stands unchanged into `trace`, and returns where to look again, sorted; `None` if a finding is not
+    /// whole.
     fn inherit(&self, base: &Trace, trace: &mut Trace) -> Option<Vec<usize>> {
         let mut again = Vec::new();
         if base.is_silent() {
@@ -321,6 +326,26 @@ impl Changes {
             && read.end <= copy.base + copy.len
             && (read.start > 0 || copy.start == copy.base)
             && (read.end < base_len || len - copy.start == base_len - copy.base)
+    }
+}
+
+/// Joins two sorted lists.
+fn merged<T>(
+    left: impl IntoIterator<Item = T>,
+    right: impl IntoIterator<Item = T>,
+    in_order: impl Fn(&T, &T) -> bool,
+) -> Vec<T> {
+    let (mut left, mut right) = (left.into_iter().peekable(), right.into_iter().peekable());
+    let mut all = Vec::with_capacity(left.size_hint().0 + right.size_hint().0);
+    loop {
+        let is_left = match (left.peek(), right.peek()) {
+            (Some(one), Some(other)) => in_order(one, other),
+            (one, _) => one.is_some(),
+        };
+        match if is_left { left.next() } else { right.next() } {
+            Some(one) => all.push(one),
+            None => return all,
+        }
     }
 }
 

@@ -192,7 +192,18 @@ fn shown(hits: &[super::Hit]) -> Vec<Shown> {
         .collect()
 }
 
+/// At least so many cases; PROPTEST_CASES asks for more.
+fn cases(least: u32) -> ProptestConfig {
+    let config = ProptestConfig::default();
+    ProptestConfig {
+        cases: config.cases.max(least),
+        ..config
+    }
+}
+
 proptest! {
+    #![proptest_config(cases(1000))]
+
     #[test]
     fn versions_have_the_hits_of_the_whole(
         first in proptest::collection::vec(piece(), 1..16),
@@ -215,6 +226,42 @@ proptest! {
                 String::from_utf8_lossy(&new)
             );
             (text, trace) = (new, left);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(5000))]
+
+    /// What one byte at any place of a secret or near it decides is decided again, however far from the trigger it stands.
+    #[test]
+    fn one_byte_of_an_example_comes_and_goes(
+        example in any::<Index>(),
+        at in any::<Index>(),
+        byte in prop::option::of(prop::sample::select(b"aZ0 _\"'=\n/-.".to_vec())),
+        deletes in any::<bool>(),
+    ) {
+        let filler = "    for (i = 0; i < n; i++) { sum += one(of, many); }\n".repeat(30);
+        let lead = filler.len();
+        let example = example.get(examples());
+        let plain = [filler.as_bytes(), example, b"\n", filler.as_bytes()].concat();
+        let at = lead + at.index(example.len() + 1);
+        let gone = at + usize::from(deletes);
+        let edited = [&plain[..at], byte.as_slice(), &plain[gone..]].concat();
+        let new = byte.iter().len();
+        let mut worker = scanner().worker();
+        for (base, text, inserted, deleted) in
+            [(&plain, &edited, new, gone - at), (&edited, &plain, gone - at, new)]
+        {
+            let (start, from) = (at + inserted, at + deleted);
+            let copies = [
+                Copied { base: 0, start: 0, len: at },
+                Copied { base: from, start, len: text.len() - start },
+            ];
+            let (_, trace) = worker.scan_traced(base);
+            let (hits, _) = worker.scan_version(text, &trace, &copies);
+            let whole = worker.scan(text, &[Span::new(0, text.len() as u64)]);
+            prop_assert_eq!(shown(&hits), shown(&whole), "{:?}", String::from_utf8_lossy(text));
         }
     }
 }

@@ -18,7 +18,7 @@ use super::{
     families::Root,
     walk::{LOOSE_CHUNK, Object, Unit, Visitor, Walk},
 };
-use crate::model::{ObjectId, SkipCause};
+use crate::model::{Copied, ObjectId, SkipCause};
 
 /// Most buffers that a thread keeps for the next objects, and the largest of them: above this the system is faster
 /// asked again than the memory held.
@@ -55,6 +55,8 @@ pub(super) struct Thread<'w, V> {
     inflater: Inflater,
     input: Vec<u8>,
     pool: Vec<Vec<u8>>,
+    /// What the last delta copied.
+    copied: Vec<Copied>,
     lost: Vec<Lost>,
 }
 
@@ -75,6 +77,7 @@ impl<'w, V: Visitor> Thread<'w, V> {
             inflater: Inflater::new(),
             input: Vec::new(),
             pool: Vec::new(),
+            copied: Vec::new(),
             lost: Vec::new(),
         }
     }
@@ -159,7 +162,7 @@ impl<'w, V: Visitor> Thread<'w, V> {
                 number,
                 kind: family.kind,
                 bytes: &bytes,
-                delta: None,
+                copied: None,
             };
             self.visitor.object(&object, None)
         });
@@ -276,7 +279,7 @@ impl<'w, V: Visitor> Thread<'w, V> {
         let rest = data.len() - used;
         let delta = Delta::parse(delta).ok_or(Absent::Damaged("its delta is malformed"))?;
         delta
-            .apply(base, self.walk.max_delta, out)
+            .apply(base, self.walk.max_delta, out, &mut self.copied)
             .map_err(absent_delta)?;
         let visited = owned(self.walk, family, entry).map(|(id, number)| {
             let object = Object {
@@ -284,7 +287,7 @@ impl<'w, V: Visitor> Thread<'w, V> {
                 number,
                 kind: family.kind,
                 bytes: out,
-                delta: Some(delta),
+                copied: Some(&self.copied),
             };
             self.visitor.object(&object, kept)
         });
@@ -417,7 +420,7 @@ impl<'w, V: Visitor> Thread<'w, V> {
             number: self.walk.catalog.loose_number(at),
             kind,
             bytes: &bytes,
-            delta: None,
+            copied: None,
         };
         self.visitor.object(&object, None);
         Ok(())

@@ -265,7 +265,7 @@ impl History {
                 number,
                 kind,
                 bytes: &bytes,
-                delta: None,
+                copied: None,
             };
             reader.object(&object, None);
             false

@@ -10,16 +10,14 @@ use super::{
         Blob, Receiver, Run, Sizes, Trace,
         content::{Contents, Origin},
         large::Stream,
-        repo::{Delta, Kind, Op, TreeEntries},
+        repo::{Kind, TreeEntries},
     },
     catalog::Catalog,
     graph::Rows,
     metadata::Names,
     walk::{Object, Visitor},
 };
-use crate::model::{
-    BlobPath, Copied, Counter, Ledger, ObjectId, Place, Provenance, SkipCause, Span,
-};
+use crate::model::{BlobPath, Counter, Ledger, ObjectId, Place, Provenance, SkipCause, Span};
 
 /// The first lines of Git LFS pointers (git-lfs, docs/spec.md, and the names it had before).
 const LFS: [&[u8]; 3] = [
@@ -38,7 +36,6 @@ pub(super) struct Reader<'r> {
     contents: Contents<'r>,
     names: Names,
     path: BlobPath,
-    scratch: Vec<Copied>,
     /// Whether versions are scanned by what changed.
     delta: bool,
     blobs: u64,
@@ -77,7 +74,6 @@ impl<'r> Reader<'r> {
             contents: Contents::new(run, sizes, big),
             names: Names::new(),
             path: BlobPath::default(),
-            scratch: Vec::new(),
             delta,
             blobs: 0,
             bytes: 0,
@@ -115,8 +111,6 @@ impl<'r> Reader<'r> {
         if bytes.is_empty() {
             return Trace::default();
         }
-        let base = base.filter(|_| self.delta);
-        copies(base.and(object.delta.as_ref()), &mut self.scratch);
         let blob = Blob {
             bytes,
             regions: &[Span::new(0, bytes.len() as u64)],
@@ -130,7 +124,7 @@ impl<'r> Reader<'r> {
             column: 1,
             whole: true,
         };
-        let base = base.map(|trace| (trace, self.scratch.as_slice()));
+        let base = base.filter(|_| self.delta).zip(object.copied);
         self.receiver.version(&blob, base)
     }
 
@@ -147,8 +141,7 @@ impl<'r> Reader<'r> {
     /// Notes names and targets of the entries that are not also in the tree's delta base, where they were noted.
     fn tree(&mut self, object: &Object<'_>) {
         self.trees += 1;
-        copies(object.delta.as_ref(), &mut self.scratch);
-        let mut copied = self.scratch.iter().peekable();
+        let mut copied = object.copied.into_iter().flatten().peekable();
         let mut entries = TreeEntries::new(object.bytes, object.id.as_bytes().len());
         for entry in entries.by_ref() {
             while copied
@@ -264,23 +257,3 @@ impl Read for Counted<'_> {
 }
 
 impl Stream for Counted<'_> {}
-
-/// Lists the stretches of a target that were copied from its base, in order.
-fn copies(delta: Option<&Delta<'_>>, out: &mut Vec<Copied>) {
-    out.clear();
-    let mut at = 0;
-    for op in delta.iter().flat_map(|delta| delta.ops()) {
-        match op {
-            Some(Op::Copy { offset, len }) => {
-                out.push(Copied {
-                    base: offset,
-                    start: at,
-                    len,
-                });
-                at += len;
-            }
-            Some(Op::Insert(bytes)) => at += bytes.len(),
-            None => break,
-        }
-    }
-}

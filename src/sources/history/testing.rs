@@ -23,7 +23,9 @@ pub(super) fn index_of(pack: &[u8], fixture: &Fixture) -> Vec<u8> {
                 let (kind, base) = repository.find(&base, 1 << 30).unwrap();
                 let mut target = Vec::new();
                 let delta = Delta::parse(&out).unwrap();
-                delta.apply(&base, 1 << 30, &mut target).unwrap();
+                delta
+                    .apply(&base, 1 << 30, &mut target, &mut Vec::new())
+                    .unwrap();
                 deltas += usize::from(kind == Kind::Blob);
                 (kind, target)
             }

@@ -8,13 +8,13 @@ use std::{
 use super::{
     super::{
         Progress,
-        repo::{Delta, Kind, Store},
+        repo::{Kind, Store},
     },
     catalog::{Catalog, Lost, Number},
     decode::Thread,
     families::Root,
 };
-use crate::model::ObjectId;
+use crate::model::{Copied, ObjectId};
 
 /// Loose objects that are one unit of work.
 pub(super) const LOOSE_CHUNK: usize = 256;
@@ -29,8 +29,8 @@ pub(super) struct Object<'a> {
     pub(super) kind: Kind,
     /// Its content.
     pub(super) bytes: &'a [u8],
-    /// How it differs from another object of the same walk, if it was stored so.
-    pub(super) delta: Option<Delta<'a>>,
+    /// What of it was copied from another object of the same walk, if it was stored so.
+    pub(super) copied: Option<&'a [Copied]>,
 }
 
 /// Takes objects on one thread.

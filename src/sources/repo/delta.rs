@@ -3,6 +3,8 @@
 //! Promise: nothing is allocated for a target until every instruction was seen to fit, and a target never grows beyond
 //! what the delta says, which never exceeds the caller's limit.
 
+use crate::model::Copied;
+
 /// Why a delta cannot be applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DeltaError {
@@ -14,7 +16,7 @@ pub(crate) enum DeltaError {
 
 /// One instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Op<'d> {
+enum Op<'d> {
     /// Copy so many bytes of the base from an offset.
     Copy {
         /// In the base.
@@ -49,14 +51,22 @@ impl<'d> Delta<'d> {
     }
 
     /// Returns the instructions; a malformed one is the last, as `None`.
-    pub(crate) const fn ops(&self) -> Ops<'d> {
+    const fn ops(&self) -> Ops<'d> {
         Ops { rest: self.body }
     }
 
-    /// Writes the target to `out`, which is cleared first.
-    pub(crate) fn apply(&self, base: &[u8], max: u64, out: &mut Vec<u8>) -> Result<(), DeltaError> {
+    /// Writes the target to `out`, and to `copied` which stretches of it come from the base, sorted by where they start now;
+    /// both are cleared first.
+    pub(crate) fn apply(
+        &self,
+        base: &[u8],
+        max: u64,
+        out: &mut Vec<u8>,
+        copied: &mut Vec<Copied>,
+    ) -> Result<(), DeltaError> {
         out.clear();
-        self.check(base.len(), max)?;
+        copied.clear();
+        self.check(base.len(), max, copied)?;
         let size = usize::try_from(self.target_size).map_err(|_| DeltaError::Damaged)?;
         out.reserve_exact(size);
         for op in self.ops() {
@@ -74,27 +84,35 @@ impl<'d> Delta<'d> {
         Ok(())
     }
 
-    /// Checks that every instruction fits the base and that they make as much as the header says.
-    fn check(&self, base_len: usize, max: u64) -> Result<(), DeltaError> {
+    /// Checks that every instruction fits the base and that they make as much as the header says; lists what they copy.
+    fn check(&self, base_len: usize, max: u64, copied: &mut Vec<Copied>) -> Result<(), DeltaError> {
         if self.base_size != base_len as u64 {
             return Err(DeltaError::Damaged);
         }
         if self.target_size > max {
             return Err(DeltaError::TooLarge(self.target_size));
         }
-        let mut made = 0_u64;
+        let mut made = 0_usize;
         for op in self.ops() {
             made += match op {
                 Some(Op::Copy { offset, len })
                     if offset.checked_add(len).is_some_and(|end| end <= base_len) =>
                 {
-                    len as u64
+                    copied.push(Copied {
+                        base: offset,
+                        start: made,
+                        len,
+                    });
+                    len
                 }
-                Some(Op::Insert(bytes)) => bytes.len() as u64,
+                Some(Op::Insert(bytes)) => bytes.len(),
                 _ => return Err(DeltaError::Damaged),
             };
+            if made as u64 > self.target_size {
+                return Err(DeltaError::Damaged);
+            }
         }
-        if made == self.target_size {
+        if made as u64 == self.target_size {
             Ok(())
         } else {
             Err(DeltaError::Damaged)
@@ -103,7 +121,7 @@ impl<'d> Delta<'d> {
 }
 
 /// See [`Delta::ops`].
-pub(crate) struct Ops<'d> {
+struct Ops<'d> {
     rest: &'d [u8],
 }
 
@@ -165,9 +183,12 @@ mod tests {
 
     fn apply(base: &[u8], delta: &[u8], max: u64) -> Result<Vec<u8>, DeltaError> {
         let mut out = vec![1, 2, 3];
-        Delta::parse(delta)
-            .ok_or(DeltaError::Damaged)?
-            .apply(base, max, &mut out)?;
+        Delta::parse(delta).ok_or(DeltaError::Damaged)?.apply(
+            base,
+            max,
+            &mut out,
+            &mut Vec::new(),
+        )?;
         Ok(out)
     }
 

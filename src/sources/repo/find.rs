@@ -151,13 +151,13 @@ impl<'s> Finder<'s> {
                 }
             }
         };
-        let mut delta = Vec::new();
+        let (mut delta, mut copied) = (Vec::new(), Vec::new());
         while let Some((at, data, size)) = chain.pop() {
             self.inflater.at(&pack.data, data, end, size, &mut delta)?;
             let mut target = Vec::new();
             Delta::parse(&delta)
                 .ok_or(DeltaError::Damaged)
-                .and_then(|delta| delta.apply(&bytes, self.max, &mut target))
+                .and_then(|delta| delta.apply(&bytes, self.max, &mut target, &mut copied))
                 .map_err(absent_delta)?;
             bytes = Rc::new(target);
             self.cache.put(number, at, &(kind, Rc::clone(&bytes)));

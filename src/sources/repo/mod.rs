@@ -32,7 +32,7 @@ pub use find::Absent;
 pub use object::{Commit, Kind, Signature, Tag, TreeEntries, TreeEntry, parse_hex, split_message};
 pub use refs::{Head, Reference, Reflog, Refs};
 pub(crate) use {
-    delta::{Delta, Op},
+    delta::Delta,
     find::{Finder, absent_delta},
     index::Loaded,
     inflate::{Inflater, stream},

@@ -398,8 +398,11 @@ impl Worker<'_> {
             return;
         };
         let matched = if rule.pattern.is_some() {
-            self.match_at(bytes, number, start)
-                .filter(|matched| !goes_on(bytes, matched.whole.end))
+            self.match_at(bytes, number, start).filter(|matched| {
+                let end = matched.whole.end;
+                self.probe.read(start, start..end + MIN_RUN, bytes.len());
+                !goes_on(bytes, end)
+            })
         } else {
             let value = named.and_then(|named| named.value.clone());
             value.map(|value| Matched {
@@ -519,8 +522,14 @@ impl Worker<'_> {
         self.probe.read(trigger, start..end, case.bytes.len());
         if let Some(found) = found {
             let block = case.rule.extent.map_or(0, |_| MAX_BLOCK);
-            let ahead = prepared.max_len.max(block).max(RIGHT) + 2 * AROUND;
-            let behind = prepared.before.max(LEFT) + 1;
+            // A named value is told by what stands before it, and goes on to its end.
+            let (back, forth) = if case.assignment.is_some() {
+                (context::MAX_BACK + VENDOR_WINDOW, context::MAX_REACH)
+            } else {
+                (0, RIGHT)
+            };
+            let ahead = prepared.max_len.max(block).max(forth) + 2 * AROUND;
+            let behind = prepared.before.max(LEFT).max(back) + 1;
             out.push(Found {
                 read: start.saturating_sub(behind)..(end + ahead).min(case.bytes.len()),
                 ..found

@@ -39,8 +39,19 @@ impl Worker<'_> {
             self.direct(bytes, window, out);
             let (runs, masks) = (&self.long, &mut self.masks);
             self.met_packed |= depth == 0 && runs.iter().any(|run| decode::may_begin(bytes, run));
-            let read = decode::stretches(bytes, window.clone(), runs, masks, &mut stretches);
-            self.probe.reached(read);
+            let mut told = Vec::new();
+            let read = decode::stretches(
+                bytes,
+                window.clone(),
+                runs,
+                masks,
+                &mut stretches,
+                &mut told,
+            );
+            self.probe.reached(window, read);
+            for (at, read) in told {
+                self.probe.read(at, read, bytes.len());
+            }
             if depth < MAX_DEPTH {
                 self.unfold(bytes, windows, depth, budget, &mut stretches, out);
             }
@@ -79,9 +90,7 @@ impl Worker<'_> {
                 continue;
             };
             *budget = rest;
-            if stretch.source.len() >= decode::WHOLE {
-                self.probe.give_up();
-            }
+            self.probe.decoded(len);
             let state = self.probe.pause();
             let mut inner = Vec::new();
             let whole = 0..len;

@@ -10,7 +10,7 @@
 
 use std::ops::Range;
 
-use super::{Hit, Worker, judge::Found, memo, overlap};
+use super::{Hit, Worker, decode, judge::Found, memo, overlap};
 use crate::model::{Copied, Span};
 
 /// Most bytes that a verdict reads before its trigger without leaving a site.
@@ -25,6 +25,13 @@ const TRIGGERS: (usize, usize) = (8, 72);
 
 /// Most sites and findings of a trace; a text with more is scanned whole each time.
 const MAX_SITES: usize = 4096;
+
+/// A search for encoded text that read so far beyond its window may have met the longest piece of such text.
+const FAR: usize = decode::PIECE / 2;
+
+/// So many times the bytes looked at, and as many more, are read and decoded for encoded text that stands around them; then it
+/// is cheaper to look at the whole text once.
+const SPEND: (usize, usize) = (8, 256 * 1024);
 
 /// Most comparisons of a trace with the copied stretches.
 const MAX_COMPARED: usize = 1 << 22;
@@ -142,6 +149,7 @@ impl Worker<'_> {
     fn look(&mut self, bytes: &[u8], windows: &[Range<usize>]) -> Option<Vec<Site>> {
         let mut sites = Vec::new();
         let mut found = Vec::new();
+        let (mut spent, mut worth) = (0, SPEND.1);
         for window in windows {
             for chunk in memo::chunks(bytes, window.clone()) {
                 let key = self.memo.key(bytes, &chunk);
@@ -152,7 +160,12 @@ impl Worker<'_> {
                 self.round(bytes, std::slice::from_ref(&chunk), &mut found);
                 let (own, gave_up) = self.probe.end();
                 // What was too deep to be read, or is packed, is told each time, and only a look tells it.
+                spent += self.probe.spent;
+                worth += SPEND.0 * chunk.len();
                 if gave_up || !found.is_empty() || self.met_limit || self.met_packed {
+                    return None;
+                }
+                if spent > worth {
                     return None;
                 }
                 self.memo.learn(key, &chunk, &self.probe.reached, &own);
@@ -289,6 +302,9 @@ impl Changes {
                     again.push(image(site.at));
                 }
             }
+            if trace.sites.len() > MAX_SITES {
+                return None;
+            }
             for read in &base.found {
                 if read.end <= copy.base || copy.base + copy.len <= read.start {
                     continue;
@@ -359,6 +375,8 @@ pub(super) struct Probe {
     sites: Vec<Site>,
     /// All that searches for encoded text read.
     reached: Range<usize>,
+    /// Bytes that were read for encoded text, and decoded.
+    spent: usize,
     gave_up: bool,
 }
 
@@ -371,6 +389,7 @@ impl Probe {
             start: usize::MAX,
             end: 0,
         };
+        self.spent = 0;
         self.gave_up = false;
     }
 
@@ -401,10 +420,20 @@ impl Probe {
     }
 
     /// Notes how far around the window a search for encoded text read.
-    pub(super) fn reached(&mut self, read: Range<usize>) {
+    pub(super) fn reached(&mut self, window: &Range<usize>, read: Range<usize>) {
         if self.on {
+            self.spent += read.len();
+            // How long stretches are cut to pieces is not told by the bytes around a place in them.
+            self.gave_up |= read.start + FAR <= window.start || window.end + FAR <= read.end;
             self.reached.start = self.reached.start.min(read.start);
             self.reached.end = self.reached.end.max(read.end);
+        }
+    }
+
+    /// Notes that so many bytes were decoded.
+    pub(super) const fn decoded(&mut self, count: usize) {
+        if self.on {
+            self.spent += count;
         }
     }
 

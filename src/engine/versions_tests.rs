@@ -56,6 +56,15 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
             let lines: Vec<&[u8]> = line.as_bytes().chunks(64).collect();
             lines.join(&b"\n"[..])
         }),
+        1 => (example(), 30_usize..1100).prop_map(|(text, width)| {
+            let line = base64(&[&text[..], b" and more, "].concat().repeat(12));
+            let lines: Vec<&[u8]> = line.as_bytes().chunks(width).take(4).collect();
+            lines.join(&b"\n"[..])
+        }),
+        1 => (example(), 20_usize..90).prop_map(|(text, width)| {
+            let lines: Vec<&[u8]> = text.chunks(width).collect();
+            [&lines.join(&b"=\n"[..]), &b" a=3Db\n"[..]].concat()
+        }),
         1 => example().prop_map(|text| text.iter().map(|b| format!("%{b:02x}")).collect::<String>().into_bytes()),
         2 => prop::sample::select(vec![
             "\n", "\"", "'", " ", "=", "password = \"", "-----END PRIVATE KEY-----\n", "/* ", "a", "\0",
@@ -263,6 +272,100 @@ proptest! {
             let whole = worker.scan(text, &[Span::new(0, text.len() as u64)]);
             prop_assert_eq!(shown(&hits), shown(&whole), "{:?}", String::from_utf8_lossy(text));
         }
+    }
+}
+
+/// Scans `base`, then `text` by what changed, between lines of filler; returns the hits, which are those of the whole.
+fn changed(base: &str, text: &str) -> usize {
+    let filler = "    for (i = 0; i < n; i++) { sum += one(of, many); }\n".repeat(300);
+    let [base, text] = [base, text].map(|text| format!("{filler}{text}{filler}").into_bytes());
+    let head = base.iter().zip(&text).take_while(|(a, b)| a == b).count();
+    let (rest, other) = (&base[head..], &text[head..]);
+    let pairs = rest.iter().rev().zip(other.iter().rev());
+    let tail = pairs.take_while(|(a, b)| a == b).count();
+    let copies = [
+        Copied {
+            base: 0,
+            start: 0,
+            len: head,
+        },
+        Copied {
+            base: base.len() - tail,
+            start: text.len() - tail,
+            len: tail,
+        },
+    ];
+    let mut worker = scanner().worker();
+    let (_, trace) = worker.scan_traced(&base);
+    let (hits, _) = worker.scan_version(&text, &trace, &copies);
+    let whole = worker.scan(&text, &[Span::new(0, text.len() as u64)]);
+    assert_eq!(shown(&hits), shown(&whole));
+    hits.len()
+}
+
+#[test]
+fn a_letter_behind_a_long_token_goes() {
+    let token = format!("dop_v1_{}", "3f9a1c07e5b2d846".repeat(4));
+    let text = format!(" {}{token}\n", "a/".repeat(40));
+    assert_eq!(changed(&text.replace('\n', "x\n"), &text), 1);
+}
+
+#[test]
+fn a_line_of_base64_is_alone_once_the_line_above_breaks() {
+    let secret = base64(b"aws_access_key_id = AKIAQ3EGRZ7XKQ2MPLW5 and more, a bit");
+    let secret = secret.trim_end_matches('=');
+    for width in [1001, 1002, 1003] {
+        let above = base64("some words of no interest, ".repeat(60).as_bytes());
+        let base = format!("{}\n{secret}\n", &above[..width]);
+        let mut text = base.clone();
+        text.insert(500, '!');
+        assert!(changed(&base, &text) > 0, "{width}");
+        changed(&text, &base);
+    }
+}
+
+#[test]
+fn a_byte_of_a_broken_key_far_before_a_sign_of_quoted_printable() {
+    for pad in 60..130 {
+        let text = format!(
+            "see AKIAQ3EGRZ=\n7XKQ2MPLW5 {}=\nmore text key=3Dvalue here\n",
+            "z".repeat(pad)
+        );
+        let base = text.replace("Q3E", "Q3!");
+        assert_eq!(changed(&base, &text), 1, "{pad}");
+        changed(&text, &base);
+    }
+}
+
+#[test]
+fn a_name_far_before_its_value_changes() {
+    for gap in [
+        " ".repeat(150),
+        " ".repeat(200),
+        format!("{}\n{}", " ".repeat(80), " ".repeat(60)),
+    ] {
+        let text = format!("password ={gap}\"xK9#mQ2$vL7pW4zR\"\n");
+        changed(&text, &text.replace("passwo", "passXX"));
+        changed(&text.replace("passwo", "passXX"), &text);
+    }
+}
+
+/// Texts that took time by the square of their length.
+#[test]
+fn long_runs_are_looked_at_once() {
+    for unit in ["b", "YWFhYWFhYWFhYWFhYWFhYWFh/", "eyJtaXJvLm9yaWdpbiI6-"] {
+        let text = unit.repeat((4 << 20) / unit.len());
+        let mut worker = scanner().worker();
+        let (hits, trace) = worker.scan_traced(text.as_bytes());
+        assert!(hits.is_empty());
+        let whole = Copied {
+            base: 0,
+            start: 0,
+            len: text.len(),
+        };
+        let more = format!("{text} ");
+        let (hits, _) = worker.scan_version(more.as_bytes(), &trace, &[whole]);
+        assert!(hits.is_empty());
     }
 }
 

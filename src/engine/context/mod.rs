@@ -26,6 +26,9 @@ pub(super) const MAX_BACK: usize = 256;
 /// Most bytes of a value.
 pub(super) const MAX_VALUE: usize = 1024;
 
+/// Most bytes from a value's start on that tell what it is.
+pub(super) const MAX_REACH: usize = MAX_VALUE + value::MAX_AFTER + 8;
+
 /// A value with its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Assignment<'a> {

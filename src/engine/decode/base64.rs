@@ -19,6 +19,9 @@ const MIN_HEX: usize = 32;
 /// Shortest line of wrapped base64.
 const MIN_WIDTH: usize = 40;
 
+/// Characters that are decoded together: a multiple of 8, so that none ends within a group or a pair of bytes.
+const BLOCK: usize = 64;
+
 /// Most blanks before a line of wrapped base64.
 const MAX_INDENT: usize = 128;
 
@@ -57,11 +60,13 @@ fn is_run(bytes: &[u8], at: usize) -> bool {
 }
 
 /// Appends what the runs that touch `region` decode to; `tokens` are the runs of token characters there: those of base64, and `.`.
+/// Returns all that was read, and adds to `lines` the runs that may be lines of a block, with what told that.
 pub(super) fn find(
     bytes: &[u8],
     region: Range<usize>,
     tokens: &[Range<usize>],
     out: &mut Vec<Decoded>,
+    lines: &mut Vec<(usize, Range<usize>)>,
 ) -> Range<usize> {
     let mut read = region.clone();
     let mut block = Block {
@@ -73,14 +78,16 @@ pub(super) fn find(
             block = wrapped(bytes, found.clone(), &region, out);
         }
         // The line above and the one below tell whether there is a block.
-        let lines = if found.len() >= MIN_WIDTH {
+        let around = if found.len() >= MIN_WIDTH {
             found.len() + MAX_INDENT + 4
         } else {
             2
         };
         let all = found.start.min(block.range.start)..found.end.max(block.range.end);
-        read.start = read.start.min(all.start.saturating_sub(lines));
-        read.end = read.end.max(all.end + lines);
+        let all = all.start.saturating_sub(around)..all.end + around;
+        read.start = read.start.min(all.start);
+        read.end = read.end.max(all.end);
+        lines.push((found.start, all));
         if !block.is_text || found.end > block.range.end {
             run(bytes, found, &region, out);
         }
@@ -156,8 +163,10 @@ fn run(bytes: &[u8], run: Range<usize>, region: &Range<usize>, out: &mut Vec<Dec
         }
         if let Some(end) = hex(bytes, start..run.end, region, out) {
             start = end;
-        } else if looks_like_text(bytes, start) && decode(bytes, start..run.end, region, out) {
-            return;
+        } else if looks_like_text(bytes, start) {
+            let end = end_of_text(bytes, start..run.end);
+            decode(bytes, start..end, region, out);
+            start = end;
         }
         let Some(next) = bytes.get(start..run.end).and_then(|rest| {
             rest.iter()
@@ -206,32 +215,45 @@ fn group(four: &[u8], three: &mut [u8]) {
     }
 }
 
-/// Decodes a run on one line; tells whether it was text.
-fn decode(bytes: &[u8], run: Range<usize>, region: &Range<usize>, out: &mut Vec<Decoded>) -> bool {
-    let mut found = false;
-    for piece in pieces(run.clone(), 0..usize::MAX) {
+/// Returns how far a run stays text, plain or UTF-16, in one alphabet: at most one step of [`BLOCK`] characters is read that is
+/// not part of what is returned, so that a run costs no more than its length, whatever stands in it.
+fn end_of_text(bytes: &[u8], run: Range<usize>) -> usize {
+    let characters = bytes.get(run.clone()).unwrap_or_default();
+    let (mut plain, mut seen) = (0, 0);
+    let (mut standard, mut url, mut wide) = (false, false, true);
+    let mut end = run.start;
+    for block in characters.chunks(BLOCK) {
+        standard |= block.iter().any(|b| matches!(b, b'+' | b'/'));
+        url |= block.iter().any(|b| matches!(b, b'-' | b'_'));
+        let text = decoded(block.chunks(4), block.len());
+        plain += text.iter().filter(|b| is_text(**b)).count();
+        seen += text.len();
+        wide &= is_wide(&text);
+        if (standard && url) || (plain * 8 < seen * 7 && !wide) {
+            break;
+        }
+        end += block.len();
+    }
+    end
+}
+
+/// Decodes what stays text of a run on one line.
+fn decode(bytes: &[u8], run: Range<usize>, region: &Range<usize>, out: &mut Vec<Decoded>) {
+    for piece in pieces(run, region.clone()) {
         let Some(characters) = bytes.get(piece.clone()) else {
             continue;
         };
-        let has = |list: &[u8]| characters.iter().any(|b| list.contains(b));
-        if has(b"+/") && has(b"-_") {
-            continue;
-        }
         let text = decoded(characters.chunks(4), characters.len());
         if is_mostly_text(&text) || is_wide(&text) {
-            found = true;
-            if piece.start < region.end && region.start < piece.end {
-                let width = usize::MAX;
-                out.push(Decoded {
-                    encoding: Encoding::Base64,
-                    source: piece,
-                    text,
-                    map: Map::Groups { width, stride: 0 },
-                });
-            }
+            let width = usize::MAX;
+            out.push(Decoded {
+                encoding: Encoding::Base64,
+                source: piece,
+                text,
+                map: Map::Groups { width, stride: 0 },
+            });
         }
     }
-    found
 }
 
 /// Decodes groups of 4 characters; the last may be shorter.
@@ -459,7 +481,7 @@ mod tests {
         let runs: Vec<_> = anchors::runs(bytes, region.clone(), 0, &mut Vec::new())
             .map(|run| run.start..run.end)
             .collect();
-        super::find(bytes, region, &runs, out);
+        super::find(bytes, region, &runs, out, &mut Vec::new());
     }
 
     fn all(bytes: &[u8]) -> Vec<Decoded> {

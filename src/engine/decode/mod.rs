@@ -22,16 +22,13 @@ pub use packed::{Packed, packed};
 pub use unicode::unicode;
 
 /// Most source bytes of one decoded piece. Longer stretches come in pieces that overlap by [`OVERLAP`].
-const PIECE: usize = 64 * 1024;
+pub(super) const PIECE: usize = 64 * 1024;
 
 /// Source bytes that neighbouring pieces share, a multiple of 12.
 const OVERLAP: usize = 16_380;
 
 /// Step from piece to piece: a multiple of 4, so that each starts where a base64 group does.
 const STEP: usize = PIECE - OVERLAP - PIECE % 4;
-
-/// Source bytes from which on a stretch may come in pieces: where those begin is not told by the bytes around them.
-pub(super) const WHOLE: usize = STEP;
 
 /// A decoded stretch.
 pub struct Decoded {
@@ -100,20 +97,22 @@ impl Decoded {
 ///
 /// A stretch is read in full, also beyond the region. `runs` are the runs of token characters, of [`MIN_RUN`] bytes or more, that
 /// touch the region, in order; one that is cut off at its end is followed. `masks` is scratch memory.
-/// Returns all that was read.
+/// Returns all that was read. Whether something is a stretch may be told by bytes far from it: where it begins is added to
+/// `told`, with what told that.
 pub(super) fn stretches(
     bytes: &[u8],
     region: Range<usize>,
     runs: &[Range<usize>],
     masks: &mut Vec<u64>,
     out: &mut Vec<Decoded>,
+    told: &mut Vec<(usize, Range<usize>)>,
 ) -> Range<usize> {
     let region = region.start.min(bytes.len())..region.end.min(bytes.len());
     if region.is_empty() {
         return region;
     }
     let read = [
-        base64::find(bytes, region.clone(), runs, out),
+        base64::find(bytes, region.clone(), runs, out, told),
         escape::find(bytes, region.clone(), masks, out),
         quoted::find(bytes, region.clone(), out),
         bytelist::find(bytes, region.clone(), out),
@@ -222,7 +221,7 @@ mod tests {
             .map(|run| run.start..run.end)
             .filter(|run| run.len() >= MIN_RUN)
             .collect();
-        super::stretches(bytes, region, &runs, &mut masks, out);
+        super::stretches(bytes, region, &runs, &mut masks, out, &mut Vec::new());
     }
 
     fn all(bytes: &[u8]) -> Vec<Decoded> {

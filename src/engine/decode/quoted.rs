@@ -81,7 +81,8 @@ fn line(bytes: &[u8], at: usize) -> Range<usize> {
         .and_then(|tail| memchr::memchr(b'\n', tail))
     {
         let stop = end + break_at;
-        let tail = bytes.get(at..stop).unwrap_or_default();
+        // From the line's start: `at` may be the line break itself.
+        let tail = bytes.get(start..stop).unwrap_or_default();
         let tail = tail.strip_suffix(b"\r").unwrap_or(tail);
         end = stop + 1;
         if !tail.ends_with(b"=") {
@@ -137,6 +138,18 @@ mod tests {
         for end in ["=\n", "=\r\n"] {
             let text = format!("before\n{head}{end}{tail}\nafter");
             assert_eq!(all(&text), [(format!("{head}{tail}\n"), 7..text.len() - 5)]);
+        }
+    }
+
+    #[test]
+    fn a_region_that_ends_in_a_soft_break_sees_the_line_behind_it() {
+        for feed in ["\n", "\r\n"] {
+            let text = format!("{}={feed}key=3Dvalue\n", "z".repeat(200));
+            for end in 190..=200 + feed.len() {
+                let mut out = Vec::new();
+                find(text.as_bytes(), 100..end + 1, &mut out);
+                assert_eq!(out.len(), 1, "{end}");
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     config::{
-        self, BASELINE_NAME, Config, Date, PathGlobs, Trust,
+        self, BASELINE_NAME, Config, Date, PathGlobs, Ranged, Trust,
         suppress::{Baseline, Markers, Suppressor},
     },
     model::{BlobPath, DigestKey, RuleId, Severity},
@@ -18,7 +18,7 @@ use crate::{
     sources::{Excludes, Progress, Sizes, archive, repo::Repository, tree::TreeOptions},
 };
 
-use super::{args, error::CliError, settings};
+use super::{args, error::CliError, ranged, settings};
 
 /// Said where ignore files of others do not count.
 const FOREIGN_IGNORE: &str = "the scanned tree is not your own: what its ignore files hide was read, too (--trust-config \
@@ -48,12 +48,18 @@ impl Gathered {
         } else {
             Trust::Foreign
         };
-        let (mut config, notices) = config::effective(&root, args.config.as_deref(), trust)?;
+        let Ranged {
+            mut config,
+            baseline,
+            notices,
+        } = match target {
+            Target::Range { repository, range } => ranged::gather(args, repository, range, trust)?,
+            _ => of_tree(args, &root, trust)?,
+        };
         if args.no_inline {
             config.markers.inline = false;
             config.markers.foreign.clear();
         }
-        let baseline = config::load_baseline(&root, args.baseline.as_deref(), trust)?;
         let outside = settings::key()?;
         let key = config::project_key(&config, baseline.as_ref(), outside.as_ref())?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -168,6 +174,17 @@ impl Gathered {
             ..default
         }
     }
+}
+
+/// Returns what counts in a scan of files as they lie there.
+fn of_tree(args: &args::Common, root: &Path, trust: Trust) -> Result<Ranged, CliError> {
+    let (config, notices) = config::effective(root, args.config.as_deref(), trust)?;
+    let baseline = config::load_baseline(root, args.baseline.as_deref(), trust)?;
+    Ok(Ranged {
+        config,
+        baseline,
+        notices,
+    })
 }
 
 /// Returns all rules of a run, and the ids of all that could be in one.

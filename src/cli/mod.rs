@@ -11,6 +11,7 @@ mod explain;
 mod gather;
 mod hook;
 mod progress;
+mod ranged;
 mod report;
 mod rules;
 mod scan;

@@ -15,9 +15,13 @@ pub const CONFIG_NAMES: [&str; 2] = ["keysweep.toml", ".keysweep.toml"];
 pub const BASELINE_NAME: &str = ".keysweep-baseline";
 
 /// Most bytes of a configuration.
-const MAX_CONFIG_BYTES: u64 = 1 << 20;
+pub(super) const MAX_CONFIG_BYTES: u64 = 1 << 20;
 /// Most bytes of a baseline: about 600,000 lines.
-const MAX_BASELINE_BYTES: u64 = 64 << 20;
+pub(super) const MAX_BASELINE_BYTES: u64 = 64 << 20;
+
+/// Said where a baseline of others does not count.
+pub(super) const FOREIGN_BASELINE: &str =
+    "the scanned tree is not your own: its baseline does not count (--trust-config accepts it)";
 
 /// Reads the configuration that the user named. A link is followed: the user's own word counts.
 ///
@@ -66,24 +70,32 @@ pub fn effective(
     let (mut config, mut notices) = match (trust, base) {
         (Trust::Own, Some(base)) => (base, Vec::new()),
         (Trust::Own, None) => (found()?.unwrap_or_default(), Vec::new()),
-        (Trust::Foreign | Trust::PullRequest, base) => match found() {
-            Ok(None) => (base.unwrap_or_default(), Vec::new()),
-            Ok(Some(candidate)) => merge(base, candidate, trust),
-            Err(error) => {
-                let why = format!("the configuration of the scanned tree is not used: {error}");
-                (base.unwrap_or_default(), vec![Notice::new(&why)])
-            }
-        },
+        (Trust::Foreign | Trust::Head, base) => guest(base, found(), trust),
     };
     if trust == Trust::Foreign {
         config.markers.refused = true;
         if fs::symlink_metadata(root.join(BASELINE_NAME)).is_ok() {
-            notices.push(Notice::new(
-                "the scanned tree is not your own: its baseline does not count (--trust-config accepts it)",
-            ));
+            notices.push(Notice::new(FOREIGN_BASELINE));
         }
     }
     Ok((config, notices))
+}
+
+/// Returns `base` with what a configuration that is not the user's own may add to it; one that cannot be read adds nothing.
+pub(super) fn guest(
+    base: Option<Config>,
+    found: Result<Option<Config>, ConfigError>,
+    trust: Trust,
+) -> (Config, Vec<Notice>) {
+    match found {
+        Ok(None) => (base.unwrap_or_default(), Vec::new()),
+        Ok(Some(candidate)) => merge(base, candidate, trust),
+        Err(error) => {
+            let whose = trust.whose();
+            let why = format!("the configuration of {whose} is not used: {error}");
+            (base.unwrap_or_default(), vec![Notice::new(&why)])
+        }
+    }
 }
 
 /// Reads a configuration that was found, named in errors by its path below the root.
@@ -93,7 +105,7 @@ fn load_at(root: &Path, path: &Path) -> Result<Config, ConfigError> {
 }
 
 /// Returns the baseline of a run over the tree at `root`: the one that the user named, which must be there, else the tree's
-/// own if it is trusted. On a pull request the caller takes that of the base commit ([`Baseline::parse`]).
+/// own if it is trusted. For a range of commits see [`super::ranged`].
 ///
 /// # Errors
 /// If the file cannot be read or is wrong; if the tree's own is a link.

@@ -24,6 +24,7 @@ mod error;
 mod globs;
 mod identity;
 mod load;
+mod ranged;
 mod schema;
 mod size;
 pub mod suppress;
@@ -43,6 +44,7 @@ pub use error::{ConfigError, Fault};
 pub use globs::PathGlobs;
 pub use identity::project_key;
 pub use load::{BASELINE_NAME, CONFIG_NAMES, discover, effective, load, load_baseline};
+pub use ranged::{Committed, Ranged, ranged};
 pub use schema::parse;
 pub use trust::{Notice, Trust, loosens, merge};
 

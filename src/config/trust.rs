@@ -12,8 +12,19 @@ pub enum Trust {
     Own,
     /// A tree or repository named by path: tighten.
     Foreign,
-    /// The head of a pull request, against the configuration of its base commit: tighten.
-    PullRequest,
+    /// The head of a range (a pull request), against the configuration of its base: tighten.
+    Head,
+}
+
+impl Trust {
+    /// Returns whose configuration it is about.
+    pub(super) const fn whose(self) -> &'static str {
+        match self {
+            Self::Own => "your repository",
+            Self::Foreign => "the scanned tree",
+            Self::Head => "the range's head",
+        }
+    }
 }
 
 /// Something a reader must know of the configuration, as one sentence of safe text.
@@ -46,21 +57,16 @@ impl fmt::Display for Notice {
 /// it names are not checked: it must not be able to stop a scan.
 #[must_use]
 pub fn merge(base: Option<Config>, candidate: Config, trust: Trust) -> (Config, Vec<Notice>) {
-    let whose = match trust {
-        Trust::Own => return (candidate, Vec::new()),
-        Trust::Foreign => "the scanned tree",
-        Trust::PullRequest => "the pull request",
-    };
-    let way_out = match trust {
-        Trust::Own | Trust::Foreign => " (--trust-config accepts it)",
-        Trust::PullRequest => "",
-    };
+    if trust == Trust::Own {
+        return (candidate, Vec::new());
+    }
+    let whose = trust.whose();
     let base = base.unwrap_or_default();
     let notices = loosenings(&base, &candidate, false)
         .iter()
         .map(|what| {
             Notice::new(&format!(
-                "the configuration of {whose} {what}: refused{way_out}"
+                "the configuration of {whose} {what}: refused (--trust-config accepts it)"
             ))
         })
         .collect();
@@ -335,12 +341,12 @@ mod tests {
             rule("own-key", "never_[a-z]{9}"),
             rule("new-key", "new_[a-z]{9}")
         );
-        let (merged, notices) = merge(Some(base), config(&other), Trust::PullRequest);
+        let (merged, notices) = merge(Some(base), config(&other), Trust::Head);
         assert_eq!(merged.rules.len(), 2);
         assert!(merged.rules[1].ids.iter().eq(["new-key"]));
         assert_eq!(
             notices[0].as_str(),
-            "the configuration of the pull request changes the rule `own-key`: refused"
+            "the configuration of the range's head changes the rule `own-key`: refused (--trust-config accepts it)"
         );
     }
 

@@ -234,8 +234,13 @@ pub(super) fn is_incomplete(report: &Report) -> bool {
 
 /// Returns `1 by an allow marker, 3 by the baseline`, or `None` if nothing was suppressed.
 pub(super) fn suppressed(report: &Report) -> Option<String> {
+    // A range brings its markers along: who reviews it should see that they counted.
+    let marker = match report.mode {
+        Mode::Range => "by an allow marker in the range",
+        Mode::Tree | Mode::Stdin | Mode::Staged | Mode::History => "by an allow marker",
+    };
     let kinds = [
-        (SuppressionKind::Inline, "by an allow marker"),
+        (SuppressionKind::Inline, marker),
         (SuppressionKind::Allowlist, "by an allow entry"),
         (SuppressionKind::Baseline, "by the baseline"),
     ];

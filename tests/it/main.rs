@@ -18,6 +18,7 @@ mod hostile;
 mod layering;
 mod leak;
 mod passwords;
+mod ranges;
 mod staged;
 mod support;
 mod suppression;

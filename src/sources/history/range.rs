@@ -57,6 +57,15 @@ impl Range {
         })
     }
 
+    /// Returns the commits at the ends of a range as [`Self::new`] reads it: the base, and the head.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn ends(repository: &Repository, range: &str) -> Result<(ObjectId, ObjectId), SourceError> {
+        let spec = Spec::parse(repository, range)?;
+        Ok((spec.from, spec.to))
+    }
+
     /// Returns the repository.
     #[must_use]
     pub const fn repository(&self) -> &Repository {

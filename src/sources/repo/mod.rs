@@ -18,6 +18,7 @@ mod object;
 mod pack;
 mod refs;
 mod revision;
+mod root;
 mod settings;
 mod store;
 
@@ -31,6 +32,7 @@ pub use gix::index::File as IndexFile;
 pub use find::Absent;
 pub use object::{Commit, Kind, Signature, Tag, TreeEntries, TreeEntry, parse_hex, split_message};
 pub use refs::{Head, Reference, Reflog, Refs};
+pub use root::RootEntry;
 pub(crate) use {
     delta::Delta,
     find::{Finder, absent_delta},

@@ -3,7 +3,10 @@
 use std::sync::{Mutex, PoisonError};
 
 use crate::{
-    config::{PathGlobs, suppress::Markers},
+    config::{
+        PathGlobs,
+        suppress::{Baseline, Markers},
+    },
     engine::{self, Hit, Scanner, Worker, decode},
     model::{BlobPath, Copied, DigestKey, Place, Provenance, SkipCause, Span},
     rules::Rule,
@@ -276,7 +279,8 @@ impl Hand<'_> {
     }
 
     /// Keeps what was found in a blob.
-    fn take(&mut self, blob: &Blob<'_>, hits: Vec<Hit>, member: Option<&[u8]>, purse: Purse) {
+    fn take(&mut self, blob: &Blob<'_>, mut hits: Vec<Hit>, member: Option<&[u8]>, purse: Purse) {
+        hits.retain(|hit| !is_baseline_key(blob, hit));
         let gathered = self.haul.of(purse);
         if self.worker.met_limit() {
             let detail = "it is encoded many times over: the innermost was not read";
@@ -294,6 +298,12 @@ impl Hand<'_> {
             ..hit
         }));
     }
+}
+
+/// Tells whether a hit is the key of a baseline, whose ever it is.
+fn is_baseline_key(blob: &Blob<'_>, hit: &Hit) -> bool {
+    let at = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX);
+    hit.encodings.is_empty() && Baseline::is_key(blob.bytes, at(hit.span.start)..at(hit.span.end))
 }
 
 /// Returns what the ledger calls a blob.

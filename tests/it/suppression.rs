@@ -401,3 +401,31 @@ fn explain_says_what_became_of_a_line() {
         );
     }
 }
+
+#[test]
+fn the_key_of_a_baseline_is_no_finding_wherever_it_stands() {
+    let repo = Repo::new();
+    repo.write("a.env", format!("{}\n", line(1)))
+        .commit("Begin");
+    assert_eq!(keysweep(repo.path(), &["baseline", "create"]).code, 0);
+    let text = fs::read_to_string(repo.path().join(".keysweep-baseline")).unwrap();
+    repo.commit("Baseline");
+    // Another one: the key of the first is nobody's now.
+    fs::remove_file(repo.path().join(".keysweep-baseline")).unwrap();
+    assert_eq!(keysweep(repo.path(), &["baseline", "create"]).code, 0);
+    repo.write("old-baseline.txt", &text).commit("Again");
+    let run = scan(&repo, &["--history"]);
+    assert_eq!(run.secrets().len(), 0, "{}", run.json()["findings"]);
+    let bare = tempfile::tempdir().unwrap();
+    let at = bare.path().join("bare.git").display().to_string();
+    repo.git(&["clone", "-q", "--bare", ".", &at]);
+    let run = keysweep(
+        bare.path(),
+        &["scan", &at, "--history", "--output=json", "--reveal"],
+    );
+    assert_eq!(run.secrets(), [token(1)], "{}", run.stderr);
+    // The same digits in another place are a finding.
+    let digits = text.lines().nth(1).unwrap().rsplit(' ').next().unwrap();
+    repo.write("b.env", format!("SECRET_KEY={digits}\n"));
+    assert_eq!(scan(&repo, &[]).secrets(), [digits]);
+}

@@ -18,6 +18,7 @@ use crate::{
 };
 
 const HEAD: &str = "# keysweep baseline v1";
+const KEY: &str = "# key = ";
 
 /// Under which key a baseline's lines are.
 #[derive(Clone, Debug)]
@@ -94,12 +95,33 @@ impl Baseline {
             BaselineKey::Embedded(key) => key.to_hex(),
             BaselineKey::External => "external".to_owned(),
         };
-        let mut text = format!("{HEAD}\n# key = {key}\n");
+        let mut text = format!("{HEAD}\n{KEY}{key}\n");
         for line in self.lines.values() {
             text.push_str(&line.to_string());
             text.push('\n');
         }
         text
+    }
+
+    /// Tells whether a span of a text is the key of a baseline: 64 lower-case hex digits, alone in a key line as [`Self::write`]
+    /// makes it, directly below a head line. Whoever holds the file holds the values too, so that the key is no leak; anything of
+    /// another form in that place, and the same digits in any other, may be one.
+    #[must_use]
+    pub fn is_key(text: &[u8], span: Range<usize>) -> bool {
+        let digits = text.get(span.clone()).unwrap_or_default();
+        let after = text.get(span.end..).unwrap_or_default();
+        let is_form = digits.len() == 64
+            && digits
+                .iter()
+                .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+            && (after.is_empty() || after.starts_with(b"\n") || after.starts_with(b"\r\n"));
+        let above = || {
+            let before = text.get(..span.start)?.strip_suffix(KEY.as_bytes())?;
+            let before = before.strip_suffix(b"\n")?;
+            let before = before.strip_suffix(b"\r").unwrap_or(before);
+            before.strip_suffix(HEAD.as_bytes())
+        };
+        is_form && above().is_some_and(|before| before.is_empty() || before.ends_with(b"\n"))
     }
 
     /// Tells whether the occurrence is known.
@@ -288,6 +310,39 @@ mod tests {
         let again = Baseline::parse("b", text.as_bytes()).unwrap();
         assert_eq!(again.write(), text);
         assert!(again.contains(&line('a', "z").fingerprint));
+    }
+
+    #[test]
+    fn a_key_is_known_by_its_line_and_the_head_above_it() {
+        let (digits, head) = (key().to_hex(), "# keysweep baseline v1\n# key = ");
+        let is_key = |before: &str, value: &str, after: &str| {
+            let text = format!("{before}{value}{after}");
+            Baseline::is_key(text.as_bytes(), before.len()..before.len() + value.len())
+        };
+        for (before, after) in [
+            (head.to_owned(), ""),
+            (head.to_owned(), "\nk1:"),
+            (format!("one\n{head}"), "\n"),
+            (head.replace('\n', "\r\n"), "\r\n"),
+        ] {
+            assert!(is_key(&before, &digits, after), "{before:?} {after:?}");
+        }
+        for (before, value, after) in [
+            (head, digits.to_uppercase().as_str(), ""),
+            (head, &digits[1..], ""),
+            (head, &format!("{digits}0"), ""),
+            (head, &digits, " x"),
+            (head, &digits, "\\n"),
+            ("# key = ", &digits, ""),
+            ("# keysweep baseline v2\n# key = ", &digits, ""),
+            ("# keysweep baseline v1\n\n# key = ", &digits, ""),
+            ("# keysweep baseline v1\n# key=", &digits, ""),
+            ("x# keysweep baseline v1\n# key = ", &digits, ""),
+            ("# keysweep baseline v1\nx# key = ", &digits, ""),
+        ] {
+            assert!(!is_key(before, value, after), "{before:?} {after:?}");
+        }
+        assert!(!Baseline::is_key(b"short", 3..99));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What receivers bring home.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use crate::{
     config::suppress::Marker,
@@ -17,6 +17,8 @@ pub(super) struct Gathered {
     pub(super) ledger: Ledger,
     /// Places of inline markers in files without regard to hits: `path:line`.
     pub(super) seen_markers: Vec<(BlobPath, Marker)>,
+    /// The paths of the contents that were read, as safe text; of partial runs only.
+    pub(super) paths: BTreeSet<String>,
 }
 
 impl Gathered {
@@ -24,6 +26,7 @@ impl Gathered {
         self.hits.extend(other.hits);
         self.ledger.merge(other.ledger);
         self.seen_markers.extend(other.seen_markers);
+        self.paths.extend(other.paths);
     }
 
     /// Drops the hits from `start` on that a member of their archive has as well: its place is the better one.

@@ -57,7 +57,8 @@ struct Layer<'a> {
 }
 
 impl<'a> Layers<'a> {
-    pub(super) fn new(parts: &'a Parts, whole: &RuleSet) -> Self {
+    /// `notes_paths`: keep the paths of what is read.
+    pub(super) fn new(parts: &'a Parts, whole: &RuleSet, notes_paths: bool) -> Self {
         let layers = parts
             .0
             .iter()
@@ -73,7 +74,7 @@ impl<'a> Layers<'a> {
                 Layer {
                     numbers: numbers.collect(),
                     guests,
-                    collector: Collector::new(scanner, options),
+                    collector: Collector::new(scanner, options, notes_paths),
                 }
             });
         Self {

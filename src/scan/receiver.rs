@@ -30,11 +30,17 @@ pub(super) struct Collector<'a> {
     /// The globs of each rule.
     paths: Vec<Option<PathGlobs>>,
     pool: archive::Pool,
+    /// Whether the paths of what is read are kept.
+    notes_paths: bool,
     gathered: Mutex<Haul>,
 }
 
 impl<'a> Collector<'a> {
-    pub(super) fn new(scanner: &'a Scanner, options: &'a super::Options) -> Self {
+    pub(super) fn new(
+        scanner: &'a Scanner,
+        options: &'a super::Options,
+        notes_paths: bool,
+    ) -> Self {
         // A rule whose globs do not compile is refused at load; without globs it is for all paths.
         let globs = |rule: &Rule| {
             PathGlobs::new(&rule.paths)
@@ -48,6 +54,7 @@ impl<'a> Collector<'a> {
             markers: &options.markers,
             paths: options.rules.rules.iter().map(globs).collect(),
             pool: archive::Pool::new(&options.archives),
+            notes_paths,
             gathered: Mutex::default(),
         }
     }
@@ -269,6 +276,9 @@ impl Hand<'_> {
     fn scan(&mut self, blob: &Blob<'_>, member: Option<&[u8]>, purse: Purse) {
         let collector = self.collector;
         let gathered = self.haul.of(purse);
+        if collector.notes_paths && holds_content(blob.provenance.place) {
+            gathered.paths.insert(blob.path.to_string());
+        }
         if holds_content(blob.provenance.place) && blob.provenance.object.is_none() {
             for marker in collector.markers.find(blob.bytes, blob.line) {
                 gathered.seen_markers.push((blob.path.clone(), marker));

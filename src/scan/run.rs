@@ -67,7 +67,7 @@ pub fn run(
     stop: &AtomicBool,
 ) -> Result<Report, SourceError> {
     let parts = Parts::new(options);
-    let collector = Layers::new(&parts, &options.rules);
+    let collector = Layers::new(&parts, &options.rules, target.is_listed());
     let run = Run {
         sink: &collector,
         progress,
@@ -75,7 +75,8 @@ pub fn run(
         threads: options.threads.max(1),
     };
     let (mut ledger, origin) = origin::read(target, options, &run)?;
-    let gathered = collector.gathered();
+    let mut gathered = collector.gathered();
+    let extent = target.extent(std::mem::take(&mut gathered.paths));
     ledger.merge(gathered.ledger);
     for (path, marker) in &gathered.seen_markers {
         suppressor.saw(path, marker);
@@ -110,7 +111,7 @@ pub fn run(
     let unused = if run.stopped() {
         Vec::new()
     } else {
-        suppressor.unused()
+        suppressor.unused(&extent)
     };
     let mut report = Report {
         mode: target.mode(),

@@ -1,9 +1,9 @@
 //! What a run looks at.
 
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
 use super::{Mode, Scope};
-use crate::model::BlobPath;
+use crate::{config::suppress::Extent, model::BlobPath};
 
 /// What to look at.
 #[derive(Clone, Debug)]
@@ -75,6 +75,27 @@ impl Target {
             | Self::Staged { .. }
             | Self::Range { .. }
             | Self::History { .. } => Scope::Whole,
+        }
+    }
+
+    /// Returns how far a run over it looks; `paths` are those of the contents that it read, if it is a [list](Self::is_listed).
+    #[must_use]
+    pub fn extent(&self, paths: BTreeSet<String>) -> Extent {
+        match self {
+            Self::History { .. } => Extent::History,
+            Self::Tree { prefix, .. } if prefix.as_bytes().is_empty() => Extent::Tree,
+            Self::Tree { prefix, .. } => Extent::Directory(prefix.clone()),
+            Self::Files { .. } | Self::Stdin | Self::Staged { .. } | Self::Range { .. } => {
+                Extent::Files(paths)
+            }
+        }
+    }
+
+    /// Tells whether it is single contents rather than a directory or all there is.
+    pub(super) const fn is_listed(&self) -> bool {
+        match self {
+            Self::Files { .. } | Self::Stdin | Self::Staged { .. } | Self::Range { .. } => true,
+            Self::Tree { .. } | Self::History { .. } => false,
         }
     }
 

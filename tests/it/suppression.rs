@@ -429,3 +429,39 @@ fn the_key_of_a_baseline_is_no_finding_wherever_it_stands() {
     repo.write("b.env", format!("SECRET_KEY={digits}\n"));
     assert_eq!(scan(&repo, &[]).secrets(), [digits]);
 }
+
+#[test]
+fn a_scan_of_a_part_tells_only_of_suppressions_that_it_could_meet() {
+    let repo = Repo::new();
+    repo.write("a.env", line(1))
+        .write("sub/b.env", line(2))
+        .write("sub/deep/c.env", line(3))
+        .write(
+            "keysweep.toml",
+            "[[allow]]\npaths = [\"nowhere/**\"]\nreason = \"x\"\n",
+        )
+        .commit("Begin");
+    assert_eq!(keysweep(repo.path(), &["baseline", "create"]).code, 0);
+    repo.write("sub/b.env", "B=1\n").write("a.env", "A=1\n");
+    let unused = |args: &[&str]| {
+        let run = scan(&repo, args);
+        let unused = run.json()["unused_suppressions"].clone();
+        serde_json::from_value::<Vec<String>>(unused).unwrap()
+    };
+    assert_eq!(unused(&[]).len(), 3);
+    for args in [["sub"], ["sub/b.env"]] {
+        let unused = unused(&args);
+        assert!(
+            unused.len() == 1 && unused[0].ends_with(" sub/b.env"),
+            "{unused:?}"
+        );
+    }
+    assert_eq!(unused(&["--range", "HEAD..HEAD"]), [""; 0]);
+    assert_eq!(unused(&["--staged"]), [""; 0]);
+    repo.git(&["add", "a.env"]);
+    let unused = unused(&["--staged"]);
+    assert!(
+        unused.len() == 1 && unused[0].ends_with(" a.env"),
+        "{unused:?}"
+    );
+}

@@ -4,6 +4,7 @@
 //! No suppression goes by position: a value on a line where another was allowed is new.
 
 mod baseline;
+mod extent;
 mod foreign;
 mod markers;
 
@@ -13,6 +14,7 @@ use super::{Config, Date, PathGlobs, trust::selection};
 use crate::model::{BlobPath, Digest, Fingerprint, RuleId, SuppressionKind, closest};
 
 pub use baseline::{Baseline, BaselineKey, Line};
+pub use extent::Extent;
 pub use foreign::ForeignMarker;
 pub use markers::{Marker, MarkerKind, Markers};
 
@@ -52,6 +54,7 @@ struct Entry {
     reason: String,
     rules: Vec<RuleId>,
     paths: PathGlobs,
+    globs: Vec<String>,
     values: BTreeSet<String>,
     place: String,
     met: bool,
@@ -77,6 +80,7 @@ impl Suppressor {
                     reason: safe(&allow.reason),
                     rules: allow.rules.clone(),
                     paths,
+                    globs: allow.paths.clone(),
                     values: allow.values.iter().cloned().collect(),
                     place: safe(&shown),
                     met: false,
@@ -134,17 +138,19 @@ impl Suppressor {
         self.refused.as_ref().map_or(0, BTreeSet::len)
     }
 
-    /// Returns what met nothing, as sorted safe text: allow entries, baseline lines, markers that were [seen](Self::saw); also
-    /// expired entries, malformed markers, and markers that name a rule which is not there. Meaningful only after a run over everything they could meet.
+    /// Returns what met nothing in a run that looked so far, as sorted safe text: allow entries and baseline lines in its reach,
+    /// markers that were [seen](Self::saw); also expired entries, malformed markers, and markers that name a rule which is not there.
     #[must_use]
-    pub fn unused(&self) -> Vec<String> {
+    pub fn unused(&self, extent: &Extent) -> Vec<String> {
         let mut unused = self.expired.clone();
         let entries = self.entries.iter().filter(|entry| !entry.met);
+        let entries = entries.filter(|e| extent.is_whole() || extent.covers_all(&e.globs));
         unused.extend(entries.map(|entry| format!("allow entry at {}", entry.place)));
         let lines = self.baseline.iter().flat_map(Baseline::lines);
         unused.extend(
             lines
                 .filter(|line| !self.met_lines.contains(&line.fingerprint))
+                .filter(|line| extent.covers(&line.path))
                 .map(|line| format!("baseline line {line}")),
         );
         for (path, marker) in &self.seen_markers {

@@ -112,7 +112,7 @@ fn an_entry_counts_to_the_end_of_its_last_day() {
     let mut expired = suppressor(&entry("2026-06-14"));
     assert!(one.decide(&mut expired).is_none());
     assert_eq!(
-        expired.unused(),
+        expired.unused(&Extent::Tree),
         ["allow entry at keysweep.toml:1 (rules a-b) expired on 2026-06-14"]
     );
 }
@@ -159,7 +159,7 @@ fn what_met_nothing_is_told() {
     found("acme-key", "a.py", "v", "keysweep:allow[acme-key] used").decide(&mut suppressor);
     found("acme-key", "b.py", "v", "").decide(&mut suppressor);
     assert_eq!(
-        suppressor.unused(),
+        suppressor.unused(&Extent::Tree),
         [
             "allow entry at keysweep.toml:1 (paths nowhere/**)".to_owned(),
             "allow marker at a.py:2 (acme-key)".to_owned(),
@@ -171,6 +171,23 @@ fn what_met_nothing_is_told() {
 }
 
 #[test]
+fn what_a_partial_run_cannot_meet_is_not_told() {
+    let config = b"[[allow]]\nreason = \"r\"\npaths = [\"sub/**\"]\n[[allow]]\nreason = \"r\"\nrules = [\"acme-key\"]\n";
+    let mut baseline = Baseline::new(BaselineKey::External);
+    for path in ["sub/a.py", "b.py"] {
+        let old = found("acme-key", path, "v", "");
+        baseline.update([Line::new(old.fingerprint, "acme-key", &old.path)]);
+    }
+    let config = parse("keysweep.toml", config).unwrap();
+    let suppressor = Suppressor::new(&config, Some(baseline), TODAY);
+    let told = |extent: &Extent| suppressor.unused(extent).len();
+    assert_eq!(told(&Extent::Tree), 4);
+    assert_eq!(told(&Extent::Directory(BlobPath::from("sub"))), 2);
+    assert_eq!(told(&Extent::Files(["b.py".to_owned()].into())), 1);
+    assert_eq!(told(&Extent::Files(BTreeSet::new())), 0);
+}
+
+#[test]
 fn a_marker_for_no_rule_that_there_is_is_told_with_the_nearest() {
     let mut suppressor = suppressor("").knowing(["acme-key".to_owned(), "acme-token".to_owned()]);
     let text = "keysweep:allow[acme-kye] x\nkeysweep:allow[acme-key, elsewhere] x";
@@ -179,7 +196,7 @@ fn a_marker_for_no_rule_that_there_is_is_told_with_the_nearest() {
     }
     found("acme-key", "a.py", "v", text.lines().nth(1).unwrap()).decide(&mut suppressor);
     assert_eq!(
-        suppressor.unused(),
+        suppressor.unused(&Extent::Tree),
         [
             "allow marker at a.py:1 names no rule that there is: `acme-kye` (did you mean `acme-key`?)",
             "allow marker at a.py:2 names no rule that there is: `elsewhere`",
@@ -198,5 +215,8 @@ fn markers_of_a_foreign_tree_are_counted_and_do_not_count() {
     }
     let one = found("acme-key", "a", "v", line);
     assert_eq!(one.decide(&mut suppressor), None);
-    assert_eq!((suppressor.refused(), suppressor.unused().len()), (1, 0));
+    assert_eq!(
+        (suppressor.refused(), suppressor.unused(&Extent::Tree).len()),
+        (1, 0)
+    );
 }

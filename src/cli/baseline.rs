@@ -1,6 +1,6 @@
 //! `keysweep baseline create|update|prune`.
 
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
 use crate::{
     config::suppress::{Baseline, BaselineKey},
@@ -53,6 +53,9 @@ pub(super) fn run(command: &args::Baseline, look: &Look) -> Result<(String, Outc
             return Err(CliError::NoBaseline { path: file });
         }
     };
+    if baseline.history && !args.history && matches!(command, args::Baseline::Prune(_)) {
+        return Err(CliError::PruneHistory { path: file });
+    }
     let report = scan::look_at(&target, &gathered, false, look)?;
     // What was not read may hold what a line stands for: a partial look must not drop it.
     if report.interrupted {
@@ -64,13 +67,17 @@ pub(super) fn run(command: &args::Baseline, look: &Look) -> Result<(String, Outc
     let (lines, seen) = gather::baseline_lines(&report);
     let said = match command {
         args::Baseline::Create(_) | args::Baseline::Update(_) => {
+            baseline.history |= args.history;
             format!("{} added", lines_of(baseline.update(lines)))
         }
         args::Baseline::Prune(_) if report.ledger.is_incomplete() => {
             let text = "the scan was incomplete: a finding that is not seen may still be there; the baseline is as it was\n";
             return Ok((text.to_owned(), Outcome::Incomplete));
         }
-        args::Baseline::Prune(_) => format!("{} dropped", lines_of(baseline.prune(&seen))),
+        args::Baseline::Prune(_) => {
+            let extent = target.extent(BTreeSet::new());
+            format!("{} dropped", lines_of(baseline.prune(&seen, &extent)))
+        }
     };
     scan::replace(&file, baseline.write().as_bytes())?;
     let outcome = if report.ledger.is_incomplete() {

@@ -149,6 +149,18 @@ pub(super) enum CliError {
         /// The file.
         path: PathBuf,
     },
+    /// Lines that only history has would go.
+    #[error("{} was recorded with --history", path.display())]
+    #[diagnostic(
+        code(keysweep::cli::prune_history),
+        help(
+            "prune it so, too: `keysweep baseline prune --history`; the working tree alone does not tell what history still holds"
+        )
+    )]
+    PruneHistory {
+        /// The file.
+        path: PathBuf,
+    },
     /// A fault of ours.
     #[error("internal error: {what}")]
     #[diagnostic(
@@ -187,7 +199,8 @@ impl CliError {
             | Self::StdinPaths
             | Self::Place { .. }
             | Self::BaselineExists { .. }
-            | Self::NoBaseline { .. } => Outcome::Usage,
+            | Self::NoBaseline { .. }
+            | Self::PruneHistory { .. } => Outcome::Usage,
             Self::Report(_) | Self::Internal { .. } => Outcome::Internal,
         }
     }

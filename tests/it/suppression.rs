@@ -465,3 +465,40 @@ fn a_scan_of_a_part_tells_only_of_suppressions_that_it_could_meet() {
         "{unused:?}"
     );
 }
+
+#[test]
+fn pruning_keeps_what_only_history_holds() {
+    let repo = Repo::new();
+    repo.write("a.env", line(1))
+        .write("b.env", line(2))
+        .commit("Begin");
+    repo.write("a.env", "A=1\n").commit("Remove one");
+    let file = repo.path().join(".keysweep-baseline");
+    let lines = || {
+        let text = fs::read_to_string(&file).unwrap();
+        text.lines().filter(|l| l.starts_with("k1:")).count()
+    };
+    assert_eq!(
+        keysweep(repo.path(), &["baseline", "create", "--history"]).code,
+        0
+    );
+    assert_eq!(lines(), 2);
+    let run = scan(&repo, &[]);
+    assert_eq!(
+        run.json()["unused_suppressions"].as_array().unwrap().len(),
+        0
+    );
+    let run = keysweep(repo.path(), &["baseline", "prune"]);
+    assert!(
+        run.code == 2 && run.stderr.contains("`keysweep baseline prune --history`"),
+        "{}",
+        run.stderr
+    );
+    assert_eq!(keysweep(repo.path(), &["baseline", "update"]).code, 0);
+    assert_eq!(
+        keysweep(repo.path(), &["baseline", "prune", "--history"]).code,
+        0
+    );
+    assert_eq!(lines(), 2);
+    assert_eq!(scan(&repo, &["--history"]).code, 0);
+}

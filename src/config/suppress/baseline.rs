@@ -9,6 +9,7 @@ use std::{
     ops::Range,
 };
 
+use super::Extent;
 use crate::{
     config::{
         ConfigError, Fault,
@@ -19,6 +20,7 @@ use crate::{
 
 const HEAD: &str = "# keysweep baseline v1";
 const KEY: &str = "# key = ";
+const SCOPE: &str = "# scope = history";
 
 /// Under which key a baseline's lines are.
 #[derive(Clone, Debug)]
@@ -51,6 +53,8 @@ impl fmt::Display for Line {
 pub struct Baseline {
     /// Under which key its lines are.
     pub key: BaselineKey,
+    /// Whether it was recorded from a whole history: its lines may stand for what no tree holds any more.
+    pub history: bool,
     lines: BTreeMap<Fingerprint, Line>,
 }
 
@@ -60,6 +64,7 @@ impl Baseline {
     pub const fn new(key: BaselineKey) -> Self {
         Self {
             key,
+            history: false,
             lines: BTreeMap::new(),
         }
     }
@@ -96,6 +101,10 @@ impl Baseline {
             BaselineKey::External => "external".to_owned(),
         };
         let mut text = format!("{HEAD}\n{KEY}{key}\n");
+        if self.history {
+            text.push_str(SCOPE);
+            text.push('\n');
+        }
         for line in self.lines.values() {
             text.push_str(&line.to_string());
             text.push('\n');
@@ -130,6 +139,12 @@ impl Baseline {
         self.lines.contains_key(fingerprint)
     }
 
+    /// Returns the lines whose finding a run that looked so far would have met, in order.
+    pub fn covered<'a>(&'a self, extent: &'a Extent) -> impl Iterator<Item = &'a Line> {
+        self.lines()
+            .filter(|line| covers(self.history, extent, line))
+    }
+
     /// Returns the lines in order.
     pub fn lines(&self) -> impl Iterator<Item = &Line> {
         self.lines.values()
@@ -146,13 +161,20 @@ impl Baseline {
         self.lines.len() - before
     }
 
-    /// Drops the lines that are not among `found` and returns how many went.
-    pub fn prune(&mut self, found: &BTreeSet<Fingerprint>) -> usize {
+    /// Drops the lines that a run which looked so far covers and that are not among what it `found`; returns how many went.
+    pub fn prune(&mut self, found: &BTreeSet<Fingerprint>, extent: &Extent) -> usize {
         let before = self.lines.len();
-        self.lines
-            .retain(|fingerprint, _| found.contains(fingerprint));
+        let history = self.history;
+        self.lines.retain(|fingerprint, line| {
+            found.contains(fingerprint) || !covers(history, extent, line)
+        });
         before - self.lines.len()
     }
+}
+
+/// Tells whether a run that looked so far would have met what a line stands for.
+fn covers(history: bool, extent: &Extent, line: &Line) -> bool {
+    extent.covers(&line.path) && (!history || *extent == Extent::History)
 }
 
 impl Line {
@@ -174,6 +196,7 @@ struct Reader {
     lines: BTreeMap<Fingerprint, Line>,
     faults: Vec<Located>,
     first_line: Option<Range<usize>>,
+    history: bool,
 }
 
 impl Reader {
@@ -200,6 +223,7 @@ impl Reader {
                 Err(Fault::BaselineVersion)
             };
         }
+        self.history |= SCOPE.strip_prefix("# ") == Some(comment);
         let key = comment.strip_prefix("key").map(str::trim_start);
         let Some(value) = key.and_then(|rest| rest.strip_prefix('=')) else {
             return Ok(());
@@ -261,6 +285,7 @@ impl Reader {
         match self.key {
             Some(key) if self.faults.is_empty() => Ok(Baseline {
                 key,
+                history: self.history,
                 lines: self.lines,
             }),
             _ => Err(self.faults),
@@ -359,8 +384,27 @@ mod tests {
     fn prune_keeps_what_is_still_found() {
         let mut baseline = Baseline::new(BaselineKey::External);
         baseline.update([line('a', "x"), line('b', "y")]);
-        assert_eq!(baseline.prune(&[line('b', "y").fingerprint].into()), 1);
+        let found = [line('b', "y").fingerprint].into();
+        assert_eq!(baseline.prune(&found, &Extent::Tree), 1);
         assert_eq!(baseline.lines().count(), 1);
+    }
+
+    #[test]
+    fn prune_keeps_what_the_run_could_not_see() {
+        let mut baseline = Baseline::new(BaselineKey::External);
+        baseline.update([line('a', "x"), line('b', "sub/y"), line('c', "<tag>")]);
+        let none = BTreeSet::new();
+        let mut part = baseline.clone();
+        let sub = Extent::Directory(BlobPath::from("sub"));
+        assert_eq!(part.prune(&none, &sub), 1);
+        assert_eq!(baseline.clone().prune(&none, &Extent::Tree), 2);
+        baseline.history = true;
+        assert!(baseline.write().contains("\n# scope = history\n"));
+        let mut again = Baseline::parse("b", baseline.write().as_bytes()).unwrap();
+        assert!(again.history);
+        assert_eq!(again.prune(&none, &Extent::Tree), 0);
+        assert_eq!(again.covered(&Extent::Tree).count(), 0);
+        assert_eq!(again.prune(&none, &Extent::History), 3);
     }
 
     #[test]

@@ -146,11 +146,10 @@ impl Suppressor {
         let entries = self.entries.iter().filter(|entry| !entry.met);
         let entries = entries.filter(|e| extent.is_whole() || extent.covers_all(&e.globs));
         unused.extend(entries.map(|entry| format!("allow entry at {}", entry.place)));
-        let lines = self.baseline.iter().flat_map(Baseline::lines);
+        let lines = self.baseline.iter().flat_map(|all| all.covered(extent));
         unused.extend(
             lines
                 .filter(|line| !self.met_lines.contains(&line.fingerprint))
-                .filter(|line| extent.covers(&line.path))
                 .map(|line| format!("baseline line {line}")),
         );
         for (path, marker) in &self.seen_markers {

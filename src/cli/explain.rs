@@ -97,6 +97,10 @@ fn text(shown: &BlobPath, line: u32, report: &Report, traces: &[Trace]) -> Strin
         let why = why(&trace.outcome);
         let _ = writeln!(text, "  not reported: {rule} at column {column}: {why}");
     }
+    for marker in markers(report, line) {
+        said += 1;
+        let _ = writeln!(text, "  {marker}");
+    }
     for (cause, n) in &report.ledger.skipped {
         said += 1;
         let things = count(usize::try_from(*n).unwrap_or(usize::MAX), "thing", "things");
@@ -106,6 +110,13 @@ fn text(shown: &BlobPath, line: u32, report: &Report, traces: &[Trace]) -> Strin
         text.push_str("  no rule's literal, name or pattern fits anything on this line\n");
     }
     text
+}
+
+/// Returns what is said of the line's allow markers that meet nothing. One file was read, so that the line tells them apart.
+fn markers(report: &Report, line: u32) -> impl Iterator<Item = &String> {
+    let here = format!(":{line} ");
+    let unused = report.unused_suppressions.iter();
+    unused.filter(move |text| text.starts_with("allow marker at ") && text.contains(&here))
 }
 
 const fn by(kind: SuppressionKind) -> &'static str {

@@ -279,7 +279,10 @@ impl Hand<'_> {
         if collector.notes_paths && holds_content(blob.provenance.place) {
             gathered.paths.insert(blob.path.to_string());
         }
-        if holds_content(blob.provenance.place) && blob.provenance.object.is_none() {
+        // Old versions carry markers that nobody can mend; what is staged will be the newest.
+        let place = blob.provenance.place;
+        let is_now = blob.provenance.object.is_none() || place == Place::Staged;
+        if holds_content(place) && is_now {
             for marker in collector.markers.find(blob.bytes, blob.line) {
                 gathered.seen_markers.push((blob.path.clone(), marker));
             }

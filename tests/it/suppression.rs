@@ -502,3 +502,32 @@ fn pruning_keeps_what_only_history_holds() {
     assert_eq!(lines(), 2);
     assert_eq!(scan(&repo, &["--history"]).code, 0);
 }
+
+#[test]
+fn broken_markers_are_told_wherever_they_are_read() {
+    let repo = Repo::new();
+    repo.write("a.py", "x = 1\n").commit("Begin");
+    let text = format!(
+        "x = 1\n{}  # keysweep:allow[{RULE}]\n{}  # keysweep:allow[github-personal-access-tokn] made up\n",
+        line(1),
+        line(2)
+    );
+    repo.write("a.py", text);
+    repo.git(&["add", "a.py"]);
+    let wanted = [
+        "allow marker at a.py:2 gives no reason".to_owned(),
+        format!("(did you mean `{RULE}`?)"),
+    ];
+    for args in [&[][..], &["--staged"], &["a.py"]] {
+        let unused = scan(&repo, args).json()["unused_suppressions"].to_string();
+        for wanted in &wanted {
+            assert!(unused.contains(wanted), "{args:?}: {unused}");
+        }
+    }
+    for (place, wanted) in ["a.py:2", "a.py:3"].into_iter().zip(wanted) {
+        let text = keysweep(repo.path(), &["explain", place]).text();
+        assert!(text.contains(&wanted), "{text}");
+    }
+    let text = keysweep(repo.path(), &["explain", "a.py:1"]).text();
+    assert!(!text.contains("allow marker"), "{text}");
+}

@@ -3,8 +3,9 @@
 use std::{collections::BTreeSet, path::PathBuf};
 
 use crate::{
-    config::suppress::{Baseline, BaselineKey},
-    scan::Target,
+    config::suppress::{Baseline, BaselineKey, Line},
+    model::{Fingerprint, SuppressionKind},
+    scan::{Report, Target},
 };
 
 use super::{
@@ -30,29 +31,11 @@ pub(super) fn run(command: &args::Baseline, look: &Look) -> Result<(String, Outc
     } else {
         gather::tree(path)
     };
-    let mut gathered = Gathered::new(&args.common, &target)?;
-    let file = gathered.baseline_path.clone();
-    let mut baseline = match (command, gathered.baseline.clone()) {
-        (args::Baseline::Create(_), Some(_)) => {
-            return Err(CliError::BaselineExists { path: file });
-        }
-        (args::Baseline::Create(_), None) => {
-            // A key of the project's own stays where it is; a new one stands in the file.
-            let key = match &gathered.key {
-                Some(_) => BaselineKey::External,
-                None => {
-                    let key = settings::random_key()?;
-                    gathered.key = Some(key.clone());
-                    BaselineKey::Embedded(key)
-                }
-            };
-            Baseline::new(key)
-        }
-        (args::Baseline::Update(_) | args::Baseline::Prune(_), Some(baseline)) => baseline,
-        (args::Baseline::Update(_) | args::Baseline::Prune(_), None) => {
-            return Err(CliError::NoBaseline { path: file });
-        }
+    let (gathered, mut baseline) = match command {
+        args::Baseline::Create(_) => begin(args, &target)?,
+        args::Baseline::Update(_) | args::Baseline::Prune(_) => go_on(args, &target)?,
     };
+    let file = gathered.baseline_path.clone();
     if baseline.history && !args.history && matches!(command, args::Baseline::Prune(_)) {
         return Err(CliError::PruneHistory { path: file });
     }
@@ -64,7 +47,7 @@ pub(super) fn run(command: &args::Baseline, look: &Look) -> Result<(String, Outc
             Outcome::Interrupted,
         ));
     }
-    let (lines, seen) = gather::baseline_lines(&report);
+    let (lines, seen) = baseline_lines(&report);
     let said = match command {
         args::Baseline::Create(_) | args::Baseline::Update(_) => {
             baseline.history |= args.history;
@@ -86,6 +69,59 @@ pub(super) fn run(command: &args::Baseline, look: &Look) -> Result<(String, Outc
         Outcome::Clean
     };
     Ok((format!("{}: {said}\n", file.display()), outcome))
+}
+
+/// Returns a new baseline, and what its run needs.
+fn begin(args: &args::BaselineArgs, target: &Target) -> Result<(Gathered, Baseline), CliError> {
+    let mut gathered = Gathered::without_baseline(&args.common, target)?;
+    if gathered.baseline_path.symlink_metadata().is_ok() {
+        return Err(CliError::BaselineExists {
+            path: gathered.baseline_path,
+        });
+    }
+    // A key of the project's own stays where it is; a new one stands in the file.
+    let key = match &gathered.key {
+        Some(_) => BaselineKey::External,
+        None => {
+            let key = settings::random_key()?;
+            gathered.key = Some(key.clone());
+            BaselineKey::Embedded(key)
+        }
+    };
+    Ok((gathered, Baseline::new(key)))
+}
+
+/// Returns the baseline that is there, and what its run needs.
+fn go_on(args: &args::BaselineArgs, target: &Target) -> Result<(Gathered, Baseline), CliError> {
+    let gathered = Gathered::new(&args.common, target)?;
+    match gathered.baseline.clone() {
+        Some(baseline) => Ok((gathered, baseline)),
+        None => Err(CliError::NoBaseline {
+            path: gathered.baseline_path,
+        }),
+    }
+}
+
+/// Returns what a baseline would hold of a report: one line for each place, reported or set aside by the baseline itself.
+fn baseline_lines(report: &Report) -> (Vec<Line>, BTreeSet<Fingerprint>) {
+    let known = report
+        .suppressed
+        .iter()
+        .filter(|s| s.kind == SuppressionKind::Baseline)
+        .map(|s| &s.finding);
+    let mut lines = Vec::new();
+    let mut seen = BTreeSet::new();
+    for finding in report.findings.iter().chain(known) {
+        for occurrence in &finding.occurrences {
+            seen.insert(occurrence.fingerprint.clone());
+            lines.push(Line::new(
+                occurrence.fingerprint.clone(),
+                finding.rule.as_str(),
+                &occurrence.location.path,
+            ));
+        }
+    }
+    (lines, seen)
 }
 
 fn lines_of(n: usize) -> String {

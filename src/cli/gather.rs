@@ -42,6 +42,15 @@ pub(super) struct Gathered {
 impl Gathered {
     /// Reads configuration, rules and baseline for a target.
     pub(super) fn new(args: &args::Common, target: &Target) -> Result<Self, CliError> {
+        Self::with(args, target, true)
+    }
+
+    /// The same for a run that begins a new baseline: whatever there is, no other counts.
+    pub(super) fn without_baseline(args: &args::Common, target: &Target) -> Result<Self, CliError> {
+        Self::with(args, target, false)
+    }
+
+    fn with(args: &args::Common, target: &Target, wants_baseline: bool) -> Result<Self, CliError> {
         let root = root_of(target);
         let trust = if args.trust_config || (is_own(&root) && holds_all(&root, target)) {
             Trust::Own
@@ -54,7 +63,19 @@ impl Gathered {
             notices,
         } = match target {
             Target::Range { repository, range } => ranged::gather(args, repository, range, trust)?,
-            _ => of_tree(args, &root, trust)?,
+            _ => {
+                let (config, notices) = config::effective(&root, args.config.as_deref(), trust)?;
+                let baseline = if wants_baseline {
+                    config::load_baseline(&root, args.baseline.as_deref(), trust)?
+                } else {
+                    None
+                };
+                Ranged {
+                    config,
+                    baseline,
+                    notices,
+                }
+            }
         };
         if args.no_inline {
             config.markers.inline = false;
@@ -174,17 +195,6 @@ impl Gathered {
             ..default
         }
     }
-}
-
-/// Returns what counts in a scan of files as they lie there.
-fn of_tree(args: &args::Common, root: &Path, trust: Trust) -> Result<Ranged, CliError> {
-    let (config, notices) = config::effective(root, args.config.as_deref(), trust)?;
-    let baseline = config::load_baseline(root, args.baseline.as_deref(), trust)?;
-    Ok(Ranged {
-        config,
-        baseline,
-        notices,
-    })
 }
 
 /// Returns all rules of a run, and the ids of all that could be in one.
@@ -362,31 +372,4 @@ fn today() -> Date {
             .duration_since(UNIX_EPOCH)
             .map_or(0, |passed| passed.as_secs()),
     )
-}
-
-/// Returns what a baseline would hold of a report: one line for each place, reported or set aside by the baseline itself.
-pub(super) fn baseline_lines(
-    report: &Report,
-) -> (
-    Vec<config::suppress::Line>,
-    BTreeSet<crate::model::Fingerprint>,
-) {
-    let known = report
-        .suppressed
-        .iter()
-        .filter(|s| s.kind == crate::model::SuppressionKind::Baseline)
-        .map(|s| &s.finding);
-    let mut lines = Vec::new();
-    let mut seen = BTreeSet::new();
-    for finding in report.findings.iter().chain(known) {
-        for occurrence in &finding.occurrences {
-            seen.insert(occurrence.fingerprint.clone());
-            lines.push(config::suppress::Line::new(
-                occurrence.fingerprint.clone(),
-                finding.rule.as_str(),
-                &occurrence.location.path,
-            ));
-        }
-    }
-    (lines, seen)
 }

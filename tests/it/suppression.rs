@@ -531,3 +531,23 @@ fn broken_markers_are_told_wherever_they_are_read() {
     let text = keysweep(repo.path(), &["explain", "a.py:1"]).text();
     assert!(!text.contains("allow marker"), "{text}");
 }
+
+#[test]
+fn a_baseline_may_be_made_elsewhere() {
+    let repo = Repo::new();
+    repo.write("a.env", line(1)).commit("Begin");
+    assert_eq!(keysweep(repo.path(), &["baseline", "create"]).code, 0);
+    let at = ["--baseline", "known.txt"];
+    let run = |args: &[&str]| keysweep(repo.path(), &[args, &at].concat());
+    let create = run(&["baseline", "create"]);
+    assert_eq!(create.code, 0, "{}", create.stderr);
+    let text = fs::read_to_string(repo.path().join("known.txt")).unwrap();
+    assert!(text.contains("a.env"), "{text}");
+    assert_eq!(run(&["scan"]).code, 0);
+    let again = run(&["baseline", "create"]);
+    assert!(
+        again.code == 2 && again.stderr.contains("is there already"),
+        "{}",
+        again.stderr
+    );
+}

@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, path::PathBuf};
 use crate::{
     config::suppress::{Baseline, BaselineKey, Line},
     model::{Fingerprint, SuppressionKind},
+    report,
     scan::{Report, Target},
 };
 
@@ -54,8 +55,9 @@ pub(super) fn run(command: &args::Baseline, look: &Look) -> Result<(String, Outc
             format!("{} added", lines_of(baseline.update(lines)))
         }
         args::Baseline::Prune(_) if report.ledger.is_incomplete() => {
-            let text = "the scan was incomplete: a finding that is not seen may still be there; the baseline is as it was\n";
-            return Ok((text.to_owned(), Outcome::Incomplete));
+            let text =
+                "a finding that was not seen may still be there; the baseline is as it was\n";
+            return Ok((format!("{text}{}", gaps(&report)?), Outcome::Incomplete));
         }
         args::Baseline::Prune(_) => {
             let extent = target.extent(BTreeSet::new());
@@ -68,7 +70,14 @@ pub(super) fn run(command: &args::Baseline, look: &Look) -> Result<(String, Outc
     } else {
         Outcome::Clean
     };
-    Ok((format!("{}: {said}\n", file.display()), outcome))
+    let text = format!("{}: {said}\n{}", file.display(), gaps(&report)?);
+    Ok((text, outcome))
+}
+
+/// Returns what an incomplete run did not read; a finding in it is in no baseline.
+fn gaps(report: &Report) -> Result<String, CliError> {
+    let gaps = report::gaps(report)?.unwrap_or_default();
+    Ok(String::from_utf8_lossy(&gaps).into_owned())
 }
 
 /// Returns a new baseline, and what its run needs.

@@ -229,6 +229,18 @@ pub fn warning(report: &Report) -> Option<String> {
     Some(text)
 }
 
+/// Returns what an incomplete run did not read and why, for commands that print no report; `None` if it was complete. Searched
+/// like every format.
+///
+/// # Errors
+/// As [`render`].
+pub fn gaps(report: &Report) -> Result<Option<Vec<u8>>, ReportError> {
+    if !words::is_incomplete(report) {
+        return Ok(None);
+    }
+    release::release(report, Format::Text, text::incomplete).map(Some)
+}
+
 /// Returns text in which no CI service finds a command of its own, for what else goes to a log.
 #[must_use]
 pub fn inert(text: &str) -> String {

@@ -126,19 +126,7 @@ fn list(text: &mut String, name: &str, items: &[String]) {
 /// Appends coverage, suppressions, counts and the closing sentence.
 fn ending(text: &mut String, report: &Report, options: &Options) {
     text.push_str(&format!("Read: {}\n", coverage::read(&report.ledger)));
-    let gaps = coverage::gaps(&report.ledger, MAX_LISTED);
-    for (title, wanted) in [("NOT READ", true), ("Left out on purpose", false)] {
-        let mut gaps = gaps
-            .iter()
-            .filter(|gap| gap.cause.is_gap() == wanted)
-            .peekable();
-        if gaps.peek().is_some() {
-            text.push_str(&format!("{title}:\n"));
-        }
-        for gap in gaps {
-            list(text, &gap.headline(), &gap.names());
-        }
-    }
+    skipped(text, report);
     if let Some(line) = coverage::unreachable(&report.ledger) {
         text.push_str(&format!("{line}.\n"));
     }
@@ -168,6 +156,30 @@ fn ending(text: &mut String, report: &Report, options: &Options) {
     }
     text.push_str(&emphasised(report, options));
     text.push('\n');
+}
+
+/// Appends what was not read, and what was left out on purpose.
+fn skipped(text: &mut String, report: &Report) {
+    let gaps = coverage::gaps(&report.ledger, MAX_LISTED);
+    for (title, wanted) in [("NOT READ", true), ("Left out on purpose", false)] {
+        let mut gaps = gaps
+            .iter()
+            .filter(|gap| gap.cause.is_gap() == wanted)
+            .peekable();
+        if gaps.peek().is_some() {
+            text.push_str(&format!("{title}:\n"));
+        }
+        for gap in gaps {
+            list(text, &gap.headline(), &gap.names());
+        }
+    }
+}
+
+/// Returns the closing sentence of a run that is no clean one, with what was not read and why.
+pub(super) fn incomplete(report: &Report) -> Vec<u8> {
+    let mut text = format!("{}\n", words::closing(report));
+    skipped(&mut text, report);
+    words::inert(&text, words::Escapes::PLAIN).into_bytes()
 }
 
 fn emphasised(report: &Report, options: &Options) -> String {

@@ -551,3 +551,24 @@ fn a_baseline_may_be_made_elsewhere() {
         again.stderr
     );
 }
+
+#[test]
+fn an_incomplete_look_names_its_gaps() {
+    let repo = Repo::new();
+    let pointer = format!(
+        "version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 7\n",
+        "0a".repeat(32)
+    );
+    repo.write("a.env", line(1))
+        .write("big.bin", pointer)
+        .commit("Begin");
+    for command in ["create", "update", "prune"] {
+        let run = keysweep(repo.path(), &["baseline", command]);
+        let text = run.text();
+        assert!(
+            run.code == 3 && text.contains("INCOMPLETE") && text.contains("- big.bin"),
+            "{command}: {text}{}",
+            run.stderr
+        );
+    }
+}

@@ -2,13 +2,14 @@
 //! deltas bring.
 //!
 //! A stretch is known by a keyed hash of its bytes with [`CONTEXT`] bytes around it (128 bits, so that neither chance nor somebody
-//! who chooses the texts makes two alike), and only if no verdict in it read further. Promise: what is recalled is what a new
-//! look would leave.
+//! who chooses the texts makes two alike), and only if no verdict in it read further. All threads know the same, behind locks that are held
+//! for one look-up. Promise: what is recalled is what a new look would leave.
 
 use std::{
     collections::HashMap,
     hash::{BuildHasher, RandomState},
     ops::Range,
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use highway::{HighwayHash, HighwayHasher, Key as HashKey};
@@ -25,7 +26,7 @@ const MOST: usize = 4096;
 /// One line of so many ends a stretch.
 const LINES: u32 = 32;
 
-/// Most stretches that are remembered; then all are forgotten.
+/// Most stretches that are remembered; a part that is full is forgotten.
 const MAX_KNOWN: usize = 1 << 18;
 
 /// Cuts a window into stretches where its own lines say so: the same text is cut in the same way wherever it stands.
@@ -71,91 +72,103 @@ struct Relative {
     end: i64,
 }
 
-/// What is known.
-pub(super) struct Memo {
+/// Parts of what is known, each with a lock of its own.
+const SHARDS: usize = 64;
+
+/// What is known, to all threads.
+pub(super) struct Known {
     /// The key of the hash, new in each process.
     secret: [u64; 4],
-    known: HashMap<Key, Box<[Relative]>>,
+    shards: Vec<Mutex<HashMap<Key, Box<[Relative]>>>>,
     /// Whether the rules read no further than the context, whatever they meet.
     on: bool,
-    /// Part of the text that the last key is of, and whether that is an end of the text.
-    context: Range<usize>,
-    edges: (bool, bool),
 }
 
-impl Memo {
-    /// Remembers nothing yet. `near_part` is how far second parts are looked for.
+impl Known {
+    /// Knows nothing yet. `near_part` is how far second parts are looked for.
     pub(super) fn new(near_part: usize) -> Self {
         let random = RandomState::new();
         Self {
             secret: [1_u8, 2, 3, 4].map(|number| random.hash_one(number)),
-            known: HashMap::new(),
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             on: 2 * near_part + 64 <= CONTEXT,
-            context: 0..0,
-            edges: (false, false),
         }
     }
 
-    /// Returns the key of a stretch.
-    pub(super) fn key(&mut self, bytes: &[u8], chunk: &Range<usize>) -> Key {
-        if !self.on {
-            return Key([0; 2]);
+    fn shard(&self, key: &Key) -> Option<MutexGuard<'_, HashMap<Key, Box<[Relative]>>>> {
+        let shard = self.shards.get(key.0[0] as usize % SHARDS)?;
+        Some(shard.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// A stretch of a text on the way to be known.
+pub(super) struct Stretch {
+    key: Key,
+    at: Range<usize>,
+    /// Part of the text that the key is of, and whether its ends are those of the text.
+    context: Range<usize>,
+    edges: (bool, bool),
+}
+
+impl Stretch {
+    /// Names a stretch; `None` if nothing is to be known.
+    pub(super) fn new(known: &Known, bytes: &[u8], at: &Range<usize>) -> Option<Self> {
+        if !known.on {
+            return None;
         }
-        let from = chunk.start.saturating_sub(CONTEXT);
-        let to = (chunk.end + CONTEXT).min(bytes.len());
-        self.context = from..to;
-        self.edges = (from == 0, to == bytes.len());
-        let edges = u64::from(from == 0) | u64::from(to == bytes.len()) << 1;
-        let place = (chunk.start - from) as u64 | (chunk.len() as u64) << 16 | edges << 32;
-        let mut hasher = HighwayHasher::new(HashKey(self.secret));
+        let from = at.start.saturating_sub(CONTEXT);
+        let to = (at.end + CONTEXT).min(bytes.len());
+        let edges = (from == 0, to == bytes.len());
+        let bits = u64::from(edges.0) | u64::from(edges.1) << 1;
+        let place = (at.start - from) as u64 | (at.len() as u64) << 16 | bits << 32;
+        let mut hasher = HighwayHasher::new(HashKey(known.secret));
         hasher.append(bytes.get(from..to).unwrap_or_default());
         hasher.append(&place.to_le_bytes());
-        Key(hasher.finalize128())
+        Some(Self {
+            key: Key(hasher.finalize128()),
+            at: at.clone(),
+            context: from..to,
+            edges,
+        })
     }
 
-    /// Appends the sites of a stretch that is known; tells whether it is.
-    pub(super) fn recall(
-        &self,
-        key: &Key,
-        chunk: &Range<usize>,
-        len: usize,
-        sites: &mut Vec<Site>,
-    ) -> bool {
-        let Some(known) = self.known.get(key).filter(|_| self.on) else {
+    /// Appends the sites of a stretch that is known, in a text of `len` bytes; tells whether it is.
+    pub(super) fn recall(&self, known: &Known, len: usize, sites: &mut Vec<Site>) -> bool {
+        let Some(shard) = known.shard(&self.key) else {
             return false;
         };
-        let place = |offset: i64| (chunk.start as i64).saturating_add(offset).max(0) as usize;
-        sites.extend(known.iter().map(|site| Site {
+        let Some(relative) = shard.get(&self.key) else {
+            return false;
+        };
+        let place = |offset: i64| (self.at.start as i64).saturating_add(offset).max(0) as usize;
+        sites.extend(relative.iter().map(|site| Site {
             at: place(site.at),
             read: place(site.start)..place(site.end).min(len),
         }));
         true
     }
 
-    /// Remembers the stretch that [`Self::key`] was asked for last, unless something was read outside of what its key is of.
-    pub(super) fn learn(
-        &mut self,
-        key: Key,
-        chunk: &Range<usize>,
-        reached: &Range<usize>,
-        sites: &[Site],
-    ) {
+    /// Remembers the stretch, unless something was read outside of what its key is of.
+    pub(super) fn learn(&self, known: &Known, reached: &Range<usize>, sites: &[Site]) {
         let (first, last) = self.edges;
         let is_inside = |read: &Range<usize>| {
             (first || read.start > self.context.start) && (last || read.end < self.context.end)
         };
-        if !self.on || !is_inside(reached) || !sites.iter().all(|site| is_inside(&site.read)) {
+        if !is_inside(reached) || !sites.iter().all(|site| is_inside(&site.read)) {
             return;
         }
-        if self.known.len() >= MAX_KNOWN {
-            self.known.clear();
-        }
-        let offset = |at: usize| at as i64 - chunk.start as i64;
+        let offset = |at: usize| at as i64 - self.at.start as i64;
         let relative = |site: &Site| Relative {
             at: offset(site.at),
             start: offset(site.read.start),
             end: offset(site.read.end),
         };
-        self.known.insert(key, sites.iter().map(relative).collect());
+        let relative = sites.iter().map(relative).collect();
+        if let Some(mut shard) = known.shard(&self.key) {
+            if shard.len() >= MAX_KNOWN / SHARDS {
+                shard.clear();
+            }
+            shard.insert(self.key, relative);
+        }
     }
 }

@@ -5,7 +5,7 @@
 //! keeps the most specific finding. `versions` scans a text by what changed since an earlier one, and `memo` no stretch of it
 //! twice; `masks` is the vector code. None of them knows of files or findings.
 //!
-//! Promises: no I/O, no lock, no log, no `Result`; a blob without an anchor costs no allocation. A verdict depends on the
+//! Promises: no I/O, no log, no `Result`, no lock but for one look-up (`memo`); a blob without an anchor costs no allocation. A verdict depends on the
 //! bytes in a bounded window around its anchor only, so any split of a blob into regions gives the same hits. Bytes
 //! of a secret leave as [`Secret`] only.
 
@@ -33,7 +33,7 @@ mod versions;
 use std::{ops::Range, sync::Arc};
 
 use self::{
-    judge::Found, memo::Memo, names::Normal, patterns::Scratch, tables::Tables, versions::Probe,
+    judge::Found, memo::Known, names::Normal, patterns::Scratch, tables::Tables, versions::Probe,
 };
 use crate::{
     model::{Confidence, Encoding, Secret, Severity, Span},
@@ -71,6 +71,8 @@ pub struct Hit {
 pub struct Scanner {
     rules: Arc<RuleSet>,
     tables: Tables,
+    /// Stretches of text in which nothing was found.
+    known: Known,
 }
 
 /// One thread's scratch memory.
@@ -89,8 +91,6 @@ pub struct Worker<'s> {
     masks: Vec<u64>,
     /// The runs in the last window that may be encoded text.
     long: Vec<Range<usize>>,
-    /// Texts in which nothing was found.
-    memo: Memo,
     /// What a later version of the text needs to know.
     probe: Probe,
     met_limit: bool,
@@ -101,8 +101,10 @@ impl Scanner {
     /// Builds the tables; regexes are compiled on first use.
     #[must_use]
     pub fn new(rules: Arc<RuleSet>) -> Self {
+        let tables = Tables::new(&rules);
         Self {
-            tables: Tables::new(&rules),
+            known: Known::new(tables.near_part),
+            tables,
             rules,
         }
     }
@@ -126,7 +128,6 @@ impl Scanner {
             active: Vec::new(),
             masks: Vec::new(),
             long: Vec::new(),
-            memo: Memo::new(self.tables.near_part),
             probe: Probe::default(),
             marks: vec![Vec::new(); self.tables.stand_ins.len()],
             met_limit: false,

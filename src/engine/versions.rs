@@ -10,7 +10,12 @@
 
 use std::ops::Range;
 
-use super::{Hit, Worker, decode, judge::Found, memo, overlap};
+use super::{
+    Hit, Worker, decode,
+    judge::Found,
+    memo::{self, Stretch},
+    overlap,
+};
 use crate::model::{Copied, Span};
 
 /// Most bytes that a verdict reads before its trigger without leaving a site.
@@ -150,10 +155,12 @@ impl Worker<'_> {
         let mut sites = Vec::new();
         let mut found = Vec::new();
         let (mut spent, mut worth) = (0, SPEND.1);
+        let known = &self.scanner.known;
         for window in windows {
             for chunk in memo::chunks(bytes, window.clone()) {
-                let key = self.memo.key(bytes, &chunk);
-                if self.memo.recall(&key, &chunk, bytes.len(), &mut sites) {
+                let stretch = Stretch::new(known, bytes, &chunk);
+                let is_known = |one: &Stretch| one.recall(known, bytes.len(), &mut sites);
+                if stretch.as_ref().is_some_and(is_known) {
                     continue;
                 }
                 self.probe.begin(true);
@@ -168,7 +175,9 @@ impl Worker<'_> {
                 if spent > worth {
                     return None;
                 }
-                self.memo.learn(key, &chunk, &self.probe.reached, &own);
+                if let Some(stretch) = stretch {
+                    stretch.learn(known, &self.probe.reached, &own);
+                }
                 sites.extend(own);
             }
         }

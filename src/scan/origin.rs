@@ -156,11 +156,6 @@ pub(super) fn read(
             delta,
         } => {
             let repository = Repository::open(path)?;
-            let mut ledger = Ledger::default();
-            if let Some(root) = repository.work_tree() {
-                ledger.merge(beside_history(root, options).read(run)?);
-                ledger.merge(staged(path, None, options).read(run)?);
-            }
             let history = History::new(
                 repository,
                 HistoryOptions {
@@ -169,6 +164,11 @@ pub(super) fn read(
                     ..HistoryOptions::default()
                 },
             );
+            let mut ledger = std::thread::scope(|scope| {
+                // One thread lists what is in the packs while the work tree is read.
+                scope.spawn(|| history.prepare());
+                work_tree(&history, path, options, run)
+            })?;
             ledger.merge(history.read(run)?);
             if matches!(history.repository().head(), Head::Unborn)
                 && ledger.counted(Counter::Commits) == 0
@@ -192,6 +192,21 @@ fn skip_objects(root: &Path, ledger: &mut Ledger) {
             "compressed as they lie here; use `keysweep scan --history` to read them",
         );
     }
+}
+
+/// Reads what a repository has beside its history: the work tree and the index.
+fn work_tree(
+    history: &History,
+    path: &Path,
+    options: &Options,
+    run: &Run<'_>,
+) -> Result<Ledger, SourceError> {
+    let mut ledger = Ledger::default();
+    if let Some(root) = history.repository().work_tree() {
+        ledger.merge(beside_history(root, options).read(run)?);
+        ledger.merge(staged(path, None, options).read(run)?);
+    }
+    Ok(ledger)
 }
 
 /// Returns the work tree of a repository whose history is read, too.

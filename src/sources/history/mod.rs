@@ -127,6 +127,12 @@ impl History {
             .map(|(_, bytes)| bytes)
     }
 
+    /// Lists what is there, which [`Source::read`] begins with: a caller who has something else to read first may do both at
+    /// the same time.
+    pub fn prepare(&self) {
+        self.catalog();
+    }
+
     fn catalog(&self) -> &Catalog {
         self.catalog
             .get_or_init(|| Catalog::new(self.repository.store()))

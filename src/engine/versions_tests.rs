@@ -324,6 +324,28 @@ fn a_line_of_base64_is_alone_once_the_line_above_breaks() {
     }
 }
 
+/// Where a run of base64 or a block of lines begins tells what its end says, however far away that is.
+#[test]
+fn the_start_of_encoded_text_comes_and_goes() {
+    let words = "some words of no interest, ".repeat(90);
+    let secret = "aws_access_key_id = AKIAQ3EGRZ7XKQ2MPLW5";
+    let encoded = base64(format!("{words}{secret} and more").as_bytes());
+    for width in [64, 76, encoded.len()] {
+        let lines: Vec<&[u8]> = encoded.as_bytes().chunks(width).collect();
+        let text = String::from_utf8(lines.join(&b"\n"[..])).expect("base64 is text");
+        let text = format!("data: |\n{text}\n");
+        let start = text.find('\n').map_or(0, |at| at + 1);
+        assert_eq!(changed(&text, &format!("{text}\n")), 1, "{width}");
+        for cut in [1, 2, 3, 4, width.min(500)] {
+            let base = [&text[..start], &text[start + cut..]].concat();
+            assert_eq!(changed(&base, &text), 1, "{width} {cut}");
+            changed(&text, &base);
+        }
+        let base = text.replacen("data", "d!ta", 1);
+        assert_eq!(changed(&base, &text), 1);
+    }
+}
+
 #[test]
 fn a_byte_of_a_broken_key_far_before_a_sign_of_quoted_printable() {
     for pad in 60..130 {

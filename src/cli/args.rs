@@ -86,7 +86,7 @@ pub(super) struct ModeArgs {
     /// Everything the repository holds: all refs, stash, reflogs, notes, messages, the index and the working tree
     #[arg(long)]
     pub(super) history: bool,
-    /// Only what the commits A..B bring
+    /// Only what the commits A..B bring (A alone: up to HEAD; A...B: what only one of them has)
     #[arg(long, value_name = "A..B")]
     pub(super) range: Option<OsString>,
     /// Only what is staged, as a commit hook needs it

@@ -127,6 +127,29 @@ pub(super) enum CliError {
         /// As given, made safe.
         given: String,
     },
+    /// A place in no file.
+    #[error("{given} is no file here")]
+    #[diagnostic(
+        code(keysweep::cli::no_file),
+        help(
+            "explain reads files as they lie: unpack an archive's member, and take a file of history out with `git show COMMIT:PATH`"
+        )
+    )]
+    NoFile {
+        /// As given, made safe.
+        given: String,
+    },
+    /// A line behind the last one.
+    #[error("{given} has no line {line}")]
+    #[diagnostic(code(keysweep::cli::no_line), help("its last line is {last}"))]
+    NoLine {
+        /// The file as given, made safe.
+        given: String,
+        /// As given.
+        line: u32,
+        /// The number of its last line; 0 if it is empty or cannot be read.
+        last: u32,
+    },
     /// A baseline is there already.
     #[error("{} is there already", path.display())]
     #[diagnostic(
@@ -198,6 +221,8 @@ impl CliError {
             | Self::Paths { .. }
             | Self::StdinPaths
             | Self::Place { .. }
+            | Self::NoFile { .. }
+            | Self::NoLine { .. }
             | Self::BaselineExists { .. }
             | Self::NoBaseline { .. }
             | Self::PruneHistory { .. } => Outcome::Usage,

@@ -1,12 +1,16 @@
 //! `keysweep explain PATH:LINE`: why a line is or is not reported. Shows no value.
 
-use std::{ffi::OsStr, fmt::Write as _, path::PathBuf};
+use std::{
+    ffi::OsStr,
+    fmt::Write as _,
+    path::{Path, PathBuf},
+};
 
 use crate::{
     model::{BlobPath, Finding, SuppressionKind},
     scan::{
         Report, Target,
-        explain::{Outcome as Came, Refusal, Trace, explain},
+        explain::{Explained, Outcome as Came, Refusal, Trace, explain},
     },
     sources::files::Files,
 };
@@ -23,7 +27,11 @@ use super::{
 /// Runs the command; returns what to print and the outcome.
 pub(super) fn run(args: &args::Explain, look: &Look) -> Result<(String, Outcome), CliError> {
     let (path, line) = place(&args.place).ok_or_else(|| CliError::Place {
-        given: BlobPath::new(args.place.as_encoded_bytes()).to_string(),
+        given: safe(&args.place),
+    })?;
+    let given = safe(path.as_os_str());
+    let path = existing(path).ok_or_else(|| CliError::NoFile {
+        given: given.clone(),
     })?;
     let target = gather::files(vec![path]);
     let gathered = Gathered::new(&args.common, &target)?;
@@ -37,7 +45,10 @@ pub(super) fn run(args: &args::Explain, look: &Look) -> Result<(String, Outcome)
         base: root,
         options: options.tree.clone(),
     };
-    let traces = explain(&files, line, &options)?;
+    let Explained { traces, last } = explain(&files, line, &options)?;
+    if line > last && !report.ledger.is_incomplete() {
+        return Err(CliError::NoLine { given, line, last });
+    }
     let shown = BlobPath::new(args.place.as_encoded_bytes());
     let text = text(&shown, line, &report, &traces);
     let outcome = if report.ledger.is_incomplete() {
@@ -48,12 +59,32 @@ pub(super) fn run(args: &args::Explain, look: &Look) -> Result<(String, Outcome)
     Ok((text, outcome))
 }
 
-/// Splits `PATH:LINE` at its last colon; the path must be a file's.
+/// Splits `PATH:LINE` or, as reports have it, `PATH:LINE:COLUMN`; the path must not be a directory's.
 fn place(given: &OsStr) -> Option<(PathBuf, u32)> {
-    let text = given.to_str()?;
-    let (path, line) = text.rsplit_once(':')?;
-    let line: u32 = line.parse().ok().filter(|line| *line > 0)?;
-    (!path.is_empty() && !PathBuf::from(path).is_dir()).then(|| (PathBuf::from(path), line))
+    let number = |text: &str| text.parse().ok().filter(|number: &u32| *number > 0);
+    let (mut path, line) = given.to_str()?.rsplit_once(':')?;
+    let mut line = number(line)?;
+    if let Some((file, number)) = path
+        .rsplit_once(':')
+        .and_then(|(file, text)| Some((file, number(text)?)))
+        && !Path::new(path).exists()
+    {
+        (path, line) = (file, number);
+    }
+    (!path.is_empty() && !Path::new(path).is_dir()).then(|| (PathBuf::from(path), line))
+}
+
+/// Returns the file of a path as the user gave it, or as reports name it: from the repository's root.
+fn existing(path: PathBuf) -> Option<PathBuf> {
+    let is_there = |path: &PathBuf| path.symlink_metadata().is_ok();
+    let from_root = || gather::whole(PathBuf::from(".")).join(&path);
+    is_there(&path)
+        .then(|| path.clone())
+        .or_else(|| Some(from_root()).filter(is_there))
+}
+
+fn safe(given: &OsStr) -> String {
+    BlobPath::new(given.as_encoded_bytes()).to_string()
 }
 
 fn text(shown: &BlobPath, line: u32, report: &Report, traces: &[Trace]) -> String {

@@ -3,7 +3,10 @@
 //! The engine says what it finds, not what it passes over. A rule that finds something on the line when its checks are taken
 //! away had a match there; the check that silences it when put back alone is the one that refused. Nothing here holds a value.
 
-use std::sync::{Arc, Mutex, PoisonError, atomic::AtomicBool};
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicBool, AtomicU32, Ordering},
+};
 
 use crate::{
     config::PathGlobs,
@@ -56,15 +59,24 @@ pub enum Refusal {
     Together,
 }
 
-/// Returns what the rules say of one line of a file, by column and rule. `line` is 1-based.
+/// What is said of a line.
+pub struct Explained {
+    /// By column and rule.
+    pub traces: Vec<Trace>,
+    /// The number of the file's last line; 0 if nothing was read.
+    pub last: u32,
+}
+
+/// Returns what the rules say of one line of a file. `line` is 1-based.
 ///
 /// # Errors
 /// If the file could not be read at all.
-pub fn explain(files: &Files, line: u32, options: &Options) -> Result<Vec<Trace>, SourceError> {
+pub fn explain(files: &Files, line: u32, options: &Options) -> Result<Explained, SourceError> {
     let tracer = Tracer {
         line,
         options,
         traces: Mutex::default(),
+        last: AtomicU32::new(0),
     };
     files.read(&Run {
         sink: &tracer,
@@ -78,13 +90,17 @@ pub fn explain(files: &Files, line: u32, options: &Options) -> Result<Vec<Trace>
         .unwrap_or_else(PoisonError::into_inner);
     traces.sort();
     traces.dedup();
-    Ok(traces)
+    Ok(Explained {
+        traces,
+        last: tracer.last.into_inner(),
+    })
 }
 
 struct Tracer<'a> {
     line: u32,
     options: &'a Options,
     traces: Mutex<Vec<Trace>>,
+    last: AtomicU32,
 }
 
 impl Sink for Tracer<'_> {
@@ -97,10 +113,15 @@ struct Hand<'t>(&'t Tracer<'t>);
 
 impl Receiver for Hand<'_> {
     fn blob(&mut self, blob: &Blob<'_>) {
-        if blob.provenance.place != Place::File || self.0.line < blob.line {
+        if blob.provenance.place != Place::File {
             return;
         }
         let view = View::new(blob.bytes, None);
+        let last = blob.line + view.lines().saturating_sub(1);
+        self.0.last.fetch_max(last, Ordering::Relaxed);
+        if self.0.line < blob.line {
+            return;
+        }
         if let Some(region) = view.line(self.0.line - blob.line + 1) {
             let line = Line {
                 bytes: blob.bytes,

@@ -104,6 +104,15 @@ impl<'a> View<'a> {
         (start < end).then(|| Span::new(start as u64, end as u64))
     }
 
+    /// Returns how many lines there are; what stands behind the last line's end is no line if it is empty.
+    pub(super) fn lines(&self) -> u32 {
+        let has_rest = self
+            .starts
+            .last()
+            .is_some_and(|start| *start < self.text.len());
+        u32::try_from(self.starts.len() - usize::from(!has_rest)).unwrap_or(u32::MAX)
+    }
+
     /// Returns the bytes of the lines that a text span touches, without the last line's end; of a long line at most `around`
     /// bytes on each side of the span.
     pub(super) fn lines_of(&self, span: Span, around: u64) -> &[u8] {

@@ -204,7 +204,10 @@ fn work_tree(
     let mut ledger = Ledger::default();
     if let Some(root) = history.repository().work_tree() {
         ledger.merge(beside_history(root, options).read(run)?);
-        ledger.merge(staged(path, None, options).read(run)?);
+        let mut staged = staged(path, None, options).read(run)?;
+        // History counts the entries of this index among those of all work trees.
+        staged.read.remove(&Counter::IndexEntries);
+        ledger.merge(staged);
     }
     Ok(ledger)
 }

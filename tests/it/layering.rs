@@ -39,7 +39,7 @@ const MODULES: [(&str, u8, &[&str]); 8] = [
             "base64",
             "crc32fast",
             "pulp",
-            "siphasher",
+            "highway",
             "zeroize",
             "serde_json",
             "sha2",

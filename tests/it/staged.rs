@@ -13,6 +13,16 @@ fn objects(repo: &Repo) -> String {
 }
 
 #[test]
+fn a_history_counts_the_entries_of_an_index_once() {
+    let repo = Repo::new();
+    repo.write("a.txt", "a\n")
+        .write("b.txt", "b\n")
+        .commit("Begin");
+    let run = keysweep(repo.path(), &["scan", "--history"]);
+    assert!(run.text().contains("2 index entries"), "{}", run.text());
+}
+
+#[test]
 fn the_index_is_read_and_not_the_working_tree() {
     let repo = Repo::new();
     repo.write("a.txt", "a\n")

@@ -354,6 +354,30 @@ fn rules_of_the_configuration_are_listed_shown_and_tested() {
 }
 
 #[test]
+fn explain_takes_the_places_that_reports_print() {
+    let repo = Repo::new();
+    repo.write("a.py", format!("{}\nx = 1\n", line(1)));
+    // As a report names it, from anywhere in the repository.
+    fs::create_dir(repo.path().join("sub")).expect("a directory");
+    let run = keysweep(&repo.path().join("sub"), &["explain", "a.py:1:5"]);
+    assert!(
+        run.code == 0 && run.text().contains(&format!("reported: {RULE}")),
+        "{}",
+        run.stderr
+    );
+    for (place, says) in [
+        ("a.py:3", "its last line is 2"),
+        ("a.py:99:1", "its last line is 2"),
+        ("old.py:3", "git show COMMIT:PATH"),
+        ("a.zip!in/x.env:1", "unpack an archive's member"),
+    ] {
+        let run = keysweep(repo.path(), &["explain", place]);
+        let said = run.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(run.code == 2 && said.contains(says), "{place}: {said}");
+    }
+}
+
+#[test]
 fn explain_says_what_became_of_a_line() {
     let repo = Repo::new();
     repo.write(

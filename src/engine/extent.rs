@@ -121,6 +121,8 @@ pub(super) fn read(block: &[u8], from: usize) -> Option<Body> {
     let mut words = 0;
     // Whether lines of any width are taken.
     let mut narrow = false;
+    // No use in asking again before this place.
+    let mut ask_at = 0;
     loop {
         at = block.skip_gap(at)?;
         let rest = block.from(at);
@@ -137,7 +139,12 @@ pub(super) fn read(block: &[u8], from: usize) -> Option<Body> {
         let run = rest.iter().take_while(|b| is_base64(**b)).count();
         let characters = rest.get(..run).unwrap_or_default();
         let is_long = run >= MIN_LINE;
-        narrow |= run > 0 && !is_long && block.is_narrow(at, body.lines == 0);
+        if !narrow && run > 0 && !is_long && at >= ask_at {
+            match block.narrow(at, body.lines == 0) {
+                Ok(()) => narrow = true,
+                Err(next) => ask_at = next,
+            }
+        }
         if is_long || (run > 0 && (narrow || body.lines > 0 && block.is_last(at, run))) {
             body.take(characters);
             at += run;
@@ -211,27 +218,33 @@ impl<'a> Block<'a> {
             || after.is_empty()
     }
 
-    /// Tells whether the lines from `at` to the end line are base64 of whatever width. The first one must not be a word.
-    fn is_narrow(&self, at: usize, is_first: bool) -> bool {
+    /// Checks that the lines from `at` to the end line are base64 of whatever width. The first one must not be a word.
+    /// The error is the first place from which that may be otherwise.
+    fn narrow(&self, at: usize, is_first: bool) -> Result<(), usize> {
         let rest = self.from(at);
         let is_der = matches!(rest, [b'M', b'A'..=b'Z', ..]);
+        let begin = at;
         let (mut at, mut length, mut longest) = (at, 0, 0);
         if !self.is_closed {
-            return false;
+            return Err(usize::MAX);
         }
         loop {
             let run = self.from(at).iter().take_while(|b| is_base64(**b)).count();
             let Some(next) = self.skip_gap(at + run) else {
-                return false;
+                return Err(usize::MAX);
             };
             let gap = self.bytes.get(at + run..next).unwrap_or_default();
             let breaks = |b: &u8| matches!(b, b'\n' | b'\r' | b'\\' | b'<' | b'"' | b'\'');
             if run == 0 || !gap.iter().any(breaks) {
-                return false;
+                return Err(next.max(at + 1));
             }
             (at, length, longest) = (next, length + run, longest.max(run));
             if end_line(self.from(at)).is_some() {
-                return length >= MIN_CUT_BODY && (!is_first || is_der || longest < MIN_LINE);
+                if length < MIN_CUT_BODY {
+                    return Err(usize::MAX);
+                }
+                let is_word = is_first && !is_der && longest >= MIN_LINE;
+                return if is_word { Err(begin + 1) } else { Ok(()) };
             }
         }
     }
@@ -337,6 +350,10 @@ impl<'a> Block<'a> {
 fn end_of(body: &[u8]) -> Option<usize> {
     let mut dashes = memchr::memmem::find_iter(body, b"----");
     dashes.find_map(|at| {
+        if at.checked_sub(1).and_then(|last| body.get(last)) == Some(&b'-') {
+            // Of a row that was counted.
+            return None;
+        }
         let count = body.get(at..)?.iter().take_while(|b| **b == b'-').count();
         let label = body.get(at + count..)?;
         // RFC 4716 has four and a blank, RFC 7468 five. One more is the sign of a diff.

@@ -72,6 +72,9 @@ struct Relative {
     end: i64,
 }
 
+/// Most sites of a stretch that is remembered.
+const MAX_SITES: usize = 64;
+
 /// Parts of what is known, each with a lock of its own.
 const SHARDS: usize = 64;
 
@@ -154,7 +157,10 @@ impl Stretch {
         let is_inside = |read: &Range<usize>| {
             (first || read.start > self.context.start) && (last || read.end < self.context.end)
         };
-        if !is_inside(reached) || !sites.iter().all(|site| is_inside(&site.read)) {
+        if sites.len() > MAX_SITES
+            || !is_inside(reached)
+            || !sites.iter().all(|site| is_inside(&site.read))
+        {
             return;
         }
         let offset = |at: usize| at as i64 - self.at.start as i64;

@@ -33,26 +33,20 @@ pub(super) fn settle(all: &mut Vec<Found>) {
 
 /// Lets each finding hide all that it overlaps, directly or through others: of what is dropped nothing may be shown.
 fn hide_together(all: &mut [Found]) {
-    let touch = |a: &Found, b: &Range<usize>| a.hides.start < b.end;
-    let mut rest = all;
-    while let Some(first) = rest.first() {
-        let mut hull = first.hides.clone();
-        let count = rest
-            .iter()
-            .take_while(|found| {
-                let touches = touch(found, &hull);
-                if touches {
-                    hull.start = hull.start.min(found.hides.start);
-                    hull.end = hull.end.max(found.hides.end);
-                }
-                touches
-            })
-            .count();
-        let (cluster, others) = rest.split_at_mut(count.max(1));
-        for found in cluster {
+    let mut each: Vec<Range<usize>> = all.iter().map(|found| found.hides.clone()).collect();
+    each.sort_by_key(|hides| hides.start);
+    let mut hulls: Vec<Range<usize>> = Vec::with_capacity(each.len());
+    for hides in each {
+        match hulls.last_mut() {
+            Some(last) if hides.start < last.end => last.end = last.end.max(hides.end),
+            _ => hulls.push(hides),
+        }
+    }
+    for found in all {
+        let at = hulls.partition_point(|hull| hull.start <= found.hides.start);
+        if let Some(hull) = at.checked_sub(1).and_then(|at| hulls.get(at)) {
             found.hides = hull.clone();
         }
-        rest = others;
     }
 }
 
@@ -222,5 +216,21 @@ mod tests {
             ]),
             [1]
         );
+    }
+
+    #[test]
+    fn what_reaches_back_from_a_stretch_is_hidden_with_what_it_meets() {
+        let mut all = vec![
+            found(1, Rank::Token, 0..10),
+            found(2, Rank::Token, 20..30),
+            found(3, Rank::Token, 40..50),
+        ];
+        // Settled in its text, where it overlapped something further ahead.
+        if let Some(last) = all.last_mut() {
+            last.hides = 5..50;
+        }
+        settle(&mut all);
+        let hides: Vec<_> = all.iter().map(|found| found.hides.clone()).collect();
+        assert_eq!(hides, [0..50, 0..50, 0..50]);
     }
 }

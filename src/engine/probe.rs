@@ -7,7 +7,7 @@ use std::{cell::Cell, ops::Range};
 
 use super::{
     Worker,
-    anchors::{self, MIN_RUN, Run, before, is_alnum, is_name, is_separator},
+    anchors::{self, MIN_RUN, Run, before, is_alnum, is_separator},
     context, decode, extent,
     judge::{AROUND, Case, Found},
     patterns::Matched,
@@ -21,9 +21,6 @@ const RUN_AHEAD: usize = 128;
 
 /// Bytes before a name in which the vendor's name may stand.
 const VENDOR_WINDOW: usize = 160;
-
-/// Most bytes of a name on either side of a word in it.
-const MAX_NAME: usize = 64;
 
 /// Most bytes before a run in which its value may start.
 const VALUE_LEAD: usize = 64;
@@ -55,8 +52,10 @@ impl Worker<'_> {
         let tables = &scanner.tables;
         let loose = self.probe.is_loose();
         let around = if loose {
-            // A second part may begin before what changed in it.
-            window.start.saturating_sub(tables.near_part)..window.end
+            // A second part may begin before what changed in it, and its literal stand behind that.
+            let ahead = tables.near_part.saturating_sub(LEFT);
+            let end = window.end.saturating_add(ahead).min(bytes.len());
+            window.start.saturating_sub(tables.near_part)..end
         } else {
             self.marks.iter_mut().for_each(Vec::clear);
             tables.literal_window(window, bytes.len())
@@ -89,14 +88,12 @@ impl Worker<'_> {
                         }
                     }
                     Action::Word(len) => {
-                        if self.is_name(bytes, at..at + len) {
-                            let end = context::after_word(bytes, at + len, |start| {
-                                if loose || window.contains(&start) {
-                                    self.value(bytes, start, 0, out);
-                                }
-                            });
-                            self.probe.read(at, at..end, bytes.len());
-                        }
+                        let end = context::after_word(bytes, at + len, |start| {
+                            if loose || window.contains(&start) {
+                                self.value(bytes, start, 0, out);
+                            }
+                        });
+                        self.probe.read(at, at..end, bytes.len());
                     }
                 }
             }
@@ -247,35 +244,6 @@ impl Worker<'_> {
         for &number in rules {
             self.context_rule(bytes, number, start, Some(&named), out);
         }
-    }
-
-    /// Tells whether the name around a word calls for rules, or may with the words before it.
-    fn is_name(&mut self, bytes: &[u8], word: Range<usize>) -> bool {
-        let text = bytes.get(word.clone()).unwrap_or_default();
-        if text.contains(&b' ') {
-            return true;
-        }
-        let floor = word.start.saturating_sub(MAX_NAME);
-        let before = bytes.get(floor..word.start).unwrap_or_default();
-        let before = before.iter().rev().take_while(|b| is_name(**b)).count();
-        let after = bytes.get(word.end..).unwrap_or_default();
-        let after = after
-            .iter()
-            .take(MAX_NAME)
-            .take_while(|b| is_name(**b))
-            .count();
-        let name = word.start - before..word.end + after;
-        let Some(name) = bytes.get(name) else {
-            return false;
-        };
-        let mut rules = std::mem::take(&mut self.rules);
-        rules.clear();
-        self.normal.name(name);
-        let scanner = self.scanner;
-        let is_credential = scanner.tables.words.rules_in(&self.normal, &mut rules);
-        let calls = is_credential || !rules.is_empty();
-        self.rules = rules;
-        calls
     }
 
     /// Lists the rules that the name of the value at `start` calls for, sorted.
@@ -517,7 +485,9 @@ impl Worker<'_> {
         let (whole, secret) = (&case.matched.whole, &case.matched.secret);
         let within = case.rule.near.as_ref().map_or(0, |near| near.within + 1);
         let sides = if asked { within } else { 0 };
-        let start = whole.start.min(secret.start.saturating_sub(sides));
+        let start = whole
+            .start
+            .min(secret.start.saturating_sub(sides.max(AROUND)));
         let end = (whole.end + AROUND).max(secret.end + sides.max(AROUND));
         self.probe.read(trigger, start..end, case.bytes.len());
         if let Some(found) = found {

@@ -14,6 +14,7 @@ use super::{
     literals::Literals,
     patterns::{self, Pattern},
     shape::{self, Lead},
+    versions::RIGHT,
 };
 use crate::rules::{Rule, RuleSet, Shape};
 
@@ -96,6 +97,8 @@ pub(super) struct Tables {
     pub(super) near_reach: usize,
     /// Most bytes between a hit's anchor and the end of its secret.
     pub(super) reach: usize,
+    /// Whether no literal is longer than what a change is looked at with.
+    pub(super) is_local: bool,
 }
 
 #[derive(Default)]
@@ -129,6 +132,8 @@ impl Tables {
                 draft.literal(word.as_bytes(), Action::Word(word.len()));
             }
         }
+        let prefixes = draft.prefixes.iter().map(|(prefix, ..)| prefix);
+        let longest = draft.literals.keys().chain(prefixes).map(Vec::len).max();
         let (literals, actions): (Vec<_>, Vec<_>) = draft.literals.into_iter().unzip();
         let mut by_run: Vec<usize> = (0..draft.stand_ins.len()).collect();
         by_run.sort_by_key(|number| draft.stand_ins.get(*number).map_or(0, |one| one.run));
@@ -144,6 +149,7 @@ impl Tables {
             near_part: draft.near_part,
             near_reach: draft.near_reach,
             reach: draft.reach,
+            is_local: longest.is_none_or(|longest| longest <= RIGHT),
         }
     }
 }
@@ -380,8 +386,8 @@ impl Prefix {
     }
 }
 
-/// How far around a window literals must be looked for, so that nothing that starts in it is missed.
 impl Tables {
+    /// Returns how far around a window literals must be looked for, so that nothing that starts in it is missed.
     pub(super) fn literal_window(&self, window: &Range<usize>, len: usize) -> Range<usize> {
         let before = self.near_reach.max(MAX_BACK + 64);
         let after = self.near_reach.max(self.marker_reach);

@@ -22,7 +22,7 @@ use crate::model::{Copied, Span};
 pub(super) const LEFT: usize = 96;
 
 /// Most bytes that a verdict reads from its trigger on without leaving a site.
-pub(super) const RIGHT: usize = 64;
+pub(super) const RIGHT: usize = 80;
 
 /// Around what is looked at again: where triggers stand that lead there. A word before a value is left out; the value
 /// itself is looked at in any case.
@@ -83,7 +83,7 @@ impl Trace {
         !self.opaque && self.hits.is_empty() && self.found.is_empty() && self.sites.is_empty()
     }
 
-    /// Returns the trace of a text of `len` bytes in which nothing was looked at twice.
+    /// Returns the trace of a text of `len` bytes that left nothing.
     #[must_use]
     pub fn silent(len: usize) -> Self {
         Self {
@@ -191,7 +191,10 @@ impl Worker<'_> {
         base: &Trace,
         copies: &[Copied],
     ) -> Option<(Vec<Hit>, Trace)> {
-        if base.opaque || base.found.len() * copies.len() > MAX_COMPARED {
+        if !self.scanner.tables.is_local
+            || base.opaque
+            || base.found.len() * copies.len() > MAX_COMPARED
+        {
             return None;
         }
         let changes = Changes::new(bytes.len(), base.len, copies)?;
@@ -342,6 +345,7 @@ impl Changes {
                 });
             }
         }
+        again.dedup();
         Some(again)
     }
 
@@ -417,10 +421,11 @@ impl Probe {
     /// Notes that the verdict on what `at` triggered read `read`, or may have.
     pub(super) fn read(&mut self, at: usize, read: Range<usize>, len: usize) {
         let usual = at.saturating_sub(LEFT)..at.saturating_add(RIGHT);
-        if self.on
-            && (read.start < usual.start || read.end > usual.end)
-            && self.sites.len() <= 2 * MAX_SITES
-        {
+        if self.on && (read.start < usual.start || read.end > usual.end) {
+            if self.sites.len() > 2 * MAX_SITES {
+                self.gave_up = true;
+                return;
+            }
             self.sites.push(Site {
                 at,
                 read: read.start.min(usual.start)..read.end.max(usual.end).min(len),

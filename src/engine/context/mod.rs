@@ -27,7 +27,7 @@ pub(super) const MAX_BACK: usize = 256;
 pub(super) const MAX_VALUE: usize = 1024;
 
 /// Most bytes from a value's start on that tell what it is.
-pub(super) const MAX_REACH: usize = MAX_VALUE + value::MAX_AFTER + 8;
+pub(super) const MAX_REACH: usize = MAX_VALUE + value::MAX_AFTER + 16;
 
 /// A value with its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,7 +91,7 @@ impl Assignment<'_> {
     pub(super) fn reach(&self, bytes: &[u8], start: usize) -> usize {
         let end = value::end(bytes, start, self.quote, self.operator)
             .map_or(start.saturating_add(MAX_VALUE), |value| value.end);
-        end.saturating_add(value::MAX_AFTER + 8)
+        end.saturating_add(value::MAX_AFTER + 16)
     }
 
     /// Reads the value, which starts at `start`: apart from [`assignment`], since most names call for no rule.

@@ -79,7 +79,7 @@ pub(super) fn find(
         }
         // The line above and the one below tell whether there is a block.
         let around = if found.len() >= MIN_WIDTH {
-            found.len() + MAX_INDENT + 4
+            found.len() + 2 * MAX_INDENT + 4
         } else {
             2
         };
@@ -89,7 +89,9 @@ pub(super) fn find(
         read.end = read.end.max(all.end);
         lines.push((found.start, all));
         if !block.is_text || found.end > block.range.end {
-            run(bytes, found, &region, out);
+            // What its front says decides where in it text begins.
+            let whole = region.start.min(found.start)..region.end.max(found.end);
+            run(bytes, found, &whole, out);
         }
     };
     // What begins before the region and reaches it, or belongs to the same block.
@@ -223,16 +225,24 @@ fn end_of_text(bytes: &[u8], run: Range<usize>) -> usize {
     let (mut standard, mut url, mut wide) = (false, false, true);
     let mut end = run.start;
     for block in characters.chunks(BLOCK) {
-        standard |= block.iter().any(|b| matches!(b, b'+' | b'/'));
-        url |= block.iter().any(|b| matches!(b, b'-' | b'_'));
+        // A sign of the other alphabet ends the text with the group before it.
+        let other = block.iter().position(|b| {
+            standard |= matches!(b, b'+' | b'/');
+            url |= matches!(b, b'-' | b'_');
+            standard && url
+        });
+        let block = other.map_or(block, |at| block.get(..at / 4 * 4).unwrap_or(block));
         let text = decoded(block.chunks(4), block.len());
         plain += text.iter().filter(|b| is_text(**b)).count();
         seen += text.len();
         wide &= is_wide(&text);
-        if (standard && url) || (plain * 8 < seen * 7 && !wide) {
+        if plain * 8 < seen * 7 && !wide {
             break;
         }
         end += block.len();
+        if other.is_some() {
+            break;
+        }
     }
     end
 }

@@ -40,6 +40,7 @@ pub(super) fn run(command: &args::Baseline, look: &Look) -> Result<(String, Outc
     if baseline.history && !args.history && matches!(command, args::Baseline::Prune(_)) {
         return Err(CliError::PruneHistory { path: file });
     }
+    scan::check_file(&file)?;
     let report = scan::look_at(&target, &gathered, false, look)?;
     // What was not read may hold what a line stands for: a partial look must not drop it.
     if report.interrupted {

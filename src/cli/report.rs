@@ -21,13 +21,15 @@ pub(super) fn run(command: &args::Report, look: &Look) -> Result<Outcome, CliErr
         args::Report::Merge { files, outputs, .. } => (files.as_slice(), outputs),
     };
     let wanted = scan::outputs(&outputs.output)?;
+    scan::check(&wanted)?;
     let reports: Result<Vec<(String, Report)>, CliError> =
         files.iter().map(|file| one(file)).collect();
     let whole = report::merge(reports?)?;
     let report = whole.ok_or_else(|| CliError::internal(&"clap takes at least one file"))?;
     let anchor = gather::anchor_at(&gather::whole(PathBuf::from(".")));
-    scan::write(&report, &wanted, outputs.reveal, anchor, look)?;
+    let written = scan::write(&report, &wanted, outputs.reveal, anchor, look);
     scan::warn(&report, &wanted);
+    written?;
     Ok(match command {
         args::Report::Convert { .. } => Outcome::Clean,
         args::Report::Merge { fail_on, .. } => {

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
 };
@@ -28,6 +28,7 @@ static STOP: AtomicBool = AtomicBool::new(false);
 /// Runs the command.
 pub(super) fn run(args: &args::Scan, look: &Look) -> Result<Outcome, CliError> {
     let outputs = outputs(&args.output)?;
+    check(&outputs)?;
     let mut target = target(args)?;
     let gathered = Gathered::new(&args.common, &target)?;
     if let Target::History { unreachable, .. } = &mut target {
@@ -40,8 +41,9 @@ pub(super) fn run(args: &args::Scan, look: &Look) -> Result<Outcome, CliError> {
         .or(gathered.fail_on())
         .unwrap_or(Severity::Low);
     let anchor = gather::anchor(&target);
-    write(&report, &outputs, args.reveal, anchor, look)?;
+    let written = write(&report, &outputs, args.reveal, anchor, look);
     warn(&report, &outputs);
+    written?;
     Ok(Outcome::of(&report, fail_on))
 }
 
@@ -148,6 +150,30 @@ pub(super) fn outputs(wanted: &[String]) -> Result<Vec<Output>, CliError> {
         .collect()
 }
 
+/// Finds out whether the files can be written, before a scan is done for nothing.
+pub(super) fn check(outputs: &[Output]) -> Result<(), CliError> {
+    let mut files = outputs.iter().filter_map(|output| output.file.as_deref());
+    files.try_for_each(check_file)
+}
+
+/// Finds out whether [`replace`] can write a file: makes its neighbour and removes it again.
+pub(super) fn check_file(path: &Path) -> Result<(), CliError> {
+    let tried = match fs::metadata(path) {
+        Ok(kind) if kind.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+        // Opening a pipe waits for its reader.
+        Ok(kind) if !kind.is_file() => Ok(()),
+        _ => {
+            let neighbour = neighbour(path);
+            fs::File::create_new(&neighbour).and_then(|_| fs::remove_file(&neighbour))
+        }
+    };
+    tried.map_err(|source| CliError::Write {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Writes all reports that can be written; the first that cannot is the error.
 pub(super) fn write(
     report: &Report,
     outputs: &[Output],
@@ -155,8 +181,9 @@ pub(super) fn write(
     anchor: Option<&str>,
     look: &Look,
 ) -> Result<(), CliError> {
-    // All are made (and searched for secrets) before the first is written: all or nothing.
+    // All are made (and searched for secrets) before the first is written: one that holds a secret stops all.
     let mut made = Vec::new();
+    let mut summaries = Vec::new();
     let text_only = outputs.iter().all(|output| output.format == Format::Text);
     for output in outputs {
         let fancy = look.out && output.file.is_none();
@@ -178,19 +205,24 @@ pub(super) fn write(
             report::render(report, output.format, &options)?,
         ));
         if let (Format::Github, Some(summary)) = (output.format, settings::step_summary()) {
-            append(&summary, &report::github_summary(report)?)?;
+            summaries.push((summary, report::github_summary(report)?));
         }
     }
     let nothing =
         report.findings.is_empty() && !report.ledger.is_incomplete() && !report.interrupted;
+    let mut done = Ok(());
     for (file, bytes) in made {
-        match file {
-            None if look.quiet && nothing && text_only => {}
-            None => write_out(&bytes)?,
-            Some(file) => replace(file, &bytes)?,
-        }
+        let written = match file {
+            None if look.quiet && nothing && text_only => Ok(()),
+            None => write_out(&bytes),
+            Some(file) => replace(file, &bytes),
+        };
+        done = done.and(written);
     }
-    Ok(())
+    for (file, bytes) in summaries {
+        done = done.and(append(&file, &bytes));
+    }
+    done
 }
 
 /// Tells an incomplete run on standard error, unless a report for people on standard output tells it: `jsonl` has no place
@@ -204,7 +236,7 @@ pub(super) fn warn(report: &Report, outputs: &[Output]) {
         && !outputs.iter().any(told)
     {
         // Nothing is left to be done about a standard error that cannot be written; the exit code says it too.
-        let _ = std::io::stderr().lock().write_all(text.as_bytes());
+        let _ = io::stderr().lock().write_all(text.as_bytes());
     }
 }
 
@@ -219,9 +251,7 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
     if fs::metadata(path).is_ok_and(|m| !m.is_file()) {
         return fs::write(path, bytes).map_err(failed);
     }
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.tmp", std::process::id()));
-    let temporary = path.with_file_name(name);
+    let temporary = neighbour(path);
     // NOTE: made anew or not at all: a link that somebody planted under this name is not followed.
     let mut file = fs::File::create_new(&temporary).map_err(failed)?;
     let done = file
@@ -231,6 +261,13 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
         let _ = fs::remove_file(&temporary);
     }
     done.map_err(failed)
+}
+
+/// Returns the name under which a file is written before it takes its place.
+fn neighbour(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.tmp", std::process::id()));
+    path.with_file_name(name)
 }
 
 fn append(path: &Path, bytes: &[u8]) -> Result<(), CliError> {

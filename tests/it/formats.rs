@@ -421,3 +421,38 @@ fn parts_of_a_scan_merge_into_one_report() {
     assert_eq!(report["ledger"]["read"]["files"], 2);
     assert_eq!(report["scope"]["kind"], "files");
 }
+
+#[test]
+fn a_report_that_cannot_be_written_is_told_before_the_scan() {
+    let repo = Repo::new();
+    repo.write("a.env", format!("token = \"{}\"\n", token(1)));
+    for target in ["json=no/such/folder/r.json", "json=."] {
+        let run = keysweep(
+            repo.path(),
+            &["scan", "--output=sarif=r.sarif", "-o", target],
+        );
+        assert!(
+            run.code == 2 && run.stderr.contains("cannot write") && run.stdout.is_empty(),
+            "{}",
+            run.stderr
+        );
+        assert!(!repo.path().join("r.sarif").exists(), "nothing was scanned");
+    }
+    let left: Vec<_> = std::fs::read_dir(repo.path()).unwrap().collect();
+    assert_eq!(left.len(), 2, "{left:?}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn one_report_that_fails_in_the_end_keeps_no_other() {
+    let repo = Repo::new();
+    repo.write("a.env", format!("token = \"{}\"\n", token(1)));
+    let outputs = ["-o", "jsonl=/dev/full", "-o", "sarif=r.sarif", "-o", "text"];
+    let run = keysweep(repo.path(), &[&["scan"], &outputs[..]].concat());
+    assert!(
+        run.code == 2 && run.stderr.contains("cannot write /dev/full"),
+        "{}",
+        run.stderr
+    );
+    assert!(repo.path().join("r.sarif").exists() && run.text().contains("1 finding"));
+}

@@ -19,17 +19,6 @@ use super::{
 };
 use crate::model::{DigestKey, RuleId, Severity, SkipCause, closest, suggestion, without_values};
 
-/// Gaps that `[coverage] accept` may name.
-const ACCEPTABLE: [SkipCause; 7] = [
-    SkipCause::ShallowBoundary,
-    SkipCause::MissingObject,
-    SkipCause::LfsPointer,
-    SkipCause::TooLarge,
-    SkipCause::Undecodable,
-    SkipCause::LimitHit,
-    SkipCause::Unsupported,
-];
-
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 struct Schema {
@@ -344,8 +333,11 @@ impl Reader {
     fn accept(&mut self, words: &[Spanned<String>]) -> BTreeSet<SkipCause> {
         let mut accepted = BTreeSet::new();
         for word in words {
-            let names = ACCEPTABLE.iter().map(|cause| cause.as_str());
-            match ACCEPTABLE.iter().find(|c| c.as_str() == word.get_ref()) {
+            let names = SkipCause::ACCEPTABLE.iter().map(|cause| cause.as_str());
+            match SkipCause::ACCEPTABLE
+                .iter()
+                .find(|c| c.as_str() == word.get_ref())
+            {
                 Some(cause) => drop(accepted.insert(*cause)),
                 None => {
                     let help = match closest(word.get_ref(), names.clone()) {

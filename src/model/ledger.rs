@@ -42,6 +42,17 @@ pub enum SkipCause {
 }
 
 impl SkipCause {
+    /// The gaps that a user may know of and accept: the data is somewhere else, or beyond a limit.
+    pub const ACCEPTABLE: [Self; 7] = [
+        Self::ShallowBoundary,
+        Self::MissingObject,
+        Self::LfsPointer,
+        Self::TooLarge,
+        Self::Undecodable,
+        Self::LimitHit,
+        Self::Unsupported,
+    ];
+
     /// Returns the name used in reports.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -216,13 +227,17 @@ impl Ledger {
         self.accepted.clone_from(causes);
     }
 
+    /// Returns the causes that make the run incomplete, sorted.
+    pub fn open(&self) -> impl Iterator<Item = SkipCause> {
+        let skipped = self.skipped.iter().filter(|(_, count)| **count > 0);
+        let causes = skipped.map(|(cause, _)| *cause);
+        causes.filter(|cause| cause.is_gap() && !self.accepted.contains(cause))
+    }
+
     /// Tells whether something that could hold a secret was not read.
     #[must_use]
     pub fn is_incomplete(&self) -> bool {
-        let is_open = |cause: &SkipCause| cause.is_gap() && !self.accepted.contains(cause);
-        self.skipped
-            .iter()
-            .any(|(cause, count)| *count > 0 && is_open(cause))
+        self.open().next().is_some()
     }
 
     /// Sorts the listed skips and keeps the first of each cause.

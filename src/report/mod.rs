@@ -226,6 +226,9 @@ pub fn warning(report: &Report) -> Option<String> {
             text.push_str(&format!("keysweep: not read: {}\n", gap.headline()));
         }
     }
+    if let Some(help) = words::accepting(report) {
+        text.push_str(&format!("keysweep: help: {help}\n"));
+    }
     Some(text)
 }
 

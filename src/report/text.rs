@@ -156,6 +156,9 @@ fn ending(text: &mut String, report: &Report, options: &Options) {
     }
     text.push_str(&emphasised(report, options));
     text.push('\n');
+    if let Some(help) = words::accepting(report) {
+        field(text, "help", &help);
+    }
 }
 
 /// Appends what was not read, and what was left out on purpose.
@@ -179,6 +182,9 @@ fn skipped(text: &mut String, report: &Report) {
 pub(super) fn incomplete(report: &Report) -> Vec<u8> {
     let mut text = format!("{}\n", words::closing(report));
     skipped(&mut text, report);
+    if let Some(help) = words::accepting(report) {
+        field(&mut text, "help", &help);
+    }
     words::inert(&text, words::Escapes::PLAIN).into_bytes()
 }
 

@@ -5,7 +5,7 @@ use std::{borrow::Cow, cmp::Reverse};
 use crate::{
     model::{
         Attribution, BlobPath, CommitInfo, Encoding, Finding, Location, ObjectId, Place,
-        Provenance, RuleId, RuleMeta, Severity, SuppressionKind,
+        Provenance, RuleId, RuleMeta, Severity, SkipCause, SuppressionKind,
     },
     scan::{Mode, Report},
 };
@@ -326,6 +326,21 @@ pub(super) fn inert(text: &str, escapes: Escapes) -> String {
     inert
 }
 
+/// Returns what to do about gaps that stay, in one line; `None` if there is nothing that could be accepted.
+pub(super) fn accepting(report: &Report) -> Option<String> {
+    let open = report.ledger.open();
+    let names: Vec<String> = open
+        .filter(|cause| SkipCause::ACCEPTABLE.contains(cause))
+        .map(|cause| format!("\"{}\"", cause.as_str()))
+        .collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "known gaps can be accepted: `[coverage] accept = [{}]` in keysweep.toml",
+            names.join(", ")
+        )
+    })
+}
+
 /// Returns one honest sentence about the whole run.
 pub(super) fn closing(report: &Report) -> String {
     let found = match report.findings.len() as u64 {
@@ -360,7 +375,7 @@ pub(super) fn closing(report: &Report) -> String {
 mod tests {
     use super::*;
     use crate::{
-        model::{Counter, Ledger, SkipCause},
+        model::{Counter, Ledger},
         report::sample,
     };
 
@@ -396,6 +411,18 @@ mod tests {
         assert_eq!(closing(&report), "No secrets found in what was read.");
         report.interrupted = true;
         assert!(closing(&report).contains("the run was stopped"));
+    }
+
+    #[test]
+    fn gaps_that_can_be_accepted_are_named() {
+        let mut report = sample::report();
+        report.ledger = Ledger::default();
+        report.ledger.skip(SkipCause::Unreadable, "a".into(), "");
+        assert_eq!(accepting(&report), None);
+        report.ledger.skip(SkipCause::LfsPointer, "b".into(), "");
+        assert!(accepting(&report).unwrap().contains("[\"lfs-pointer\"]"));
+        report.ledger.accept(&[SkipCause::LfsPointer].into());
+        assert_eq!(accepting(&report), None);
     }
 
     #[test]

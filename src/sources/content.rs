@@ -213,7 +213,10 @@ pub(super) fn whole(
     ledger: &mut Ledger,
 ) {
     ledger.count(Counter::Bytes, bytes.len() as u64);
-    if is_lfs_pointer(bytes) {
+    if is_lfs_pointer(bytes) && origin.provenance.place == Place::Staged {
+        // The pointer is all that a commit brings: nothing of it was left out.
+        ledger.note("Git LFS pointers are staged: they were scanned, the contents that they name are not in this clone");
+    } else if is_lfs_pointer(bytes) {
         ledger.skip(
             SkipCause::LfsPointer,
             origin.path.clone(),

@@ -55,6 +55,32 @@ fn installing_is_a_dry_run_first_and_stops_a_commit() {
 }
 
 #[test]
+fn a_commit_of_lfs_pointers_passes() {
+    let repo = Repo::new();
+    let pointer = format!(
+        "version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 7\n",
+        "0a".repeat(32)
+    );
+    repo.write("big.bin", pointer);
+    repo.git(&["add", "."]);
+    let run = keysweep(repo.path(), &["scan", "--staged"]);
+    assert!(
+        run.code == 0 && run.text().contains("Git LFS pointers are staged"),
+        "{}",
+        run.text()
+    );
+    // A tree should have the content: there it stays a gap, and the report says how to accept it.
+    for args in [&["scan"][..], &["scan", "--output=json=r.json"]] {
+        let run = keysweep(repo.path(), args);
+        let told = format!("{}{}", run.text(), run.stderr);
+        assert!(
+            run.code == 3 && told.contains("`[coverage] accept = [\"lfs-pointer\"]`"),
+            "{told}"
+        );
+    }
+}
+
+#[test]
 fn a_hook_of_somebody_else_is_kept() {
     let repo = Repo::new();
     let hook = repo.path().join(".git/hooks/pre-commit");

@@ -337,14 +337,14 @@ fn what_the_user_excludes_is_counted() {
 }
 
 #[test]
-fn lfs_pointers_lead_to_content_or_to_a_gap() {
+fn lfs_pointers_lead_to_content_or_to_a_note() {
     let fixture = sample();
     let oid = "0123456789abcdef".repeat(4);
     let pointer = format!("version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize 7\n");
     fixture.write("big", &pointer);
     fixture.git(&["add", "-A"]);
     let (ledger, sink) = read(&fixture.path());
-    assert_eq!(ledger.skipped.get(&SkipCause::LfsPointer), Some(&1));
+    assert!(!ledger.is_incomplete() && ledger.notes[0].contains("LFS"));
     assert_eq!(sink.texts(Place::Staged), [text("big", &pointer)]);
     fixture.write(&format!(".git/lfs/objects/01/23/{oid}"), "content");
     let (ledger, sink) = read(&fixture.path());

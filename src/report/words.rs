@@ -341,6 +341,18 @@ pub(super) fn accepting(report: &Report) -> Option<String> {
     })
 }
 
+/// Returns what to do about findings, in one line; `None` if there are none, or none in files that lie there to be explained.
+pub(super) fn handling(report: &Report) -> Option<&'static str> {
+    let has_files = match report.mode {
+        Mode::Tree | Mode::Staged => true,
+        Mode::Stdin | Mode::Range | Mode::History => false,
+    };
+    (has_files && !report.findings.is_empty()).then_some(
+        "`keysweep explain PATH:LINE` says why; if it is no secret, write `keysweep:allow[rule-id] reason` beside it; if it is one, \
+         take it out, and revoke it if it was ever shared",
+    )
+}
+
 /// Returns one honest sentence about the whole run.
 pub(super) fn closing(report: &Report) -> String {
     let found = match report.findings.len() as u64 {

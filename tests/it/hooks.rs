@@ -48,6 +48,14 @@ fn installing_is_a_dry_run_first_and_stops_a_commit() {
     git(&repo, &["add", "."]);
     let (passed, text) = git(&repo, &["commit", "-m", "Add"]);
     assert!(!passed && text.contains("a.env"), "{text}");
+    let help = text.lines().last().unwrap_or_default();
+    for way in [
+        "`keysweep explain PATH:LINE`",
+        "`keysweep:allow[rule-id] reason`",
+        "take it out",
+    ] {
+        assert!(help.contains(way), "{help}");
+    }
     repo.write("a.env", "A=1\n");
     git(&repo, &["add", "."]);
     let (passed, text) = git(&repo, &["commit", "-m", "Add"]);

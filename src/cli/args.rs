@@ -16,8 +16,9 @@ pub(super) struct Cli {
     pub(super) global: Global,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 clean; 1 findings at or above --fail-on; 2 usage or configuration; \
-3 something could not be read (incomplete), nothing worse; 4 internal error; 130 stopped with Ctrl-C.";
+const EXIT_CODES: &str = "Exit codes: 0 clean, or all findings are below --fail-on; 1 findings at or above --fail-on; \
+2 usage, configuration, or a report that cannot be written; 3 incomplete: something could not be read, and no finding is at or above \
+--fail-on; 4 internal error; 130 stopped with Ctrl-C.";
 
 #[derive(Debug, Args)]
 pub(super) struct Global {

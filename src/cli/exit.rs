@@ -7,13 +7,13 @@ use crate::{model::Severity, scan::Report};
 /// What a command came to. Matched without `_`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// Nothing found, nothing missed.
+    /// Nothing found at or above the threshold, nothing missed.
     Clean,
-    /// Findings at or above the threshold, or failed rule examples.
+    /// Findings at or above the threshold, or failed rule examples; something may be missed, too.
     Findings,
     /// Wrong usage or configuration.
     Usage,
-    /// Something could not be read.
+    /// Something could not be read, and nothing was found at or above the threshold.
     Incomplete,
     /// A fault of ours.
     Internal,

@@ -27,14 +27,16 @@ pub(super) fn run(command: &args::Report, look: &Look) -> Result<Outcome, CliErr
     let whole = report::merge(reports?)?;
     let report = whole.ok_or_else(|| CliError::internal(&"clap takes at least one file"))?;
     let anchor = gather::anchor_at(&gather::whole(PathBuf::from(".")));
-    let written = scan::write(&report, &wanted, outputs.reveal, anchor, look);
+    let fail_on = match command {
+        args::Report::Convert { .. } => Severity::Low,
+        args::Report::Merge { fail_on, .. } => fail_on.map_or(Severity::Low, Severity::from),
+    };
+    let written = scan::write(&report, &wanted, outputs.reveal, fail_on, anchor, look);
     scan::warn(&report, &wanted);
     written?;
     Ok(match command {
         args::Report::Convert { .. } => Outcome::Clean,
-        args::Report::Merge { fail_on, .. } => {
-            Outcome::of(&report, fail_on.map_or(Severity::Low, Severity::from))
-        }
+        args::Report::Merge { .. } => Outcome::of(&report, fail_on),
     })
 }
 

@@ -41,7 +41,7 @@ pub(super) fn run(args: &args::Scan, look: &Look) -> Result<Outcome, CliError> {
         .or(gathered.fail_on())
         .unwrap_or(Severity::Low);
     let anchor = gather::anchor(&target);
-    let written = write(&report, &outputs, args.reveal, anchor, look);
+    let written = write(&report, &outputs, args.reveal, fail_on, anchor, look);
     warn(&report, &outputs);
     written?;
     Ok(Outcome::of(&report, fail_on))
@@ -178,6 +178,7 @@ pub(super) fn write(
     report: &Report,
     outputs: &[Output],
     reveal: bool,
+    fail_on: Severity,
     anchor: Option<&str>,
     look: &Look,
 ) -> Result<(), CliError> {
@@ -191,6 +192,7 @@ pub(super) fn write(
         let time = settings::time().filter(|_| output.format == Format::Gitlab);
         let mut options = report::Options {
             reveal,
+            fail_on,
             color: fancy,
             unicode: fancy,
             started: time.clone(),

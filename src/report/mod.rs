@@ -24,7 +24,7 @@ mod words;
 mod sample;
 
 use crate::{
-    model::{Fingerprint, RuleId},
+    model::{Fingerprint, RuleId, Severity},
     scan::Report,
 };
 
@@ -101,6 +101,8 @@ impl Format {
 pub struct Options {
     /// Whether `text`, `json` and `jsonl` show values.
     pub reveal: bool,
+    /// The least severity that fails the run; `text` says when all findings are below it.
+    pub fail_on: Severity,
     /// Whether `text` may use colours.
     pub color: bool,
     /// Whether `text` may draw with characters beyond ASCII.
@@ -157,6 +159,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             reveal: false,
+            fail_on: Severity::Low,
             color: false,
             unicode: false,
             width: 100,

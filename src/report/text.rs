@@ -192,7 +192,7 @@ pub(super) fn incomplete(report: &Report) -> Vec<u8> {
 }
 
 fn emphasised(report: &Report, options: &Options) -> String {
-    let sentence = words::closing(report);
+    let sentence = words::closing_under(report, options.fail_on);
     if !options.color {
         return sentence;
     }

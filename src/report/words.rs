@@ -355,10 +355,19 @@ pub(super) fn handling(report: &Report) -> Option<&'static str> {
 
 /// Returns one honest sentence about the whole run.
 pub(super) fn closing(report: &Report) -> String {
+    closing_under(report, Severity::Low)
+}
+
+/// Returns the same where findings below `fail_on` fail nothing.
+pub(super) fn closing_under(report: &Report, fail_on: Severity) -> String {
+    let below = match report.findings.iter().any(|f| f.severity >= fail_on) {
+        true => String::new(),
+        false => format!(", all below --fail-on {}", fail_on.as_str()),
+    };
     let found = match report.findings.len() as u64 {
         0 => None,
         n => Some(format!(
-            "{} ({})",
+            "{} ({}){below}",
             count(n, "finding", "findings"),
             severities(&report.findings)
         )),
@@ -435,6 +444,20 @@ mod tests {
         assert!(accepting(&report).unwrap().contains("[\"lfs-pointer\"]"));
         report.ledger.accept(&[SkipCause::LfsPointer].into());
         assert_eq!(accepting(&report), None);
+    }
+
+    #[test]
+    fn findings_below_the_threshold_are_called_so() {
+        let mut report = sample::report();
+        report.ledger = Ledger::default();
+        let all = closing_under(&report, Severity::Critical);
+        assert!(!all.contains("below"), "{all}");
+        report.findings.retain(|f| f.severity < Severity::High);
+        assert_eq!(
+            closing_under(&report, Severity::High),
+            "2 findings (1 medium, 1 low), all below --fail-on high."
+        );
+        assert_eq!(closing(&report), "2 findings (1 medium, 1 low).");
     }
 
     #[test]

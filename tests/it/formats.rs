@@ -456,3 +456,28 @@ fn one_report_that_fails_in_the_end_keeps_no_other() {
     );
     assert!(repo.path().join("r.sarif").exists() && run.text().contains("1 finding"));
 }
+
+#[test]
+fn findings_below_the_threshold_are_told_with_exit_code_0() {
+    let repo = Repo::new();
+    repo.write("a.env", format!("token = \"{}\"\n", token(1)))
+        .write(
+            "keysweep.toml",
+            "[catalogue.severity]\ngithub-personal-access-token = \"medium\"\n",
+        );
+    let run = keysweep(repo.path(), &["scan", "--fail-on=high"]);
+    assert!(
+        run.code == 0
+            && run
+                .text()
+                .contains("1 finding (1 medium), all below --fail-on high."),
+        "{}",
+        run.text()
+    );
+    let run = keysweep(repo.path(), &["scan"]);
+    assert!(
+        run.code == 1 && !run.text().contains("below"),
+        "{}",
+        run.text()
+    );
+}

@@ -192,7 +192,7 @@ pub(super) enum Baseline {
 
 #[derive(Debug, Args)]
 pub(super) struct BaselineArgs {
-    /// The repository or directory [default: .]
+    /// The directory, as for a scan; with --history the repository [default: .]
     #[arg(value_name = "PATH")]
     pub(super) path: Option<PathBuf>,
     /// Take the whole history into account, not only the working tree

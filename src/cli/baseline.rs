@@ -21,17 +21,7 @@ use super::{
 pub(super) fn run(command: &args::Baseline, look: &Look) -> Result<(String, Outcome), CliError> {
     let (args::Baseline::Create(args) | args::Baseline::Update(args) | args::Baseline::Prune(args)) =
         command;
-    // A baseline is the whole repository's, wherever the command runs: a part would drop or rename the rest.
-    let path = gather::whole(args.path.clone().unwrap_or_else(|| PathBuf::from(".")));
-    let target = if args.history {
-        Target::History {
-            repository: path,
-            unreachable: false,
-            delta: true,
-        }
-    } else {
-        gather::tree(path)
-    };
+    let target = target(args);
     let (gathered, mut baseline) = match command {
         args::Baseline::Create(_) => begin(args, &target)?,
         args::Baseline::Update(_) | args::Baseline::Prune(_) => go_on(args, &target)?,
@@ -73,6 +63,20 @@ pub(super) fn run(command: &args::Baseline, look: &Look) -> Result<(String, Outc
     };
     let text = format!("{}: {said}\n{}", file.display(), gaps(&report)?);
     Ok((text, outcome))
+}
+
+/// Returns what the command looks at: what `keysweep scan` with the same arguments does. The file is the repository's, and lines for
+/// other places stay in it.
+fn target(args: &args::BaselineArgs) -> Target {
+    let path = args.path.clone().unwrap_or_else(|| PathBuf::from("."));
+    if !args.history {
+        return gather::tree(path);
+    }
+    Target::History {
+        repository: path,
+        unreachable: false,
+        delta: true,
+    }
 }
 
 /// Returns what an incomplete run did not read; a finding in it is in no baseline.

@@ -596,3 +596,30 @@ fn an_incomplete_look_names_its_gaps() {
         );
     }
 }
+
+#[test]
+fn a_baseline_covers_what_a_scan_from_the_same_place_does() {
+    let repo = Repo::new();
+    repo.write("a.env", line(1))
+        .write("sub/b.env", line(2))
+        .commit("Begin");
+    let sub = repo.path().join("sub");
+    let run = keysweep(&sub, &["baseline", "create"]);
+    assert!(
+        run.code == 0 && run.text().contains("1 line added"),
+        "{}",
+        run.text()
+    );
+    assert!(
+        !sub.join(".keysweep-baseline").exists(),
+        "it is the repository's"
+    );
+    assert_eq!(keysweep(&sub, &["scan"]).code, 0);
+    assert_eq!(scan(&repo, &[]).secrets(), [token(1)]);
+    assert_eq!(keysweep(repo.path(), &["baseline", "update"]).code, 0);
+    repo.write("a.env", "A=1\n").write("sub/b.env", "B=1\n");
+    let run = keysweep(&sub, &["baseline", "prune"]);
+    assert!(run.text().contains("1 line dropped"), "{}", run.text());
+    let text = fs::read_to_string(repo.path().join(".keysweep-baseline")).unwrap();
+    assert!(text.contains(" a.env") && !text.contains("b.env"), "{text}");
+}

@@ -623,3 +623,22 @@ fn a_baseline_covers_what_a_scan_from_the_same_place_does() {
     let text = fs::read_to_string(repo.path().join(".keysweep-baseline")).unwrap();
     assert!(text.contains(" a.env") && !text.contains("b.env"), "{text}");
 }
+
+#[test]
+fn the_sample_of_the_manual_is_valid_as_it_stands() {
+    let manual = fs::read_to_string(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/docs/configuration.md"
+    ))
+    .unwrap();
+    let sample = manual.split("```toml\n").nth(1).unwrap();
+    let sample = sample.split("```").next().unwrap();
+    let repo = Repo::new();
+    repo.write("keysweep.toml", sample)
+        .write("tests/a.env", "password = \"Tr1cky-but-long\"\n");
+    let run = scan(&repo, &[]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let report = run.json();
+    assert_eq!(report["suppressed"][0]["kind"], "allowlist", "{report}");
+    assert_eq!(report["unused_suppressions"].as_array().unwrap().len(), 0);
+}

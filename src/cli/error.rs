@@ -73,6 +73,20 @@ pub(super) enum CliError {
         /// The file or standard output.
         place: String,
     },
+    /// `--reveal` and no format that shows values.
+    #[error("--reveal has nothing to show values in: no wanted format has a place for them")]
+    #[diagnostic(
+        code(keysweep::cli::reveal_format),
+        help("add `--output text`, `--output json` or `--output jsonl`, or leave --reveal out")
+    )]
+    RevealFormat,
+    /// `--reveal` of a report without values.
+    #[error("--reveal has no values to show: the report was made without it")]
+    #[diagnostic(
+        code(keysweep::cli::reveal_masked),
+        help("scan again with `keysweep scan --reveal --output json=FILE`, or leave --reveal out")
+    )]
+    RevealMasked,
     /// A file cannot be written.
     #[error("cannot write {}", path.display())]
     #[diagnostic(
@@ -215,6 +229,8 @@ impl CliError {
             | Self::File { .. }
             | Self::Output { .. }
             | Self::OutputTwice { .. }
+            | Self::RevealFormat
+            | Self::RevealMasked
             | Self::Write { .. }
             | Self::UnknownRule { .. }
             | Self::Key

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    model::{BlobPath, Severity},
+    model::{BlobPath, Finding, Severity},
     report,
     scan::Report,
 };
@@ -21,11 +21,15 @@ pub(super) fn run(command: &args::Report, look: &Look) -> Result<Outcome, CliErr
         args::Report::Merge { files, outputs, .. } => (files.as_slice(), outputs),
     };
     let wanted = scan::outputs(&outputs.output)?;
-    scan::check(&wanted)?;
+    scan::check(&wanted, outputs.reveal)?;
     let reports: Result<Vec<(String, Report)>, CliError> =
         files.iter().map(|file| one(file)).collect();
     let whole = report::merge(reports?)?;
     let report = whole.ok_or_else(|| CliError::internal(&"clap takes at least one file"))?;
+    let is_masked = |finding: &Finding| finding.secret.is_empty();
+    if outputs.reveal && !report.findings.is_empty() && report.findings.iter().all(is_masked) {
+        return Err(CliError::RevealMasked);
+    }
     let anchor = gather::anchor_at(&gather::whole(PathBuf::from(".")));
     let fail_on = match command {
         args::Report::Convert { .. } => Severity::Low,

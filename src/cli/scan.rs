@@ -28,7 +28,7 @@ static STOP: AtomicBool = AtomicBool::new(false);
 /// Runs the command.
 pub(super) fn run(args: &args::Scan, look: &Look) -> Result<Outcome, CliError> {
     let outputs = outputs(&args.output)?;
-    check(&outputs)?;
+    check(&outputs, args.reveal)?;
     let mut target = target(args)?;
     let gathered = Gathered::new(&args.common, &target)?;
     if let Target::History { unreachable, .. } = &mut target {
@@ -150,8 +150,12 @@ pub(super) fn outputs(wanted: &[String]) -> Result<Vec<Output>, CliError> {
         .collect()
 }
 
-/// Finds out whether the files can be written, before a scan is done for nothing.
-pub(super) fn check(outputs: &[Output]) -> Result<(), CliError> {
+/// Finds out whether the files can be written and values shown, before a scan is done for nothing.
+pub(super) fn check(outputs: &[Output], reveal: bool) -> Result<(), CliError> {
+    // Beside a format that shows values others may stand: they are masked, as docs/reports.md has it.
+    if reveal && !outputs.iter().any(|output| output.format.can_reveal()) {
+        return Err(CliError::RevealFormat);
+    }
     let mut files = outputs.iter().filter_map(|output| output.file.as_deref());
     files.try_for_each(check_file)
 }

@@ -481,3 +481,37 @@ fn findings_below_the_threshold_are_told_with_exit_code_0() {
         run.text()
     );
 }
+
+#[test]
+fn reveal_is_refused_where_it_could_show_nothing() {
+    let repo = Repo::new();
+    repo.write("a.env", format!("token = \"{}\"\n", token(1)));
+    let run = |args: &[&str]| keysweep(repo.path(), args);
+    let refused = |args: &[&str]| {
+        let run = run(args);
+        let told = run.stderr.contains("--reveal has") && run.stderr.contains("help:");
+        assert!(run.code == 2 && told, "{args:?}: {}", run.stderr);
+    };
+    refused(&["scan", "--reveal", "-o", "sarif"]);
+    assert_eq!(
+        run(&["scan", "--reveal", "-o", "sarif=r.sarif", "-o", "text"]).code,
+        1
+    );
+    assert_eq!(run(&["scan", "-o", "json=masked.json"]).code, 1);
+    assert_eq!(run(&["scan", "--reveal", "-o", "json=values.json"]).code, 1);
+    refused(&["report", "convert", "--reveal", "masked.json"]);
+    refused(&[
+        "report",
+        "convert",
+        "--reveal",
+        "values.json",
+        "-o",
+        "junit",
+    ]);
+    let shown = run(&["report", "convert", "--reveal", "values.json"]);
+    assert!(
+        shown.code == 0 && shown.text().contains(&token(1)),
+        "{}",
+        shown.stderr
+    );
+}

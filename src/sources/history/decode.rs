@@ -11,14 +11,14 @@ use std::{
 
 use super::{
     super::repo::{
-        Absent, Delta, Finder, Form, Header, Inflater, Kind, LooseObject, MAX_HEADER, Pack,
+        Absent, Copies, Delta, Finder, Form, Header, Inflater, Kind, LooseObject, MAX_HEADER, Pack,
         absent_delta, loose_path, stream,
     },
     catalog::{Lost, Number, PackTable},
     families::Root,
     walk::{LOOSE_CHUNK, Object, Unit, Visitor, Walk},
 };
-use crate::model::{Copied, ObjectId, SkipCause};
+use crate::model::{ObjectId, SkipCause};
 
 /// Most buffers that a thread keeps for the next objects, and the largest of them: above this the system is faster
 /// asked again than the memory held.
@@ -56,7 +56,7 @@ pub(super) struct Thread<'w, V> {
     input: Vec<u8>,
     pool: Vec<Vec<u8>>,
     /// What the last delta copied.
-    copied: Vec<Copied>,
+    copied: Copies,
     lost: Vec<Lost>,
 }
 
@@ -77,7 +77,7 @@ impl<'w, V: Visitor> Thread<'w, V> {
             inflater: Inflater::new(),
             input: Vec::new(),
             pool: Vec::new(),
-            copied: Vec::new(),
+            copied: Copies::default(),
             lost: Vec::new(),
         }
     }
@@ -287,7 +287,7 @@ impl<'w, V: Visitor> Thread<'w, V> {
                 number,
                 kind: family.kind,
                 bytes: out,
-                copied: Some(&self.copied),
+                copied: self.copied.listed(),
             };
             self.visitor.object(&object, kept)
         });

@@ -1,6 +1,6 @@
 //! Makes what git refuses to make.
 
-use super::super::repo::{Delta, Form, Header, Kind, fixture::Fixture};
+use super::super::repo::{Copies, Delta, Form, Header, Kind, fixture::Fixture};
 
 /// Writes a version 2 index for a thin pack of named deltas on objects that the repository still has.
 pub(super) fn index_of(pack: &[u8], fixture: &Fixture) -> Vec<u8> {
@@ -24,7 +24,7 @@ pub(super) fn index_of(pack: &[u8], fixture: &Fixture) -> Vec<u8> {
                 let mut target = Vec::new();
                 let delta = Delta::parse(&out).unwrap();
                 delta
-                    .apply(&base, 1 << 30, &mut target, &mut Vec::new())
+                    .apply(&base, 1 << 30, &mut target, &mut Copies::default())
                     .unwrap();
                 deltas += usize::from(kind == Kind::Blob);
                 (kind, target)

@@ -29,7 +29,7 @@ pub(super) struct Object<'a> {
     pub(super) kind: Kind,
     /// Its content.
     pub(super) bytes: &'a [u8],
-    /// What of it was copied from another object of the same walk, if it was stored so.
+    /// What of it was copied from another object of the same walk, if it was stored so and that can be listed.
     pub(super) copied: Option<&'a [Copied]>,
 }
 

@@ -1,9 +1,13 @@
 //! Git's delta format (git's Documentation/gitformat-pack, "Deltified representation"): parse, check, apply.
 //!
 //! Promise: nothing is allocated for a target until every instruction was seen to fit, and a target never grows beyond
-//! what the delta says, which never exceeds the caller's limit.
+//! what the delta says, which never exceeds the caller's limit. The list of what it copies is bounded too.
 
 use crate::model::Copied;
+
+/// Most stretches that are listed: 6 MiB. Versions of text copy some hundred; a delta made to fill memory copies every byte
+/// for itself.
+const MAX_STRETCHES: usize = 1 << 18;
 
 /// Why a delta cannot be applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +16,38 @@ pub(crate) enum DeltaError {
     Damaged,
     /// The target is larger than the limit; its size.
     TooLarge(u64),
+}
+
+/// Which stretches of a target come from its base.
+#[derive(Default)]
+pub(crate) struct Copies {
+    list: Vec<Copied>,
+    too_many: bool,
+}
+
+impl Copies {
+    /// Returns the stretches, sorted by where they start now, neighbours joined; `None` if they were too many to list.
+    pub(crate) fn listed(&self) -> Option<&[Copied]> {
+        (!self.too_many).then_some(&self.list)
+    }
+
+    fn clear(&mut self) {
+        self.list.clear();
+        self.too_many = false;
+    }
+
+    fn add(&mut self, base: usize, start: usize, len: usize) {
+        if let Some(last) = self.list.last_mut()
+            && last.start + last.len == start
+            && last.base + last.len == base
+        {
+            last.len += len;
+        } else if self.list.len() < MAX_STRETCHES {
+            self.list.push(Copied { base, start, len });
+        } else {
+            self.too_many = true;
+        }
+    }
 }
 
 /// One instruction.
@@ -55,14 +91,13 @@ impl<'d> Delta<'d> {
         Ops { rest: self.body }
     }
 
-    /// Writes the target to `out`, and to `copied` which stretches of it come from the base, sorted by where they start now;
-    /// both are cleared first.
+    /// Writes the target to `out`, and to `copied` which stretches of it come from the base; both are cleared first.
     pub(crate) fn apply(
         &self,
         base: &[u8],
         max: u64,
         out: &mut Vec<u8>,
-        copied: &mut Vec<Copied>,
+        copied: &mut Copies,
     ) -> Result<(), DeltaError> {
         out.clear();
         copied.clear();
@@ -85,7 +120,7 @@ impl<'d> Delta<'d> {
     }
 
     /// Checks that every instruction fits the base and that they make as much as the header says; lists what they copy.
-    fn check(&self, base_len: usize, max: u64, copied: &mut Vec<Copied>) -> Result<(), DeltaError> {
+    fn check(&self, base_len: usize, max: u64, copied: &mut Copies) -> Result<(), DeltaError> {
         if self.base_size != base_len as u64 {
             return Err(DeltaError::Damaged);
         }
@@ -98,11 +133,7 @@ impl<'d> Delta<'d> {
                 Some(Op::Copy { offset, len })
                     if offset.checked_add(len).is_some_and(|end| end <= base_len) =>
                 {
-                    copied.push(Copied {
-                        base: offset,
-                        start: made,
-                        len,
-                    });
+                    copied.add(offset, made, len);
                     len
                 }
                 Some(Op::Insert(bytes)) => bytes.len(),
@@ -187,7 +218,7 @@ mod tests {
             base,
             max,
             &mut out,
-            &mut Vec::new(),
+            &mut Copies::default(),
         )?;
         Ok(out)
     }
@@ -229,6 +260,40 @@ mod tests {
         delta.extend_from_slice(&[0xff, 0xff, 0xff, 0xff, 0x7f]);
         delta.extend_from_slice(&[1, b'x']);
         assert_eq!(apply(b"abcde", &delta, u64::MAX), Err(DeltaError::Damaged));
+    }
+
+    /// Applies a delta and returns what it lists.
+    fn stretches(base: &[u8], body: &[u8], size: usize) -> Option<Vec<Copied>> {
+        let mut delta = vec![base.len() as u8];
+        delta.extend([0, 7, 14, 21].map(|shift| (size >> shift) as u8 | 0x80));
+        delta.push(0);
+        delta.extend_from_slice(body);
+        let mut copied = Copies::default();
+        Delta::parse(&delta)
+            .unwrap()
+            .apply(base, 1 << 30, &mut Vec::new(), &mut copied)
+            .unwrap();
+        copied.listed().map(<[Copied]>::to_vec)
+    }
+
+    #[test]
+    fn joins_copies_that_go_on_where_the_last_one_ended() {
+        let body = [0x91, 1, 2, 0x91, 3, 1, 1, b'x', 0x91, 4, 1, 0x90, 2];
+        let expected = [(1, 0, 3), (4, 4, 1), (0, 5, 2)];
+        let expected = expected.map(|(base, start, len)| Copied { base, start, len });
+        assert_eq!(stretches(b"abcde", &body, 7), Some(expected.to_vec()));
+    }
+
+    #[test]
+    fn lists_no_more_stretches_than_it_may() {
+        let one = [0x91, 1, 1];
+        let fits = stretches(b"abcde", &one.repeat(MAX_STRETCHES), MAX_STRETCHES);
+        assert_eq!(fits.unwrap().len(), MAX_STRETCHES);
+        let more = MAX_STRETCHES + 1;
+        assert_eq!(stretches(b"abcde", &one.repeat(more), more), None);
+        let whole: Vec<u8> = (0..more).flat_map(|at| [0x91, (at % 5) as u8, 1]).collect();
+        let rounds = more.div_ceil(5);
+        assert_eq!(stretches(b"abcde", &whole, more).unwrap().len(), rounds);
     }
 
     proptest! {

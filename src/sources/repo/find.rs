@@ -3,7 +3,7 @@
 use std::{collections::HashMap, io::Read, rc::Rc};
 
 use super::{
-    delta::{Delta, DeltaError},
+    delta::{Copies, Delta, DeltaError},
     inflate::{Inflater, stream},
     loose::{self, LooseObject},
     object::Kind,
@@ -151,7 +151,7 @@ impl<'s> Finder<'s> {
                 }
             }
         };
-        let (mut delta, mut copied) = (Vec::new(), Vec::new());
+        let (mut delta, mut copied) = (Vec::new(), Copies::default());
         while let Some((at, data, size)) = chain.pop() {
             self.inflater.at(&pack.data, data, end, size, &mut delta)?;
             let mut target = Vec::new();

@@ -34,7 +34,7 @@ pub use object::{Commit, Kind, Signature, Tag, TreeEntries, TreeEntry, parse_hex
 pub use refs::{Head, Reference, Reflog, Refs};
 pub use root::RootEntry;
 pub(crate) use {
-    delta::Delta,
+    delta::{Copies, Delta},
     find::{Finder, absent_delta},
     index::Loaded,
     inflate::{Inflater, stream},

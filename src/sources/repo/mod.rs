@@ -548,4 +548,26 @@ mod tests {
         assert_eq!(repository.store().problems.len(), 3);
         assert!(repository.find(&fixture.id("HEAD"), MAX).is_ok());
     }
+
+    #[test]
+    fn packs_of_any_name_are_read() {
+        let fixture = sample(&[]);
+        fixture.git(&["repack", "-qad"]);
+        let head = fixture.id("HEAD");
+        let folder = fixture.path().join(".git/objects/pack");
+        for name in ["evil", "", "pack.x"] {
+            for entry in std::fs::read_dir(&folder).unwrap() {
+                let path = entry.unwrap().path();
+                let text = path.to_str().unwrap();
+                let ending = &text[text.rfind('.').unwrap()..];
+                std::fs::rename(&path, folder.join(format!("{name}{ending}"))).unwrap();
+            }
+            let repository = fixture.open();
+            assert_eq!(repository.store().problems.len(), 0);
+            assert!(repository.find(&head, MAX).is_ok(), "{name}");
+            fixture.git(&["cat-file", "-e", "HEAD^{tree}"]);
+        }
+        std::fs::remove_file(folder.join("pack.x.pack")).unwrap();
+        assert_eq!(fixture.open().store().problems.len(), 1);
+    }
 }

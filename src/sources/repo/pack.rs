@@ -3,7 +3,7 @@
 //! Nothing of an index is believed without a check: it may be damaged, or made to mislead. No hash is verified: the content
 //! is scanned whatever its name.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{
     index::{Index, u32_at},
@@ -101,8 +101,13 @@ pub(crate) struct Pack {
 }
 
 impl Pack {
-    /// Opens a pack by the path of its `.pack` file; the error is in words.
-    pub(super) fn open(path: &Path, id_len: usize, keep: bool) -> Result<Self, String> {
+    /// Opens a pack by the paths of its `.pack` and its `.idx` file; the error is in words.
+    pub(super) fn open(
+        path: &Path,
+        index_path: PathBuf,
+        id_len: usize,
+        keep: bool,
+    ) -> Result<Self, String> {
         let data = Handle::open(path.to_owned(), keep)
             .map_err(|error| format!("cannot open the pack: {error}"))?;
         let head = data
@@ -112,7 +117,6 @@ impl Pack {
         if !head.starts_with(b"PACK") || !(2..=3).contains(&version) {
             return Err("not a pack of version 2 or 3".to_owned());
         }
-        let index_path = path.with_extension("idx");
         if index_path.symlink_metadata().is_err() {
             return Err("the pack has no index".to_owned());
         }

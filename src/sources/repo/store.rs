@@ -130,17 +130,17 @@ impl Store {
         for path in paths {
             let name = path.file_name().map(|name| name.as_encoded_bytes());
             let name = name.unwrap_or_default();
-            let is = |ending: &[u8]| name.starts_with(b"pack-") && name.ends_with(ending);
-            if is(b".promisor") {
+            // Git gives packs names that begin with `pack-`, and reads those that have others.
+            if name.ends_with(b".promisor") {
                 self.promisor = true;
-            } else if is(b".pack") {
+            } else if name.ends_with(b".pack") {
                 // Two files a pack.
                 let keep = self.packs.len() < MAX_OPEN / 2;
-                match Pack::open(&path, self.id_len, keep) {
+                match Pack::open(&path, partner(&path, "idx"), self.id_len, keep) {
                     Ok(pack) => self.packs.push(pack),
                     Err(detail) => self.problem(SkipCause::Unreadable, &path, detail),
                 }
-            } else if is(b".idx") && !path.with_extension("pack").exists() {
+            } else if name.ends_with(b".idx") && !partner(&path, "pack").exists() {
                 self.problem(SkipCause::Unreadable, &path, "the index has no pack");
             }
         }
@@ -164,6 +164,14 @@ impl Store {
         ids.sort_unstable();
         ids.dedup();
         ids
+    }
+}
+
+/// Returns the path of a pack's other file. A name may be nothing but its ending.
+fn partner(path: &Path, ending: &str) -> PathBuf {
+    match path.extension() {
+        Some(_) => path.with_extension(ending),
+        None => path.with_file_name(format!(".{ending}")),
     }
 }
 

@@ -26,6 +26,7 @@ mod range_attribution;
 mod range_tests;
 mod reach;
 mod reader;
+mod starts;
 #[cfg(test)]
 #[cfg(unix)]
 mod testing;

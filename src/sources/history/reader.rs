@@ -15,6 +15,7 @@ use super::{
     catalog::Catalog,
     graph::Rows,
     metadata::Names,
+    starts::Starts,
     walk::{Object, Visitor},
 };
 use crate::model::{BlobPath, Counter, Ledger, ObjectId, Place, Provenance, SkipCause, Span};
@@ -128,7 +129,7 @@ impl<'r> Reader<'r> {
         self.receiver.version(&blob, base)
     }
 
-    fn commit_or_tag(&mut self, object: &Object<'_>, counter: Counter) {
+    fn commit_or_tag(&mut self, object: &Object<'_>, counter: Counter) -> Kept {
         self.notes.ledger.count(counter, 1);
         self.bytes += object.bytes.len() as u64;
         self.names
@@ -136,36 +137,28 @@ impl<'r> Reader<'r> {
         if !self.notes.rows.add(object, self.catalog) {
             self.malformed(object);
         }
+        Kept::Nothing
     }
 
-    /// Notes names and targets of the entries that are not also in the tree's delta base, where they were noted.
-    fn tree(&mut self, object: &Object<'_>) {
+    /// Notes names and targets of a tree's entries, but for those that also stand in its delta base, where they were noted.
+    fn tree(&mut self, object: &Object<'_>, base: Option<&Starts>) -> Starts {
         self.trees += 1;
-        let mut copied = object.copied.into_iter().flatten().peekable();
         let mut entries = TreeEntries::new(object.bytes, object.id.as_bytes().len());
-        for entry in entries.by_ref() {
-            while copied
-                .next_if(|copy| copy.start + copy.len <= entry.start)
-                .is_some()
-            {}
-            if copied
-                .peek()
-                .is_some_and(|copy| copy.start <= entry.start && entry.end <= copy.start + copy.len)
-            {
-                continue;
-            }
-            if !self.notes.names.contains(entry.name) {
-                self.notes.names.insert(entry.name.into());
+        let notes = &mut self.notes;
+        let starts = Starts::read(&mut entries, base.zip(object.copied), |entry| {
+            if !notes.names.contains(entry.name) {
+                notes.names.insert(entry.name.into());
             }
             if entry.is_submodule() {
-                self.notes.submodules = true;
+                notes.submodules = true;
             } else if self.catalog.number(entry.raw_id).is_none() {
-                self.notes.missing.extend(entry.id());
+                notes.missing.extend(entry.id());
             }
-        }
+        });
         if !entries.is_complete() {
             self.malformed(object);
         }
+        starts
     }
 
     /// What is no object of its kind is looked at as text, so that nothing hides in it.
@@ -176,17 +169,30 @@ impl<'r> Reader<'r> {
     }
 }
 
-impl Visitor for Reader<'_> {
-    type Kept = Trace;
+/// What is kept of an object for the deltas on it.
+#[derive(Default)]
+pub(super) enum Kept {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Of a blob.
+    Blob(Trace),
+    /// Of a tree.
+    Tree(Starts),
+}
 
-    fn object(&mut self, object: &Object<'_>, base: Option<&Trace>) -> Trace {
-        match object.kind {
-            Kind::Blob => return self.blob(object, base),
-            Kind::Tree => self.tree(object),
-            Kind::Commit => self.commit_or_tag(object, Counter::Commits),
-            Kind::Tag => self.commit_or_tag(object, Counter::Tags),
+impl Visitor for Reader<'_> {
+    type Kept = Kept;
+
+    fn object(&mut self, object: &Object<'_>, base: Option<&Kept>) -> Kept {
+        match (object.kind, base) {
+            (Kind::Blob, Some(Kept::Blob(base))) => Kept::Blob(self.blob(object, Some(base))),
+            (Kind::Blob, _) => Kept::Blob(self.blob(object, None)),
+            (Kind::Tree, Some(Kept::Tree(base))) => Kept::Tree(self.tree(object, Some(base))),
+            (Kind::Tree, _) => Kept::Tree(self.tree(object, None)),
+            (Kind::Commit, _) => self.commit_or_tag(object, Counter::Commits),
+            (Kind::Tag, _) => self.commit_or_tag(object, Counter::Tags),
         }
-        Trace::default()
     }
 
     fn large(&mut self, id: ObjectId, size: u64, reader: &mut dyn Read) -> io::Result<u64> {

@@ -148,6 +148,17 @@ impl<'t> TreeEntries<'t> {
         }
     }
 
+    /// Returns where the next entry starts, or the malformed one at which it ended.
+    #[must_use]
+    pub const fn offset(&self) -> usize {
+        self.position
+    }
+
+    /// Goes on at an offset further on, at which an entry is known to start.
+    pub(crate) const fn skip_to(&mut self, position: usize) {
+        self.position = position;
+    }
+
     /// Tells, after the last entry, whether the whole tree was understood.
     #[must_use]
     pub const fn is_complete(&self) -> bool {

@@ -22,6 +22,8 @@ pub(crate) struct Loaded {
     count: u32,
     /// First position by bucket.
     fanout: Vec<u32>,
+    /// How many bits of a name tell its bucket.
+    bucket_bits: u32,
     /// Whether a name stands there twice, as in packs of broken tools.
     duplicates: bool,
     /// Where each entry starts in the pack; may be taken away once it is not needed any more.
@@ -165,6 +167,10 @@ impl Index {
 
     /// Reads `count` names from position `first`, the last without what follows it.
     fn ids_at(&self, first: u32, count: u32) -> io::Result<Vec<u8>> {
+        // One of thousands of packs may have to be opened for each read.
+        if count == 0 {
+            return Ok(Vec::new());
+        }
         let skip = if self.version == 1 { 4 } else { 0 };
         let start = self.offset_of_ids() + u64::from(first) * self.stride() + skip;
         let len = (u64::from(count) * self.stride()).saturating_sub(skip);
@@ -172,8 +178,8 @@ impl Index {
             .bytes_at(start, usize::try_from(len).unwrap_or(usize::MAX))
     }
 
-    /// Reads the offset at a position.
-    fn offset_at(&self, position: u32) -> io::Result<u64> {
+    /// Reads where the entry at a position starts in the pack.
+    pub(super) fn offset_at(&self, position: u32) -> io::Result<u64> {
         let at = if self.version == 1 {
             self.offset_of_ids() + u64::from(position) * self.stride()
         } else {
@@ -203,6 +209,7 @@ impl Index {
             id_len: self.id_len,
             count: self.len(),
             fanout: Vec::new(),
+            bucket_bits: 0,
             duplicates: false,
             offsets: Vec::with_capacity(count),
             crcs: Vec::new(),
@@ -260,7 +267,7 @@ impl Loaded {
     /// Returns the (first) position of a name.
     pub(crate) fn position(&self, id: &[u8]) -> Option<u32> {
         let bound = |at: usize| self.fanout.get(at).copied().unwrap_or(self.count);
-        let bucket = bucket(id);
+        let bucket = bucket(id, self.bucket_bits);
         let (mut low, mut high) = (bound(bucket), bound(bucket + 1));
         let mut found = None;
         while low < high {
@@ -281,15 +288,17 @@ impl Loaded {
 
     /// Makes the table of buckets: a name in a pack of a million is then among some fifteen.
     fn fan_out(&mut self) {
-        let mut fanout = Vec::with_capacity(BUCKETS + 1);
+        self.bucket_bits = self.count.max(1).ilog2().min(MAX_BUCKET_BITS);
+        let buckets = 1 << self.bucket_bits;
+        let mut fanout = Vec::with_capacity(buckets + 1);
         fanout.push(0);
         for (at, id) in (0_u32..).zip(self.ids.chunks_exact(self.id_len)) {
-            let bucket = bucket(id);
+            let bucket = bucket(id, self.bucket_bits);
             while fanout.len() <= bucket {
                 fanout.push(at);
             }
         }
-        fanout.resize(BUCKETS + 1, self.count);
+        fanout.resize(buckets + 1, self.count);
         self.fanout = fanout;
     }
 
@@ -316,19 +325,19 @@ impl Loaded {
 
     /// Tells whether the name at a position is not also at the one before.
     pub(crate) fn is_first(&self, position: u32) -> bool {
-        let before = position.checked_sub(1).and_then(|before| self.raw(before));
-        !self.duplicates || before != self.raw(position)
+        let before = || position.checked_sub(1).and_then(|before| self.raw(before));
+        !self.duplicates || before() != self.raw(position)
     }
 }
 
-/// Buckets of a loaded index: a table of 256 KiB stays in the second-level cache, where lookups of a tree's entries would
-/// otherwise miss at each step.
-const BUCKETS: usize = 1 << 16;
+/// Most buckets of a loaded index: a table of 256 KiB stays in the second-level cache, where lookups of a tree's entries would
+/// otherwise miss at each step. A small pack has no more buckets than names: there may be thousands of packs.
+const MAX_BUCKET_BITS: u32 = 16;
 
-/// Returns the bucket of a name: its first two bytes.
-fn bucket(id: &[u8]) -> usize {
+/// Returns the bucket of a name: its first bits.
+fn bucket(id: &[u8], bits: u32) -> usize {
     let byte = |at: usize| id.get(at).map_or(0, |b| usize::from(*b));
-    byte(0) << 8 | byte(1)
+    (byte(0) << 8 | byte(1)) >> (MAX_BUCKET_BITS - bits)
 }
 
 pub(super) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {

@@ -118,7 +118,8 @@ impl History {
 
     /// Finds what is reachable.
     pub(super) fn reach(&self, run: &Run<'_>) -> Reach {
-        Reach::new(&self.repository, self.catalog(), self.graph(run))
+        let doubtful = self.settled.get().is_some_and(|settled| settled.differ);
+        Reach::new(&self.repository, self.catalog(), self.graph(run), doubtful)
     }
 
     /// Puts together what places and ages are computed from.

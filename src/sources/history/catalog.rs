@@ -1,21 +1,29 @@
-//! Every distinct object of a repository under one running number, and the delta families of each pack.
+//! Every place of a repository that holds an object, under one running number, and the delta families of each pack.
+//!
+//! An object may be held more than once. The number of its first place stands for it: packs before loose files, each in
+//! the order of the store.
 
 use super::{
     super::repo::{Absent, Loaded, Store, list_loose},
     families::Families,
+    merged::{Merged, Packed, name},
 };
 use crate::model::{BlobPath, ObjectId, Skip, SkipCause};
 
-/// The number of an object: its pack's first number plus its position in that pack's index; loose ones come last.
+/// The number of a place: its pack's first number plus its position in that pack's index; loose files come last.
 pub(super) type Number = u32;
 
 /// All objects by name and number.
 pub(super) struct Catalog {
     /// As in the store.
     pub(super) packs: Vec<PackTable>,
-    /// Sorted by name, each once; those that are packed too are left out.
+    /// Sorted by name, then directory.
     pub(super) loose: Vec<Loose>,
     first_loose: Number,
+    /// The packs' names in one order; empty if there is one pack, which has that order.
+    merged: Merged,
+    /// By number; empty if no object is held more than once.
+    holdings: Vec<Holding>,
     /// What could not be listed or makes no sense.
     pub(super) problems: Vec<Skip>,
 }
@@ -39,6 +47,26 @@ pub(super) struct Loose {
     pub(super) dir: usize,
 }
 
+/// Whether a place is the only one of its object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Holding {
+    /// It is.
+    Sole,
+    /// It is the first of several.
+    First,
+    /// Another place comes before it.
+    Further,
+}
+
+/// Where the content of a number is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Spot {
+    /// In a pack.
+    Packed(Packed),
+    /// In a file, by its place in the list.
+    Loose(usize),
+}
+
 impl Catalog {
     /// Reads the indexes and the headers of all pack entries, and lists the loose objects.
     pub(super) fn new(store: &Store) -> Self {
@@ -46,6 +74,8 @@ impl Catalog {
             packs: Vec::new(),
             loose: Vec::new(),
             first_loose: 0,
+            merged: Merged::default(),
+            holdings: Vec::new(),
             problems: store.problems.clone(),
         };
         for pack in &store.packs {
@@ -86,7 +116,11 @@ impl Catalog {
                 families,
             });
         }
+        if catalog.packs.len() > 1 {
+            catalog.merged = Merged::new(&catalog.packs);
+        }
         catalog.list_loose(store);
+        catalog.compare();
         catalog
     }
 
@@ -104,28 +138,100 @@ impl Catalog {
             loose.extend(ids.into_iter().map(|id| Loose { id, dir }));
         }
         loose.sort_unstable();
-        loose.dedup_by_key(|loose| loose.id);
-        loose.retain(|loose| self.number(loose.id.as_bytes()).is_none());
         self.loose = loose;
     }
 
-    /// Returns the number of distinct places; a few of them may hold the same object twice.
+    /// Finds out which objects are held more than once.
+    fn compare(&mut self) {
+        let mut pairs: Vec<(Number, Number)> = Vec::new();
+        for table in self.packs.iter().filter(|_| self.packs.len() == 1) {
+            let again = (0..table.loaded.len()).filter(|at| !table.loaded.is_first(*at));
+            pairs.extend(again.map(|at| (table.first + at - 1, table.first + at)));
+        }
+        for pair in self.merged.places().windows(2) {
+            if let &[one, other] = pair
+                && name(&self.packs, one) == name(&self.packs, other)
+            {
+                pairs.extend(self.packed(one).zip(self.packed(other)));
+            }
+        }
+        let mut before: Option<&Loose> = None;
+        for (at, loose) in self.loose.iter().enumerate() {
+            let again = before.is_some_and(|before| before.id == loose.id);
+            let earlier = if again {
+                Some(self.loose_number(at - 1))
+            } else {
+                self.first_packed(loose.id.as_bytes())
+            };
+            pairs.extend(earlier.map(|earlier| (earlier, self.loose_number(at))));
+            before = Some(loose);
+        }
+        if !pairs.is_empty() {
+            self.holdings = vec![Holding::Sole; self.len()];
+        }
+        // In ascending order of places of one name.
+        for (earlier, later) in pairs {
+            if let Some(holding) = self.holdings.get_mut(earlier as usize)
+                && *holding == Holding::Sole
+            {
+                *holding = Holding::First;
+            }
+            if let Some(holding) = self.holdings.get_mut(later as usize) {
+                *holding = Holding::Further;
+            }
+        }
+    }
+
+    /// Returns the number of places.
     pub(super) fn len(&self) -> usize {
         self.first_loose as usize + self.loose.len()
     }
 
-    /// Returns the number of the object of this raw name.
+    /// Returns the number of the object of this raw name: that of its first place.
     pub(super) fn number(&self, id: &[u8]) -> Option<Number> {
-        for pack in &self.packs {
-            if let Some(position) = pack.loaded.position(id) {
-                return Some(pack.first + position);
-            }
+        self.first_packed(id).or_else(|| {
+            let at = self.first_loose_of(id);
+            let loose = self.loose.get(at)?;
+            (loose.id.as_bytes() == id).then(|| self.loose_number(at))
+        })
+    }
+
+    fn first_packed(&self, id: &[u8]) -> Option<Number> {
+        if let [only] = self.packs.as_slice() {
+            return Some(only.first + only.loaded.position(id)?);
         }
-        let at = self
-            .loose
-            .binary_search_by(|loose| loose.id.as_bytes().cmp(id))
-            .ok()?;
-        self.first_loose.checked_add(u32::try_from(at).ok()?)
+        self.packed(self.merged.of(&self.packs, id).next()?)
+    }
+
+    /// Returns where a loose object of this name is listed, or would be.
+    fn first_loose_of(&self, id: &[u8]) -> usize {
+        self.loose.partition_point(|loose| loose.id.as_bytes() < id)
+    }
+
+    /// Returns the numbers of all places of an object, in their order.
+    pub(super) fn places(&self, id: &ObjectId) -> Vec<Number> {
+        let raw = id.as_bytes();
+        let mut numbers: Vec<Number> = Vec::new();
+        if let [only] = self.packs.as_slice() {
+            let from = only.loaded.position(raw);
+            let equal = |at: &u32| only.loaded.raw(*at) == Some(raw);
+            let positions = from.into_iter().flat_map(|from| from..only.loaded.len());
+            numbers.extend(positions.take_while(equal).map(|at| only.first + at));
+        } else {
+            let packed = self.merged.of(&self.packs, raw);
+            numbers.extend(packed.filter_map(|place| self.packed(place)));
+        }
+        let from = self.first_loose_of(raw);
+        let loose = self.loose.iter().enumerate().skip(from);
+        let equal = loose.take_while(|(_, loose)| loose.id == *id);
+        numbers.extend(equal.map(|(at, _)| self.loose_number(at)));
+        numbers
+    }
+
+    /// Returns the number of a place in a pack.
+    pub(super) fn packed(&self, place: Packed) -> Option<Number> {
+        let table = self.packs.get(place.pack as usize)?;
+        table.first.checked_add(place.position)
     }
 
     /// Returns the number of a loose object by its place in the list.
@@ -134,33 +240,20 @@ impl Catalog {
             .saturating_add(u32::try_from(at).unwrap_or(u32::MAX))
     }
 
-    /// Tells whether the object at a position of a pack counts there, and not in a pack before it.
-    pub(super) fn owns(&self, pack: usize, position: u32) -> bool {
-        let Some(table) = self.packs.get(pack) else {
-            return false;
-        };
-        if !table.loaded.is_first(position) {
-            return false;
-        }
-        let Some(id) = table.loaded.raw(position) else {
-            return false;
-        };
-        self.packs
-            .iter()
-            .take(pack)
-            .all(|before| before.loaded.position(id).is_none())
+    /// Tells whether a place is the only one of its object.
+    pub(super) fn holding(&self, number: Number) -> Holding {
+        let holding = self.holdings.get(number as usize);
+        holding.copied().unwrap_or(Holding::Sole)
     }
 
     /// Returns the objects that no walk can reach.
     pub(super) fn unplanted(&self) -> Vec<Lost> {
         let mut lost = Vec::new();
-        for (pack, table) in self.packs.iter().enumerate() {
+        for table in &self.packs {
             for (entry, why) in &table.families.lost {
                 let position = table.families.position(*entry);
-                if self.owns(pack, position)
-                    && let Some(id) = table.loaded.id(position)
-                {
-                    lost.push(Lost::new(id, Absent::Damaged(why)));
+                if let Some(id) = table.loaded.id(position) {
+                    lost.push(Lost::new(id, table.first + position, Absent::Damaged(why)));
                 }
             }
         }
@@ -169,21 +262,34 @@ impl Catalog {
 
     /// Returns the name of an object.
     pub(super) fn id(&self, number: Number) -> Option<ObjectId> {
-        if let Some(at) = number.checked_sub(self.first_loose) {
-            return self.loose.get(at as usize).map(|loose| loose.id);
+        match self.spot(number)? {
+            Spot::Packed(place) => ObjectId::new(name(&self.packs, place)?),
+            Spot::Loose(at) => self.loose.get(at).map(|loose| loose.id),
         }
-        let after = self.packs.partition_point(|pack| pack.first <= number);
+    }
+
+    /// Returns where the content of a number is.
+    pub(super) fn spot(&self, number: Number) -> Option<Spot> {
+        if let Some(at) = number.checked_sub(self.first_loose) {
+            return Some(Spot::Loose(at as usize));
+        }
         // Empty packs share their first number with the next one, which comes last.
-        let pack = self.packs.get(after.checked_sub(1)?)?;
-        pack.loaded.id(number - pack.first)
+        let after = self.packs.partition_point(|pack| pack.first <= number);
+        let pack = after.checked_sub(1)?;
+        Some(Spot::Packed(Packed {
+            pack: u32::try_from(pack).ok()?,
+            position: number - self.packs.get(pack)?.first,
+        }))
     }
 }
 
-/// An object that could not be decoded.
+/// A place whose object could not be decoded.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Lost {
-    /// Its name.
+    /// The object's name.
     pub(super) id: ObjectId,
+    /// The place.
+    pub(super) number: Number,
     /// Why.
     pub(super) cause: SkipCause,
     /// What is wrong, in words.
@@ -192,13 +298,14 @@ pub(super) struct Lost {
 
 impl Lost {
     /// Puts an absence into the ledger's words.
-    pub(super) fn new(id: ObjectId, absent: Absent) -> Self {
-        let (cause, detail) = match absent {
-            Absent::Missing => (SkipCause::MissingObject, "it is not there".to_owned()),
-            Absent::TooLarge(size) => (SkipCause::TooLarge, format!("{size} bytes")),
-            Absent::Damaged(what) => (SkipCause::Unreadable, what.to_owned()),
-        };
-        Self { id, cause, detail }
+    pub(super) fn new(id: ObjectId, number: Number, absent: Absent) -> Self {
+        let (cause, detail) = words(absent);
+        Self {
+            id,
+            number,
+            cause,
+            detail,
+        }
     }
 
     /// Returns it as a skip named by the object.
@@ -208,5 +315,14 @@ impl Lost {
             path: BlobPath::from(self.id.to_string().as_str()),
             detail: self.detail.clone(),
         }
+    }
+}
+
+/// Puts an absence into the ledger's words.
+pub(super) fn words(absent: Absent) -> (SkipCause, String) {
+    match absent {
+        Absent::Missing => (SkipCause::MissingObject, "it is not there".to_owned()),
+        Absent::TooLarge(size) => (SkipCause::TooLarge, format!("{size} bytes")),
+        Absent::Damaged(what) => (SkipCause::Unreadable, what.to_owned()),
     }
 }

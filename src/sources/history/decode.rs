@@ -1,24 +1,20 @@
-//! Decodes delta families and loose objects on one thread.
+//! Decodes delta families on one thread. What is visited of them, and loose objects, are in `visit`.
 //!
 //! The children of an object are visited smallest subtree first, and its bytes are given up before the last child is
 //! entered: at most log2(family size) objects of a family are in memory at a time, whatever the depth of its chains. Each
-//! object is decoded from its base's bytes; nothing is looked up and no hash is verified.
+//! object is decoded from its base's bytes; nothing is looked up, and no hash is verified of what is held only once.
 
-use std::{
-    io::{self, Read},
-    sync::atomic::Ordering,
-};
+use std::{io, sync::atomic::Ordering};
 
 use super::{
     super::repo::{
-        Absent, Copies, Delta, Finder, Form, Header, Inflater, Kind, LooseObject, MAX_HEADER, Pack,
-        absent_delta, loose_path, stream,
+        Absent, Copies, Delta, Finder, Form, Header, Inflater, Kind, MAX_HEADER, Pack, absent_delta,
     },
-    catalog::{Lost, Number, PackTable},
+    catalog::{Lost, PackTable},
     families::Root,
-    walk::{LOOSE_CHUNK, Object, Unit, Visitor, Walk},
+    walk::{LOOSE_CHUNK, Losses, Unit, Visitor, Walk},
 };
-use crate::model::{ObjectId, SkipCause};
+use crate::model::ObjectId;
 
 /// Most buffers that a thread keeps for the next objects, and the largest of them: above this the system is faster
 /// asked again than the memory held.
@@ -50,22 +46,23 @@ impl<K> Frame<K> {
 
 /// One thread's state.
 pub(super) struct Thread<'w, V> {
-    walk: &'w Walk<'w>,
-    visitor: V,
+    pub(super) walk: &'w Walk<'w>,
+    pub(super) visitor: V,
     inflater: Inflater,
     input: Vec<u8>,
     pool: Vec<Vec<u8>>,
     /// What the last delta copied.
-    copied: Copies,
-    lost: Vec<Lost>,
+    pub(super) copied: Copies,
+    /// Whether the entry that was read last does not have the checksum that the index gives.
+    pub(super) doubted: bool,
+    pub(super) losses: Losses,
 }
 
 /// A family on the way.
-struct Family<'w> {
-    pack: &'w Pack,
-    number: usize,
-    table: &'w PackTable,
-    kind: Kind,
+pub(super) struct Family<'w> {
+    pub(super) pack: &'w Pack,
+    pub(super) table: &'w PackTable,
+    pub(super) kind: Kind,
 }
 
 impl<'w, V: Visitor> Thread<'w, V> {
@@ -78,13 +75,14 @@ impl<'w, V: Visitor> Thread<'w, V> {
             input: Vec::new(),
             pool: Vec::new(),
             copied: Copies::default(),
-            lost: Vec::new(),
+            doubted: false,
+            losses: Losses::default(),
         }
     }
 
-    /// Returns the visitor, and what could not be decoded.
-    pub(super) fn finish(self) -> (V, Vec<Lost>) {
-        (self.visitor, self.lost)
+    /// Returns the visitor, and what could not be read.
+    pub(super) fn finish(self) -> (V, Losses) {
+        (self.visitor, self.losses)
     }
 
     /// Does one piece of work and returns how many objects it had.
@@ -105,7 +103,6 @@ impl<'w, V: Visitor> Thread<'w, V> {
                 };
                 let mut family = Family {
                     pack: data,
-                    number: pack,
                     table,
                     kind: Kind::Blob,
                 };
@@ -156,16 +153,7 @@ impl<'w, V: Visitor> Thread<'w, V> {
         let data = self.input.get(header.len..).unwrap_or_default();
         let used = self.inflater.whole(data, header.size, &mut bytes)?;
         let rest = data.len() - used;
-        let kept = owned(self.walk, family, root.entry).map(|(id, number)| {
-            let object = Object {
-                id,
-                number,
-                kind: family.kind,
-                bytes: &bytes,
-                copied: None,
-            };
-            self.visitor.object(&object, None)
-        });
+        let kept = self.visit(family, root.entry, &bytes, None)?;
         self.check_rest(family, root.entry, rest);
         Ok(Some(Frame::new(bytes, kept, children)))
     }
@@ -281,16 +269,7 @@ impl<'w, V: Visitor> Thread<'w, V> {
         delta
             .apply(base, self.walk.max_delta, out, &mut self.copied)
             .map_err(absent_delta)?;
-        let visited = owned(self.walk, family, entry).map(|(id, number)| {
-            let object = Object {
-                id,
-                number,
-                kind: family.kind,
-                bytes: out,
-                copied: self.copied.listed(),
-            };
-            self.visitor.object(&object, kept)
-        });
+        let visited = self.visit(family, entry, out, kept)?;
         self.check_rest(family, entry, rest);
         Ok(visited)
     }
@@ -320,11 +299,8 @@ impl<'w, V: Visitor> Thread<'w, V> {
             }
         }
         let position = family.table.families.position(entry);
-        if self.input.len() as u64 == stored && !family.table.loaded.agrees(position, &self.input) {
-            return Err(Absent::Damaged(
-                "its checksum in the pack's index does not hold",
-            ));
-        }
+        let loaded = &family.table.loaded;
+        self.doubted = self.input.len() as u64 == stored && !loaded.agrees(position, &self.input);
         Ok(header)
     }
 
@@ -343,24 +319,6 @@ impl<'w, V: Visitor> Thread<'w, V> {
         Ok(())
     }
 
-    /// Streams a large blob.
-    fn large(&mut self, family: &Family<'w>, entry: u32, header: &Header) -> Result<(), Absent> {
-        let Some((id, _)) = owned(self.walk, family, entry) else {
-            return Ok(());
-        };
-        let (start, end) = family.table.families.extent(entry);
-        let mut reader = stream(&family.pack.data, start + header.len as u64, end);
-        self.stream(id, header.size, &mut reader)
-    }
-
-    fn stream(&mut self, id: ObjectId, size: u64, reader: &mut dyn Read) -> Result<(), Absent> {
-        match self.visitor.large(id, size, reader) {
-            Ok(read) if read == size || self.walk.stop.load(Ordering::Relaxed) => Ok(()),
-            Ok(_) => Err(Absent::Damaged("its size is not what its header says")),
-            Err(_) => Err(Absent::Damaged("its compressed data is damaged")),
-        }
-    }
-
     /// Bytes between two entries are read by nobody, so they must not exist.
     fn check_rest(&mut self, family: &Family<'w>, entry: u32, rest: usize) {
         if rest > 0
@@ -369,11 +327,7 @@ impl<'w, V: Visitor> Thread<'w, V> {
                 .loaded
                 .id(family.table.families.position(entry))
         {
-            self.lost.push(Lost {
-                id,
-                cause: SkipCause::Unreadable,
-                detail: "bytes follow it in the pack that no index names".to_owned(),
-            });
+            self.losses.followed.push(id);
         }
     }
 
@@ -383,8 +337,9 @@ impl<'w, V: Visitor> Thread<'w, V> {
         let mut reason = absent;
         while let Some(entry) = entries.pop() {
             let families = &family.table.families;
-            if let Some((id, _)) = owned(self.walk, family, entry) {
-                self.lost.push(Lost::new(id, reason));
+            if let Some(held) = family.held(self.walk, entry) {
+                let lost = Lost::new(held.id, held.number, reason);
+                self.losses.lost.push(lost);
             }
             let children = families.child_range(entry);
             entries.extend(children.filter_map(|at| families.child(at)));
@@ -394,50 +349,9 @@ impl<'w, V: Visitor> Thread<'w, V> {
         }
     }
 
-    fn loose(&mut self, at: usize) {
-        let Some(loose) = self.walk.catalog.loose.get(at).copied() else {
-            return;
-        };
-        if let Err(absent) = self.loose_object(at, &loose.id, loose.dir) {
-            self.lost.push(Lost::new(loose.id, absent));
-        }
-    }
-
-    fn loose_object(&mut self, at: usize, id: &ObjectId, dir: usize) -> Result<(), Absent> {
-        let dir = self.walk.store.dirs.get(dir).ok_or(Absent::Missing)?;
-        let mut object = LooseObject::open(&loose_path(dir, id))?;
-        if !self.walk.kinds.contains(&object.kind) {
-            return Ok(());
-        }
-        let kind = object.kind;
-        if kind == Kind::Blob && object.size > self.walk.max_whole {
-            let size = object.size;
-            return self.stream(*id, size, &mut object);
-        }
-        let bytes = object.read(self.walk.max_delta)?;
-        let object = Object {
-            id: *id,
-            number: self.walk.catalog.loose_number(at),
-            kind,
-            bytes: &bytes,
-            copied: None,
-        };
-        self.visitor.object(&object, None);
-        Ok(())
-    }
-
     fn recycle(&mut self, bytes: Vec<u8>) {
         if self.pool.len() < POOL && bytes.capacity() <= POOL_BYTES {
             self.pool.push(bytes);
         }
     }
-}
-
-/// Returns name and number of an entry that counts in this pack, and not in one before it.
-fn owned(walk: &Walk<'_>, family: &Family<'_>, entry: u32) -> Option<(ObjectId, Number)> {
-    let position = family.table.families.position(entry);
-    let id = family.table.loaded.id(position)?;
-    walk.catalog
-        .owns(family.number, position)
-        .then_some((id, family.table.first + position))
 }

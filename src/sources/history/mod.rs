@@ -1,8 +1,8 @@
 //! The whole history of a repository: every distinct object once, whatever leads to it.
 //!
 //! Promises: blobs, commit and tag texts, file names, reference names, reflogs and configuration are all handed out;
-//! reachable or not, packed or loose, here or in an alternate. What cannot be decoded, is missing, or ends at a shallow
-//! boundary is in the ledger, by name, and the rest goes on. Memory depends on the number of objects and the largest of
+//! reachable or not, packed or loose, here or in an alternate. So is every content of an object whose copies differ. What cannot be
+//! decoded, is missing, or ends at a shallow boundary is in the ledger, by name, and the rest goes on. Memory depends on the number of objects and the largest of
 //! them, not on the size of the packs. Which commit and path a hit belongs to is asked afterwards, for hits alone.
 
 mod ages;
@@ -15,6 +15,8 @@ mod decode;
 mod families;
 mod gaps;
 mod graph;
+mod identity;
+mod merged;
 mod metadata;
 mod paint;
 mod places;
@@ -34,6 +36,11 @@ mod testing;
 #[cfg(unix)]
 mod tests;
 mod trees;
+mod twins;
+#[cfg(test)]
+#[cfg(unix)]
+mod twins_tests;
+mod visit;
 mod walk;
 
 use std::{
@@ -43,17 +50,18 @@ use std::{
 
 use super::{
     Run, Sizes, Source, SourceError,
-    repo::{Finder, Kind, Repository, Store},
+    repo::{Kind, Repository, Store},
 };
 use crate::model::{BlobPath, Ledger, ObjectId, Place, Provenance, Skip, SkipCause};
 pub use attribution::{Attributions, Wanted};
-use catalog::{Catalog, Lost};
+use catalog::Catalog;
 use graph::{Broken, Graph, Lister, Rows};
 pub use places::{MAX_PATHS, Places};
 pub use range::Range;
 use reach::Indexes;
 use reader::{Notes, Reader};
-use walk::{Object, Visitor, Walk};
+use twins::{Settled, Twins};
+use walk::{Choice, Walk};
 
 /// Limits of a history scan. Sizes are in bytes.
 #[derive(Clone, Copy, Debug)]
@@ -87,6 +95,8 @@ pub struct History {
     catalog: OnceLock<Catalog>,
     graph: OnceLock<Graph>,
     indexes: OnceLock<Indexes>,
+    /// Known after [`Source::read`].
+    settled: OnceLock<Settled>,
 }
 
 impl History {
@@ -99,6 +109,7 @@ impl History {
             catalog: OnceLock::new(),
             graph: OnceLock::new(),
             indexes: OnceLock::new(),
+            settled: OnceLock::new(),
         }
     }
 
@@ -159,6 +170,10 @@ impl History {
             store: self.store(),
             catalog: self.catalog(),
             kinds,
+            choice: match self.settled.get() {
+                Some(settled) => Choice::With(&settled.places),
+                None => Choice::Check,
+            },
             max_whole: self.options.sizes.whole as u64,
             max_delta: self.options.max_delta,
             stop: run.stop,
@@ -224,17 +239,26 @@ impl History {
         let big = Mutex::new(());
         let make = || Reader::new(catalog, run, self.options.sizes, self.options.delta, &big);
         let kinds = [Kind::Commit, Kind::Tag, Kind::Tree, Kind::Blob];
-        let walk = self.walk_of(&kinds, run);
-        let walked = walk.run(run.threads, run.progress, make, Reader::finish);
-        let mut parts = walked.outputs;
-        let mut lost = walked.lost;
-        lost.extend(catalog.unplanted());
-        if !lost.is_empty() {
+        let mut walk = self.walk_of(&kinds, run);
+        let mut walked = walk.run(run.threads, run.progress, make, Reader::finish);
+        walked.lost.extend(catalog.unplanted());
+        let mut parts = std::mem::take(&mut walked.outputs);
+        let mut twins = Twins::new(catalog, walked);
+        if !twins.lost.is_empty() {
             let mut reader = make();
-            self.rescue(catalog, &mut reader, &mut lost);
+            twins.rescue(self.store(), self.options.max_delta, &mut reader);
             parts.push(reader.finish());
         }
-        add_skips(ledger, lost.iter().map(Lost::skip));
+        let others = twins.others();
+        if !others.is_empty() {
+            run.progress.begin("copies of objects", 0);
+            walk.choice = Choice::Only(&others);
+            let again = walk.run(run.threads, run.progress, make, Reader::finish);
+            parts.extend(again.outputs);
+            twins.settle(&others, again.lost);
+        }
+        add_skips(ledger, twins.skips());
+        self.settled.get_or_init(|| twins.settled(others));
         let mut joined = Joined {
             rows: Vec::new(),
             names: BTreeSet::new(),
@@ -248,36 +272,6 @@ impl History {
         joined.broken.sort_unstable();
         joined
     }
-
-    /// Takes from the lost those objects of which there is another, sound copy.
-    fn rescue(&self, catalog: &Catalog, reader: &mut Reader<'_>, lost: &mut Vec<Lost>) {
-        if catalog.packs.len() + self.store().dirs.len() < 2 {
-            return;
-        }
-        let mut finder = Finder::new(self.store(), self.options.max_delta, 16 << 20);
-        lost.retain(|lost| {
-            if lost.cause != SkipCause::Unreadable {
-                return true;
-            }
-            let number = catalog.number(lost.id.as_bytes());
-            let (Some(number), Ok((kind, bytes))) = (number, finder.find(&lost.id)) else {
-                return true;
-            };
-            // It may be the damaged copy that was found, and decode to something.
-            if !is_named(&lost.id, kind, &bytes) {
-                return true;
-            }
-            let object = Object {
-                id: lost.id,
-                number,
-                kind,
-                bytes: &bytes,
-                copied: None,
-            };
-            reader.object(&object, None);
-            false
-        });
-    }
 }
 
 impl Joined {
@@ -289,21 +283,6 @@ impl Joined {
         self.missing.extend(part.missing);
         self.submodules |= part.submodules;
     }
-}
-
-/// Tells whether an object's content is what its name says. Slow (a hash with collision detection), so not for every object.
-fn is_named(id: &ObjectId, kind: Kind, bytes: &[u8]) -> bool {
-    let hash = match id.as_bytes().len() {
-        20 => gix::hash::Kind::Sha1,
-        _ => gix::hash::Kind::Sha256,
-    };
-    let kind = match kind {
-        Kind::Blob => gix::objs::Kind::Blob,
-        Kind::Tree => gix::objs::Kind::Tree,
-        Kind::Commit => gix::objs::Kind::Commit,
-        Kind::Tag => gix::objs::Kind::Tag,
-    };
-    gix::objs::compute_hash(hash, kind, bytes).is_ok_and(|name| name.as_bytes() == id.as_bytes())
 }
 
 fn add_skips(ledger: &mut Ledger, skips: impl IntoIterator<Item = Skip>) {

@@ -20,7 +20,7 @@ use super::{
         large::Plain,
         repo::{Absent, Finder, Kind, Repository},
     },
-    catalog::Lost,
+    catalog::words,
     metadata::{self, Names},
     paint::Spec,
     plan::{Brought, Plan},
@@ -247,10 +247,9 @@ impl Thread<'_> {
 
 /// Records an object that could not be read.
 pub(super) fn lose(ledger: &mut Ledger, id: ObjectId, path: Option<&BlobPath>, absent: Absent) {
-    let lost = Lost::new(id, absent);
-    let skip = lost.skip();
+    let (cause, detail) = words(absent);
     match path {
-        Some(path) => ledger.skip(skip.cause, path.clone(), format!("{id}: {}", skip.detail)),
-        None => ledger.skip(skip.cause, skip.path, skip.detail),
+        Some(path) => ledger.skip(cause, path.clone(), format!("{id}: {detail}")),
+        None => ledger.skip(cause, BlobPath::from(id.to_string().as_str()), detail),
     }
 }

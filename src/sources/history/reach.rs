@@ -84,14 +84,20 @@ pub(super) struct Reach {
 }
 
 impl Reach {
-    /// Follows everything that names objects.
-    pub(super) fn new(repository: &Repository, catalog: &Catalog, graph: &Graph) -> Self {
+    /// Follows everything that names objects. `doubtful` tells that objects have copies that differ: then nobody knows
+    /// which of them git follows.
+    pub(super) fn new(
+        repository: &Repository,
+        catalog: &Catalog,
+        graph: &Graph,
+        doubtful: bool,
+    ) -> Self {
         let refs = repository.refs();
         let mut reach = Self {
             commits: Vec::new(),
             tags: HashSet::new(),
             direct: Vec::new(),
-            all: !refs.complete,
+            all: doubtful || !refs.complete,
         };
         let mut commits = Vec::new();
         for mut id in refs.tips() {

@@ -247,7 +247,7 @@ fn walks_every_object_once_in_all_shapes_of_packs() {
     }
 }
 
-fn packs(path: &Path, extension: &str) -> Vec<PathBuf> {
+pub(super) fn packs(path: &Path, extension: &str) -> Vec<PathBuf> {
     let mut paths: Vec<PathBuf> = std::fs::read_dir(path.join(".git/objects/pack"))
         .unwrap()
         .map(|entry| entry.unwrap().path())

@@ -1,6 +1,10 @@
 //! Goes through every object once, by delta families, on several threads. How one family is decoded is in `decode`.
+//!
+//! Of an object that is held more than once the first place is visited, and every other whose content is not what its name
+//! says: whoever writes an object store can put two contents under one name.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     io::{self, Read},
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
 };
@@ -10,7 +14,7 @@ use super::{
         Progress,
         repo::{Kind, Store},
     },
-    catalog::{Catalog, Lost, Number},
+    catalog::{Catalog, Holding, Lost, Number},
     decode::Thread,
     families::Root,
 };
@@ -23,7 +27,7 @@ pub(super) const LOOSE_CHUNK: usize = 256;
 pub(super) struct Object<'a> {
     /// Its name.
     pub(super) id: ObjectId,
-    /// Its number in the catalog.
+    /// The number in the catalog under which it is known.
     pub(super) number: Number,
     /// What it is.
     pub(super) kind: Kind,
@@ -45,6 +49,43 @@ pub(super) trait Visitor {
     fn large(&mut self, id: ObjectId, size: u64, reader: &mut dyn Read) -> io::Result<u64>;
 }
 
+/// Which places are visited of objects that are held more than once.
+#[derive(Clone, Copy)]
+pub(super) enum Choice<'w> {
+    /// The first ones, and those that do not have the content that the name says: each is hashed.
+    Check,
+    /// The first ones and these, under other numbers; a walk before found them.
+    With(&'w BTreeMap<Number, Number>),
+    /// These alone, under other numbers, and nothing else.
+    Only(&'w BTreeMap<Number, Number>),
+}
+
+/// Whether a place is visited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// It is, under a number.
+    Visit(Number),
+    /// It is not.
+    Pass,
+    /// Its content has to tell.
+    Hash,
+}
+
+impl Choice<'_> {
+    /// Tells whether a place is visited.
+    pub(super) fn answer(&self, number: Number, holding: Holding) -> Answer {
+        let listed = |places: &BTreeMap<Number, Number>| {
+            let number = places.get(&number);
+            number.map_or(Answer::Pass, |number| Answer::Visit(*number))
+        };
+        match (self, holding) {
+            (Self::Only(places), _) | (Self::With(places), Holding::Further) => listed(places),
+            (_, Holding::Sole) | (Self::With(_), Holding::First) => Answer::Visit(number),
+            (Self::Check, Holding::First | Holding::Further) => Answer::Hash,
+        }
+    }
+}
+
 /// What to walk and how.
 pub(super) struct Walk<'w> {
     /// Where the bytes are.
@@ -53,6 +94,8 @@ pub(super) struct Walk<'w> {
     pub(super) catalog: &'w Catalog,
     /// The kinds that are decoded.
     pub(super) kinds: &'w [Kind],
+    /// The places that are visited.
+    pub(super) choice: Choice<'w>,
     /// Blobs above this, without deltas on them, go to [`Visitor::large`].
     pub(super) max_whole: u64,
     /// Objects above this are not decoded where memory is needed for that.
@@ -65,8 +108,23 @@ pub(super) struct Walk<'w> {
 pub(super) struct Walked<O> {
     /// What each thread made.
     pub(super) outputs: Vec<O>,
-    /// Objects that could not be decoded, sorted, each once.
+    /// What could not be decoded.
+    pub(super) lost: BTreeSet<Lost>,
+    /// Places of objects held more than once whose content is not what the name says.
+    pub(super) misnamed: BTreeSet<Number>,
+    /// Objects that were read and have bytes behind them that belong to no object.
+    pub(super) followed: BTreeSet<ObjectId>,
+}
+
+/// What one thread could not read.
+#[derive(Default)]
+pub(super) struct Losses {
+    /// As in [`Walked`].
     pub(super) lost: Vec<Lost>,
+    /// As in [`Walked`].
+    pub(super) misnamed: Vec<Number>,
+    /// As in [`Walked`].
+    pub(super) followed: Vec<ObjectId>,
 }
 
 /// A piece of work.
@@ -98,8 +156,8 @@ impl Walk<'_> {
                 let done = thread.unit(*unit);
                 progress.advance(done);
             }
-            let (visitor, lost) = thread.finish();
-            (finish(visitor), lost)
+            let (visitor, losses) = thread.finish();
+            (finish(visitor), losses)
         };
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
         let parts = match pool {
@@ -108,15 +166,28 @@ impl Walk<'_> {
         };
         let mut walked = Walked {
             outputs: Vec::with_capacity(parts.len()),
-            lost: Vec::new(),
+            lost: BTreeSet::new(),
+            misnamed: BTreeSet::new(),
+            followed: BTreeSet::new(),
         };
-        for (output, lost) in parts {
+        for (output, losses) in parts {
             walked.outputs.push(output);
-            walked.lost.extend(lost);
+            walked.lost.extend(losses.lost);
+            walked.misnamed.extend(losses.misnamed);
+            walked.followed.extend(losses.followed);
         }
-        walked.lost.sort();
-        walked.lost.dedup();
         walked
+    }
+
+    /// Tells whether any of these places may be visited.
+    fn may_visit(&self, mut numbers: std::ops::Range<Number>) -> bool {
+        match self.choice {
+            Choice::Only(places) => places
+                .range(numbers.start..)
+                .next()
+                .is_some_and(|(first, _)| numbers.contains(first)),
+            Choice::Check | Choice::With(_) => numbers.next().is_some(),
+        }
     }
 
     /// Lists the work, the largest families first, loose objects last.
@@ -124,15 +195,21 @@ impl Walk<'_> {
         let wanted = |root: &Root| root.kind.is_none_or(|kind| self.kinds.contains(&kind));
         let mut families: Vec<(u64, Unit)> = Vec::new();
         for (pack, table) in self.catalog.packs.iter().enumerate() {
+            let numbers = table.first..table.first.saturating_add(table.loaded.len());
+            let here = self.may_visit(numbers);
             for (root, family) in table.families.roots.iter().enumerate() {
-                if wanted(family) {
+                if here && wanted(family) {
                     families.push((family.weight, Unit::Family { pack, root }));
                 }
             }
         }
         // One pack's families are in order already; the sort is stable, so that neighbours stay so.
         families.sort_by_key(|(weight, _)| std::cmp::Reverse(*weight));
-        let loose = (0..self.catalog.loose.len()).step_by(LOOSE_CHUNK);
+        let count = self.catalog.loose.len();
+        let loose = (0..count).step_by(LOOSE_CHUNK).filter(|start| {
+            let end = (start + LOOSE_CHUNK).min(count);
+            self.may_visit(self.catalog.loose_number(*start)..self.catalog.loose_number(end))
+        });
         families
             .into_iter()
             .map(|(_, unit)| unit)

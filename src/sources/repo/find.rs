@@ -53,6 +53,21 @@ impl<'s> Finder<'s> {
         self.find_nested(id, 0)
     }
 
+    /// Returns the object at a position of a pack's index, whatever other copies there are.
+    pub(crate) fn packed_at(&mut self, pack: usize, position: u32) -> Result<Found, Absent> {
+        let index = self.store.packs.get(pack).map(|pack| &pack.index);
+        let offset = index.ok_or(Absent::Missing)?.offset_at(position);
+        let offset = offset.map_err(|_| Absent::Damaged("the pack's index cannot be read"))?;
+        self.packed(pack, offset, 0)
+    }
+
+    /// Returns the loose object of this name in one of the store's directories.
+    pub(crate) fn loose_in(&self, dir: usize, id: &ObjectId) -> Result<Found, Absent> {
+        let dir = self.store.dirs.get(dir).ok_or(Absent::Missing)?;
+        let object = LooseObject::open(&loose::path_of(dir, id))?;
+        Ok((object.kind, Rc::new(object.read(self.max)?)))
+    }
+
     /// Returns size and content, as a stream, of a blob above `above` bytes that is stored whole. Others, which must be
     /// held in memory, and what cannot be read give `None`.
     pub(crate) fn large(&self, id: &ObjectId, above: u64) -> Option<(u64, Box<dyn Read + 's>)> {
@@ -92,10 +107,8 @@ impl<'s> Finder<'s> {
                 Err(absent) => worst = absent,
             }
         }
-        for dir in &self.store.dirs {
-            let found = LooseObject::open(&loose::path_of(dir, id))
-                .and_then(|object| Ok((object.kind, Rc::new(object.read(self.max)?))));
-            match found {
+        for dir in 0..self.store.dirs.len() {
+            match self.loose_in(dir, id) {
                 Ok(found) => return Ok(found),
                 Err(Absent::Missing) => {}
                 Err(absent) => worst = absent,

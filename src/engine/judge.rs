@@ -235,6 +235,8 @@ impl Case<'_> {
                 | Check::Base64Json
                 | Check::Pem => return None,
             },
+            // No container that is known here: a key perhaps.
+            Outcome::Undecided if check == Check::Pem => checked.confidence = Confidence::Low,
             Outcome::Undecided => {}
         }
         Some(checked)

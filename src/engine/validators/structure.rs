@@ -7,7 +7,7 @@ use ::base64::{
 use zeroize::Zeroizing;
 
 use super::{Outcome, json};
-use crate::engine::{extent, filters};
+use crate::engine::{extent, filters, values};
 
 /// Readers are lenient where writers differ: padding and the last bits.
 const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
@@ -118,7 +118,8 @@ pub(super) fn base64_json(secret: &[u8]) -> Outcome {
     Outcome::of(parts.take(16).any(is_object) || tail.is_some_and(is_object))
 }
 
-/// The body is long enough, and starts as a key does: DER's SEQUENCE, OpenSSH's or SSH2's magic; or it is encrypted.
+/// The body is long enough, and starts as a key does: DER's SEQUENCE, OpenSSH's or SSH2's magic; or it is encrypted. What starts
+/// otherwise and is neither text nor words may be a key in a container that is not known here.
 pub(super) fn pem(secret: &[u8]) -> Outcome {
     const STARTS: [&[u8]; 4] = [b"M", b"b3BlbnNzaC1rZXkt", b"P2/56w", b"SSH PRIVATE KEY"];
     // The label's last words, then dashes: a body on the same line begins with capitals, too.
@@ -144,9 +145,36 @@ pub(super) fn pem(secret: &[u8]) -> Outcome {
     .is_some();
     if starts || body.encrypted || armour {
         Outcome::Valid
-    } else {
+    } else if is_der(secret)
+        || is_text(body.sample())
+        || !values::is_random(body.sample(), MIN_RANDOM)
+    {
         Outcome::Invalid
+    } else {
+        Outcome::Undecided
     }
+}
+
+/// Tells whether the header's label names a format that is nothing but DER or has a magic number: PKCS #1 (RFC 8017), SEC 1
+/// (RFC 5915), OpenSSL's for DSA, OpenSSH's.
+fn is_der(secret: &[u8]) -> bool {
+    let label = secret.get(..48.min(secret.len())).unwrap_or_default();
+    [&b"RSA "[..], b"EC ", b"DSA ", b"OPENSSH "]
+        .iter()
+        .any(|word| memchr::memmem::find(label, word).is_some())
+}
+
+/// Least surplus of a body's first characters: 60 of base64 at random have 100 and more.
+const MIN_RANDOM: i32 = 60;
+
+/// Tells whether base64 decodes to printable ASCII: a message in place of a key.
+fn is_text(base64_text: &[u8]) -> bool {
+    let whole = base64_text.len() - base64_text.len() % 4;
+    let head = base64_text.get(..whole).and_then(base64);
+    head.is_some_and(|text| {
+        text.iter()
+            .all(|b| b.is_ascii_graphic() || b.is_ascii_whitespace())
+    })
 }
 
 #[cfg(test)]
@@ -258,6 +286,19 @@ mod tests {
         };
         assert_eq!(pem(block("MIIE").as_bytes()), Outcome::Valid);
         assert_eq!(pem(block("lrMA").as_bytes()), Outcome::Invalid);
+        let plain = block("lrMA").replace("RSA ", "");
+        assert_eq!(pem(plain.as_bytes()), Outcome::Undecided);
+        let other = |body: &str| {
+            pem(
+                format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----")
+                    .as_bytes(),
+            )
+        };
+        let words = "ThisIsTheBodyOfThePrivateKeyThatWouldStandHereIfThereWereOneToShow";
+        assert_eq!(other(words), Outcome::Invalid);
+        let text = STANDARD
+            .encode("Ask the operators for the real key, this file only says where it goes.");
+        assert_eq!(other(&text), Outcome::Invalid);
         assert_eq!(
             pem(b"-----BEGIN RSA PRIVATE KEY-----\n-----END RSA PRIVATE KEY-----"),
             Outcome::Invalid

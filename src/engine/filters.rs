@@ -42,10 +42,14 @@ pub fn is_placeholder(value: &[u8]) -> bool {
         || longest_repeat(value) == value.len()
 }
 
+/// Most bytes of a value that are judged for its pattern; what is made up shows it sooner.
+const MAX_JUDGED: usize = 256;
+
 /// Tells whether a token with a vendor's prefix is plainly made up: most of it one character, a plain sequence or a
-/// repeated block, a mask, or `EXAMPLE` in capitals.
+/// repeated block, a mask, or `EXAMPLE` in capitals. Judges the first 256 bytes.
 #[must_use]
 pub fn is_degenerate(value: &[u8]) -> bool {
+    let value = value.get(..MAX_JUDGED).unwrap_or(value);
     let has = |needle: &[u8]| memchr::memmem::find(value, needle).is_some();
     has(b"EXAMPLE")
         || has(b"xxxxx")
@@ -57,15 +61,19 @@ pub fn is_degenerate(value: &[u8]) -> bool {
         || is_periodic(value)
 }
 
-/// Tells whether `value` is what people choose to be done with it: a row of letters and then digits, `abcd1234`, `qwerty123`.
-/// A key made so is a stand-in, a password of that kind opens doors.
+/// Tells whether `value` is what people choose to be done with it: a row of letters and then digits, perhaps a sign (`abcd1234`,
+/// `qwerty123`, `Qwerty1!`). A key made so is a stand-in, a password of that kind opens doors.
 #[must_use]
 pub fn is_lazy(value: &[u8]) -> bool {
     let letters = value.iter().take_while(|b| b.is_ascii_alphabetic()).count();
-    let (row, digits) = value.split_at(letters);
+    let (row, rest) = value.split_at(letters);
+    let digits = rest.iter().take_while(|b| b.is_ascii_digit()).count();
+    let signs = rest.len() - digits;
+    let is_sign = |b: &u8| b"!@#$%&*?.".contains(b);
     row.len() >= 4
-        && digits.len() >= 3
-        && digits.iter().all(u8::is_ascii_digit)
+        && digits >= if signs > 0 { 1 } else { 3 }
+        && signs <= 2
+        && rest.iter().skip(digits).all(is_sign)
         && sequenced(row) == row.len()
 }
 
@@ -113,30 +121,46 @@ fn is_next(one: u8, two: u8) -> bool {
     one.wrapping_add(1) == two || (one == b'9' && (two == b'0' || two == b'a'))
 }
 
+/// Tells whether the key of `two` is the next one to the right of that of `one`.
 fn is_right(one: u8, two: u8) -> bool {
-    const ROWS: [&[u8]; 3] = [b"qwertyuiop", b"asdfghjkl", b"zxcvbnm"];
-    ROWS.iter().any(|row| {
-        row.windows(2)
-            .any(|w| matches!(w, [a, b] if *a == one && *b == two))
-    })
+    RIGHT.get(usize::from(one)) == Some(&two) && two != 0
 }
+
+/// By byte in small letters: the key to the right, or 0.
+const RIGHT: [u8; 256] = {
+    const ROWS: [&[u8]; 3] = [b"qwertyuiop", b"asdfghjkl", b"zxcvbnm"];
+    let mut table = [0; 256];
+    let mut row = 0;
+    while row < ROWS.len() {
+        let mut key = 1;
+        while key < ROWS[row].len() {
+            table[ROWS[row][key - 1] as usize] = ROWS[row][key];
+            key += 1;
+        }
+        row += 1;
+    }
+    table
+};
 
 /// Tells whether a block of at most 12 bytes repeats through the value at least three times.
 fn is_periodic(value: &[u8]) -> bool {
     (2..=12_usize.min(value.len() / 3)).any(|period| {
         let pairs = value.len() - period;
-        let equal = value
+        // One in ten may differ; more need not be counted.
+        let mut others = value
             .iter()
             .zip(value.iter().skip(period))
-            .filter(|(a, b)| a == b)
-            .count();
-        equal * 10 >= pairs * 9
+            .filter(|(a, b)| a != b);
+        others.nth(pairs / 10).is_none()
     })
 }
 
 /// Tells whether the value is hidden or elided: `***`, `xxxx`, `...`, dashes, question marks.
 fn is_mask(value: &[u8]) -> bool {
     let has = |needle: &[u8]| memchr::memmem::find(value, needle).is_some();
+    // A mask is longer than the signs that happen to stand together in a long key.
+    let is_cut = value.starts_with(b"...") || value.ends_with(b"...");
+    let by_chance = !is_cut && value.len() >= 32 && longest_repeat(value) <= 3 && is_drawn(value);
     value.iter().all(|b| {
         matches!(
             b,
@@ -153,10 +177,7 @@ fn is_mask(value: &[u8]) -> bool {
                 | b'+'
                 | b'='
         )
-    }) || has(b"***")
-        || has(b"xxxx")
-        || has(b"XXXX")
-        || has(b"...")
+    }) || !by_chance && (has(b"***") || has(b"xxxx") || has(b"XXXX") || has(b"..."))
         || has("…".as_bytes())
         || has("•".as_bytes())
         || value.starts_with(b"##")
@@ -175,17 +196,28 @@ fn is_template(value: &[u8]) -> bool {
         || enclosed(value, b":", b":", is_name)
         || is_variable(value)
         || is_doubled(value)
-        || holds(value, b"${", b"}", is_expression)
+        || (has_template(value) || is_format(value)) && !is_drawn(value)
+}
+
+/// Tells whether some part of the value is filled in later.
+fn has_template(value: &[u8]) -> bool {
+    holds(value, b"${", b"}", is_expression)
         || holds(value, b"{{", b"}}", is_expression)
         || holds(value, b"#{", b"}", is_expression)
         || holds(value, b"$(", b")", is_expression)
         || holds(value, b"<%", b"%>", |_| true)
         || holds(value, b"%(", b")s", is_name)
         || holds(value, b"%{", b"}", is_expression)
+        || holds(value, b"@{", b"}", is_expression)
         || value.len() < 10 && holds(value, b"%[", b"]", is_number)
         || holds(value, b"<", b">", is_long_label)
         || holds(value, b"`", b"`", is_label)
-        || is_format(value)
+}
+
+/// Tells whether a value is so long and so random that a template in it is there by chance: 99% of 10,000 keys of 50 small letters,
+/// digits and signs have a surplus of 43 or more, templates with words in them less than 0.
+fn is_drawn(value: &[u8]) -> bool {
+    value.len() >= 24 && super::values::is_random(value, 28)
 }
 
 /// Tells whether the value is a cipher text of a known tool, or the address of a secret kept elsewhere.
@@ -280,7 +312,9 @@ fn is_long_label(inside: &[u8]) -> bool {
 fn is_doubled(value: &[u8]) -> bool {
     value.strip_prefix(b"$$").is_some_and(|name| {
         name.contains(&b'_')
-            && name.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_')
+            && name
+                .iter()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
             && name.first().is_some_and(u8::is_ascii_alphabetic)
             && !super::values::is_random(name, 16)
     })
@@ -377,7 +411,9 @@ mod tests {
             "deadbeefdeadbeefdeadbeef",
             "<%= secret %>",
             "$$cap_db_password",
+            "$$cap_pg-pass",
             "{{=it.password}}",
+            "@{store:db_password}",
         ] {
             assert!(is_placeholder(value.as_bytes()), "{value}");
         }
@@ -398,6 +434,8 @@ mod tests {
             "s3cr3t<9!x",
             "$2b$10$K9x2LmWp8fQzTvRs",
             "$apr1$LmWp8fQz$K9x2LmWp8fQzTvRsJ4bHcY",
+            "k&7q)3#wz@x%r_9vb(m2$(l5!t*8c)-4jn+e6^y=p1&0hd@u%f",
+            "4t=4gt7)ep1hg@p^6$y7m***477xmj-bbh$z0a*3v9ou5qno54",
         ] {
             assert!(!is_placeholder(value.as_bytes()), "{value}");
         }
@@ -406,7 +444,20 @@ mod tests {
     #[test]
     fn rows_of_keys_with_digits_are_lazy() {
         assert!(is_lazy(b"abcd1234") && is_lazy(b"qwerty123"));
+        assert!(is_lazy(b"Qwerty123!") && is_lazy(b"Asdfgh1!"));
         assert!(!is_lazy(b"abc123") && !is_lazy(b"abcdefgh") && !is_lazy(b"test1234"));
+        assert!(!is_lazy(b"abcdefgh!") && !is_lazy(b"abcd1234-x"));
+    }
+
+    #[test]
+    fn the_first_bytes_of_a_long_value_tell() {
+        let long = b"password=".repeat(120_000);
+        let start = std::time::Instant::now();
+        for _ in 0..100 {
+            assert!(is_degenerate(&long));
+        }
+        assert!(start.elapsed().as_secs() < 5);
+        assert!(is_periodic(b"ab-ab-ab-ab-ab-ax-ab-ab") && !is_periodic(b"k2Zx8FhP0sTq9LmWab"));
     }
 
     #[test]

@@ -88,11 +88,17 @@ impl Worker<'_> {
                         }
                     }
                     Action::Word(len) => {
-                        let end = context::after_word(bytes, at + len, |start| {
+                        let is_call = bytes.get(at + len - 1) == Some(&b'(');
+                        let value = |start| {
                             if loose || window.contains(&start) {
                                 self.value(bytes, start, 0, out);
                             }
-                        });
+                        };
+                        let end = if is_call {
+                            context::after_call(bytes, at + len, value)
+                        } else {
+                            context::after_word(bytes, at + len, value)
+                        };
                         self.probe.read(at, at..end, bytes.len());
                     }
                 }

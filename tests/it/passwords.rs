@@ -370,6 +370,147 @@ fn passwords_that_people_choose_are_found() {
     assert!(missed.is_empty(), "missed:\n{}", missed.join(""));
 }
 
+/// Where the name of a value stands further away, or the syntax says what it is.
+const FURTHER: [(&str, &str); 20] = [
+    (
+        "terraform",
+        "variable \"db_password\" { default = \"VALUE\" }\n",
+    ),
+    (
+        "terraform, lines",
+        "variable \"db_password\" {\n  type = string\n  default = \"VALUE\"\n}\n",
+    ),
+    ("manifest", "  - name: DB_PASSWORD\n    value: \"VALUE\"\n"),
+    ("task", "{\"Name\":\"DB_PASSWORD\",\"Value\":\"VALUE\"}\n"),
+    (
+        "schema",
+        "{\"db_password\": {\"type\": \"string\", \"default\": \"VALUE\"}}\n",
+    ),
+    (
+        "stack",
+        "  DbPassword:\n    Type: String\n    Default: VALUE\n",
+    ),
+    (
+        "powershell",
+        "$x = ConvertTo-SecureString \"VALUE\" -AsPlainText -Force\n",
+    ),
+    (
+        "powershell, switches",
+        "New-Object X('u', (ConvertTo-SecureString -AsPlainText -Force -String 'VALUE'))\n",
+    ),
+    (
+        "credentials",
+        "Cluster.builder().withCredentials(\"u\",\"VALUE\").build();\n",
+    ),
+    (
+        "jdbc",
+        "DriverManager.getConnection(\"jdbc:mysql://db/app\", \"root\", \"VALUE\");\n",
+    ),
+    (
+        "php",
+        "$db = new mysqli('localhost', 'root', 'VALUE', 'app');\n",
+    ),
+    ("go", "\treq.SetBasicAuth(\"svc\", \"VALUE\")\n"),
+    ("redis-cli", "redis-cli -h cache -a VALUE ping\n"),
+    ("mysql, quoted", "mysql -uroot -p'VALUE' app\n"),
+    ("sshpass", "sshpass -p'VALUE' ssh root@host\n"),
+    ("psql", "PGPASSWORD=VALUE psql -h db\n"),
+    ("short name", "pw = \"VALUE\"\n"),
+    ("wi-fi", "wifi_psk: \"VALUE\"\n"),
+    ("api key", "API_KEY=\"VALUE\"\n"),
+    ("api key, json", "{\"apiKey\": \"VALUE\"}\n"),
+];
+
+#[test]
+fn values_whose_name_stands_further_away_are_found() {
+    let scanner = Scanner::new(Arc::new(rules::builtin().unwrap()));
+    let mut worker = scanner.worker();
+    let mut draw = Draw(11);
+    let mut table = Table::default();
+    for kind in KINDS.iter().filter(|kind| kind.uses != Uses::Quoted) {
+        for &len in kind.lengths {
+            for (place, form) in FURTHER {
+                // Short keys are words for all that is known.
+                if place.starts_with("api key") && (len < 16 || kind.uses == Uses::Short) {
+                    continue;
+                }
+                for _ in 0..10 {
+                    let value = draw.value(kind, len);
+                    let text = form.replace("VALUE", &value);
+                    let hit = is_found(&mut worker, &text, &value);
+                    table.add(&format!("place: {place}"), hit, &text);
+                    table.add(&format!("kind: {} {len:>2}", kind.name), hit, &text);
+                }
+            }
+        }
+    }
+    let mut out = String::new();
+    table.write(&mut out);
+    let low = table.low();
+    assert!(
+        low.is_empty(),
+        "found too seldom:\n{}\n{out}",
+        low.join("\n")
+    );
+}
+
+/// What `django-admin startproject` draws keys from.
+const DJANGO: &str = "abcdefghijklmnopqrstuvwxyz0123456789!@#$%^&*(-_=+)";
+
+#[test]
+fn keys_with_signs_that_look_like_templates_are_found() {
+    let scanner = Scanner::new(Arc::new(rules::builtin().unwrap()));
+    let mut worker = scanner.worker();
+    let mut draw = Draw(13);
+    let letters: Vec<char> = DJANGO.chars().collect();
+    let missed: Vec<String> = (0..1000)
+        .map(|_| (0..50).map(|_| letters[draw.below(50)]).collect::<String>())
+        .filter(|key| !is_found(&mut worker, &format!("SECRET_KEY = '{key}'\n"), key))
+        .collect();
+    assert!(missed.len() <= 2, "missed:\n{}", missed.join("\n"));
+}
+
+/// Passphrases under names of passwords, and single lines that people write.
+const PLAIN: &[(&str, &str)] = &[
+    ("root_password: \"VALUE\"\n", "correct horse battery staple"),
+    (
+        "passphrase = \"VALUE\"\n",
+        "seven purple lanterns drift home",
+    ),
+    ("MYSQL_PWD=VALUE\n", "Qwerty123!"),
+    ("spring.rabbitmq.password=VALUE\n", "guest8831xQ"),
+    ("wifi_psk: VALUE\n", "Blue-Otter-4471"),
+    ("  - name: DB_PASSWORD\n    value: VALUE\n", "Blue-Horse7!"),
+    (
+        "variable \"db_password\" { default = \"VALUE\" }\n",
+        "Blue-Horse7!",
+    ),
+    (".withCredentials(\"admin\", \"VALUE\")\n", "Blue-Horse7!"),
+    ("pw: VALUE\n", "Blue-Horse7!"),
+    ("API_KEY=VALUE\n", "K9x!5CY7r-zCLCi"),
+    (
+        "alter user app identified by VALUE container=all;\n",
+        "Wm3jgtba0x",
+    ),
+    (
+        "\"tokens\": [\"a012a50eeef99c47\", \"VALUE\"],\n",
+        "9f2c4be01a7d8836",
+    ),
+];
+
+#[test]
+fn what_people_choose_is_found_in_further_places() {
+    let scanner = Scanner::new(Arc::new(rules::builtin().unwrap()));
+    let mut worker = scanner.worker();
+    let missed: Vec<String> = PLAIN
+        .iter()
+        .map(|(form, value)| (form.replace("VALUE", value), *value))
+        .filter(|(text, value)| !is_found(&mut worker, text, value))
+        .map(|(text, _)| text)
+        .collect();
+    assert!(missed.is_empty(), "missed:\n{}", missed.join(""));
+}
+
 /// Lines about secrets that hold none.
 const SILENT: &[&str] = &[
     "password = getPassword()\n",
@@ -444,6 +585,45 @@ const SILENT: &[&str] = &[
     "can be specified with the --password flag: see below\n",
     "client_certificate_password = \"%[4]q\"\n",
     "headers = {'Authorization': 'Basic dXNlcjpwYXNzd29yZA=='}\n",
+    "Authorization:\n    - SharedKey acmestore:q2Zx8FhP0sTq9LmWaB3dE5fG7hJ1kL4nM6pR8sT0uV2=\n",
+    "Authorization: AWS4-HMAC-SHA256 Credential=x/20240101/us-east-1/s3/aws4_request, Signature=9f2c4be01a7d88369f2c4be01a7d8836\n",
+    "Authorization: Digest username=\"u\", realm=\"r\", response=\"9f2c4be01a7d88369f2c4be01a7d8836\"\n",
+    "TWILIO_ACCOUNT_SID=AC9f2c4be01a7d88369f2c4be01a7d8836\n",
+    "{\"service_sid\": \"VA9f2c4be01a7d88369f2c4be01a7d8836\"}\n",
+    "deviceToken: '9f2c4be01a7d88369f2c4be01a7d88369f2c4be01a7d88369f2c4be01a7d8836'\n",
+    "return \"Pass\", \"green\"\n",
+    "* pass CGO_ENABLED=0\n",
+    "pwd DB_PASSWORD=x\n",
+    "$ docker run -e DB_PWD DB_PASSWORD=x8f image\n",
+    "bless \\$dont_store_passwords, \"_p_void\"\n",
+    "is similar to CURLOPT_USERPWD, but\n",
+    "$wiki_passwd = run_git_quoted([\"config\", \"--get\", $name]);\n",
+    "host = v.(string)\n\tcfg.Password = v.(string)\n",
+    "POSTGRES_PASSWORD: $$cap_pg-pass\n",
+    "password: \"the password must not be empty\"\n",
+    "password: \"your new passphrase goes here\"\n",
+    "password: \"Forgot your password\"\n",
+    "a user that is identified by name or address\n",
+    "tokens = [\"if\", \"else\", \"while\", \"identifier\"]\n",
+    "resty.SetBasicAuth(\"go-resty\", \"welcome\")\n",
+    "pass = [\"some\", \"strings\"]\n",
+    "with those identified by \"squash\" commands\n",
+    "PrintWriter pw = new PrintWriter(\"dependee\");\n",
+    "  apiKeys: IApiKeyDto[];\n",
+    "\"apiKey\": \".+)|(\\\\$(\\\\.[\\\\w/_-]+(\\\\[(\\\\d+|\\\\*)\\\\])*)*)$\",\n",
+    "\"ClientRequestToken\": \"a8ca07e4-61ec-4399-99f4-19853801bcd5\",\n",
+    "User ID=Benutzer\nPassword=Contrase\u{f1}a\n",
+    "type A = Pick<UserPasswordProps, 'email'>\n",
+    "password = password.encode(\"utf-8\")\n",
+    "arn = \"arn:aws:secretsmanager:us-east-1:123456789012:secret:07a4e645-fc95-4a10-853a-410b1b1eca5b-012nZO\"\n",
+    "setPassword(\"org.example.pool.BasicSource#getPassword\");\n",
+    "including secrets GHSA-3q8x-7wvp-2hjm (a reporter)\n",
+    "<h3>--rc-htpasswd=PATH</h3>\n",
+    "connect = lambda do |connection, exclude_user_password: false|\n",
+    "base64.b64encode(bytes(credentials[\"password\"], \"utf-8\"), None),\n",
+    "\"assetToken\": \"Paper3/v4/21/7f/ee/da94d869fb5b3cf3df296a46a036f809.png\",\n",
+    "input \"password\" {\n  default = \"changeme\"\n}\n",
+    "{\"password\": {\"type\": \"string\", \"default\": \"\"}, \"x\": \"y\"}\n",
 ];
 
 #[test]

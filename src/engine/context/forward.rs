@@ -51,6 +51,11 @@ pub(in super::super) fn after_word(
     {
         match byte {
             b'\n' if !goes_on(line, at) => break,
+            b'{' if opens_block(line, at) => {
+                let in_line = |offset| start(end + name + offset);
+                at = in_block(line, at + 1, MAX_STARTS - starts, in_line);
+                break;
+            }
             b'=' | b':' | b'>' | b',' | b'(' | b'|' | b'?' | b'[' | b']' | b'{' | b')' | b'*'
             | b'<' | b'&' | b'\n' | b'\r' | b'#' | b' ' | b'\t' | b'\\' => {
                 fresh = true;
@@ -62,7 +67,7 @@ pub(in super::super) fn after_word(
                 at += marks;
                 start(end + name + at);
                 starts += 1;
-                fresh = true;
+                fresh = false;
             }
             b';' if line
                 .get(..=at)
@@ -89,6 +94,81 @@ pub(in super::super) fn after_word(
     end + name + at + if ahead { MAX_INDENT } else { 2 }
 }
 
+/// Tells whether the bracket at `at` opens a block that has a label, or a map of values: `"NAME" {`, `"NAME": {`, `NAME = {`.
+fn opens_block(line: &[u8], at: usize) -> bool {
+    let seen = line.get(..at).unwrap_or_default().trim_ascii_end();
+    seen.last()
+        .is_some_and(|b| is_quote(*b) || matches!(b, b':' | b'='))
+}
+
+/// Calls `start` with at most `most` places where values of the block may start that begins at `from`; what stands before `:` or
+/// `=` is a name. Returns where it stopped.
+fn in_block(line: &[u8], from: usize, most: usize, mut start: impl FnMut(usize)) -> usize {
+    let (mut at, mut starts, mut is_key) = (from, 0, true);
+    while starts < most
+        && let Some(&byte) = line.get(at)
+    {
+        at += 1;
+        let rest = line.get(at..).unwrap_or_default();
+        match byte {
+            b'}' => break,
+            b'\n' | b',' | b'{' => is_key = true,
+            b':' | b'=' => is_key = false,
+            b' ' | b'\t' | b'\r' | b'>' | b'[' | b'(' => {}
+            mark if is_quote(mark) => {
+                if !is_key {
+                    start(at);
+                    starts += 1;
+                }
+                at += memchr::memchr2(mark, b'\n', rest).map_or(rest.len(), |len| len + 1);
+            }
+            _ => {
+                if !is_key {
+                    start(at - 1);
+                    starts += 1;
+                }
+                let ends = |b: &u8| b.is_ascii_whitespace() || b",:=}".contains(b);
+                at += rest.iter().position(ends).unwrap_or(rest.len());
+            }
+        }
+    }
+    at
+}
+
+/// Calls `start` with the start of each text in quotes but the first of the arguments that begin at `end`, behind a bracket.
+/// Returns a place before which everything stands that was looked at.
+pub(in super::super) fn after_call(
+    bytes: &[u8],
+    end: usize,
+    mut start: impl FnMut(usize),
+) -> usize {
+    let rest = bytes.get(end..).unwrap_or_default();
+    let rest = rest.get(..MAX_AHEAD).unwrap_or(rest);
+    let (mut at, mut depth, mut arguments) = (0, 0_usize, 0);
+    while let Some(&byte) = rest.get(at) {
+        at += 1;
+        match byte {
+            b'(' => depth += 1,
+            b')' if depth == 0 => break,
+            b')' => depth -= 1,
+            b',' if depth == 0 => arguments += 1,
+            b';' | b'{' | b'}' => break,
+            mark if is_quote(mark) => {
+                if arguments > 0 && depth == 0 {
+                    start(end + at);
+                }
+                let text = rest.get(at..).unwrap_or_default();
+                let Some(len) = memchr::memchr2(mark, b'\n', text) else {
+                    break;
+                };
+                at += len + 1;
+            }
+            _ => {}
+        }
+    }
+    end + at + 1
+}
+
 /// Tells whether an assignment can go on after the line end at `at`: after an operator, or with a `value` of its own.
 fn goes_on(line: &[u8], at: usize) -> bool {
     let (seen, rest) = line.split_at(at);
@@ -104,7 +184,9 @@ fn goes_on(line: &[u8], at: usize) -> bool {
         _ => next,
     };
     next.get(..5).is_some_and(|word| {
-        word.eq_ignore_ascii_case(b"value") || word == b"strin" || word == b"defau"
+        word.eq_ignore_ascii_case(b"value")
+            || word.eq_ignore_ascii_case(b"defau")
+            || word == b"strin"
     })
 }
 

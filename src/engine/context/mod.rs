@@ -6,6 +6,7 @@
 
 mod back;
 mod forward;
+mod further;
 mod name;
 mod operator;
 mod quote;
@@ -15,7 +16,7 @@ use std::{cell::Cell, ops::Range};
 
 use self::back::Back;
 pub(super) use self::{
-    forward::{after_word, may_follow_blanks, start_of_value},
+    forward::{after_call, after_word, may_follow_blanks, start_of_value},
     quote::Quote,
 };
 use super::values::Operator;

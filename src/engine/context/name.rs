@@ -9,14 +9,12 @@ use super::{
     },
     Quote,
     back::Back,
+    further::says_value,
     quote,
 };
 
 /// Longest name that is looked for inside quotes or brackets.
 const MAX_NAME: usize = 96;
-
-/// Most pairs that may stand between `name: X` and `value: Y`.
-const MAX_SIBLINGS: usize = 3;
 
 /// Reads the name before the cursor.
 pub(super) fn before(back: &mut Back<'_>, operator: Operator) -> Option<Range<usize>> {
@@ -61,7 +59,7 @@ fn identifier(back: &mut Back<'_>) -> Option<Range<usize>> {
 }
 
 /// A name in quotes.
-fn quoted(back: &mut Back<'_>) -> Option<Range<usize>> {
+pub(super) fn quoted(back: &mut Back<'_>) -> Option<Range<usize>> {
     match quote::any(back) {
         Quote::Bare => None,
         Quote::Entity(entity) => {
@@ -250,64 +248,4 @@ fn attribute(tag: &[u8]) -> Option<Range<usize>> {
         let len = memchr::memchr(mark, tag.get(at + 1..)?)?;
         Some(at + 1..at + 1 + len)
     })
-}
-
-/// Tells whether a name says no more than that a value follows.
-pub(super) fn says_value(name: &[u8]) -> bool {
-    const VALUES: &[&[u8]] = &[
-        b"value",
-        b"val",
-        b"default",
-        b"defaultvalue",
-        b"content",
-        b"string",
-        b"data",
-        b"text",
-        b"valuestring",
-        b"secretvalue",
-        b"parametervalue",
-    ];
-    VALUES.iter().any(|word| name.eq_ignore_ascii_case(word))
-}
-
-/// Finds the name in a pair before: `name: NAME` and `value: VALUE` as neighbours.
-pub(super) fn sibling(back: &Back<'_>) -> Option<Range<usize>> {
-    let wraps = |b: u8| is_blank(b) || quote::is_quote(b) || b == b'\\';
-    let mut probe = *back;
-    for _ in 0..MAX_SIBLINGS {
-        probe.take_while(|b| wraps(b) || matches!(b, b'\n' | b'\r' | b',' | b';'));
-        let value = probe.take_while(|b| is_name(b) || b == b'/');
-        probe.take_while(wraps);
-        if value.is_empty() || !(probe.eat(b":") || probe.eat(b"=>") || probe.eat(b"=")) {
-            return None;
-        }
-        probe.take_while(wraps);
-        let key = probe.take_while(is_name);
-        if names_things(back.text(&key)) {
-            return Some(value);
-        }
-    }
-    None
-}
-
-fn names_things(key: &[u8]) -> bool {
-    const KEYS: &[&[u8]] = &[
-        b"name",
-        b"key",
-        b"id",
-        b"variable",
-        b"var",
-        b"envname",
-        b"env",
-        b"param",
-        b"parameter",
-        b"field",
-        b"parametername",
-        b"parameterkey",
-        b"label",
-        b"title",
-        b"property",
-        b"option_name",
-    ];
-    KEYS.iter().any(|word| key.eq_ignore_ascii_case(word))
 }

@@ -6,7 +6,7 @@ use super::{
     super::{anchors::is_name, names, values::Operator},
     Head, Quote,
     back::Back,
-    name,
+    further, name,
 };
 
 /// Most calls and brackets around a value that are looked through.
@@ -119,10 +119,29 @@ fn named<'a>(back: &mut Back<'a>, operator: Operator) -> Option<Head<'a>> {
             ..plain(name, operator)
         });
     }
+    if operator == Operator::Comma
+        && let Some(function) = further::login(back)
+    {
+        return Some(Head {
+            alias: Some(b"password"),
+            ..plain(function, Operator::Call)
+        });
+    }
+    if operator == Operator::Comma
+        && let Some(list) = further::list(back)
+    {
+        *back = list;
+        let joint = joint(back, true).filter(|joint| *joint != Operator::Comma)?;
+        return Some(Head {
+            operator: Operator::Comma,
+            ..named(back, joint)?
+        });
+    }
     let name = name::before(back, operator)?;
     let mut head = plain(name, operator);
-    if name::says_value(back.text(&head.name))
-        && let Some(sibling) = name::sibling(back)
+    let own = back.text(&head.name);
+    if further::says_value(own)
+        && let Some(sibling) = further::sibling(back, own)
     {
         head.other = Some(std::mem::replace(&mut head.name, sibling));
     }
@@ -253,6 +272,12 @@ fn is_getter(callee: &[u8]) -> bool {
 fn spaced<'a>(back: &mut Back<'a>, quoted: bool) -> Option<Head<'a>> {
     let word = back.take_while(is_name);
     let text = back.text(&word);
+    if quoted && is_secure_string(back, text) {
+        return Some(Head {
+            alias: Some(b"password"),
+            ..plain(word, Operator::Other)
+        });
+    }
     if text.len() < 2
         || back
             .peek()
@@ -267,7 +292,10 @@ fn spaced<'a>(back: &mut Back<'a>, quoted: bool) -> Option<Head<'a>> {
     let on_line = back.skip_blanks();
     let first = back.take_while(|b| is_name(b) || matches!(b, b'#' | b':' | b'%'));
     let first = back.text(&first);
-    if quoted && text.eq_ignore_ascii_case(b"by") && first.eq_ignore_ascii_case(b"identified") {
+    if text.eq_ignore_ascii_case(b"by")
+        && first.eq_ignore_ascii_case(b"identified")
+        && (quoted && first == b"IDENTIFIED" || is_of_user(back))
+    {
         return Some(Head {
             alias: Some(b"password"),
             ..name
@@ -275,6 +303,43 @@ fn spaced<'a>(back: &mut Back<'a>, quoted: bool) -> Option<Head<'a>> {
     }
     let known = on_line && defines(first);
     (known || names::ends_in_credential(text)).then_some(name)
+}
+
+/// Tells whether a statement of SQL stands before: `create user NAME`, `alter role NAME`, `grant ... to NAME`.
+fn is_of_user(back: &Back<'_>) -> bool {
+    let mut probe = *back;
+    let mut word = || {
+        probe.skip_blanks();
+        let word = probe.take_while(|b| b > b' ');
+        probe.text(&word)
+    };
+    let is = |text: &[u8], words: &[&[u8]]| words.iter().any(|w| text.eq_ignore_ascii_case(w));
+    let _name = word();
+    let before = word();
+    is(before, &[b"to", b"exists"])
+        || is(before, &[b"user", b"role"]) && is(word(), &[b"create", b"alter"])
+}
+
+/// Tells whether the word is PowerShell's `ConvertTo-SecureString`, or a switch of it after which its text stands.
+fn is_secure_string(back: &Back<'_>, word: &[u8]) -> bool {
+    const COMMAND: &[u8] = b"convertto-securestring";
+    const SWITCHES: [&[u8]; 4] = [b"-string", b"-s", b"-asplaintext", b"-force"];
+    if !word.starts_with(b"-") {
+        return word.eq_ignore_ascii_case(COMMAND);
+    }
+    if !SWITCHES.iter().any(|one| word.eq_ignore_ascii_case(one)) {
+        return false;
+    }
+    let mut probe = *back;
+    for _ in 0..SWITCHES.len() {
+        probe.skip_blanks();
+        let before = probe.take_while(is_name);
+        let text = probe.text(&before);
+        if !text.starts_with(b"-") {
+            return text.eq_ignore_ascii_case(COMMAND);
+        }
+    }
+    false
 }
 
 /// Tells whether a name and a value follow the word, without an operator.

@@ -31,7 +31,7 @@ fn is_none(text: &str, value: &str) {
     assert_eq!(parse(text, value), None, "{text}");
 }
 
-use Operator::{Arrow, Assign, Colon, Comma, Compare, Flag, Other, Space, Tag};
+use Operator::{Arrow, Assign, Call, Colon, Comma, Compare, Flag, Other, Space, Tag};
 
 #[test]
 fn shell_and_ini() {
@@ -336,4 +336,138 @@ proptest! {
         after_word(&text, start, |_| ());
         start_of_value(&text, start);
     }
+}
+
+#[test]
+fn what_is_called_value_or_default_has_the_name_of_its_block() {
+    is(
+        "variable \"name\" { default = \"v4lue\" }",
+        "name",
+        "v4lue",
+        Assign,
+    );
+    is(
+        "variable \"name\" {\n  type        = string\n  description = \"What it is for.\"\n  default = \"v4lue\"\n}",
+        "name",
+        "v4lue",
+        Assign,
+    );
+    is(
+        "{\"name\": {\"type\": \"string\", \"default\": \"v4lue\"}}",
+        "name",
+        "v4lue",
+        Colon,
+    );
+    is("const name = { value: 'v4lue' };", "name", "v4lue", Colon);
+    is(
+        "Name:\n  Type: AWS::SSM::Parameter::Value<String>\n  NoEcho: true\n  Default: v4lue\n",
+        "Name",
+        "v4lue",
+        Colon,
+    );
+    is(
+        "- name: some_name\n  value: v4lue\n",
+        "some_name",
+        "v4lue",
+        Colon,
+    );
+    is(
+        "{\"Name\":\"SOME_NAME\",\"Value\":\"v4lue\"}",
+        "SOME_NAME",
+        "v4lue",
+        Colon,
+    );
+    is(
+        "{\"key\": \"some name\", \"type\": \"x\", \"value\": \"v4lue\"}",
+        "some name",
+        "v4lue",
+        Colon,
+    );
+    // A neighbour's block, a block without a label, a mapping of the same depth.
+    is(
+        "a = { x = 1 }\ndefault = \"v4lue\"",
+        "default",
+        "v4lue",
+        Assign,
+    );
+    is("if (x) {\n  value = \"v4lue\"", "value", "v4lue", Assign);
+    is("name:\nvalue: v4lue\n", "value", "v4lue", Colon);
+}
+
+#[test]
+fn passwords_that_the_syntax_names() {
+    is(
+        "$x = ConvertTo-SecureString \"v4lue\" -AsPlainText",
+        "password",
+        "v4lue",
+        Other,
+    );
+    is(
+        "(ConvertTo-SecureString -AsPlainText -String 'v4lue')",
+        "password",
+        "v4lue",
+        Other,
+    );
+    is(
+        ".withCredentials(\"user\", \"v4lue\")",
+        "password",
+        "v4lue",
+        Call,
+    );
+    is(
+        "req.SetBasicAuth(user, \"v4lue\")",
+        "password",
+        "v4lue",
+        Call,
+    );
+    is(
+        "DriverManager.getConnection(\"jdbc:x://h/d?a=b\",\n  \"user\", \"v4lue\")",
+        "password",
+        "v4lue",
+        Call,
+    );
+    is(
+        "new mysqli('host', 'user', 'v4lue', 'db')",
+        "password",
+        "v4lue",
+        Call,
+    );
+    is("f(\"user\", \"v4lue\")", "user", "v4lue", Comma);
+    is("getConnection(\"user\", \"v4lue\")", "user", "v4lue", Comma);
+}
+
+#[test]
+fn elements_of_a_list_have_its_name() {
+    is(
+        "\"tokens\": [\"one\", \"two\", \"v4lue\"]",
+        "tokens",
+        "v4lue",
+        Comma,
+    );
+    is(
+        "TOKENS = [\n  'one',\n  'v4lue',\n]",
+        "TOKENS",
+        "v4lue",
+        Comma,
+    );
+    is("f([\"name\", \"v4lue\"])", "name", "v4lue", Comma);
+    is("f(\"name\", \"v4lue\")", "name", "v4lue", Comma);
+}
+
+#[test]
+fn sql_names_no_password_but_says_where_it_is() {
+    is(
+        "create user x identified by v4lue container=all;",
+        "password",
+        "v4lue",
+        Space,
+    );
+    is(
+        "ALTER ROLE x IDENTIFIED BY 'v4lue'",
+        "password",
+        "v4lue",
+        Space,
+    );
+    is_none("a user that is identified by v4lue", "v4lue");
+    is_none("those identified by \"v4lue\" commands", "v4lue");
 }

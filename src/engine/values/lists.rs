@@ -94,16 +94,16 @@ words! {
     /// Words for a password.
     PASSWORDS =
         "adgangskode contrasena contrasenya geheim hasla haslo hesla heslo jelszo kennwort losenord lozinka \
-         motdepasse parola parole pass passcode passkey passphrase passw passwd password passwords passwort \
-         passwrd psswd psw pswd pw pwd salasana senha sifre wachtwoord"
+         motdepasse parola parole pass passcode passkey passord passphrase passw passwd password passwords passwort \
+         passwrd psk psswd psw pswd pw pwd salasana senha sifre wachtwoord"
 }
 
 words! {
     /// Words for other secrets.
     TOKENS =
         "accesskey apikey apikeys apitoken appsecret authkey authorization authtoken bearer clientsecret cred \
-         credential credentials creds encryptionkey jwt masterkey otp pat privatekey privkey psk secret \
-         secretkey secrets sharedkey signingkey token tokens totp xapikey"
+         credential credentials creds encryptionkey jwt masterkey otp pat privatekey privkey secret secretkey \
+         secrets sharedkey signingkey token tokens totp xapikey"
 }
 
 words! {
@@ -120,19 +120,20 @@ words! {
 words! {
     /// Words before `key` or `token` that make it none.
     NO_SECRETS =
-        "anti antiforgery arrow authenticity batch bos bucket cache cancel cancellation class cls color column \
-         composite compound config constraint continuation csrf cursor design dict dictionary down end enter eos \
-         esc escape field first foreign form function gpg group hot i18n idempotency image index key label last \
-         lexer locale lookup map mask max menu message meta min next num object pad page pagination paging parent \
-         partition pgp press primary pub public publishable query range react redis registry resource resume \
-         route routing row sep sequence shift shortcut site sitekey socket sort special start state stop sync tab tenant \
-         total translation trie unique unk up verification websocket xsrf"
+        "anti antiforgery arrow authenticity batch bos bucket cache cancel cancellation class cls color \
+         column composite compound config constraint continuation csrf cursor design dict dictionary \
+         down end enter eos esc escape field first foreign form function gpg group hot i18n idempotency image \
+         index key label last lexer locale lookup map mask max menu message meta min next num object pad page \
+         pagination paging parent partition pgp press primary pub public publishable query range react redis \
+         registry request resource resume route routing row sep sequence shift shortcut site sitekey socket sort \
+         special start state stop sync tab tenant total translation trie unique unk up verification websocket \
+         xsrf"
 }
 
 words! {
     /// Words that end in `pass` and are none.
     NO_PASSES =
-        "bandpass bypass compass encompass highpass lowpass multipass nopass nopasswd nopassword overpass \
+        "bandpass bypass compass encompass highpass htpasswd lowpass multipass nopass nopasswd nopassword overpass \
          renderpass singlepass subpass surpass trespass underpass"
 }
 
@@ -180,6 +181,22 @@ words! {
     /// Words anywhere in a name that make its value a digest, a cipher text or public.
     DERIVED =
         "argon bcrypt checksum crypted digest encrypted etag fingerprint hash hashed md5 pbkdf public sha"
+}
+
+words! {
+    /// Words that hold sentences together, and those of sentences about passwords.
+    GRAMMAR =
+        "a about above account after all also am an and any are as ask at authentication be because been \
+         before being below between both but by can cannot change changed characters check choose click \
+         confirm contain contains could create current de der des did die do does don enter est et every \
+         example field for forgot from get give has have he her here his how however if in include includes \
+         into invalid is it its le least length letters login long los match matches may me minimum missing \
+         more must my need needs never new no not now of off old on once one only optional or other our out \
+         over own please prompt provide que read repeat required requires reset retype same see send sent set \
+         she short should show since so some stored string strong such supplied than that the their them then \
+         there these they this those to too type typed un under une until up use used user uses using valid \
+         value van verify very via von was we weak were what when where whether which while who will with \
+         without would wrong you your"
 }
 
 words! {
@@ -258,6 +275,7 @@ mod tests {
             SECRET_CODES,
             ASKS,
             KEEPS,
+            GRAMMAR,
         ] {
             assert!(table.iter().all(|w| {
                 !w.is_empty()

@@ -37,6 +37,8 @@ pub enum Operator {
     Tag,
     /// `--name value`, `-p value`.
     Flag,
+    /// An argument that the function takes for a password: `withCredentials("user", "value")`.
+    Call,
     /// Anything else.
     Other,
 }
@@ -81,6 +83,13 @@ pub(super) fn is_noise(name: &[u8]) -> bool {
 #[must_use]
 pub fn classify(class: ValueClass, value: &[u8], at: &Setting<'_>) -> bool {
     let value = inner(default_of(value));
+    let most = match class {
+        ValueClass::Opaque => MAX_OPAQUE,
+        ValueClass::Password => password::MAX_PASSWORD,
+    };
+    if value.len() > most {
+        return false;
+    }
     let lazy = class == ValueClass::Password && filters::is_lazy(value);
     if filters::is_placeholder(value) && !lazy
         || shapes::is_password_hash(value)
@@ -184,10 +193,14 @@ fn is_opaque(value: &[u8], at: &Setting<'_>) -> bool {
         Promise::Hint => (16, 28),
         Promise::Unknown => (16, 32),
     };
-    if value.len() < least || value.len() > MAX_OPAQUE || !value.is_ascii() {
+    if value.len() < least || !value.is_ascii() {
         return false;
     }
     if is_other(value, promise, at) {
+        return false;
+    }
+    let is_address = names::is_device_token(at.name) && shapes::is_push_address(value);
+    if !at.vouched && (is_address || shapes::is_identity(value)) {
         return false;
     }
     if promise == Promise::Token && at.quoted && holds_opaque(value) {

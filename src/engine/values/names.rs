@@ -80,6 +80,18 @@ fn is_verbal(name: &[u8], words: &[&[u8]]) -> bool {
         || words.len() > 1 && words.iter().any(|word| contains(ASKS, word))
 }
 
+/// Tells whether a name is that of a device token: what a push service knows a device by.
+pub(super) fn is_device_token(name: &[u8]) -> bool {
+    let (words, count) = split(name);
+    let is = |word: &[u8], text: &str| word.eq_ignore_ascii_case(text.as_bytes());
+    matches!(
+        words.get(..count),
+        Some([.., device, token])
+            if is(device, "device") && (is(token, "token") || is(token, "tokens"))
+                || is(token, "devicetoken")
+    )
+}
+
 /// Tells whether a function of that name keeps what it is handed: `setProperty`, `withEnv`, `put`.
 pub(super) fn is_keeper(function: &[u8]) -> bool {
     let (words, count) = split(function);

@@ -3,11 +3,11 @@
 use super::{
     Operator, Setting,
     names::{self, Promise},
-    random, shapes,
+    random, shapes, words,
 };
 
 /// Longest password that a person chooses.
-const MAX_PASSWORD: usize = 64;
+pub(super) const MAX_PASSWORD: usize = 64;
 
 /// What a person may have chosen, under the name of a password.
 pub(super) fn is_password(value: &[u8], at: &Setting<'_>) -> bool {
@@ -17,7 +17,10 @@ pub(super) fn is_password(value: &[u8], at: &Setting<'_>) -> bool {
     if value.len() < 4 || value.len() > MAX_PASSWORD || value.iter().any(u8::is_ascii_control) {
         return false;
     }
-    if shapes::is_language_word(value) || shapes::is_place(value) || shapes::is_prose(value) {
+    if shapes::is_language_word(value) || shapes::is_place(value) || shapes::is_binary(value) {
+        return false;
+    }
+    if shapes::is_prose(value) && !is_passphrase(value, at) {
         return false;
     }
     let digits = value.iter().filter(|b| b.is_ascii_digit()).count();
@@ -33,15 +36,40 @@ pub(super) fn is_password(value: &[u8], at: &Setting<'_>) -> bool {
     if names::is_password_word(value) || shapes::is_escape(value) {
         return false;
     }
+    // Manuals and tests hand words to functions.
+    if at.operator == Operator::Call
+        && value.iter().all(u8::is_ascii_alphabetic)
+        && random::surplus(value) < 4
+    {
+        return false;
+    }
     if at.quoted || at.name.is_empty() {
         // A name in capitals or with humps is a constant's name or an option's; nobody puts those into a URL.
         let is_name = at.quoted && shapes::is_option_name(value);
+        // `Password=Лозинка` in a file of translations.
+        let is_label = !at.quoted && at.before.ends_with(b"=") && shapes::is_foreign_word(value);
         return !shapes::is_code(value)
             && !is_name
+            && !is_label
             && !is_between_strings(value)
             && (at.quoted || is_balanced(value));
     }
     is_bare_password(value, at)
+}
+
+/// Tells whether words with single blanks between are a passphrase: four to eight of them in small letters, none of which
+/// holds a sentence together or names a secret, under a name in quotes or joined by an operator.
+fn is_passphrase(value: &[u8], at: &Setting<'_>) -> bool {
+    let joined = matches!(
+        at.operator,
+        Operator::Assign | Operator::Colon | Operator::Arrow | Operator::Tag
+    );
+    let mut count = 0;
+    let words = value.split(|b| *b == b' ').all(|word| {
+        count += 1;
+        word.len() >= 2 && word.iter().all(u8::is_ascii_lowercase) && !words::is_grammar(word)
+    });
+    at.quoted && joined && words && (4..=8).contains(&count)
 }
 
 /// Tells whether a "value" is what stands between two strings: `"Password:", remember: "`.
@@ -58,6 +86,13 @@ fn is_balanced(value: &[u8]) -> bool {
 
 /// An unquoted password: only where values go without quotes, and never an expression.
 fn is_bare_password(value: &[u8], at: &Setting<'_>) -> bool {
+    // The last parameter of a block: `|user, password: nil|`.
+    if value
+        .strip_suffix(b"|")
+        .is_some_and(shapes::is_language_word)
+    {
+        return false;
+    }
     // A word of a language in other letters is a label: nothing else is written without quotes.
     if shapes::is_code(value) || shapes::is_reference(value) || shapes::is_foreign_word(value) {
         return false;
@@ -86,7 +121,11 @@ fn is_bare_password(value: &[u8], at: &Setting<'_>) -> bool {
         Operator::Tag => true,
         Operator::Flag => line_ends || !is_followed_by_prose(value, at),
         Operator::Space => is_spaced_password(value, at, line_ends),
-        Operator::Arrow | Operator::Compare | Operator::Comma | Operator::Other => false,
+        Operator::Arrow
+        | Operator::Compare
+        | Operator::Comma
+        | Operator::Call
+        | Operator::Other => false,
     }
 }
 
@@ -147,13 +186,14 @@ fn is_spaced_password(value: &[u8], at: &Setting<'_>, line_ends: bool) -> bool {
         .trim_ascii_end()
         .strip_suffix(at.name)
         .is_some_and(|before| before.ends_with(b"$") || before.ends_with(b"${"));
-    if is_read || value.starts_with(b"-") {
+    // `docker run -e PASSWORD OTHER=...`: the next variable and its value.
+    if is_read || value.starts_with(b"-") || shapes::is_assignment(value) {
         return false;
     }
     let by = at.before.trim_ascii_end();
     let by = by.get(by.len().saturating_sub(13)..).unwrap_or_default();
     if by.eq_ignore_ascii_case(b"identified by") {
-        return true;
+        return shapes::is_chosen(value) || !shapes::is_identifier(value);
     }
     let variable = at.name.contains(&b'_') && !at.name.iter().any(u8::is_ascii_lowercase);
     let has = |f: fn(&u8) -> bool| value.iter().any(f);

@@ -9,6 +9,13 @@ pub(super) fn rules_out(value: &[u8], at: &Setting<'_>) -> bool {
     {
         return true;
     }
+    if is_signature(value, at)
+        || is_list_of_call(at.before)
+        || is_in_arn(at.before)
+        || is_other_thing(at)
+    {
+        return true;
+    }
     if names::is_noise(at.name) || at.operator == Operator::Comma && is_listed(value, at) {
         return true;
     }
@@ -29,6 +36,73 @@ pub(super) fn rules_out(value: &[u8], at: &Setting<'_>) -> bool {
         .take_while(|(a, b)| a.eq_ignore_ascii_case(b))
         .count();
     same > 0 && same >= letters(at.name).min(letters(value))
+}
+
+/// Tells whether what stands before is an `Authorization` header of a scheme that signs each request anew: `SharedKey account:`
+/// (Azure docs: "Authorize with Shared Key"), `AWS4-HMAC-SHA256 Credential=` (AWS docs: "Signature Version 4"), `Signature
+/// keyId=` (RFC 9421's drafts), `Digest username=` (RFC 7616). Such a value opens nothing a second time.
+fn is_signature(value: &[u8], at: &Setting<'_>) -> bool {
+    const SCHEMES: [&[u8]; 10] = [
+        b"SharedKey ",
+        b"SharedKeyLite ",
+        b"AWS ",
+        b"AWS4-HMAC-SHA256 ",
+        b"AWS4-ECDSA-P256-SHA256 ",
+        b"TC3-HMAC-SHA256 ",
+        b"ACS3-HMAC-SHA256 ",
+        b"HMAC-SHA256 ",
+        b"Signature ",
+        b"Digest ",
+    ];
+    let line = at.before.rsplit(|b| *b == b'\n').next();
+    line.is_some_and(|line| {
+        let rest = SCHEMES.iter().find_map(|scheme| {
+            let at = memchr::memmem::rfind(line, scheme)?;
+            let is_word = line.get(..at).and_then(<[u8]>::last);
+            let is_start = is_word.is_none_or(|b| matches!(b, b' ' | b'"' | b'\'' | b'`' | b':'));
+            line.get(at + scheme.len()..).filter(|_| is_start)
+        });
+        // An account and a colon, or the first of the scheme's parameters.
+        rest.is_some_and(|rest| {
+            let first = if rest.is_empty() { value } else { rest };
+            let account = if rest.is_empty() {
+                value.contains(&b':')
+            } else {
+                rest.ends_with(b":") && !rest.contains(&b' ')
+            };
+            account
+                || [&b"Credential="[..], b"keyId=", b"username=", b"realm="]
+                    .iter()
+                    .any(|name| first.starts_with(name))
+        })
+    })
+}
+
+/// Tells whether a function makes something else that is called `pw`: `PrintWriter pw = new PrintWriter("...")`.
+fn is_other_thing(at: &Setting<'_>) -> bool {
+    at.quoted
+        && at.name.eq_ignore_ascii_case(b"pw")
+        && matches!(at.before, [.., before, b'(', b'"' | b'\''] if before.is_ascii_alphanumeric())
+}
+
+/// Tells whether the value is a part of the name of a resource at AWS: `arn:aws:secretsmanager:eu-west-1:1234:secret:name-x1y2z3`.
+fn is_in_arn(before: &[u8]) -> bool {
+    before.ends_with(b":")
+        && before
+            .rsplit(|b| !b.is_ascii_graphic() || matches!(b, b'"' | b'\'' | b'`'))
+            .next()
+            .is_some_and(|word| memchr::memmem::find(word, b"arn:").is_some())
+}
+
+/// Tells whether the value stands in a list that a function is handed: `run(["config", "--get"])`.
+fn is_list_of_call(before: &[u8]) -> bool {
+    let Some((b'"' | b'\'', before)) = before.split_last() else {
+        return false;
+    };
+    before
+        .trim_ascii_end()
+        .strip_suffix(b"[")
+        .is_some_and(|before| before.trim_ascii_end().ends_with(b"("))
 }
 
 /// Tells whether name and value are words of a sentence or of a template: "a peer identified by `name`", "pass 'true' to it",
@@ -70,6 +144,14 @@ fn before_name<'a>(at: &Setting<'a>) -> Option<&'a [u8]> {
 /// Tells whether the next string after one that looks like a name is no value of it: both stand in a list of strings, or are
 /// arguments of a function that works on secrets.
 fn is_listed(value: &[u8], at: &Setting<'_>) -> bool {
+    // A variable is no name: `bless $password, "..."`, `bytes(credentials["password"], "utf-8")`.
+    let marks: &[u8] = b"\"'`, \t\r\n";
+    let is_element = at.before.iter().rev().find(|b| !marks.contains(b)) == Some(&b']');
+    // `Pick<PasswordProps, 'email'>`.
+    let is_type = matches!(at.after, [b'"' | b'\'', b'>', ..]);
+    if is_element || is_type || at.name.starts_with(b"$") || at.name.starts_with(b"@") {
+        return true;
+    }
     let callee = called(at.before);
     // `CheckPassword("password", "...")`: what a test hands to a function that hashes or compares. `["Password:", "..."]`:
     // what a program asks and is told.
@@ -91,7 +173,7 @@ fn is_listed(value: &[u8], at: &Setting<'_>) -> bool {
         .skip(1)
         .find(|b| !b.is_ascii_whitespace())
         .is_some_and(|b| *b == b',');
-    let array = before_name(at).is_some_and(|before| {
+    let array = before_name(at).is_none_or(|before| {
         let head = before.trim_ascii_end();
         head.strip_suffix(b"\"")
             .or_else(|| head.strip_suffix(b"'"))
@@ -125,6 +207,14 @@ fn is_pair(at: &Setting<'_>) -> bool {
         .get(..end)
         .and_then(|head| head.strip_suffix(at.name))
         .is_none_or(|head| {
+            // `return "pass", "green"`; a word that keeps things may do without brackets.
+            let open = head.strip_suffix(b"\"").or_else(|| head.strip_suffix(b"'"));
+            let word = open.and_then(|open| open.strip_suffix(b" "));
+            let word = word.map(|open| open.rsplit(|b| !b.is_ascii_alphanumeric() && *b != b'_'));
+            let word = word.and_then(|mut words| words.next()).unwrap_or_default();
+            if !word.is_empty() && !names::is_keeper(word) {
+                return false;
+            }
             let last = head
                 .iter()
                 .rev()

@@ -2,9 +2,18 @@
 
 use super::lists::{ENDINGS, TOPS, WORDS, contains};
 
-/// Tells whether the value is one word that languages and data formats know.
+/// Tells whether the value is one word that languages and data formats know; `utf-8` is `utf8`.
 pub(super) fn is_language_word(value: &[u8]) -> bool {
-    contains(WORDS, value)
+    let mut plain = [0; 12];
+    let mut len = 0;
+    for byte in value.iter().filter(|b| **b != b'-') {
+        let Some(place) = plain.get_mut(len) else {
+            return false;
+        };
+        *place = *byte;
+        len += 1;
+    }
+    plain.get(..len).is_some_and(|word| contains(WORDS, word))
 }
 
 /// Tells whether `value` has the shape of a UUID.
@@ -14,6 +23,34 @@ pub(super) fn is_uuid(value: &[u8]) -> bool {
             8 | 13 | 18 | 23 => *b == b'-',
             _ => b.is_ascii_hexdigit(),
         })
+}
+
+/// Tells whether `value` is the name of something that opens nothing: a resource at Twilio (two capitals and 32 hex digits; Twilio
+/// docs: "What is a String Identifier (SID)?"), an advisory of GitHub (GitHub docs: "About the GitHub Advisory database").
+pub(super) fn is_identity(value: &[u8]) -> bool {
+    let small_hex = |b: &u8| b.is_ascii_digit() || (b'a'..=b'f').contains(b);
+    let (head, rest) = value.split_at(value.len().min(2));
+    value.len() == 34 && head.iter().all(u8::is_ascii_uppercase) && rest.iter().all(small_hex)
+        || value.len() == 19 && value.starts_with(b"GHSA-")
+}
+
+/// Tells whether `value` is what a push service knows a device by: 32 bytes in hex or more (Apple docs: "Registering your app with
+/// APNs"), or with `:APA91` in it (Firebase).
+pub(super) fn is_push_address(value: &[u8]) -> bool {
+    value.len() >= 64 && value.iter().all(u8::is_ascii_hexdigit)
+        || memchr::memmem::find(value, b":APA91").is_some()
+}
+
+/// Tells whether `value` is a name, `=` and more: the next word of a list of assignments.
+pub(super) fn is_assignment(value: &[u8]) -> bool {
+    let name = value
+        .iter()
+        .take_while(|b| b.is_ascii_alphanumeric() || **b == b'_')
+        .count();
+    let (head, rest) = value.split_at(name);
+    is_identifier(head)
+        && matches!(rest, [b'=', next, ..] if *next != b'=')
+        && super::random::surplus(head) < 8
 }
 
 /// Tells whether `value` is a number, a date, a time, a version, an IP address or a measure.
@@ -117,7 +154,12 @@ fn is_path(value: &[u8]) -> bool {
                 .iter()
                 .all(|b| b.is_ascii_alphanumeric() || b"._-~@%$:*{}".contains(b))
     });
-    named && (rooted || slashes >= 1) || has_file_ending(value)
+    // A dot is no character of base64: directories and a file, however random their names.
+    let is_file = value
+        .rsplit(|b| *b == b'.')
+        .next()
+        .is_some_and(|ending| ending.len() < 6 && contains(ENDINGS, ending));
+    named && (rooted || slashes >= 1) || slashes >= 2 && is_file || has_file_ending(value)
 }
 
 /// Tells whether `value` ends in `.` and a usual ending of a file.
@@ -171,24 +213,38 @@ pub(super) fn is_code(value: &[u8]) -> bool {
         || has(b"||")
         || value.starts_with(b"#")
         || value.starts_with(b"--")
-        || value.starts_with(b"^");
-    if signs && super::random::surplus(value) < 16
-        || has(b"</")
+        || value.starts_with(b"^")
+        || has(b".(");
+    // Signs that stand together by chance only in long keys: patterns of many signs have a surplus of up to 25.
+    let syntax = has(b"</")
         || has(b"===")
         || has(b"!==")
-        || has(b"\\d")
-        || has(b"\\w")
-        || has(b"\\s")
-        || has(b"[^")
         || has(b"a-z")
         || has(b".*")
         || has(b"/>")
         || has(b"$(")
-        || has(b"#{")
+        || has(b"#{");
+    let pattern = has(b"\\d") || has(b"\\w") || has(b"\\s") || has(b"[^");
+    if pattern
+        || signs && super::random::surplus(value) < 16
+        || syntax && super::random::surplus(value) < 36
     {
         return true;
     }
-    is_call(value) || is_members(value) || is_choice(value)
+    // The type of a list.
+    if value.strip_suffix(b"[]").is_some_and(is_identifier) {
+        return true;
+    }
+    is_call(value) || is_members(value) || is_choice(value) || is_method(value)
+}
+
+/// Tells whether `value` is a method of a class as Java's documentation writes it: `org.example.Source#getUser`.
+fn is_method(value: &[u8]) -> bool {
+    let mut parts = value.splitn(2, |b| *b == b'#');
+    let (Some(class), Some(method)) = (parts.next(), parts.next()) else {
+        return false;
+    };
+    is_members(class) && is_identifier(method)
 }
 
 /// Tells whether `value` is words parted by `|` and `:`: `required|min:8`, `string|null`.
@@ -222,6 +278,12 @@ pub(super) fn is_foreign_word(value: &[u8]) -> bool {
             .all(|b| b.is_ascii_alphabetic() || !b.is_ascii() || b"'-.!()".contains(b))
 }
 
+/// Tells whether `value` is no text: not UTF-8, and more than a few letters of an older encoding.
+pub(super) fn is_binary(value: &[u8]) -> bool {
+    let high = value.iter().filter(|b| !b.is_ascii()).count();
+    high * 4 > value.len() && std::str::from_utf8(value).is_err()
+}
+
 /// Tells whether `value` is bytes spelled out: `\xff\x01`.
 pub(super) fn is_bytes(value: &[u8]) -> bool {
     memchr::memmem::find_iter(value, b"\\x").count() * 4 == value.len()
@@ -251,7 +313,8 @@ pub(super) fn is_chosen(value: &[u8]) -> bool {
     digits > 0 && (has_inner_digit(value) || tail >= 2 && !shouts && !names_things(value))
 }
 
-/// Tells whether a digit stands between letters, other than in abbreviations: `i18n`, `base64Url`, `oauth2Client`.
+/// Tells whether digits stand between letters, other than in abbreviations: `i18n`, `base64Url`, `oauth2Client`. Of one digit
+/// the next letter is small.
 fn has_inner_digit(value: &[u8]) -> bool {
     const KNOWN: [&[u8]; 20] = [
         b"16", b"32", b"64", b"128", b"256", b"384", b"512", b"18n", b"11y", b"10n", b"8s", b"ipv",
@@ -262,9 +325,20 @@ fn has_inner_digit(value: &[u8]) -> bool {
             .windows(part.len())
             .any(|w| w.eq_ignore_ascii_case(part))
     };
-    value.windows(3).any(|w| {
-        matches!(w, [a, d, b] if a.is_ascii_alphabetic() && d.is_ascii_digit() && b.is_ascii_lowercase())
-    }) && !KNOWN.iter().any(is_known)
+    let is_between = |start: usize| {
+        let before = start.checked_sub(1).and_then(|at| value.get(at));
+        let rest = value.get(start..).unwrap_or_default();
+        let digits = rest.iter().take_while(|b| b.is_ascii_digit()).count();
+        let after = rest.get(digits);
+        before.is_some_and(u8::is_ascii_alphabetic)
+            && match digits {
+                0 => false,
+                1 => after.is_some_and(u8::is_ascii_lowercase),
+                2 => false,
+                _ => after.is_some_and(u8::is_ascii_alphabetic),
+            }
+    };
+    (0..value.len()).any(is_between) && !KNOWN.iter().any(is_known)
 }
 
 /// Tells whether `value` is `name(...)`, `name[...]` or the start of one, cut off at the bracket or at a quote.

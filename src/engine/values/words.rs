@@ -3,7 +3,7 @@
 //! A value counts as a stand-in only when *all* of its letters are such words: a random token that happens to hold `test`
 //! or `false` is none.
 
-use super::lists::{FILLER, STAND, contains};
+use super::lists::{FILLER, GRAMMAR, PASSWORDS, STAND, TOKENS, contains};
 
 /// Longest run of letters that is cut into words.
 const MAX_RUN: usize = 48;
@@ -69,6 +69,13 @@ pub(crate) fn is_self_named(value: &[u8]) -> bool {
     value.iter().any(joined) && value.split(joined).any(is_name)
         || tail(b"password")
         || tail(b"passwd")
+}
+
+/// Tells whether a word holds a sentence together, or names a secret: a passphrase has none of them.
+pub(super) fn is_grammar(word: &[u8]) -> bool {
+    [GRAMMAR, PASSWORDS, TOKENS]
+        .iter()
+        .any(|list| contains(list, word))
 }
 
 /// Tells whether known words make up more than half of an identifier: `AcmeKeySecretOfService`. Words start where

@@ -15,7 +15,9 @@ use crate::{
     model::{BlobPath, DigestKey, RuleId, Severity},
     rules::{self, RuleSet},
     scan::{self, Options, Report, Target},
-    sources::{Excludes, Progress, Sizes, archive, repo::Repository, tree::TreeOptions},
+    sources::{
+        Excludes, Progress, Sizes, archive, could_hide, repo::Repository, tree::TreeOptions,
+    },
 };
 
 use super::{args, error::CliError, ranged, settings};
@@ -329,20 +331,10 @@ fn is_own(root: &Path) -> bool {
 
 /// Tells whether an ignore file at the root of a target, where most stand, could hide something of it.
 fn holds_ignored(target: &Target) -> bool {
-    let holds = |dir: &Path| {
-        let hides = |file: &str| {
-            let text = std::fs::read_to_string(dir.join(file)).unwrap_or_default();
-            text.lines()
-                .any(|line| !line.trim().is_empty() && !line.starts_with('#'))
-        };
-        [".gitignore", ".ignore", ".git/info/exclude"]
-            .into_iter()
-            .any(hides)
-    };
     match target {
-        Target::Tree { root, .. } => holds(root),
-        Target::History { repository, .. } => holds(repository),
-        Target::Files { files, .. } => files.iter().any(|file| holds(file)),
+        Target::Tree { root, .. } => could_hide(root),
+        Target::History { repository, .. } => could_hide(repository),
+        Target::Files { files, .. } => files.iter().any(|file| could_hide(file)),
         Target::Stdin | Target::Staged { .. } | Target::Range { .. } => false,
     }
 }

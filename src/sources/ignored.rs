@@ -6,7 +6,7 @@
 //! read) hides nothing and is noted. What is hidden is the caller's to list.
 
 use std::{
-    fs::File,
+    fs::{File, Metadata},
     io::Read,
     path::{Component, Path, PathBuf},
     sync::{Arc, OnceLock},
@@ -228,17 +228,8 @@ impl Rules {
         let Ok(metadata) = file.symlink_metadata() else {
             return above;
         };
-        let mut text = Vec::new();
-        // git does not follow links here either (gitignore(5)); a FIFO is not even opened, for that would wait.
-        let read = match metadata.is_file().then(|| File::open(file)) {
-            Some(Ok(open)) => open.take(MAX_RULES + 1).read_to_end(&mut text),
-            _ => Err(std::io::ErrorKind::InvalidInput.into()),
-        };
-        let patterns = match read {
-            Ok(len) if len as u64 <= MAX_RULES => compile(&text, dir),
-            _ => None,
-        };
-        match patterns {
+        let text = text_of(file, &metadata);
+        match text.and_then(|text| compile(&text, dir)) {
             Some(patterns) if patterns.is_empty() => above,
             Some(patterns) => Some(Arc::new(Self { patterns, above })),
             None => {
@@ -252,11 +243,41 @@ impl Rules {
     }
 }
 
+/// Returns the text of an ignore file; `None` if it is no regular file, too large, or cannot be read.
+fn text_of(file: &Path, metadata: &Metadata) -> Option<Vec<u8>> {
+    // git does not follow links here either (gitignore(5)); a FIFO is not even opened, for that would wait.
+    let open = metadata.is_file().then(|| File::open(file))?.ok()?;
+    let mut text = Vec::new();
+    let len = open.take(MAX_RULES + 1).read_to_end(&mut text).ok()?;
+    (len as u64 <= MAX_RULES).then_some(text)
+}
+
+/// Returns the lines of an ignore file, comments among them.
+fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    text.split(|b| *b == b'\n')
+        .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
+}
+
+/// Tells whether an ignore file right in a directory, where most stand, could hide something of it: ours or another tool's.
+#[must_use]
+pub fn could_hide(dir: &Path) -> bool {
+    let hides = |name: &str| {
+        let file = dir.join(name);
+        let metadata = file.symlink_metadata();
+        let text = metadata.ok().and_then(|metadata| text_of(&file, &metadata));
+        text.is_some_and(|text| {
+            lines(&text).any(|line| !line.trim_ascii().is_empty() && !line.starts_with(b"#"))
+        })
+    };
+    [".gitignore", ".ignore", ".git/info/exclude"]
+        .into_iter()
+        .any(hides)
+}
+
 fn compile(text: &[u8], dir: &Path) -> Option<Gitignore> {
     let mut builder = GitignoreBuilder::new(dir);
-    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-    for line in text.split(|b| *b == b'\n') {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
+    for line in lines(text) {
         // A line that is no pattern, or no UTF-8, hides nothing.
         if let Ok(line) = std::str::from_utf8(line) {
             let _ = builder.add_line(None, line);

@@ -27,7 +27,7 @@ use std::{
 use crate::model::{BlobPath, Copied, Ledger, Provenance, Span};
 
 pub use content::Sizes;
-pub use ignored::Excludes;
+pub use ignored::{Excludes, could_hide};
 
 /// A stretch of content on its way to the engine.
 #[derive(Clone)]

@@ -473,6 +473,30 @@ fn an_ignore_file_that_is_a_fifo_is_not_waited_for() {
 }
 
 #[test]
+fn ignore_files_of_a_foreign_tree_are_neither_waited_for_nor_followed() {
+    let own = Repo::new();
+    let other = Repo::new();
+    other.write("a.env", format!("A={}\n", token(1)));
+    symlink("/dev/zero", other.path().join(".ignore")).unwrap();
+    let fifo = other.path().join(".gitignore");
+    let made = Command::new("mkfifo").arg(&fifo).status().unwrap();
+    assert!(made.success());
+    let path = other.path().display().to_string();
+    // Whoever waits for the pipe or reads the device does not come to an end, so it gets one.
+    let script = "ulimit -v 4000000; exec timeout 60 \"$0\" scan \"$1\" --output=json --reveal";
+    let run = Command::new("sh")
+        .args(["-c", script])
+        .arg(program())
+        .arg(&path)
+        .current_dir(own.path())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&run.stdout);
+    assert!(text.contains(&token(1)), "{text}");
+    assert!(!text.contains("ignore files hide"), "{text}");
+}
+
+#[test]
 fn files_of_another_repository_are_foreign() {
     let own = Repo::new();
     let other = Repo::new();

@@ -126,13 +126,12 @@ fn baseline_lines(report: &Report) -> (Vec<Line>, BTreeSet<Fingerprint>) {
     let mut lines = Vec::new();
     let mut seen = BTreeSet::new();
     for finding in report.findings.iter().chain(known) {
-        for occurrence in &finding.occurrences {
-            seen.insert(occurrence.fingerprint.clone());
-            lines.push(Line::new(
-                occurrence.fingerprint.clone(),
-                finding.rule.as_str(),
-                &occurrence.location.path,
-            ));
+        let listed = finding.occurrences.iter();
+        let listed = listed.map(|place| (&place.fingerprint, &place.location.path));
+        // A report lists the first places only; a baseline needs all.
+        for (fingerprint, path) in listed.chain(&finding.further) {
+            seen.insert(fingerprint.clone());
+            lines.push(Line::new(fingerprint.clone(), finding.rule.as_str(), path));
         }
     }
     (lines, seen)

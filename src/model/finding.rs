@@ -1,5 +1,7 @@
 //! A finding: one secret (or fault) under one rule, with every place it was seen in.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -96,6 +98,9 @@ pub struct Finding {
     pub occurrences: Vec<Occurrence>,
     /// Occurrences beyond the stored limit (see `scan::MAX_OCCURRENCES`), 0 if all are listed.
     pub more_occurrences: u64,
+    /// Identity and path of those beyond the limit, one each; only of a run with a project key, for its baseline. No report
+    /// holds them.
+    pub further: BTreeMap<Fingerprint, BlobPath>,
     /// Belonging places.
     pub related: Vec<Related>,
     /// Masked text around the primary occurrence.

@@ -3,7 +3,11 @@
 //! A file may come from anywhere, so its texts are made as safe as those that we write. Values are there only if the report was
 //! made with `--reveal`.
 
-use std::{collections::BTreeSet, fmt, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+};
 
 use serde::{
     Deserialize, Deserializer,
@@ -273,6 +277,7 @@ impl Found {
             attribution: self.history.map(attribution),
             occurrences: self.occurrences,
             more_occurrences: self.more_occurrences,
+            further: BTreeMap::new(),
             related: self.related,
             excerpt: self.excerpt,
             line_hash: self.line_hash.filter(is_hash),

@@ -158,6 +158,7 @@ fn blank(report: &Report) -> Report {
 fn blank_finding(finding: &mut Finding) {
     let clear = |location: &mut Location| location.path = BlobPath::default();
     finding.message.clear();
+    finding.further.clear();
     finding.excerpt = None;
     clear(&mut finding.location);
     finding

@@ -1,6 +1,6 @@
 //! One report by hand that has everything a format can meet; the snapshots of all formats are taken of it.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     model::{
@@ -186,6 +186,7 @@ fn finding(rule: &str, value: usize, digit: char, location: Location, place: Pla
         attribution: None,
         occurrences: vec![only],
         more_occurrences: 0,
+        further: BTreeMap::new(),
         related: Vec::new(),
         excerpt: None,
         line_hash: None,

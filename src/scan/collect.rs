@@ -121,6 +121,7 @@ impl<'a> Maker<'a> {
             .take(MAX_OCCURRENCES)
             .filter_map(|c| self.occurrence(&c.hit))
             .collect();
+        let further = self.further(&candidates);
         let primary = candidates.into_iter().next()?;
         let first = occurrences.first()?.clone();
         let related = primary.hit.near.map(|location| Related {
@@ -153,11 +154,26 @@ impl<'a> Maker<'a> {
             attribution,
             occurrences,
             more_occurrences: total.saturating_sub(MAX_OCCURRENCES) as u64,
+            further,
             related: related.into_iter().collect(),
             excerpt,
             line_hash,
             secret: primary.hit.secret,
         })
+    }
+
+    /// Returns identity and path of the candidates beyond [`MAX_OCCURRENCES`].
+    fn further(&self, candidates: &[Candidate]) -> BTreeMap<Fingerprint, BlobPath> {
+        // Without the project's key an identity counts in this report only.
+        if self.options.project_key.is_none() {
+            return BTreeMap::new();
+        }
+        let rest = candidates.iter().skip(MAX_OCCURRENCES);
+        rest.filter_map(|c| {
+            let path = c.hit.location.path.clone();
+            Some((self.fingerprint(&c.hit, 0)?, path))
+        })
+        .collect()
     }
 
     fn meta(&self, rule: u32) -> Option<&std::sync::Arc<RuleMeta>> {

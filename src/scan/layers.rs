@@ -3,12 +3,12 @@
 //! Each layer has an engine of its own. In one engine the more specific of two overlapping findings stands alone, so that a rule
 //! of a foreign tree could take the place of a built-in one and make a finding milder. In two it can only add.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
     config::PathGlobs,
     engine::Scanner,
-    model::{BlobPath, Copied, Excerpt, Provenance},
+    model::{Copied, Excerpt, Provenance},
     rules::RuleSet,
     sources::{Blob, Receiver, Sink, Trace},
 };
@@ -102,16 +102,15 @@ impl<'a> Layers<'a> {
         })
     }
 
-    /// Scans a blob, or one member of it, once more, this time for what is shown.
+    /// Scans a blob (`None`) and members of it once more, this time for what is shown.
     pub(super) fn again(
         &self,
         bytes: &[u8],
-        member: Option<&[u8]>,
-        path: &BlobPath,
+        members: &BTreeSet<Option<Vec<u8>>>,
         provenance: &Provenance,
     ) -> Vec<RawHit> {
         let scan = |layer: &Layer<'_>| {
-            let hits = layer.collector.again(bytes, member, path, provenance);
+            let hits = layer.collector.again(bytes, members, provenance);
             layer.renumbered(hits)
         };
         self.layers.iter().flat_map(scan).collect()

@@ -50,6 +50,9 @@ fn of_finding(finding: &mut Finding, redactor: &Redactor) {
     for occurrence in &mut finding.occurrences {
         of_location(&mut occurrence.location, redactor);
     }
+    for path in finding.further.values_mut() {
+        of_path(path, redactor);
+    }
     for related in &mut finding.related {
         of_location(&mut related.location, redactor);
     }

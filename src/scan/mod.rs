@@ -16,7 +16,10 @@ mod origin;
 mod receiver;
 mod resolve;
 mod run;
+mod show;
 mod target;
+#[cfg(test)]
+mod testing;
 
 use std::sync::Arc;
 

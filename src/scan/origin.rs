@@ -1,6 +1,9 @@
 //! From a target to its sources, and what history says of the hits in them.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use super::{Options, Target, collect::Group, hits::RawHit, layers::Layers};
 use crate::{
@@ -71,10 +74,11 @@ impl Origin {
             object: None,
         };
         let mut places: BTreeMap<(Digest, u32, u64), Vec<Entry>> = BTreeMap::new();
+        let whole = BTreeSet::from([None]);
         // The last comes off first.
         for log in history.repository().refs().reflogs.iter().rev() {
             let name = BlobPath::new([b"<reflog ", log.name.as_slice(), b">"].concat());
-            for found in collector.again(&log.text, None, &name, &nowhere) {
+            for found in collector.again(&log.text, &whole, &nowhere) {
                 let at = found.location.byte_start;
                 let object = moved_to(&log.text, at);
                 let key = (found.digest, found.rule, at);

@@ -1,6 +1,9 @@
 //! One thread's way from blobs to raw hits.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    collections::BTreeSet,
+    sync::{Mutex, PoisonError},
+};
 
 use crate::{
     config::{
@@ -76,21 +79,24 @@ impl<'a> Collector<'a> {
         self.paths.get(rule as usize)?.as_ref()
     }
 
-    /// Scans a blob, or one member of it, once more, this time for what is shown.
+    /// Scans a blob (`None`) and members of it once more, this time for what is shown.
     pub(super) fn again(
         &self,
         bytes: &[u8],
-        member: Option<&[u8]>,
-        path: &BlobPath,
+        members: &BTreeSet<Option<Vec<u8>>>,
         provenance: &Provenance,
     ) -> Vec<RawHit> {
         let mut worker = self.scanner.worker();
-        let mut scan = |bytes: &[u8]| {
+        let mut found = Vec::new();
+        let mut scan = |bytes: &[u8], member: Option<Vec<u8>>| {
+            if !members.contains(&member) {
+                return;
+            }
             let regions = [Span::new(0, bytes.len() as u64)];
             let blob = Blob {
                 bytes,
                 regions: &regions,
-                path,
+                path: &BlobPath::default(),
                 provenance: provenance.clone(),
                 offset: 0,
                 line: 1,
@@ -98,12 +104,16 @@ impl<'a> Collector<'a> {
                 whole: true,
             };
             let hits = worker.scan(bytes, &regions);
-            raw_hits(self, &blob, hits, true)
+            let hits = raw_hits(self, &blob, hits, true).into_iter();
+            found.extend(hits.map(|hit| RawHit {
+                member: member.clone(),
+                ..hit
+            }));
         };
-        let Some(member) = member else {
-            return scan(bytes);
-        };
-        let mut found = Vec::new();
+        scan(bytes, None);
+        if members.iter().all(Option::is_none) {
+            return found;
+        }
         self.expand(
             bytes,
             true,
@@ -111,9 +121,7 @@ impl<'a> Collector<'a> {
             &archive::Pool::new(self.archives),
             &mut archive::Books::default(),
             &mut |path, bytes, _| {
-                if path.as_bytes().get(1..) == Some(member) {
-                    found.extend(scan(bytes));
-                }
+                scan(bytes, path.as_bytes().get(1..).map(<[u8]>::to_vec));
             },
         );
         found

@@ -1,7 +1,7 @@
 //! The run itself: read the sources, group, attribute, suppress, mask, sort.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, atomic::AtomicBool},
 };
 
@@ -11,7 +11,7 @@ use crate::{
         suppress::{Markers, Sighting, Suppressor},
     },
     model::{
-        BlobPath, DigestKey, Finding, Ledger, RuleId, RuleMeta, SkipCause, Suppressed,
+        Attribution, BlobPath, DigestKey, Finding, Ledger, RuleId, RuleMeta, SkipCause, Suppressed,
         SuppressionKind,
     },
     rules::RuleSet,
@@ -26,6 +26,7 @@ use super::{
     mask,
     origin::{self, Origin},
     resolve::{self, Resolved},
+    show,
 };
 
 /// How to look. Plain data; `cli` fills it from arguments, environment and configuration.
@@ -159,6 +160,13 @@ struct Stage<'a> {
     suppressed: Vec<Suppressed>,
 }
 
+/// The places of one secret that are reported, or set aside for one reason.
+struct Part {
+    why: Option<(SuppressionKind, String)>,
+    candidates: Vec<Candidate>,
+    attribution: Option<Attribution>,
+}
+
 impl Stage<'_> {
     fn decide(
         &mut self,
@@ -177,11 +185,21 @@ impl Stage<'_> {
         }
         resolved.retain(|one| !one.candidates.is_empty());
         resolved.sort_by(|a, b| a.place().cmp(&b.place()));
-        for mut one in resolved {
-            if let Some(primary) = one.candidates.first_mut() {
-                self.show(&mut primary.hit);
-            }
-            self.suppress(one);
+        let primary = resolved
+            .iter_mut()
+            .filter_map(|one| one.candidates.first_mut());
+        self.show(primary);
+        let mut parts: Vec<Part> = resolved
+            .into_iter()
+            .flat_map(|one| self.split(one))
+            .collect();
+        // Where the first place is set aside, another one stands for the rest.
+        let primary = parts
+            .iter_mut()
+            .filter_map(|part| part.candidates.first_mut());
+        self.show(primary);
+        for part in parts {
+            self.report(part);
         }
         self.findings
             .sort_by(|a, b| (&a.location, &a.rule).cmp(&(&b.location, &b.rule)));
@@ -216,31 +234,40 @@ impl Stage<'_> {
         wanted && !left_out
     }
 
-    /// Splits a group into what is reported and what is set aside.
-    fn suppress(&mut self, one: Resolved) {
-        let (mut kept, mut aside, mut why) = (Vec::new(), Vec::new(), None);
+    /// Splits a group into what is set aside, by kind and reason, and what is reported.
+    fn split(&mut self, one: Resolved) -> Vec<Part> {
+        let mut kept = Vec::new();
+        let mut aside: BTreeMap<(SuppressionKind, String), Vec<Candidate>> = BTreeMap::new();
         for candidate in one.candidates {
             match self.reason(&candidate.hit) {
                 None => kept.push(candidate),
-                Some(reason) => {
-                    why.get_or_insert(reason);
-                    aside.push(candidate);
-                }
+                Some(why) => aside.entry(why).or_default().push(candidate),
             }
         }
-        if let Some((kind, reason)) = why {
-            let finding = self.maker.finding(aside, one.attribution.clone());
-            self.suppressed.extend(finding.map(|finding| Suppressed {
+        let aside = aside.into_iter().map(|(why, some)| (Some(why), some));
+        aside
+            .chain([(None, kept)])
+            .map(|(why, candidates)| Part {
+                why,
+                candidates,
+                attribution: one.attribution.clone(),
+            })
+            .collect()
+    }
+
+    /// Makes a finding of a part.
+    fn report(&mut self, part: Part) {
+        let Some(finding) = self.maker.finding(part.candidates, part.attribution) else {
+            return;
+        };
+        match part.why {
+            None => self.findings.push(finding),
+            Some((kind, reason)) => self.suppressed.push(Suppressed {
                 finding,
                 kind,
                 reason,
-            }));
+            }),
         }
-        if let Some(primary) = kept.first_mut() {
-            self.show(&mut primary.hit);
-        }
-        self.findings
-            .extend(self.maker.finding(kept, one.attribution));
     }
 
     fn reason(&mut self, hit: &RawHit) -> Option<(SuppressionKind, String)> {
@@ -260,28 +287,9 @@ impl Stage<'_> {
         })
     }
 
-    /// Reads a history blob again for the text around a hit.
-    fn show(&self, hit: &mut RawHit) {
-        if hit.shown.is_some() {
-            return;
-        }
-        let Some(bytes) = hit
-            .provenance
-            .object
-            .and_then(|object| self.origin.blob(&object))
-        else {
-            return;
-        };
-        let wanted = (hit.rule, hit.location.byte_start);
-        let found = self.collector.again(
-            &bytes,
-            hit.member.as_deref(),
-            &hit.location.path,
-            &hit.provenance,
-        );
-        hit.shown = found
-            .into_iter()
-            .find(|other| (other.rule, other.location.byte_start) == wanted)
-            .and_then(|other| other.shown);
+    /// Reads history blobs again for the text around hits.
+    fn show<'h>(&self, candidates: impl Iterator<Item = &'h mut Candidate>) {
+        let hits = candidates.map(|candidate| &mut candidate.hit);
+        show::show(hits, self.collector, &|object| self.origin.blob(object));
     }
 }

@@ -184,6 +184,68 @@ fn a_baseline_survives_moves_and_hides_nothing_new() {
 }
 
 #[test]
+fn a_baseline_holds_every_place_of_a_value_in_many() {
+    let repo = Repo::new();
+    let name = |n: u32| format!("deploy/{n:03}.env");
+    for n in 0..150 {
+        repo.write(&name(n), line(1));
+    }
+    assert_eq!(keysweep(repo.path(), &["baseline", "create"]).code, 0);
+    let lines = || {
+        let text = fs::read_to_string(repo.path().join(".keysweep-baseline")).unwrap();
+        text.lines().filter(|line| line.starts_with("k1:")).count()
+    };
+    assert_eq!(lines(), 150);
+    assert_eq!(scan(&repo, &[]).code, 0);
+    repo.write(&name(150), line(1));
+    assert_eq!(scan(&repo, &[]).code, 1);
+    assert_eq!(keysweep(repo.path(), &["baseline", "update"]).code, 0);
+    fs::remove_file(repo.path().join(name(3))).unwrap();
+    assert_eq!(keysweep(repo.path(), &["baseline", "prune"]).code, 0);
+    assert_eq!((lines(), scan(&repo, &[]).code), (150, 0));
+}
+
+#[test]
+fn each_place_is_set_aside_under_its_own_reason() {
+    let repo = Repo::new();
+    repo.write("a.env", format!("{}\n", line(1)))
+        .write("z.env", format!("{}\n", line(1)));
+    assert_eq!(keysweep(repo.path(), &["baseline", "create"]).code, 0);
+    // Comes before the places that the baseline knows.
+    repo.write(
+        "0.env",
+        format!("{}  # keysweep:allow[{RULE}] one\n", line(1)),
+    );
+    repo.write(
+        "tests/b.env",
+        format!("{}  # keysweep:allow[{RULE}] two\n", line(1)),
+    );
+    let run = scan(&repo, &[]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let report = run.json();
+    let mut asides: Vec<(String, String, usize)> = report["suppressed"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|aside| {
+            let text = |name: &str| aside[name].as_str().unwrap().to_owned();
+            let places = aside["finding"]["occurrences"].as_array().unwrap().len();
+            (text("kind"), text("reason"), places)
+        })
+        .collect();
+    asides.sort();
+    let expected = [
+        ("baseline", "", 2),
+        ("inline", "one", 1),
+        ("inline", "two", 1),
+    ];
+    let expected = expected.map(|(kind, reason, n)| (kind.to_owned(), reason.to_owned(), n));
+    assert_eq!(asides, expected);
+    assert_eq!(keysweep(repo.path(), &["baseline", "prune"]).code, 0);
+    assert_eq!(scan(&repo, &[]).code, 0, "the baseline's places are kept");
+}
+
+#[test]
 fn baselines_of_two_branches_merge_line_by_line() {
     let repo = Repo::new();
     repo.write("a.env", format!("{}\n", line(1)))

@@ -1,6 +1,6 @@
 //! What receivers bring home.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     config::suppress::Marker,
@@ -29,23 +29,35 @@ impl Gathered {
         self.paths.extend(other.paths);
     }
 
-    /// Drops the hits from `start` on that a member of their archive has as well: its place is the better one.
+    /// Drops the hits from `start` on that stand in bytes which a member with the same value came from: its place is the
+    /// better one. The same value elsewhere in the file is another place.
     pub(super) fn prefer_members(&mut self, start: usize) {
         let new = self.hits.get(start..).unwrap_or_default();
-        let mut inner: HashSet<(u32, Digest, Vec<u8>)> = HashSet::new();
-        for hit in new.iter().filter(|hit| hit.member.is_some()) {
-            let path = hit.location.path.as_bytes();
-            let ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'!');
-            let around = ends.filter_map(|(at, _)| path.get(..at));
-            inner.extend(around.map(|path| (hit.rule, hit.digest, path.to_vec())));
+        let mut inner: BTreeMap<(u32, Digest, BlobPath), BTreeMap<u64, u64>> = BTreeMap::new();
+        for hit in new {
+            if let Some(source) = &hit.source {
+                let ranges = inner.entry((hit.rule, hit.digest, source.path.clone()));
+                let end = ranges.or_default().entry(source.range.start).or_default();
+                *end = source.range.end.max(*end);
+            }
         }
         if inner.is_empty() {
             return;
         }
+        // Ranges may overlap: each reaches as far as any that begins before it.
+        for ranges in inner.values_mut() {
+            let mut most = 0;
+            for end in ranges.values_mut() {
+                most = most.max(*end);
+                *end = most;
+            }
+        }
         let rest = self.hits.split_off(start);
         self.hits.extend(rest.into_iter().filter(|hit| {
-            let path = hit.location.path.as_bytes().to_vec();
-            !inner.contains(&(hit.rule, hit.digest, path))
+            let at = hit.location.byte_start;
+            let ranges = inner.get(&(hit.rule, hit.digest, hit.location.path.clone()));
+            let before = ranges.and_then(|ranges| ranges.range(..=at).next_back());
+            before.is_none_or(|(_, end)| at >= *end)
         }));
     }
 }

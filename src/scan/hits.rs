@@ -1,11 +1,13 @@
 //! From the hits of one view of a blob to raw hits: lines, identities, masked text.
 
+use std::{ops::Range, sync::Arc};
+
 use crate::{
     config::suppress::Marker,
     engine::Hit,
     model::{
-        Confidence, Digest, Encoding, Excerpt, Location, Position, Provenance, Secret, Severity,
-        Span, line_hashes,
+        BlobPath, Confidence, Digest, Encoding, Excerpt, Location, Position, Provenance, Secret,
+        Severity, Span, line_hashes,
     },
     sources::Blob,
 };
@@ -35,6 +37,15 @@ pub(super) struct RawHit {
     pub(super) shown: Option<Shown>,
     /// The archive member's path inside the blob, for history blobs whose own path is not known yet.
     pub(super) member: Option<Vec<u8>>,
+    /// Of members: the bytes around that they came from.
+    pub(super) source: Option<Arc<Source>>,
+}
+
+/// Bytes of a content.
+#[derive(Debug)]
+pub(super) struct Source {
+    pub(super) path: BlobPath,
+    pub(super) range: Range<u64>,
 }
 
 impl RawHit {
@@ -53,6 +64,7 @@ impl RawHit {
             markers: self.markers.clone(),
             shown: self.shown.clone(),
             member: self.member.clone(),
+            source: self.source.clone(),
         }
     }
 }
@@ -190,6 +202,7 @@ impl<'a> Desk<'a> {
             location,
             provenance: self.blob.provenance.clone(),
             member: None,
+            source: None,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use crate::{
@@ -15,13 +15,13 @@ use crate::{
     rules::Rule,
     sources::{
         Blob, Receiver, Sink, Trace,
-        archive::{self, Purse},
+        archive::{self, Inner, Purse},
     },
 };
 
 use super::{
     haul::{Gathered, Haul},
-    hits::{RawHit, raw_hits},
+    hits::{RawHit, Source, raw_hits},
 };
 
 /// What all receivers share.
@@ -114,44 +114,30 @@ impl<'a> Collector<'a> {
         if members.iter().all(Option::is_none) {
             return found;
         }
-        self.expand(
-            bytes,
-            true,
-            &BlobPath::default(),
-            &archive::Pool::new(self.archives),
-            &mut archive::Books::default(),
-            &mut |path, bytes, _| {
-                scan(bytes, path.as_bytes().get(1..).map(<[u8]>::to_vec));
-            },
-        );
+        let (path, pool) = (BlobPath::default(), archive::Pool::new(self.archives));
+        let mut books = archive::Books::default();
+        let mut each = |member: &archive::Member<'_>| {
+            let inner = member.path.as_bytes().get(1..).map(<[u8]>::to_vec);
+            scan(member.bytes, inner);
+            packed(member.bytes)
+        };
+        archive::expand(bytes, &path, self.archives, &pool, &mut books, &mut each);
+        for inner in packed(bytes) {
+            archive::expand_inner(&inner, &path, self.archives, &pool, &mut books, &mut each);
+        }
         found
     }
+}
 
-    /// Hands out what is packed in a content: the members of an archive, and of archives that stand in it as base64;
-    /// `holds_packed` tells whether the engine met the start of such base64.
-    fn expand(
-        &self,
-        bytes: &[u8],
-        holds_packed: bool,
-        path: &BlobPath,
-        pool: &archive::Pool,
-        books: &mut archive::Books,
-        each: &mut dyn FnMut(&BlobPath, &[u8], Purse),
-    ) {
-        archive::expand(bytes, path, self.archives, pool, books, each);
-        let parts = if holds_packed {
-            decode::packed(bytes)
-        } else {
-            Vec::new()
-        };
-        for part in parts {
-            if archive::is_archive(&part.bytes).is_some() {
-                let name = format!("base64@{}", part.source.start);
-                let path = path.member(name.as_bytes());
-                archive::expand(&part.bytes, &path, self.archives, pool, books, each);
-            }
-        }
-    }
+/// Returns what stands in a content as base64 and may be an archive.
+fn packed(bytes: &[u8]) -> Vec<Inner> {
+    let found = decode::packed(bytes).into_iter();
+    found
+        .map(|one| Inner {
+            source: one.source,
+            bytes: Box::new(one.bytes),
+        })
+        .collect()
 }
 
 impl Sink for Collector<'_> {
@@ -212,55 +198,39 @@ impl Hand<'_> {
     /// Unpacks a content, or says that it cannot be; `starts` is how much there was before it.
     fn look_inside(&mut self, blob: &Blob<'_>, starts: [usize; 2]) {
         let holds_packed = self.worker.met_packed();
-        if blob.offset > 0 || !holds_content(blob.provenance.place) {
+        if !holds_content(blob.provenance.place) {
             return;
         }
-        if let Some(what) = archive::sealed(blob.bytes) {
-            let ledger = &mut self.haul.own.ledger;
-            ledger.skip(SkipCause::Undecodable, shown(blob), what);
+        let mut inners = Vec::new();
+        if holds_packed {
+            inners = packed(blob.bytes);
         }
-        if blob.whole {
-            self.unpack(blob, holds_packed);
+        if !blob.whole {
+            inners = of_piece(inners, blob);
+        }
+        if let Some(what) = archive::sealed(blob.bytes).filter(|_| blob.offset == 0) {
+            let ledger = &mut self.haul.own.ledger;
+            ledger.skip(SkipCause::Undecodable, shown(blob, None), what);
+        }
+        if blob.whole || !inners.is_empty() {
+            self.unpack(blob, &inners);
             let [own, pooled] = starts;
             self.haul.own.prefer_members(own);
             self.haul.pooled.prefer_members(pooled);
         }
     }
 
-    /// Scans what is packed in a blob, and the names of members.
-    fn unpack(&mut self, blob: &Blob<'_>, holds_packed: bool) {
+    /// Scans what is packed in a blob, if it is whole, and in what stands in it as text.
+    fn unpack(&mut self, blob: &Blob<'_>, inners: &[Inner]) {
         let mut books = archive::Books::default();
-        let collector = self.collector;
-        let mut each = |path: &BlobPath, bytes: &[u8], purse: Purse| {
-            let inner = path
-                .as_bytes()
-                .get(blob.path.as_bytes().len() + 1..)
-                .unwrap_or_default();
-            for (bytes, place) in [(bytes, blob.provenance.place), (inner, Place::FileName)] {
-                let member = Blob {
-                    bytes,
-                    regions: &[Span::new(0, bytes.len() as u64)],
-                    path,
-                    provenance: Provenance {
-                        place,
-                        object: blob.provenance.object,
-                    },
-                    offset: 0,
-                    line: 1,
-                    column: 1,
-                    whole: true,
-                };
-                self.scan(&member, Some(inner), purse);
-            }
-        };
-        collector.expand(
-            blob.bytes,
-            holds_packed,
-            blob.path,
-            &collector.pool,
-            &mut books,
-            &mut each,
-        );
+        let Collector { archives, pool, .. } = self.collector;
+        let mut each = |member: &archive::Member<'_>| self.member(blob, member);
+        if blob.whole {
+            archive::expand(blob.bytes, blob.path, archives, pool, &mut books, &mut each);
+        }
+        for inner in inners {
+            archive::expand_inner(inner, blob.path, archives, pool, &mut books, &mut each);
+        }
         let archive::Books {
             mut own,
             mut pooled,
@@ -268,7 +238,7 @@ impl Hand<'_> {
         } = books;
         // Blobs of histories have no path yet: their names are their ids.
         if blob.path.as_bytes().is_empty() {
-            let name = shown(blob);
+            let name = shown(blob, None);
             for skip in [&mut own, &mut pooled, &mut if_dry]
                 .into_iter()
                 .flat_map(|ledger| &mut ledger.skips)
@@ -279,6 +249,52 @@ impl Hand<'_> {
         self.haul.own.ledger.merge(own);
         self.haul.pooled.ledger.merge(pooled);
         self.haul.if_dry.merge(if_dry);
+    }
+
+    /// Scans a member of a blob, and its name; returns what stands in it as text.
+    fn member(&mut self, blob: &Blob<'_>, member: &archive::Member<'_>) -> Vec<Inner> {
+        let path = member.path.as_bytes();
+        let inner = path.get(blob.path.as_bytes().len() + 1..);
+        let inner = inner.unwrap_or_default();
+        let mut holds_packed = false;
+        // A name stands in the headers of its archive, wherever those are.
+        for (bytes, place, source) in [
+            (inner, Place::FileName, &member.archive),
+            (member.bytes, blob.provenance.place, &member.source),
+        ] {
+            let start = self.haul.of(member.purse).hits.len();
+            let part = Blob {
+                bytes,
+                regions: &[Span::new(0, bytes.len() as u64)],
+                path: member.path,
+                provenance: Provenance {
+                    place,
+                    object: blob.provenance.object,
+                },
+                offset: 0,
+                line: 1,
+                column: 1,
+                whole: true,
+            };
+            self.scan(&part, Some(inner), member.purse);
+            // Asked each time, so that it is said of nothing else.
+            holds_packed = self.worker.met_packed();
+            let hits = &mut self.haul.of(member.purse).hits;
+            let new = hits.get_mut(start..).unwrap_or_default();
+            if !new.is_empty() {
+                let source = Arc::new(Source {
+                    path: member.holder.clone(),
+                    range: source.start as u64..source.end as u64,
+                });
+                new.iter_mut()
+                    .for_each(|hit| hit.source = Some(Arc::clone(&source)));
+            }
+        }
+        if holds_packed {
+            packed(member.bytes)
+        } else {
+            Vec::new()
+        }
     }
 
     fn scan(&mut self, blob: &Blob<'_>, member: Option<&[u8]>, purse: Purse) {
@@ -306,7 +322,7 @@ impl Hand<'_> {
         if self.worker.met_limit() {
             let detail = "it is encoded many times over: the innermost was not read";
             let ledger = &mut gathered.ledger;
-            ledger.skip(SkipCause::LimitHit, shown(blob), detail);
+            ledger.skip(SkipCause::LimitHit, shown(blob, member), detail);
         }
         if hits.is_empty() {
             return;
@@ -321,16 +337,38 @@ impl Hand<'_> {
     }
 }
 
+/// Returns those of what stands in a piece that begin in its regions, with their places in the whole content. What goes on beyond the
+/// piece is cut off, which unpacking it tells.
+fn of_piece(inners: Vec<Inner>, blob: &Blob<'_>) -> Vec<Inner> {
+    let offset = usize::try_from(blob.offset).unwrap_or(usize::MAX);
+    let shift = |at: usize| at.saturating_add(offset);
+    let is_ours = |inner: &Inner| {
+        let start = inner.source.start as u64;
+        let mut regions = blob.regions.iter();
+        regions.any(|region| (region.start..region.end).contains(&start))
+    };
+    let ours = inners.into_iter().filter(is_ours);
+    ours.map(|inner| Inner {
+        source: shift(inner.source.start)..shift(inner.source.end),
+        ..inner
+    })
+    .collect()
+}
+
 /// Tells whether a hit is the key of a baseline, whose ever it is.
 fn is_baseline_key(blob: &Blob<'_>, hit: &Hit) -> bool {
     let at = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX);
     hit.encodings.is_empty() && Baseline::is_key(blob.bytes, at(hit.span.start)..at(hit.span.end))
 }
 
-/// Returns what the ledger calls a blob.
-fn shown(blob: &Blob<'_>) -> BlobPath {
+/// Returns what the ledger calls a blob, or a member of one. Blobs of histories have no path yet: they are called by their id.
+fn shown(blob: &Blob<'_>, member: Option<&[u8]>) -> BlobPath {
+    let inner = member.map_or(0, |inner| inner.len() + 1);
     match blob.provenance.object {
-        Some(id) if blob.path.as_bytes().is_empty() => BlobPath::from(id.to_string().as_str()),
+        Some(id) if blob.path.as_bytes().len() == inner => {
+            let id = id.to_string();
+            BlobPath::new([id.as_bytes(), blob.path.as_bytes()].concat())
+        }
         _ => blob.path.clone(),
     }
 }
@@ -347,5 +385,171 @@ pub(super) const fn holds_content(place: Place) -> bool {
         | Place::RefName
         | Place::Reflog
         | Place::RemoteUrl => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+
+    use super::super::{Options, testing};
+    use super::*;
+    use crate::model::ObjectId;
+
+    /// Returns what a scan of a blob of a history brings home.
+    fn scan(options: &Options, bytes: &[u8]) -> Gathered {
+        let scanner = Scanner::new(Arc::clone(&options.rules));
+        let collector = Collector::new(&scanner, options, false);
+        collector
+            .receiver()
+            .blob(&blob(bytes, &[Span::new(0, bytes.len() as u64)]));
+        collector.gathered()
+    }
+
+    fn blob<'a>(bytes: &'a [u8], regions: &'a [Span]) -> Blob<'a> {
+        static NOWHERE: std::sync::LazyLock<BlobPath> = std::sync::LazyLock::new(BlobPath::default);
+        Blob {
+            bytes,
+            regions,
+            path: &NOWHERE,
+            provenance: Provenance {
+                place: Place::History,
+                object: ObjectId::new(&[0xab; 20]),
+            },
+            offset: 0,
+            line: 1,
+            column: 1,
+            whole: true,
+        }
+    }
+
+    fn places(gathered: &Gathered) -> Vec<(String, u64)> {
+        let hits = gathered.hits.iter();
+        let mut places: Vec<(String, u64)> = hits
+            .map(|hit| (hit.location.path.to_string(), hit.location.byte_start))
+            .collect();
+        places.sort();
+        places
+    }
+
+    /// Returns a line with an archive in base64 that holds a key.
+    fn packed_line() -> String {
+        let text = format!("k = {}\n{}", testing::key(1), "made up ".repeat(20));
+        format!("release: {}\n", encode(&gzip(text.as_bytes())))
+    }
+
+    #[test]
+    fn base64_of_archives_is_unpacked_in_members_too() {
+        let outer = gzip(packed_line().as_bytes());
+        let found = scan(&testing::options(), &outer);
+        assert_eq!(
+            places(&found),
+            [("!content!base64@9!content".to_owned(), 4)]
+        );
+        let shallow = Options {
+            archives: archive::Limits {
+                depth: 1,
+                ..archive::Limits::default()
+            },
+            ..testing::options()
+        };
+        let found = scan(&shallow, &outer);
+        assert!(found.hits.is_empty());
+        assert_eq!(found.ledger.skipped.get(&SkipCause::LimitHit), Some(&1));
+    }
+
+    #[test]
+    fn base64_of_archives_is_unpacked_in_pieces_too() {
+        let options = testing::options();
+        let scanner = Scanner::new(Arc::clone(&options.rules));
+        let collector = Collector::new(&scanner, &options, false);
+        let text = packed_line().repeat(2);
+        let half = text.len() as u64 / 2;
+        let piece = |regions: &[Span], bytes: &[u8], offset: u64| {
+            collector.receiver().blob(&Blob {
+                offset,
+                whole: false,
+                ..blob(bytes, regions)
+            });
+        };
+        piece(&[Span::new(0, half)], text.as_bytes(), 1000);
+        piece(&[Span::new(half, 2 * half)], text.as_bytes(), 1000);
+        // It goes on beyond what was read.
+        piece(
+            &[Span::new(0, half)],
+            text.get(..half as usize - 20).unwrap().as_bytes(),
+            5000,
+        );
+        let found = collector.gathered();
+        let name = |at: u64| (format!("!base64@{at}!content"), 4);
+        let complete: Vec<(String, u64)> = places(&found)
+            .into_iter()
+            .filter(|place| *place != name(5009))
+            .collect();
+        assert_eq!(complete, [name(1009), name(1009 + half)]);
+        assert_eq!(found.ledger.skipped.get(&SkipCause::Undecodable), Some(&1));
+    }
+
+    #[test]
+    fn a_member_says_nothing_of_the_next_blob() {
+        let options = testing::options();
+        let scanner = Scanner::new(Arc::clone(&options.rules));
+        let collector = Collector::new(&scanner, &options, false);
+        let mut hand = Hand {
+            collector: &collector,
+            worker: scanner.worker(),
+            haul: Haul::default(),
+        };
+        let outer = gzip(packed_line().as_bytes());
+        hand.blob(&blob(&outer, &[Span::new(0, outer.len() as u64)]));
+        assert!(!hand.worker.met_packed());
+    }
+
+    #[test]
+    fn a_copy_beside_an_archive_is_a_place_of_its_own() {
+        use std::io::Write as _;
+        let stored = zip::write::SimpleFileOptions::default()
+            .compression_method(zip::CompressionMethod::Stored);
+        let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        zip.start_file("a", stored).unwrap();
+        let line = format!("k = {}\n", testing::key(1));
+        zip.write_all(line.as_bytes()).unwrap();
+        let zip = zip.finish().unwrap().into_inner();
+        let script = format!("#!/bin/sh\n{line}exit\n");
+        let whole = [script.as_bytes(), &zip].concat();
+        let found = scan(&testing::options(), &whole);
+        assert_eq!(places(&found), [(String::new(), 14), ("!a".to_owned(), 4)]);
+        let text = format!("{line}{}", packed_line());
+        let found = scan(&testing::options(), text.as_bytes());
+        let at = line.len() + 9;
+        assert_eq!(
+            places(&found),
+            [(String::new(), 4), (format!("!base64@{at}!content"), 4)]
+        );
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        std::io::Write::write_all(&mut gzip, bytes).unwrap();
+        gzip.finish().unwrap()
+    }
+
+    fn encode(bytes: &[u8]) -> String {
+        base64::engine::general_purpose::STANDARD.encode(bytes)
+    }
+
+    #[test]
+    fn the_ledger_names_members_of_a_historys_blob_by_its_id() {
+        let deep = (0..9).fold(
+            format!("{} {}", testing::key(1), "x".repeat(40)),
+            |text, _| encode(text.as_bytes()),
+        );
+        for bytes in [deep.clone().into_bytes(), gzip(deep.as_bytes())] {
+            let skips = scan(&testing::options(), &bytes).ledger.skips;
+            let paths: Vec<String> = skips.iter().map(|skip| skip.path.to_string()).collect();
+            assert!(!paths.is_empty());
+            let id = "ab".repeat(20);
+            assert!(paths.iter().all(|path| path.starts_with(&id)), "{paths:?}");
+        }
     }
 }

@@ -15,7 +15,7 @@ mod magic;
 mod tar;
 mod zip;
 
-use std::io::Read;
+use std::{io::Read, ops::Range};
 
 use crate::model::{BlobPath, Counter, Ledger, SkipCause};
 
@@ -64,6 +64,33 @@ impl Default for Limits {
     }
 }
 
+/// One member as it is handed out.
+pub struct Member<'a> {
+    /// `outer.zip!inner/file`.
+    pub path: &'a BlobPath,
+    /// Its content.
+    pub bytes: &'a [u8],
+    /// Who paid for it.
+    pub purse: Purse,
+    /// The content that its archive stands in: the archive itself, or what holds it as text.
+    pub holder: &'a BlobPath,
+    /// The bytes of the holder that it came from.
+    pub source: Range<usize>,
+    /// The bytes of the holder that are its archive.
+    pub archive: Range<usize>,
+}
+
+/// Something that stands in a content as text, and was decoded.
+pub struct Inner {
+    /// The bytes of the content that it came from.
+    pub source: Range<usize>,
+    /// What they are.
+    pub bytes: Box<dyn AsRef<[u8]>>,
+}
+
+/// Takes a member, and returns what else it holds: archives among that are unpacked as if they were members of it.
+pub type Each<'a> = dyn FnMut(&Member<'_>) -> Vec<Inner> + 'a;
+
 /// Unpacks `bytes` and calls `each` with the path (`outer.zip!inner/file`) and bytes of every member; members that are
 /// archives are handed out as they are and then unpacked too. Members without content (directories) come with no bytes,
 /// links come with their target, pax headers with their records.
@@ -76,25 +103,47 @@ pub fn expand(
     limits: &Limits,
     pool: &Pool,
     books: &mut Books,
-    each: &mut dyn FnMut(&BlobPath, &[u8], Purse),
+    each: &mut Each<'_>,
 ) {
     let budget = Budget::new(bytes.len(), limits, pool);
-    let mut expander = Expander {
-        limits,
-        budget: &budget,
-        books,
-        each,
-    };
+    let mut expander = Expander::new(limits, &budget, books, each);
     expander.archive(bytes, path, 1);
+    close(expander, path);
+}
+
+/// Unpacks what stands in the content at `path` as text, if it is an archive, as [`expand`] does; its name is where it stands.
+pub fn expand_inner(
+    inner: &Inner,
+    path: &BlobPath,
+    limits: &Limits,
+    pool: &Pool,
+    books: &mut Books,
+    each: &mut Each<'_>,
+) {
+    let budget = Budget::new((*inner.bytes).as_ref().len(), limits, pool);
+    let mut expander = Expander::new(limits, &budget, books, each);
+    expander.inner(inner, path, 1);
+    close(expander, &inner.name(path));
+}
+
+/// Records which limits were met on the way.
+fn close(mut expander: Expander<'_>, path: &BlobPath) {
+    let budget = expander.budget;
     if let Some(limit) = budget.hit() {
         expander
             .ledger()
             .skip(SkipCause::LimitHit, path.clone(), limit);
     }
     if budget.is_pooled() {
-        books
-            .if_dry
-            .skip(SkipCause::LimitHit, path.clone(), budget::RUN);
+        let if_dry = &mut expander.books.if_dry;
+        if_dry.skip(SkipCause::LimitHit, path.clone(), budget::RUN);
+    }
+}
+
+impl Inner {
+    /// Returns what it is called in the content at `path`.
+    fn name(&self, path: &BlobPath) -> BlobPath {
+        path.member(format!("base64@{}", self.source.start).as_bytes())
     }
 }
 
@@ -123,7 +172,31 @@ struct Expander<'a> {
     limits: &'a Limits,
     budget: &'a Budget<'a>,
     books: &'a mut Books,
-    each: &'a mut dyn FnMut(&BlobPath, &[u8], Purse),
+    each: &'a mut Each<'a>,
+    within: Within,
+}
+
+/// The archive that members come from now.
+#[derive(Clone, Default)]
+struct Within {
+    /// The content that the archive stands in.
+    holder: BlobPath,
+    /// Where it stands there, if it stands there as text.
+    text: Option<Range<usize>>,
+    /// The address of its first byte, to tell where a part of it stands, and its length.
+    address: usize,
+    len: usize,
+}
+
+impl Within {
+    fn new(holder: &BlobPath, text: Option<Range<usize>>, bytes: &[u8]) -> Self {
+        Self {
+            holder: holder.clone(),
+            text,
+            address: bytes.as_ptr().addr(),
+            len: bytes.len(),
+        }
+    }
 }
 
 /// How reading a member ended.
@@ -139,7 +212,33 @@ enum End {
     Limit,
 }
 
-impl Expander<'_> {
+impl<'a> Expander<'a> {
+    fn new(
+        limits: &'a Limits,
+        budget: &'a Budget<'a>,
+        books: &'a mut Books,
+        each: &'a mut Each<'a>,
+    ) -> Self {
+        Self {
+            limits,
+            budget,
+            books,
+            each,
+            within: Within::default(),
+        }
+    }
+
+    /// Returns where a part of the archive stands in it; the whole if it is no part.
+    fn place_of(&self, part: &[u8]) -> Range<usize> {
+        let whole = 0..self.within.len;
+        let start = part.as_ptr().addr().checked_sub(self.within.address);
+        let end = start.and_then(|start| start.checked_add(part.len()));
+        match (start, end) {
+            (Some(start), Some(end)) if end <= whole.end => start..end,
+            _ => whole,
+        }
+    }
+
     /// Returns the ledger that what comes now belongs in.
     fn ledger(&mut self) -> &mut Ledger {
         if self.budget.is_pooled() {
@@ -151,6 +250,21 @@ impl Expander<'_> {
 
     /// Unpacks one archive; `level` is 1 for the outer one.
     fn archive(&mut self, bytes: &[u8], path: &BlobPath, level: u32) {
+        let around = std::mem::replace(&mut self.within, Within::new(path, None, bytes));
+        self.walk(bytes, path, level);
+        self.within = around;
+    }
+
+    /// Unpacks what stands in the content at `path` as text.
+    fn inner(&mut self, inner: &Inner, path: &BlobPath, level: u32) {
+        let bytes = (*inner.bytes).as_ref();
+        let within = Within::new(path, Some(inner.source.clone()), bytes);
+        let around = std::mem::replace(&mut self.within, within);
+        self.walk(bytes, &inner.name(path), level);
+        self.within = around;
+    }
+
+    fn walk(&mut self, bytes: &[u8], path: &BlobPath, level: u32) {
         match is_archive(bytes) {
             Some(Kind::Zip) => zip::walk(self, bytes, path, level),
             Some(Kind::Tar) => tar::walk(self, &mut &*bytes, path, level),
@@ -191,11 +305,19 @@ impl Expander<'_> {
         if codec == Codec::Zlib && end == End::Damaged && head.len() < MIN_ZLIB {
             return;
         }
-        self.member(&path.member(&clean(&name)), &head, end, level);
+        let source = 0..self.within.len;
+        self.member(&path.member(&clean(&name)), &head, source, end, level);
     }
 
-    /// Hands out one member and, if it is an archive, what is in it.
-    fn member(&mut self, path: &BlobPath, bytes: &[u8], end: End, level: u32) {
+    /// Hands out one member, which came from `source` of its archive, and, if it is an archive, what is in it.
+    fn member(
+        &mut self,
+        path: &BlobPath,
+        bytes: &[u8],
+        source: Range<usize>,
+        end: End,
+        level: u32,
+    ) {
         if !self.budget.take_member() {
             return;
         }
@@ -206,7 +328,15 @@ impl Expander<'_> {
         } else {
             Purse::Own
         };
-        (self.each)(path, bytes, purse);
+        let text = &self.within.text;
+        let inners = (self.each)(&Member {
+            path,
+            bytes,
+            purse,
+            holder: &self.within.holder,
+            source: text.clone().unwrap_or(source),
+            archive: text.clone().unwrap_or(0..self.within.len),
+        });
         match end {
             End::Complete | End::Limit => {}
             End::TooLarge => {
@@ -223,20 +353,35 @@ impl Expander<'_> {
             if level < self.limits.depth {
                 self.archive(bytes, path, level + 1);
             } else {
-                let detail = format!("archives are unpacked {} levels deep", self.limits.depth);
-                self.ledger()
-                    .skip(SkipCause::LimitHit, path.clone(), detail);
+                self.too_deep(path.clone());
             }
         }
+        for inner in inners {
+            if is_archive((*inner.bytes).as_ref()).is_none() {
+                continue;
+            }
+            if level < self.limits.depth {
+                self.inner(&inner, path, level + 1);
+            } else {
+                self.too_deep(inner.name(path));
+            }
+        }
+    }
+
+    /// Records an archive inside so many others that it is not unpacked.
+    fn too_deep(&mut self, path: BlobPath) {
+        let detail = format!("archives are unpacked {} levels deep", self.limits.depth);
+        self.ledger().skip(SkipCause::LimitHit, path, detail);
     }
 
     /// Hands out a member that stands in its archive as it is.
     fn slice(&mut self, path: &BlobPath, bytes: &[u8], end: End, level: u32) {
         let most = usize::try_from(self.limits.member_bytes).unwrap_or(usize::MAX);
-        match bytes.get(..most) {
-            Some(part) if part.len() < bytes.len() => self.member(path, part, End::TooLarge, level),
-            _ => self.member(path, bytes, end, level),
-        }
+        let (part, end) = match bytes.get(..most) {
+            Some(part) if part.len() < bytes.len() => (part, End::TooLarge),
+            _ => (bytes, end),
+        };
+        self.member(path, part, self.place_of(part), end, level);
     }
 
     /// Records what could not be decoded.

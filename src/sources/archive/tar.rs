@@ -1,6 +1,9 @@
 //! tar: v7, ustar, pax (POSIX.1-2001) and GNU, read as a stream.
 
-use std::io::{self, Read};
+use std::{
+    io::{self, Read},
+    ops::Range,
+};
 
 use crate::model::BlobPath;
 
@@ -36,6 +39,35 @@ pub(super) fn is_header(bytes: &[u8]) -> bool {
     stated > 8 * u64::from(b' ') && (stated == unsigned || i64::try_from(stated) == Ok(signed))
 }
 
+/// What a tar is read from.
+pub(super) trait Tape: Read {
+    /// Returns how much of the archive is left, if its bytes are at hand.
+    fn left(&self) -> Option<usize>;
+}
+
+impl Tape for &[u8] {
+    fn left(&self) -> Option<usize> {
+        Some(self.len())
+    }
+}
+
+impl<A: Read, B: Read> Tape for io::Chain<A, B> {
+    fn left(&self) -> Option<usize> {
+        None
+    }
+}
+
+/// Returns where the `len` bytes that were just read stand in the archive.
+fn place(x: &Expander<'_>, stream: &dyn Tape, len: usize) -> Range<usize> {
+    match stream
+        .left()
+        .and_then(|left| x.within.len.checked_sub(left))
+    {
+        Some(end) => end.saturating_sub(len)..end,
+        None => 0..x.within.len,
+    }
+}
+
 /// What one header says.
 struct Header {
     name: Vec<u8>,
@@ -54,7 +86,7 @@ struct Override {
 }
 
 /// Hands out every member of the tar that `stream` holds.
-pub(super) fn walk(x: &mut Expander<'_>, stream: &mut dyn Read, path: &BlobPath, level: u32) {
+pub(super) fn walk(x: &mut Expander<'_>, stream: &mut dyn Tape, path: &BlobPath, level: u32) {
     let mut over = Override::default();
     let mut lost = false;
     while x.budget.hit().is_none() {
@@ -94,7 +126,7 @@ pub(super) fn walk(x: &mut Expander<'_>, stream: &mut dyn Read, path: &BlobPath,
 /// Handles one header and what belongs to it.
 fn entry(
     x: &mut Expander<'_>,
-    stream: &mut dyn Read,
+    stream: &mut dyn Tape,
     path: &BlobPath,
     level: u32,
     header: Header,
@@ -107,12 +139,14 @@ fn entry(
         b'x' | b'g' | b'X' => {
             let mut records = Vec::new();
             let end = read_known(stream, &mut records, size.min(MAX_PAX), x.budget);
+            let source = place(x, stream, records.len());
             skip(stream, padded(size).saturating_sub(records.len() as u64))?;
             if header.kind != b'g' {
                 over.apply(&records);
             }
             // Comments and vendors' records are content too.
-            x.member(&path.member(&clean(&header.name)), &records, end, level);
+            let name = path.member(&clean(&header.name));
+            x.member(&name, &records, source, end, level);
         }
         _ => {
             let over = std::mem::take(over);
@@ -125,7 +159,7 @@ fn entry(
 /// Hands out a member proper.
 fn content(
     x: &mut Expander<'_>,
-    stream: &mut dyn Read,
+    stream: &mut dyn Tape,
     path: &BlobPath,
     level: u32,
     header: Header,
@@ -139,11 +173,13 @@ fn content(
         // Links, devices, directories and FIFOs have no data, whatever their size says.
         b'1' | b'2' => {
             let target = over.link.unwrap_or(header.link);
-            x.member(&name, &target, End::Complete, level);
+            let source = place(x, stream, BLOCK);
+            x.member(&name, &target, source, End::Complete, level);
             Ok(())
         }
         b'3'..=b'6' => {
-            x.member(&name, &[], End::Complete, level);
+            let source = place(x, stream, BLOCK);
+            x.member(&name, &[], source, End::Complete, level);
             Ok(())
         }
         _ => {
@@ -158,7 +194,8 @@ fn content(
                 end = End::TooLarge;
             }
             let read = bytes.len() as u64;
-            x.member(&name, &bytes, end, level);
+            let source = place(x, stream, bytes.len());
+            x.member(&name, &bytes, source, end, level);
             drop(bytes);
             match end {
                 End::Damaged | End::Limit => Err(io::ErrorKind::UnexpectedEof.into()),

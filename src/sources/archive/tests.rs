@@ -39,8 +39,9 @@ fn expand_with(bytes: &[u8], path: &str, limits: &Limits) -> Out {
 fn expand_from(bytes: &[u8], path: &str, limits: &Limits, pool: &Pool) -> (Out, Ledger) {
     let mut members = BTreeMap::new();
     let mut books = Books::default();
-    let mut each = |path: &BlobPath, bytes: &[u8], _: Purse| {
-        members.insert(path.to_string(), bytes.to_vec());
+    let mut each = |member: &Member<'_>| {
+        members.insert(member.path.to_string(), member.bytes.to_vec());
+        Vec::new()
     };
     expand(
         bytes,
@@ -636,7 +637,10 @@ fn what_the_pool_paid_for_is_kept_apart() {
     let limits = Limits::default();
     let mut purses = Vec::new();
     let mut books = Books::default();
-    let mut each = |path: &BlobPath, _: &[u8], purse: Purse| purses.push((path.to_string(), purse));
+    let mut each = |member: &Member<'_>| {
+        purses.push((member.path.to_string(), member.purse));
+        Vec::new()
+    };
     let pool = Pool::new(&limits);
     expand(
         &bytes,
@@ -777,3 +781,34 @@ const LZMA_ZIP: &[u8] = b"\x50\x4b\x03\x04\x3f\x00\x02\x00\x0e\x00\x00\x00\x21\x
       \x01\x02\x3f\x03\x3f\x00\x02\x00\x0e\x00\x00\x00\x21\x58\x4d\x83\x53\xa3\x26\x00\x00\x00\x40\x00\x00\
       \x00\x05\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x80\x01\x00\x00\x00\x00\x61\x2e\x74\x78\x74\x50\
       \x4b\x05\x06\x00\x00\x00\x00\x01\x00\x01\x00\x33\x00\x00\x00\x49\x00\x00\x00\x00\x00";
+
+#[test]
+fn members_say_which_bytes_they_came_from() {
+    let mut tar = ::tar::Builder::new(Vec::new());
+    for (name, bytes) in [("one", b"first".as_slice()), ("two", b"second")] {
+        let mut header = ::tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        tar.append_data(&mut header, name, bytes).unwrap();
+    }
+    let entries: [(&str, &[u8]); 2] = [("one", b"first"), ("two", b"second")];
+    let stored = zip_of(&entries, ::zip::CompressionMethod::Stored);
+    for bytes in [tar.into_inner().unwrap(), stored] {
+        let mut found = Vec::new();
+        let mut each = |member: &Member<'_>| {
+            assert_eq!(member.holder, &BlobPath::from("a"));
+            found.push(bytes[member.source.clone()].to_vec());
+            Vec::new()
+        };
+        let limits = Limits::default();
+        let (pool, path) = (Pool::new(&limits), BlobPath::from("a"));
+        expand(
+            &bytes,
+            &path,
+            &limits,
+            &pool,
+            &mut Books::default(),
+            &mut each,
+        );
+        assert_eq!(found, [b"first".to_vec(), b"second".to_vec()]);
+    }
+}

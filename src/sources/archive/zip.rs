@@ -130,7 +130,8 @@ fn differing(
         unpack(x, packed, &path.member(&clean(local.name)), &local, level);
     } else if local.name != entry.name && !local.is_encrypted() {
         // The name is text to scan, too.
-        x.member(&path.member(&clean(local.name)), &[], End::Complete, level);
+        let name = path.member(&clean(local.name));
+        x.member(&name, &[], x.place_of(local.name), End::Complete, level);
     }
 }
 
@@ -183,7 +184,8 @@ fn streamed(
             end = fill(&mut budget.meter(decoder), &mut content, limit, budget);
         });
         let _ = budget.take_work(extent);
-        x.member(member, &content, end, level);
+        let packed = rest.get(..extent).unwrap_or_default();
+        x.member(member, &content, x.place_of(packed), end, level);
         return extent;
     }
     // One pass that ends at the first of them: a search for each would go to the end of the file for every member.
@@ -247,7 +249,7 @@ fn unpack(
     if end == End::Complete && !all {
         end = End::Damaged;
     }
-    x.member(member, &content, end, level);
+    x.member(member, &content, x.place_of(packed), end, level);
 }
 
 /// Reads the central header at `at`: the entry, the offset of its local header, and where the next one stands.

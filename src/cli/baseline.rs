@@ -11,7 +11,7 @@ use crate::{
 
 use super::{
     Look, args,
-    error::CliError,
+    error::{CliError, shown},
     exit::Outcome,
     gather::{self, Gathered},
     scan, settings,
@@ -61,7 +61,7 @@ pub(super) fn run(command: &args::Baseline, look: &Look) -> Result<(String, Outc
     } else {
         Outcome::Clean
     };
-    let text = format!("{}: {said}\n{}", file.display(), gaps(&report)?);
+    let text = format!("{}: {said}\n{}", shown(&file), gaps(&report)?);
     Ok((text, outcome))
 }
 

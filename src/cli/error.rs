@@ -1,10 +1,14 @@
 //! Everything that can end a command, as one type that knows its exit code.
 
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use super::{exit::Outcome, hook::HookError};
 use crate::{
     config::ConfigError,
+    model::BlobPath,
     report::{ReadError, ReportError},
     rules::{ExampleError, RuleError},
     sources::SourceError,
@@ -38,7 +42,7 @@ pub(super) enum CliError {
     #[diagnostic(transparent)]
     Read(#[from] ReadError),
     /// A file cannot be read.
-    #[error("cannot read {}", path.display())]
+    #[error("cannot read {}", shown(path))]
     #[diagnostic(code(keysweep::cli::read), help("name an existing JSON report"))]
     File {
         /// The file.
@@ -88,7 +92,7 @@ pub(super) enum CliError {
     )]
     RevealMasked,
     /// A file cannot be written.
-    #[error("cannot write {}", path.display())]
+    #[error("cannot write {}", shown(path))]
     #[diagnostic(
         code(keysweep::cli::write),
         help("check that the directory exists and may be written")
@@ -165,7 +169,7 @@ pub(super) enum CliError {
         last: u32,
     },
     /// A baseline is there already.
-    #[error("{} is there already", path.display())]
+    #[error("{} is there already", shown(path))]
     #[diagnostic(
         code(keysweep::cli::baseline_exists),
         help(
@@ -177,7 +181,7 @@ pub(super) enum CliError {
         path: PathBuf,
     },
     /// No baseline is there.
-    #[error("{} does not exist", path.display())]
+    #[error("{} does not exist", shown(path))]
     #[diagnostic(
         code(keysweep::cli::no_baseline),
         help("make one with `keysweep baseline create`")
@@ -187,7 +191,7 @@ pub(super) enum CliError {
         path: PathBuf,
     },
     /// Lines that only history has would go.
-    #[error("{} was recorded with --history", path.display())]
+    #[error("{} was recorded with --history", shown(path))]
     #[diagnostic(
         code(keysweep::cli::prune_history),
         help(
@@ -208,6 +212,11 @@ pub(super) enum CliError {
         /// What went wrong, without content.
         what: String,
     },
+}
+
+/// Returns a path that the user or the environment named, as text that is safe on a terminal.
+pub(super) fn shown(path: &Path) -> BlobPath {
+    BlobPath::new(path.as_os_str().as_encoded_bytes())
 }
 
 impl CliError {

@@ -7,10 +7,10 @@ use std::{
 };
 
 use crate::{
-    model::{BlobPath, Finding, SuppressionKind},
+    model::{BlobPath, Finding, Occurrence, Place, SuppressionKind},
     scan::{
         Report, Target,
-        explain::{Explained, Outcome as Came, Refusal, Trace, explain},
+        explain::{Explained, Outcome as Came, Refusal, explain},
     },
     sources::files::Files,
 };
@@ -45,12 +45,13 @@ pub(super) fn run(args: &args::Explain, look: &Look) -> Result<(String, Outcome)
         base: root,
         options: options.tree.clone(),
     };
-    let Explained { traces, last } = explain(&files, line, &options)?;
+    let explained = explain(&files, line, &options)?;
+    let last = explained.last;
     if line > last && !report.ledger.is_incomplete() {
         return Err(CliError::NoLine { given, line, last });
     }
     let shown = BlobPath::new(args.place.as_encoded_bytes());
-    let text = text(&shown, line, &report, &traces);
+    let text = text(&shown, line, &report, &explained);
     let outcome = if report.ledger.is_incomplete() {
         Outcome::Incomplete
     } else {
@@ -87,12 +88,19 @@ fn safe(given: &OsStr) -> String {
     BlobPath::new(given.as_encoded_bytes()).to_string()
 }
 
-fn text(shown: &BlobPath, line: u32, report: &Report, traces: &[Trace]) -> String {
+/// Tells whether a place is the line: not the file's name, and no member of an archive.
+fn is_on(place: &Occurrence, line: u32, path: &BlobPath) -> bool {
+    // In a report a path may be masked, but is as long as it was; a member's is longer than its archive's.
+    let length = |path: &BlobPath| path.to_text().chars().count();
+    place.provenance.place == Place::File
+        && length(&place.location.path) == length(path)
+        && (place.location.start_line..=place.location.end_line).contains(&line)
+}
+
+fn text(shown: &BlobPath, line: u32, report: &Report, explained: &Explained) -> String {
     let is_here = |finding: &&Finding| {
-        let here = |o: &crate::model::Occurrence| {
-            (o.location.start_line..=o.location.end_line).contains(&line)
-        };
-        finding.occurrences.iter().any(here)
+        let mut places = finding.occurrences.iter();
+        places.any(|place| is_on(place, line, &explained.path))
     };
     let mut text = format!("{shown}\n");
     let mut said = 0;
@@ -121,8 +129,9 @@ fn text(shown: &BlobPath, line: u32, report: &Report, traces: &[Trace]) -> Strin
             );
         }
     }
-    let silent = traces.iter().filter(|trace| trace.outcome != Came::Finds);
-    for trace in silent {
+    let is_told = said > 0;
+    let traces = explained.traces.iter();
+    for trace in traces.filter(|trace| trace.outcome != Came::Finds || !is_told) {
         said += 1;
         let (rule, column) = (&trace.rule, trace.column);
         let why = why(&trace.outcome);
@@ -160,7 +169,10 @@ const fn by(kind: SuppressionKind) -> &'static str {
 
 fn why(outcome: &Came) -> String {
     match outcome {
-        Came::Finds => "it is a finding".to_owned(),
+        Came::Finds => {
+            "it is a finding, but a report names other places of the value, such as an archive's member"
+                .to_owned()
+        }
         Came::Covered(by) => format!("the finding of {by} is more specific"),
         Came::Path => "the rule is for other paths".to_owned(),
         Came::NoMatch => {

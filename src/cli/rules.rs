@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     config::{self, Trust},
-    model::RuleId,
+    model::{BlobPath, RuleId, is_unsafe},
     rules::{self, RuleSet, Shape},
     scan::examples,
 };
@@ -61,9 +61,8 @@ fn list(catalogue: &Catalogue, json: bool) -> Result<String, CliError> {
         .filter(|meta| !catalogue.disabled.contains(&meta.id))
         .collect();
     if json {
-        let mut text = serde_json::to_string_pretty(&metas).map_err(|e| CliError::internal(&e))?;
-        text.push('\n');
-        return Ok(text);
+        let text = serde_json::to_string_pretty(&metas).map_err(|e| CliError::internal(&e))?;
+        return Ok(plain_json(&text));
     }
     let width = metas
         .iter()
@@ -77,7 +76,7 @@ fn list(catalogue: &Catalogue, json: bool) -> Result<String, CliError> {
             "{:width$}  {:8}  {}",
             meta.id.as_str(),
             meta.severity.as_str(),
-            meta.description
+            safe(&meta.description)
         );
     }
     let families: std::collections::BTreeSet<&str> =
@@ -99,10 +98,10 @@ fn show(catalogue: &Catalogue, id: &str) -> Result<String, CliError> {
         return Err(unknown(&catalogue.set, id));
     };
     let meta = &rule.meta;
-    let mut text = format!("{}\n  {}\n\n", meta.id, meta.description);
+    let mut text = format!("{}\n  {}\n\n", meta.id, safe(&meta.description));
     let mut line = |name: &str, value: &str| {
         if !value.is_empty() {
-            let _ = writeln!(text, "  {name:12} {value}");
+            let _ = writeln!(text, "  {name:12} {}", safe(value));
         }
     };
     line("provider", &meta.provider);
@@ -137,8 +136,30 @@ fn show(catalogue: &Catalogue, id: &str) -> Result<String, CliError> {
     if catalogue.disabled.contains(&meta.id) {
         line("state", "disabled by the configuration");
     }
-    let _ = write!(text, "\n  {}\n", meta.remediation);
+    text.push('\n');
+    for line in meta.remediation.lines() {
+        let _ = writeln!(text, "  {}", safe(line));
+    }
     Ok(text)
+}
+
+/// Returns a text of a configuration, which may come with the repository, as text that is safe on a terminal.
+fn safe(text: &str) -> String {
+    BlobPath::from(text).to_string()
+}
+
+/// Returns JSON and a line break, with every character escaped that is not safe on a terminal: they stand in strings only.
+fn plain_json(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len() + 1);
+    for c in text.chars() {
+        if is_unsafe(c) && c != '\n' {
+            let _ = write!(plain, "\\u{:04x}", u32::from(c));
+        } else {
+            plain.push(c);
+        }
+    }
+    plain.push('\n');
+    plain
 }
 
 fn literals(all: &[Vec<u8>]) -> String {
@@ -175,10 +196,7 @@ fn unknown(set: &RuleSet, id: &str) -> CliError {
             near.join(", ")
         )
     };
-    CliError::UnknownRule {
-        id: crate::model::BlobPath::from(id).to_string(),
-        help,
-    }
+    CliError::UnknownRule { id: safe(id), help }
 }
 
 fn test(set: RuleSet, ids: &[String]) -> Result<(String, Outcome), CliError> {

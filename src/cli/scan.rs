@@ -15,7 +15,7 @@ use crate::{
 
 use super::{
     Look, args,
-    error::CliError,
+    error::{CliError, shown},
     exit::Outcome,
     gather::{self, Gathered},
     progress::Bar,
@@ -139,9 +139,9 @@ pub(super) fn outputs(wanted: &[String]) -> Result<Vec<Output>, CliError> {
                 Some("-") | None => None,
                 Some(file) => Some(PathBuf::from(file)),
             };
-            let place = file.as_ref().map_or("standard output".to_owned(), |file| {
-                file.display().to_string()
-            });
+            let place = file
+                .as_ref()
+                .map_or("standard output".to_owned(), |file| shown(file).to_string());
             if !places.insert(place.clone()) {
                 return Err(CliError::OutputTwice { place });
             }

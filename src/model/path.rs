@@ -57,7 +57,8 @@ impl BlobPath {
 }
 
 /// Tells whether a character may change how a terminal or a reader shows the text around it.
-fn is_unsafe(c: char) -> bool {
+#[must_use]
+pub fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }

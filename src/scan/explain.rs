@@ -16,7 +16,7 @@ use crate::{
     sources::{Blob, Quiet, Receiver, Run, Sink, Source as _, SourceError, files::Files},
 };
 
-use super::{Options, lines::View};
+use super::{Options, layers, lines::View};
 
 /// Something on the line that a rule speaks of.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,6 +63,8 @@ pub enum Refusal {
 pub struct Explained {
     /// By column and rule.
     pub traces: Vec<Trace>,
+    /// What a scan calls the file; empty if nothing was read.
+    pub path: BlobPath,
     /// The number of the file's last line; 0 if nothing was read.
     pub last: u32,
 }
@@ -74,8 +76,9 @@ pub struct Explained {
 pub fn explain(files: &Files, line: u32, options: &Options) -> Result<Explained, SourceError> {
     let tracer = Tracer {
         line,
-        options,
+        sets: layers::sets(options),
         traces: Mutex::default(),
+        path: Mutex::default(),
         last: AtomicU32::new(0),
     };
     files.read(&Run {
@@ -92,30 +95,39 @@ pub fn explain(files: &Files, line: u32, options: &Options) -> Result<Explained,
     traces.dedup();
     Ok(Explained {
         traces,
+        path: tracer
+            .path
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner),
         last: tracer.last.into_inner(),
     })
 }
 
-struct Tracer<'a> {
+struct Tracer {
     line: u32,
-    options: &'a Options,
+    /// The rules that look at a text together.
+    sets: Vec<Arc<RuleSet>>,
     traces: Mutex<Vec<Trace>>,
+    path: Mutex<BlobPath>,
     last: AtomicU32,
 }
 
-impl Sink for Tracer<'_> {
+impl Sink for Tracer {
     fn receiver(&self) -> Box<dyn Receiver + '_> {
         Box::new(Hand(self))
     }
 }
 
-struct Hand<'t>(&'t Tracer<'t>);
+struct Hand<'t>(&'t Tracer);
 
 impl Receiver for Hand<'_> {
     fn blob(&mut self, blob: &Blob<'_>) {
         if blob.provenance.place != Place::File {
             return;
         }
+        let mut path = self.0.path.lock().unwrap_or_else(PoisonError::into_inner);
+        path.clone_from(blob.path);
+        drop(path);
         let view = View::new(blob.bytes, None);
         let last = blob.line + view.lines().saturating_sub(1);
         self.0.last.fetch_max(last, Ordering::Relaxed);
@@ -133,7 +145,7 @@ impl Receiver for Hand<'_> {
                     column: blob.column,
                 },
             };
-            let found = line.traces(&self.0.options.rules);
+            let found = self.0.sets.iter().flat_map(|rules| line.traces(rules));
             let mut all = self.0.traces.lock().unwrap_or_else(PoisonError::into_inner);
             all.extend(found);
         }

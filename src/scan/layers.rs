@@ -20,11 +20,6 @@ pub(super) struct Parts(Vec<(Options, Scanner)>);
 
 impl Parts {
     pub(super) fn new(options: &Options) -> Self {
-        let of = |guests: bool| {
-            let rules = options.rules.rules.iter();
-            let some = rules.filter(|rule| options.guests.contains(&rule.meta.id) == guests);
-            RuleSet::new(some.cloned().collect())
-        };
         let layer = |rules: Arc<RuleSet>| {
             let scanner = Scanner::new(Arc::clone(&rules));
             let options = Options {
@@ -33,15 +28,21 @@ impl Parts {
             };
             (options, scanner)
         };
-        if options.guests.is_empty() {
-            return Self(vec![layer(Arc::clone(&options.rules))]);
-        }
-        Self(
-            [false, true]
-                .map(|guests| layer(Arc::new(of(guests))))
-                .into(),
-        )
+        Self(sets(options).into_iter().map(layer).collect())
     }
+}
+
+/// Returns the rules of each layer, the trusted ones first.
+pub(super) fn sets(options: &Options) -> Vec<Arc<RuleSet>> {
+    if options.guests.is_empty() {
+        return vec![Arc::clone(&options.rules)];
+    }
+    let of = |guests: bool| {
+        let rules = options.rules.rules.iter();
+        let some = rules.filter(|rule| options.guests.contains(&rule.meta.id) == guests);
+        Arc::new(RuleSet::new(some.cloned().collect()))
+    };
+    vec![of(false), of(true)]
 }
 
 /// What the receivers of all layers share.

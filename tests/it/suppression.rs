@@ -332,6 +332,43 @@ fn a_rule_of_a_foreign_tree_makes_no_finding_milder() {
     );
     let run = keysweep(own.path(), &["scan", &path]);
     assert!(!run.text().contains("q7X#w"), "{}", run.text());
+    // Each layer of rules speaks for itself there, too.
+    let explain = |n: u32| {
+        let run = keysweep(own.path(), &["explain", &format!("{path}/a.env:{n}")]);
+        assert_eq!(run.code, 0, "{}", run.stderr);
+        run.text()
+    };
+    let text = explain(1);
+    assert!(text.contains(&format!("reported: {RULE}")), "{text}");
+    assert!(!text.contains("finding of a-key"), "{text}");
+    assert!(
+        !text.contains(&format!("a-key at column 10: the finding of {RULE}")),
+        "{text}"
+    );
+}
+
+#[test]
+fn explain_takes_no_name_and_no_member_for_a_line() {
+    let repo = Repo::new();
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    std::io::Write::write_all(&mut gzip, line(1).as_bytes()).unwrap();
+    let name = format!("notes-{}.txt", token(2));
+    repo.write("a.gz", gzip.finish().unwrap())
+        .write(&name, format!("nothing\n{}\n", line(3)));
+    let explain = |place: &str| {
+        let run = keysweep(repo.path(), &["explain", place]);
+        assert_eq!(run.code, 0, "{}", run.stderr);
+        run.text()
+    };
+    for place in ["a.gz:1".to_owned(), format!("{name}:1")] {
+        assert!(
+            !explain(&place).contains("reported: "),
+            "{}",
+            explain(&place)
+        );
+    }
+    let text = explain(&format!("{name}:2"));
+    assert!(text.contains(&format!("  reported: {RULE}")), "{text}");
 }
 
 #[test]
@@ -437,6 +474,32 @@ fn explain_takes_the_places_that_reports_print() {
         let said = run.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(run.code == 2 && said.contains(says), "{place}: {said}");
     }
+}
+
+#[test]
+fn texts_of_rules_hold_no_escape_codes() {
+    let repo = Repo::new();
+    let (raw, bidi) = ("\\u001b[2J\\u009b1A", "\\u202e");
+    repo.write(
+        "keysweep.toml",
+        format!(
+            "[[rules]]\nid = \"acme-key\"\ndescription = \"Acme{raw}{bidi} key\"\npattern = \"acme-[0-9a-f]{{12}}\"\n\
+             remediation = \"Call{raw}.\"\nsource = \"a{raw}\"\ntags = [\"a{bidi}\"]\n"
+        ),
+    );
+    for args in [&["list"][..], &["list", "--json"], &["show", "acme-key"]] {
+        let run = keysweep(repo.path(), &[&["rules"], args].concat());
+        let text = run.text() + &run.stderr;
+        assert!(text.contains("acme-key"), "{text:?}");
+        let is_raw = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+        assert!(!text.contains(is_raw), "{text:?}");
+    }
+    let run = keysweep(repo.path(), &["report", "convert", "a\u{1b}[2Jb.json"]);
+    assert!(
+        run.code == 2 && run.stderr.contains("a\\x1b[2Jb.json"),
+        "{:?}",
+        run.stderr
+    );
 }
 
 #[test]

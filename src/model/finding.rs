@@ -50,7 +50,7 @@ impl Location {
 }
 
 /// One place of a finding's secret.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Occurrence {
     /// Identity for baselines: (value, rule, this path).
     pub fingerprint: Fingerprint,

@@ -150,7 +150,7 @@ pub struct Ledger {
 impl Ledger {
     /// Adds to a counter.
     pub fn count(&mut self, counter: Counter, by: u64) {
-        *self.read.entry(counter).or_default() += by;
+        add(self.read.entry(counter).or_default(), by);
     }
 
     /// Returns a counter's value.
@@ -161,7 +161,7 @@ impl Ledger {
 
     /// Records something that was not read.
     pub fn skip(&mut self, cause: SkipCause, path: BlobPath, detail: impl Into<String>) {
-        *self.skipped.entry(cause).or_default() += 1;
+        add(self.skipped.entry(cause).or_default(), 1);
         self.skips.push(Skip {
             cause,
             path,
@@ -182,7 +182,7 @@ impl Ledger {
         detail: impl Into<String>,
     ) {
         if count > 0 {
-            *self.skipped.entry(cause).or_default() += count;
+            add(self.skipped.entry(cause).or_default(), count);
             self.skips.push(Skip {
                 cause,
                 path,
@@ -205,7 +205,7 @@ impl Ledger {
             self.count(counter, by);
         }
         for (cause, by) in other.skipped {
-            *self.skipped.entry(cause).or_default() += by;
+            add(self.skipped.entry(cause).or_default(), by);
         }
         self.skips.extend(other.skips);
         self.trim();
@@ -253,6 +253,11 @@ impl Ledger {
     }
 }
 
+/// Counts on. A report that is read again may claim any number: a count ends at the largest and never begins anew.
+fn add(count: &mut u64, by: u64) {
+    *count = count.saturating_add(by);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -283,6 +288,25 @@ mod tests {
             (one.skips.len(), one.skipped.get(&SkipCause::Unreadable)),
             (100, Some(&300))
         );
+        assert!(one.is_incomplete());
+    }
+
+    #[test]
+    fn counts_end_at_the_largest_number() {
+        let mut one = Ledger::default();
+        one.count(Counter::Files, u64::MAX);
+        one.skip_many(
+            SkipCause::Unreadable,
+            u64::MAX,
+            BlobPath::from("a"),
+            "denied",
+        );
+        let other = one.clone();
+        one.merge(other);
+        one.count(Counter::Files, 1);
+        one.skip(SkipCause::Unreadable, BlobPath::from("b"), "denied");
+        assert_eq!(one.counted(Counter::Files), u64::MAX);
+        assert_eq!(one.skipped.get(&SkipCause::Unreadable), Some(&u64::MAX));
         assert!(one.is_incomplete());
     }
 }

@@ -1,13 +1,15 @@
 //! Several reports as one: the parts of a scan that ran apart.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     sync::Arc,
 };
 
 use super::ReadError;
 use crate::{
-    model::{Finding, RuleId, RuleMeta, SkipCause},
+    model::{
+        Finding, Fingerprint, Location, RuleId, RuleMeta, SkipCause, Suppressed, SuppressionKind,
+    },
     scan::{Report, Scope},
 };
 
@@ -24,7 +26,15 @@ pub fn merge(reports: Vec<(String, Report)>) -> Result<Option<Report>, ReadError
         return Ok(None);
     };
     let mut complete = !whole.ledger.is_incomplete();
-    for (name, report) in reports {
+    let mut parts = Parts::default();
+    if reports.len() > 0 {
+        parts.unused = std::mem::take(&mut whole.unused_suppressions)
+            .into_iter()
+            .collect();
+        parts.take(&mut whole);
+    }
+    let is_one = reports.len() == 0;
+    for (name, mut report) in reports {
         if report.mode != whole.mode {
             return Err(ReadError::Modes { name });
         }
@@ -32,7 +42,15 @@ pub fn merge(reports: Vec<(String, Report)>) -> Result<Option<Report>, ReadError
             whole.scope = Scope::Files;
         }
         complete &= !report.ledger.is_incomplete();
-        add(&mut whole, report);
+        whole.interrupted |= report.interrupted;
+        whole.rules_run = whole.rules_run.max(report.rules_run);
+        whole.ledger.merge(std::mem::take(&mut report.ledger));
+        let unused: BTreeSet<String> = report.unused_suppressions.drain(..).collect();
+        parts.unused.retain(|line| unused.contains(line));
+        parts.take(&mut report);
+    }
+    if !is_one {
+        parts.give(&mut whole);
     }
     // One part may accept what another does not: then none is accepted, and the whole is incomplete as that part is.
     let gaps = whole.ledger.skipped.keys().filter(|_| complete).copied();
@@ -41,61 +59,139 @@ pub fn merge(reports: Vec<(String, Report)>) -> Result<Option<Report>, ReadError
     Ok(Some(whole))
 }
 
-/// Adds a part to the whole.
-fn add(whole: &mut Report, part: Report) {
-    whole.ledger.merge(part.ledger);
-    whole.interrupted |= part.interrupted;
-    whole.rules_run = whole.rules_run.max(part.rules_run);
-    let mut rules: BTreeMap<RuleId, Arc<RuleMeta>> = BTreeMap::new();
-    for meta in std::mem::take(&mut whole.rules)
-        .into_iter()
-        .chain(part.rules)
-    {
-        rules.entry(meta.id.clone()).or_insert(meta);
-    }
-    whole.rules = rules.into_values().collect();
-    for finding in part.findings {
-        let known = whole
-            .findings
-            .iter_mut()
-            .find(|known| is_same(known, &finding));
-        match known {
-            Some(known) => join(known, finding),
-            None => whole.findings.push(finding),
-        }
-    }
-    for aside in part.suppressed {
-        let known = whole
-            .suppressed
-            .iter_mut()
-            .find(|known| is_same(&known.finding, &aside.finding));
-        match known {
-            Some(known) => join(&mut known.finding, aside.finding),
-            None => whole.suppressed.push(aside),
-        }
-    }
-    whole
-        .unused_suppressions
-        .retain(|line| part.unused_suppressions.contains(line));
-    let place = |finding: &Finding| (finding.location.clone(), finding.rule.clone());
-    whole.findings.sort_by_cached_key(place);
-    whole
-        .suppressed
-        .sort_by_cached_key(|aside| place(&aside.finding));
+/// What makes two sightings one finding; findings are sorted by it.
+type Key = (Location, RuleId, Fingerprint);
+
+/// What was taken out of the reports, ready to be met again: nobody says how many there are in a file.
+#[derive(Default)]
+struct Parts {
+    rules: BTreeMap<RuleId, Arc<RuleMeta>>,
+    findings: BTreeMap<Key, Finding>,
+    suppressed: BTreeMap<(Key, SuppressionKind, String), Finding>,
+    /// What no part used.
+    unused: BTreeSet<String>,
 }
 
-fn is_same(one: &Finding, other: &Finding) -> bool {
-    one.rule == other.rule && one.location == other.location && one.fingerprint == other.fingerprint
+impl Parts {
+    /// Takes rules and findings of a report.
+    fn take(&mut self, report: &mut Report) {
+        for meta in report.rules.drain(..) {
+            self.rules.entry(meta.id.clone()).or_insert(meta);
+        }
+        for finding in report.findings.drain(..) {
+            let key = key(&finding);
+            match self.findings.get_mut(&key) {
+                Some(known) => join(known, finding),
+                None => drop(self.findings.insert(key, finding)),
+            }
+        }
+        for aside in report.suppressed.drain(..) {
+            let key = (key(&aside.finding), aside.kind, aside.reason);
+            match self.suppressed.get_mut(&key) {
+                Some(known) => join(known, aside.finding),
+                None => drop(self.suppressed.insert(key, aside.finding)),
+            }
+        }
+    }
+
+    /// Gives a report all that was taken.
+    fn give(self, whole: &mut Report) {
+        whole.rules = self.rules.into_values().collect();
+        whole.findings = self.findings.into_values().map(once).collect();
+        let suppressed = self.suppressed.into_iter();
+        whole.suppressed = suppressed
+            .map(|((_, kind, reason), finding)| Suppressed {
+                finding: once(finding),
+                kind,
+                reason,
+            })
+            .collect();
+        whole.unused_suppressions = self.unused.into_iter().collect();
+    }
+}
+
+fn key(finding: &Finding) -> Key {
+    (
+        finding.location.clone(),
+        finding.rule.clone(),
+        finding.fingerprint.clone(),
+    )
 }
 
 /// Adds the places of another sighting of the same finding.
 fn join(known: &mut Finding, other: Finding) {
-    for place in other.occurrences {
-        if !known.occurrences.contains(&place) {
-            known.occurrences.push(place);
-        }
-    }
-    known.more_occurrences = known.more_occurrences.max(other.more_occurrences);
+    known.occurrences.extend(other.occurrences);
+    known.more_occurrences = known
+        .more_occurrences
+        .saturating_add(other.more_occurrences);
     known.severity = known.severity.max(other.severity);
     known.confidence = known.confidence.max(other.confidence);
+}
+
+/// Keeps the first of each of a finding's places.
+fn once(mut finding: Finding) -> Finding {
+    let mut seen = HashSet::new();
+    finding
+        .occurrences
+        .retain(|place| seen.insert(place.clone()));
+    finding
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{model::Counter, report::sample};
+
+    fn merged(reports: Vec<Report>) -> Report {
+        let named = reports.into_iter().map(|report| ("r".to_owned(), report));
+        merge(named.collect()).unwrap().unwrap()
+    }
+
+    #[test]
+    fn places_are_kept_once_and_numbers_are_added() {
+        let one = sample::report();
+        let whole = merged(vec![one.clone(), one.clone()]);
+        let facts = |report: &Report| {
+            let findings = report.findings.iter();
+            let facts = findings.map(|f| (f.occurrences.len(), f.more_occurrences));
+            let mut facts: Vec<(usize, u64)> = facts.collect();
+            facts.sort_unstable();
+            facts
+        };
+        let expected = facts(&one)
+            .into_iter()
+            .map(|(places, more)| (places, 2 * more));
+        assert_eq!(facts(&whole), expected.collect::<Vec<_>>());
+        assert_eq!(whole.suppressed.len(), one.suppressed.len());
+    }
+
+    #[test]
+    fn hostile_numbers_do_not_wrap() {
+        let mut one = sample::report();
+        one.ledger.read.insert(Counter::Files, u64::MAX);
+        one.ledger.skipped.insert(SkipCause::TooLarge, u64::MAX);
+        for finding in &mut one.findings {
+            finding.more_occurrences = u64::MAX;
+        }
+        let whole = merged(vec![one.clone(), one]);
+        assert_eq!(whole.ledger.counted(Counter::Files), u64::MAX);
+        assert!(whole.ledger.is_incomplete());
+        assert!(
+            whole
+                .findings
+                .iter()
+                .all(|f| f.more_occurrences == u64::MAX)
+        );
+    }
+
+    #[test]
+    fn a_place_set_aside_for_two_reasons_stays_both() {
+        let one = sample::report();
+        let mut other = one.clone();
+        for aside in &mut other.suppressed {
+            aside.reason.push('x');
+        }
+        let asides = one.suppressed.len();
+        assert_eq!(merged(vec![one, other]).suppressed.len(), 2 * asides);
+    }
 }

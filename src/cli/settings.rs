@@ -46,8 +46,8 @@ pub(super) fn index_file() -> Option<PathBuf> {
 /// when GitLab started the job. Never the clock: the same input gives the same bytes.
 pub(super) fn time() -> Option<String> {
     let text = |name| variable(name)?.into_string().ok();
-    if let Some(epoch) = text("SOURCE_DATE_EPOCH") {
-        let seconds: u64 = epoch.trim().parse().ok()?;
+    let epoch = text("SOURCE_DATE_EPOCH").and_then(|epoch| epoch.trim().parse::<u64>().ok());
+    if let Some(seconds) = epoch {
         let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
         let day = Date::from_unix(seconds);
         return Some(format!("{day}T{hour:02}:{minute:02}:{second:02}Z"));

@@ -25,13 +25,11 @@ pub(super) fn strip(place: Place, excerpt: &mut Excerpt) {
         | Place::RemoteUrl => return,
     }
     gone.sort_by_key(|range| (range.start, range.end));
+    let gone = joined(gone);
     let kept = excerpt.start..excerpt.end;
     let (mut text, mut from) = (String::with_capacity(excerpt.text.len()), 0);
     let (mut start, mut end) = (kept.start, kept.end);
     for range in gone.into_iter().flat_map(|range| outside(range, &kept)) {
-        if range.start < from {
-            continue;
-        }
         text.push_str(excerpt.text.get(from..range.start).unwrap_or_default());
         text.push_str(GONE);
         from = range.end;
@@ -42,6 +40,18 @@ pub(super) fn strip(place: Place, excerpt: &mut Excerpt) {
     }
     text.push_str(excerpt.text.get(from..).unwrap_or_default());
     (excerpt.text, excerpt.start, excerpt.end) = (text, start, end);
+}
+
+/// Makes one of each set of ranges that overlap; they are sorted.
+fn joined(ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
+    let mut joined: Vec<Range<usize>> = Vec::with_capacity(ranges.len());
+    for range in ranges {
+        match joined.last_mut() {
+            Some(last) if range.start < last.end => last.end = last.end.max(range.end),
+            _ => joined.push(range),
+        }
+    }
+    joined
 }
 
 /// Returns the parts of a range that lie before and after the finding, without empty ones.
@@ -148,6 +158,21 @@ mod tests {
         assert_eq!(
             shown(Place::CommitMessage, message, "KEY").0,
             "Signed-off-by: A <…> *** <tag>"
+        );
+    }
+
+    #[test]
+    fn of_addresses_that_overlap_nothing_stays() {
+        for (text, left) in [
+            ("by a@b.example@c.example KEY", "by … ***"),
+            ("KEY a@b@c@d <e@f>", "*** … <…>"),
+        ] {
+            assert_eq!(shown(Place::CommitMessage, text, "KEY").0, left);
+        }
+        let header = "author A <a@b@c.example> 1 KEY";
+        assert_eq!(
+            shown(Place::CommitHeader, header, "KEY").0,
+            "author A <…> 1 ***"
         );
     }
 

@@ -337,6 +337,8 @@ fn times_of_gitlabs_report_come_from_the_environment_only() {
     assert_eq!(times(&[job]), "2026-01-31T12:00:09");
     let epoch = ("SOURCE_DATE_EPOCH", "86461");
     assert_eq!(times(&[epoch, job]), "1970-01-02T00:01:01");
+    let broken = ("SOURCE_DATE_EPOCH", "yesterday");
+    assert_eq!(times(&[broken, job]), "2026-01-31T12:00:09");
 }
 
 #[cfg(target_os = "linux")]

@@ -42,8 +42,15 @@ impl Default for Sizes {
 /// Bytes that are read at first: most files are smaller.
 const FIRST: usize = 16 << 10;
 
-/// The first line of a Git LFS pointer (git-lfs, docs/spec.md), which has less than 1024 bytes.
-const LFS: &[u8] = b"version https://git-lfs.github.com/spec/v1\n";
+/// The first lines of Git LFS pointers (git-lfs, docs/spec.md, and the names it had before).
+const LFS: [&[u8]; 3] = [
+    b"version https://git-lfs.github.com/spec/v1\n",
+    b"version http://git-media.io/v/2\n",
+    b"version https://hawser.github.com/spec/v1\n",
+];
+
+/// Most bytes of a pointer, by the same page.
+const MAX_LFS: usize = 1024;
 
 /// What is known of a content before it is read.
 pub(super) struct Origin<'a> {
@@ -228,7 +235,7 @@ pub(super) fn whole(
 
 /// Tells whether a Git LFS pointer stands where the content should be.
 pub(super) fn is_lfs_pointer(bytes: &[u8]) -> bool {
-    bytes.len() < 1024 && bytes.starts_with(LFS)
+    bytes.len() < MAX_LFS && LFS.iter().any(|line| bytes.starts_with(line))
 }
 
 /// Hands out a text that is no file's content: a name, a link's target.
@@ -432,9 +439,11 @@ mod tests {
 
     #[test]
     fn lfs_pointers_are_a_gap() {
-        let pointer = [LFS, b"oid sha256:0\nsize 1\n"].concat();
-        let (ledger, sink) = read(&pointer, None, TINY);
-        assert_eq!(ledger.skipped.get(&SkipCause::LfsPointer), Some(&1));
-        assert_eq!(sink.blobs().len(), 1);
+        for line in LFS {
+            let pointer = [line, b"oid sha256:0\nsize 1\n"].concat();
+            let (ledger, sink) = read(&pointer, None, TINY);
+            assert_eq!(ledger.skipped.get(&SkipCause::LfsPointer), Some(&1));
+            assert_eq!(sink.blobs().len(), 1);
+        }
     }
 }

@@ -6,7 +6,7 @@
 
 use std::{
     collections::BTreeMap,
-    io::Read,
+    io::{self, Read},
     sync::{
         Mutex, OnceLock,
         atomic::{AtomicUsize, Ordering},
@@ -16,15 +16,14 @@ use std::{
 use super::{
     super::{
         Blob, Receiver, Run, Sizes, Source, SourceError,
-        content::{Contents, Origin},
+        content::{Contents, Origin, is_lfs_pointer},
         large::Plain,
-        repo::{Absent, Finder, Kind, Repository},
+        repo::{Absent, Finder, Kind, MISNAMED, Namer, Repository},
     },
     catalog::words,
     metadata::{self, Names},
     paint::Spec,
     plan::{Brought, Plan},
-    reader::is_lfs_pointer,
 };
 use crate::model::{BlobPath, Counter, Ledger, ObjectId, Place, Provenance, SkipCause, Span};
 
@@ -66,24 +65,11 @@ impl Range {
         Ok((spec.from, spec.to))
     }
 
-    /// Returns the repository.
-    #[must_use]
-    pub const fn repository(&self) -> &Repository {
-        &self.repository
-    }
-
     /// Returns the content of a blob; `None` if it cannot be read.
     #[must_use]
     pub fn blob(&self, id: &ObjectId) -> Option<Vec<u8>> {
         let found = self.repository.find(id, self.max);
         found.ok().map(|(_, bytes)| bytes)
-    }
-
-    /// Returns the text that a provenance of this source stands for, as [`super::History::text`] does.
-    #[must_use]
-    pub fn text(&self, provenance: &Provenance) -> Option<Vec<u8>> {
-        let bytes = self.blob(&provenance.object?)?;
-        Some(metadata::part(provenance.place, &bytes).to_vec())
     }
 
     /// Returns what the range holds; worked out once.
@@ -123,7 +109,7 @@ impl Range {
     /// Hands out messages and headers.
     fn commits(&self, plan: &Plan, receiver: &mut dyn Receiver, ledger: &mut Ledger) {
         let names = Names::new();
-        let mut finder = Finder::new(self.repository.store(), self.max, CACHE);
+        let mut finder = Finder::new(self.repository.store(), self.max, CACHE).verifying();
         for commit in &plan.commits {
             match finder.find(&commit.id) {
                 Ok((kind, bytes)) => {
@@ -145,7 +131,8 @@ impl Range {
         let work = || {
             let mut thread = Thread {
                 range: self,
-                finder: Finder::new(self.repository.store(), self.max, CACHE),
+                run,
+                finder: Finder::new(self.repository.store(), self.max, CACHE).verifying(),
                 contents: Contents::new(run, self.sizes, &big),
                 receiver: run.sink.receiver(),
                 ledger: Ledger::default(),
@@ -178,6 +165,7 @@ impl Range {
 /// One thread's state.
 struct Thread<'t> {
     range: &'t Range,
+    run: &'t Run<'t>,
     finder: Finder<'t>,
     contents: Contents<'t>,
     receiver: Box<dyn Receiver + 't>,
@@ -200,16 +188,12 @@ impl Thread<'_> {
         };
         let whole = self.range.sizes.whole as u64;
         if let Some((size, reader)) = self.finder.large(&id, whole) {
-            self.ledger.count(Counter::Blobs, 1);
             let origin = Origin {
                 path,
                 provenance,
                 len: Some(size),
             };
-            let mut reader = Plain(reader.take(size));
-            self.contents
-                .read(&mut reader, &origin, &mut *self.receiver, &mut self.ledger);
-            return;
+            return self.large(id, &origin, size, reader);
         }
         let bytes = match self.finder.find(&id) {
             Ok((Kind::Blob, bytes)) => bytes,
@@ -242,6 +226,58 @@ impl Thread<'_> {
                 whole: true,
             });
         }
+    }
+}
+
+impl Thread<'_> {
+    /// Streams a large blob and says if it was not what its name promises.
+    fn large(&mut self, id: ObjectId, origin: &Origin<'_>, size: u64, reader: impl Read) {
+        self.ledger.count(Counter::Blobs, 1);
+        let mut reader = Plain(Checked {
+            // One byte more than said, so that a longer stream shows.
+            reader: reader.take(size.saturating_add(1)),
+            read: 0,
+            namer: Namer::new(id.as_bytes().len(), Kind::Blob, size),
+            failed: false,
+        });
+        self.contents
+            .read(&mut reader, origin, &mut *self.receiver, &mut self.ledger);
+        let Plain(checked) = reader;
+        // Then the ledger has it already.
+        let limit = self.range.sizes.limit;
+        if checked.failed || self.run.stopped() || limit.is_some_and(|limit| size > limit) {
+            return;
+        }
+        let absent = if checked.read != size {
+            Absent::Damaged("its size is not what its header says")
+        } else if checked.namer.is(&id) {
+            return;
+        } else {
+            MISNAMED
+        };
+        lose(&mut self.ledger, id, Some(origin.path), absent);
+    }
+}
+
+/// Counts and hashes what passes, and remembers whether it failed.
+struct Checked<R> {
+    reader: R,
+    read: u64,
+    namer: Namer,
+    failed: bool,
+}
+
+impl<R: Read> Read for Checked<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let result = self.reader.read(buffer);
+        match &result {
+            Ok(n) => {
+                self.read += *n as u64;
+                self.namer.update(buffer.get(..*n).unwrap_or_default());
+            }
+            Err(error) => self.failed |= error.kind() != io::ErrorKind::Interrupted,
+        }
+        result
     }
 }
 

@@ -304,3 +304,68 @@ fn large_blobs_of_a_range_come_in_pieces() {
         assert!(pieces.len() > 5 && covered == big.len() as u64);
     }
 }
+
+/// Puts something else where an object is stored.
+fn replace_loose(fixture: &Fixture, id: &ObjectId, object: &[u8]) {
+    let hex = id.to_string();
+    let path = fixture.path().join(".git/objects").join(&hex[..2]);
+    let path = path.join(&hex[2..]);
+    std::fs::remove_file(&path).unwrap();
+    let level = sirocco::deflate::Level::DEFAULT;
+    std::fs::write(
+        path,
+        sirocco::compress(sirocco::Format::Zlib, level, object),
+    )
+    .unwrap();
+}
+
+#[test]
+fn objects_that_are_not_what_their_names_say_are_gaps() {
+    let fixture = Fixture::new();
+    fixture.commit("base");
+    fixture.write("small", "sound");
+    let large = vec![b'x'; 5000];
+    fixture.write("large", &large);
+    fixture.commit("tip");
+    let (small_id, large_id) = (fixture.id("HEAD:small"), fixture.id("HEAD:large"));
+    let sizes = Sizes {
+        whole: 1000,
+        piece: 1000,
+        overlap: 100,
+        ..Sizes::default()
+    };
+    let told = || {
+        let source = Range::new(fixture.open(), "HEAD~1", sizes).unwrap();
+        let (_, ledger) = read(&source, 1);
+        let skips = ledger.skips.iter();
+        let told: Vec<String> = skips.map(|s| format!("{} {}", s.path, s.detail)).collect();
+        assert_eq!(ledger.skipped.values().sum::<u64>(), told.len() as u64);
+        told
+    };
+    assert!(told().is_empty());
+    replace_loose(&fixture, &small_id, b"blob 5\0other");
+    let name = "its content is not what its name says";
+    let small = format!("small {small_id}: {name}");
+    assert_eq!(told(), [small.as_str()]);
+    let size = "its size is not what its header says";
+    let with = |rest: &[u8]| [b"blob 5000\0", rest].concat();
+    for (content, why) in [
+        (with(&large[..3000]), size),
+        (with(&large[..500]), size),
+        (with(&[&large[..], b"more"].concat()), size),
+        (with(&[&large[1..], b"y"].concat()), name),
+    ] {
+        replace_loose(&fixture, &large_id, &content);
+        let large = format!("large {large_id}: {why}");
+        assert_eq!(told(), [large.as_str(), small.as_str()]);
+    }
+    // What a limit leaves out is told as that alone.
+    let limited = Sizes {
+        limit: Some(2000),
+        ..sizes
+    };
+    let source = Range::new(fixture.open(), "HEAD~1", limited).unwrap();
+    let (_, ledger) = read(&source, 1);
+    assert_eq!(ledger.skipped.get(&SkipCause::TooLarge), Some(&1));
+    assert_eq!(ledger.skipped.get(&SkipCause::Unreadable), Some(&1));
+}

@@ -8,7 +8,7 @@ use std::{
 use super::{
     super::{
         Blob, Receiver, Run, Sizes, Trace,
-        content::{Contents, Origin},
+        content::{Contents, Origin, is_lfs_pointer},
         large::Stream,
         repo::{Kind, TreeEntries},
     },
@@ -19,16 +19,6 @@ use super::{
     walk::{Object, Visitor},
 };
 use crate::model::{BlobPath, Counter, Ledger, ObjectId, Place, Provenance, SkipCause, Span};
-
-/// The first lines of Git LFS pointers (git-lfs, docs/spec.md, and the names it had before).
-const LFS: [&[u8]; 3] = [
-    b"version https://git-lfs.github.com/spec/v1\n",
-    b"version http://git-media.io/v/2\n",
-    b"version https://hawser.github.com/spec/v1\n",
-];
-
-/// Most bytes of a pointer, by the same page.
-const MAX_LFS: usize = 1024;
 
 /// One thread's receiver and notes.
 pub(super) struct Reader<'r> {
@@ -221,11 +211,6 @@ impl Visitor for Reader<'_> {
             None => Ok(read),
         }
     }
-}
-
-/// Tells whether a blob is a Git LFS pointer.
-pub(super) fn is_lfs_pointer(bytes: &[u8]) -> bool {
-    bytes.len() < MAX_LFS && LFS.iter().any(|line| bytes.starts_with(line))
 }
 
 /// Names the skips of a content without a path by its object.

@@ -6,6 +6,7 @@ use super::{
     delta::{Copies, Delta, DeltaError},
     inflate::{Inflater, stream},
     loose::{self, LooseObject},
+    name::is_named,
     object::Kind,
     pack::{Form, Header, MAX_HEADER, Pack},
     store::Store,
@@ -26,6 +27,9 @@ pub enum Absent {
     Damaged(&'static str),
 }
 
+/// What is there is another object, whole or damaged.
+pub(crate) const MISNAMED: Absent = Absent::Damaged("its content is not what its name says");
+
 /// A decoded object that a cache may hold too.
 pub(crate) type Found = (Kind, Rc<Vec<u8>>);
 
@@ -35,6 +39,8 @@ pub(crate) struct Finder<'s> {
     inflater: Inflater,
     cache: Cache,
     max: u64,
+    /// If names are verified: the objects looked at, and whether every copy met was what the name says.
+    verified: Option<HashMap<ObjectId, bool>>,
 }
 
 impl<'s> Finder<'s> {
@@ -45,6 +51,15 @@ impl<'s> Finder<'s> {
             inflater: Inflater::new(),
             cache: Cache::new(cache),
             max,
+            verified: None,
+        }
+    }
+
+    /// Takes a copy as sound only if its content has the name that was asked for: for few objects, as a hash is slow.
+    pub(crate) fn verifying(self) -> Self {
+        Self {
+            verified: Some(HashMap::new()),
+            ..self
         }
     }
 
@@ -102,19 +117,34 @@ impl<'s> Finder<'s> {
                 Ok(None) => continue,
                 Err(_) => Err(Absent::Damaged("the pack's index cannot be read")),
             };
-            match found {
+            match found.and_then(|found| self.verify(id, found)) {
                 Ok(found) => return Ok(found),
                 Err(absent) => worst = absent,
             }
         }
         for dir in 0..self.store.dirs.len() {
-            match self.loose_in(dir, id) {
+            let found = self.loose_in(dir, id);
+            match found.and_then(|found| self.verify(id, found)) {
                 Ok(found) => return Ok(found),
                 Err(Absent::Missing) => {}
                 Err(absent) => worst = absent,
             }
         }
         Err(worst)
+    }
+
+    /// Compares content and name: once an object, each time if a copy of it was found wanting.
+    fn verify(&mut self, id: &ObjectId, found: Found) -> Result<Found, Absent> {
+        if let Some(verified) = &mut self.verified
+            && verified.get(id) != Some(&true)
+        {
+            let named = is_named(id, found.0, &found.1);
+            *verified.entry(*id).or_insert(named) &= named;
+            if !named {
+                return Err(MISNAMED);
+            }
+        }
+        Ok(found)
     }
 
     /// Decodes the entry at an offset: down the chain to a whole or remembered object, then up again.
@@ -258,6 +288,29 @@ impl Cache {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_several_copies_the_sound_one_is_taken_each_time() {
+        let fixture = super::super::fixture::Fixture::new();
+        fixture.write("f", "sound");
+        fixture.commit("m");
+        let id = fixture.id("HEAD:f");
+        let objects = fixture.path().join(".git/objects");
+        let other = fixture.beside("other");
+        let (own, moved) = (loose::path_of(&objects, &id), loose::path_of(&other, &id));
+        std::fs::create_dir_all(moved.parent().unwrap()).unwrap();
+        std::fs::rename(&own, moved).unwrap();
+        let level = sirocco::deflate::Level::DEFAULT;
+        let wrong = sirocco::compress(sirocco::Format::Zlib, level, b"blob 5\0other");
+        std::fs::write(own, wrong).unwrap();
+        let alternates = other.to_str().unwrap();
+        std::fs::write(objects.join("info/alternates"), alternates).unwrap();
+        let repository = fixture.open();
+        let mut finder = Finder::new(repository.store(), 1000, 0).verifying();
+        for _ in 0..3 {
+            assert_eq!(finder.find(&id).unwrap().1.as_slice(), b"sound");
+        }
+    }
 
     #[test]
     fn the_cache_forgets_the_oldest() {

@@ -14,6 +14,7 @@ mod index;
 mod inflate;
 mod io;
 mod loose;
+mod name;
 mod object;
 mod pack;
 mod refs;
@@ -35,11 +36,12 @@ pub use refs::{Head, Reference, Reflog, Refs};
 pub use root::RootEntry;
 pub(crate) use {
     delta::{Copies, Delta},
-    find::{Finder, absent_delta},
+    find::{Finder, MISNAMED, absent_delta},
     index::Loaded,
     inflate::{Inflater, stream},
     io::read_small,
     loose::{LooseObject, list as list_loose, path_of as loose_path},
+    name::Namer,
     pack::{Form, Header, MAX_HEADER, Pack},
     store::Store,
 };

@@ -58,6 +58,16 @@ pub(super) struct Node {
     pub(super) sides: u8,
     /// Whether a parent is not there.
     pub(super) cut: bool,
+    /// Whether it waits to be walked.
+    queued: bool,
+}
+
+/// The commits that wait to be walked, each once, youngest first.
+#[derive(Default)]
+struct Queue {
+    commits: BinaryHeap<(i64, ObjectId)>,
+    /// How many of them are in the range as far as is known.
+    open: usize,
 }
 
 /// Reached from the left end.
@@ -68,24 +78,25 @@ const RIGHT: u8 = 2;
 impl Planner<'_> {
     /// Walks from both ends, youngest first, until everything left is on both sides (or only on the left).
     pub(super) fn paint(&mut self, spec: &Spec) {
-        let mut queue = BinaryHeap::new();
+        let mut queue = Queue::default();
         for (id, side) in [(spec.from, LEFT), (spec.to, RIGHT)] {
             if self.load(id) {
-                self.mark(id, side, &mut queue);
+                self.mark(id, side, spec, &mut queue);
             }
         }
-        let open = |sides: u8| spec.is_inside(sides);
         let mut left = SLOP;
         let mut oldest = i64::MAX;
-        while let Some((time, id)) = queue.pop() {
-            let Some(node) = self.nodes.get(&id) else {
+        while let Some((time, id)) = queue.commits.pop() {
+            let Some(node) = self.nodes.get_mut(&id) else {
                 continue;
             };
             let (sides, parents) = (node.sides, node.parents.clone());
-            if open(sides) {
+            node.queued = false;
+            if spec.is_inside(sides) {
+                queue.open -= 1;
                 oldest = oldest.min(time);
                 left = SLOP;
-            } else if time < oldest && !self.any_open(&queue, open) {
+            } else if time < oldest && queue.open == 0 {
                 left -= 1;
                 if left == 0 {
                     return;
@@ -93,7 +104,7 @@ impl Planner<'_> {
             }
             for parent in parents {
                 if self.load(parent) {
-                    self.mark(parent, sides, &mut queue);
+                    self.mark(parent, sides, spec, &mut queue);
                 } else if let Some(node) = self.nodes.get_mut(&id) {
                     node.cut = true;
                 }
@@ -102,19 +113,22 @@ impl Planner<'_> {
     }
 
     /// Adds a side to a commit; what changes is walked (again).
-    fn mark(&mut self, id: ObjectId, side: u8, queue: &mut BinaryHeap<(i64, ObjectId)>) {
-        if let Some(node) = self.nodes.get_mut(&id)
-            && node.sides | side != node.sides
-        {
-            node.sides |= side;
-            queue.push((node.time, id));
+    fn mark(&mut self, id: ObjectId, side: u8, spec: &Spec, queue: &mut Queue) {
+        let Some(node) = self.nodes.get_mut(&id) else {
+            return;
+        };
+        let before = node.sides;
+        node.sides |= side;
+        if node.sides == before {
+            return;
         }
-    }
-
-    fn any_open(&self, queue: &BinaryHeap<(i64, ObjectId)>, open: impl Fn(u8) -> bool) -> bool {
-        queue
-            .iter()
-            .any(|(_, id)| self.nodes.get(id).is_some_and(|node| open(node.sides)))
+        if node.queued {
+            queue.open -= usize::from(spec.is_inside(before));
+        } else {
+            node.queued = true;
+            queue.commits.push((node.time, id));
+        }
+        queue.open += usize::from(spec.is_inside(node.sides));
     }
 
     /// Reads a commit once; `false` if it is not there.
@@ -129,6 +143,7 @@ impl Planner<'_> {
                 parents: commit.parents.clone(),
                 sides: 0,
                 cut: false,
+                queued: false,
             }),
             Ok(_) => None,
             Err(Absent::Missing) => return false,
@@ -151,6 +166,39 @@ impl Planner<'_> {
                 );
                 false
             }
+        }
+    }
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use super::*;
+    use crate::sources::repo::fixture::Fixture;
+
+    #[test]
+    fn a_walk_ends_soon_after_the_range_is_closed() {
+        let fixture = Fixture::new();
+        let mut stream = String::new();
+        for n in 0..2000_u32 {
+            stream += &format!(
+                "commit refs/heads/long\ncommitter C <c> {} +0000\ndata 1\nm\n\n",
+                1_600_000_000 + n
+            );
+        }
+        fixture.import(stream.as_bytes());
+        let repository = fixture.open();
+        for (range, least) in [("long~10..long", 10), ("long...long~10", 10)] {
+            let spec = Spec::parse(&repository, range).unwrap();
+            let mut planner = Planner::new(&repository, 1 << 20);
+            planner.paint(&spec);
+            let inside = planner
+                .nodes
+                .values()
+                .filter(|node| spec.is_inside(node.sides));
+            assert_eq!(inside.count(), least, "{range}");
+            let walked = u32::try_from(planner.nodes.len()).unwrap();
+            assert!(walked < SLOP + 20, "{range}: {walked}");
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Works out a range: which commits it has, which blobs and names they brought, where its edge is.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, btree_map::Entry};
 
 use super::{
-    super::repo::{Absent, Finder, Kind, Repository, TreeEntries},
+    super::repo::{Absent, Finder, Kind, Repository, TreeEntries, TreeEntry},
     graph::parents_first,
     paint::{LEFT, Node, Spec},
     range::{CACHE, lose},
@@ -29,7 +29,7 @@ pub(super) struct Brought {
     pub(super) commit: usize,
     /// Its paths there first, then those of later commits; at most [`super::MAX_PATHS`].
     pub(super) paths: Vec<BlobPath>,
-    /// Whether it is a symbolic link's target.
+    /// Whether it is a symbolic link's target wherever it stands: what is a file anywhere is read as one.
     pub(super) link: bool,
 }
 
@@ -49,14 +49,7 @@ pub(super) struct Plan {
 impl Plan {
     /// Works a range out. Objects above `max` bytes are not decoded.
     pub(super) fn new(repository: &Repository, spec: &Spec, max: u64) -> Self {
-        let mut planner = Planner {
-            finder: Finder::new(repository.store(), max, CACHE),
-            id_len: repository.id_len(),
-            shallow: repository.shallow(),
-            nodes: HashMap::new(),
-            plan: Self::default(),
-            seen: HashSet::new(),
-        };
+        let mut planner = Planner::new(repository, max);
         let edge = planner.commits(spec);
         planner.brought(spec);
         planner.drop_known(&edge);
@@ -73,6 +66,23 @@ pub(super) struct Planner<'p> {
     pub(super) plan: Plan,
     /// Trees that were compared with the same trees before.
     seen: HashSet<(ObjectId, Vec<ObjectId>)>,
+    /// Trees that end early, as far as they are known.
+    malformed: BTreeSet<ObjectId>,
+}
+
+impl<'p> Planner<'p> {
+    /// Starts with nothing known.
+    pub(super) fn new(repository: &'p Repository, max: u64) -> Self {
+        Self {
+            finder: Finder::new(repository.store(), max, CACHE).verifying(),
+            id_len: repository.id_len(),
+            shallow: repository.shallow(),
+            nodes: HashMap::new(),
+            plan: Plan::default(),
+            seen: HashSet::new(),
+            malformed: BTreeSet::new(),
+        }
+    }
 }
 
 impl Planner<'_> {
@@ -208,11 +218,16 @@ impl Planner<'_> {
                         .collect()
                 })
                 .collect();
-            for entry in TreeEntries::new(&bytes, self.id_len) {
+            let mut entries = TreeEntries::new(&bytes, self.id_len);
+            for entry in entries.by_ref() {
                 let before = || parents.iter().filter_map(|parent| parent.get(entry.name));
                 let Some(id) = entry
                     .id()
-                    .filter(|_| !before().any(|(_, raw_id)| *raw_id == entry.raw_id))
+                    // A link's target that becomes a file is a file for the first time.
+                    .filter(|_| {
+                        !before()
+                            .any(|(mode, raw_id)| *raw_id == entry.raw_id && entry.same_type(*mode))
+                    })
                 else {
                     continue;
                 };
@@ -230,13 +245,12 @@ impl Planner<'_> {
                 if before().next().is_none() {
                     self.name(place, &path);
                 }
-                if entry.is_submodule() {
-                    let path = BlobPath::new(path);
-                    let ledger = &mut self.plan.ledger;
-                    ledger.skip(SkipCause::Submodule, path, "another repository");
-                } else {
-                    self.blob(place, id, path, entry.is_link());
-                }
+                self.leaf(place, &entry, id, path);
+            }
+            if !entries.is_complete() && self.malformed.insert(tree) {
+                let path = shown(&folder);
+                let absent = Absent::Damaged("the tree is malformed");
+                lose(&mut self.plan.ledger, tree, path.as_ref(), absent);
             }
         }
     }
@@ -247,6 +261,16 @@ impl Planner<'_> {
         }
     }
 
+    fn leaf(&mut self, place: usize, entry: &TreeEntry<'_>, id: ObjectId, path: Vec<u8>) {
+        if entry.is_submodule() {
+            let path = BlobPath::new(path);
+            let ledger = &mut self.plan.ledger;
+            ledger.skip(SkipCause::Submodule, path, "another repository");
+        } else {
+            self.blob(place, id, path, entry.is_link());
+        }
+    }
+
     fn blob(&mut self, place: usize, id: ObjectId, path: Vec<u8>, link: bool) {
         let new = Brought {
             commit: place,
@@ -254,6 +278,7 @@ impl Planner<'_> {
             link,
         };
         let brought = self.plan.blobs.entry(id).or_insert(new);
+        brought.link &= link;
         let path = BlobPath::new(path);
         if brought.paths.len() < super::MAX_PATHS && !brought.paths.contains(&path) {
             brought.paths.push(path);
@@ -266,12 +291,12 @@ impl Planner<'_> {
             Ok(_) => Absent::Damaged("it is no tree"),
             Err(absent) => absent,
         };
-        let path = Some(BlobPath::new(folder)).filter(|path| !path.as_bytes().is_empty());
-        lose(&mut self.plan.ledger, id, path.as_ref(), absent);
+        lose(&mut self.plan.ledger, id, shown(folder).as_ref(), absent);
         None
     }
 
-    /// Drops blobs that a commit at the edge holds somewhere: they only moved.
+    /// Drops blobs that a commit at the edge holds somewhere: they only moved. One that was a link's target there and is a
+    /// file now stays.
     fn drop_known(&mut self, edge: &BTreeSet<ObjectId>) {
         if self.plan.blobs.is_empty() {
             return;
@@ -292,10 +317,17 @@ impl Planner<'_> {
                     if seen.insert(id) {
                         stack.push(id);
                     }
-                } else {
-                    self.plan.blobs.remove(&id);
+                } else if let Entry::Occupied(brought) = self.plan.blobs.entry(id)
+                    && (brought.get().link || !entry.is_link())
+                {
+                    brought.remove();
                 }
             }
         }
     }
+}
+
+/// Returns the path of a folder that reports show; `None` for the root, which has none.
+fn shown(folder: &[u8]) -> Option<BlobPath> {
+    (!folder.is_empty()).then(|| BlobPath::new(folder))
 }

@@ -305,6 +305,86 @@ fn large_blobs_of_a_range_come_in_pieces() {
     }
 }
 
+/// Stores a tree that git would not make, entry by entry: mode, name, object; then what follows them.
+fn tree(fixture: &Fixture, entries: &[(&str, &str, ObjectId)], after: &[u8]) -> ObjectId {
+    let mut bytes = Vec::new();
+    for (mode, name, id) in entries {
+        bytes.extend_from_slice(format!("{mode} {name}\0").as_bytes());
+        bytes.extend_from_slice(id.as_bytes());
+    }
+    bytes.extend_from_slice(after);
+    let file = fixture.beside("tree");
+    std::fs::write(&file, bytes).unwrap();
+    let file = file.to_str().unwrap();
+    let id = fixture.git(&["hash-object", "-t", "tree", "--literally", "-w", file]);
+    parse_hex(id.as_bytes()).unwrap()
+}
+
+/// Commits a tree on top of HEAD.
+fn commit_tree(fixture: &Fixture, tree: ObjectId) -> ObjectId {
+    let id = fixture.git(&["commit-tree", "-p", "HEAD", "-m", "m", &tree.to_string()]);
+    fixture.git(&["update-ref", "HEAD", &id]);
+    parse_hex(id.as_bytes()).unwrap()
+}
+
+#[test]
+fn a_blob_that_is_a_file_anywhere_is_read_as_one() {
+    let fixture = Fixture::new();
+    fixture.commit("base");
+    let (one, other) = (fixture.blob("one"), fixture.blob("other"));
+    let link = ("120000", "link", one);
+    commit_tree(&fixture, tree(&fixture, &[link], b""));
+    let read_range = |range: &str| read(&open(&fixture, range), 1).0;
+    let seen = read_range("HEAD~1");
+    assert_eq!(texts(&seen, Place::SymlinkTarget), ["one"]);
+    // At another path, in the same range and after it.
+    let file = ("100644", "z", one);
+    commit_tree(&fixture, tree(&fixture, &[link, file], b""));
+    for range in ["HEAD~2", "HEAD~1"] {
+        let seen = read_range(range);
+        assert_eq!(texts(&seen, Place::History), ["one"], "{range}");
+        assert!(texts(&seen, Place::SymlinkTarget).is_empty(), "{range}");
+    }
+    // At the same path.
+    let link = ("120000", "x", other);
+    commit_tree(&fixture, tree(&fixture, &[link], b""));
+    let file = ("100644", "x", other);
+    commit_tree(&fixture, tree(&fixture, &[file], b""));
+    for range in ["HEAD~2", "HEAD~1"] {
+        let seen = read_range(range);
+        assert_eq!(texts(&seen, Place::History), ["other"], "{range}");
+        assert!(texts(&seen, Place::SymlinkTarget).is_empty(), "{range}");
+    }
+    // What was a file before is known, whatever it is now.
+    let links = [("120000", "x", other), ("120000", "y", other)];
+    commit_tree(&fixture, tree(&fixture, &links, b""));
+    let seen = read_range("HEAD~1");
+    assert!(texts(&seen, Place::SymlinkTarget).is_empty());
+}
+
+#[test]
+fn a_tree_that_ends_early_is_told_once() {
+    let fixture = Fixture::new();
+    fixture.commit("base");
+    let blob = fixture.blob("content");
+    let bad = tree(&fixture, &[("100644", "a", blob)], b"100644 hidden");
+    let root = tree(&fixture, &[("40000", "sub", bad)], b"");
+    commit_tree(&fixture, root);
+    let other = ("100644", "new", fixture.blob("new"));
+    let root = tree(&fixture, &[other, ("40000", "tub", bad)], b"");
+    commit_tree(&fixture, root);
+    let (seen, ledger) = read(&open(&fixture, "HEAD~2"), 1);
+    assert_eq!(ledger.skipped, [(SkipCause::Unreadable, 1)].into());
+    assert_eq!(ledger.skips[0].path.to_string(), "sub");
+    assert_eq!(
+        ledger.skips[0].detail,
+        format!("{bad}: the tree is malformed")
+    );
+    let mut contents = texts(&seen, Place::History);
+    contents.sort();
+    assert_eq!(contents, ["content", "new"]);
+}
+
 /// Puts something else where an object is stored.
 fn replace_loose(fixture: &Fixture, id: &ObjectId, object: &[u8]) {
     let hex = id.to_string();

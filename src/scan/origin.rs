@@ -31,7 +31,12 @@ pub(super) enum Origin {
 
 impl Origin {
     /// Asks history where the hits of each group come from.
-    pub(super) fn attribute(&self, groups: &mut [Group], run: &Run<'_>) -> Option<Attributions> {
+    pub(super) fn attribute(
+        &self,
+        groups: &mut [Group],
+        run: &Run<'_>,
+        ledger: &mut Ledger,
+    ) -> Option<Attributions> {
         if groups.is_empty() || run.stopped() {
             return None;
         }
@@ -54,6 +59,9 @@ impl Origin {
         };
         for (key, group) in (0_u32..).zip(groups.iter_mut()) {
             group.attribution = known.keys.get(&key).cloned();
+        }
+        for note in &known.notes {
+            ledger.note(note.as_str());
         }
         Some(known)
     }

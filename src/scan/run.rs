@@ -84,7 +84,7 @@ pub fn run(
     }
     let mut groups = collect::group(gathered.hits, options);
     progress.begin("attribution", 0);
-    let known = origin.attribute(&mut groups, &run);
+    let known = origin.attribute(&mut groups, &run, &mut ledger);
     origin.name_logs(&mut groups, &collector);
     let mut stage = Stage {
         options,

@@ -66,6 +66,8 @@ pub struct Attributions {
     pub objects: BTreeMap<ObjectId, Places>,
     /// Where each wanted name stands: paths that end in it.
     pub names: BTreeMap<Vec<u8>, Places>,
+    /// What a reader must know to judge them.
+    pub notes: Vec<String>,
 }
 
 impl History {
@@ -102,6 +104,7 @@ impl History {
             keys,
             objects,
             names,
+            notes: Vec::new(),
         }
     }
 

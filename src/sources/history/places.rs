@@ -14,7 +14,7 @@ use crate::model::{BlobPath, ObjectId};
 pub const MAX_PATHS: usize = 64;
 
 /// Most paths under which one tree is entered: a few trees can make billions of paths.
-const MAX_TREE_PATHS: u16 = 256;
+pub(super) const MAX_TREE_PATHS: u16 = 256;
 
 /// Where one object stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,9 +1,11 @@
 //! Attribution inside a range: which of its commits brought a secret, and whether a later one took it away again.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+mod head;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    super::repo::{Commit, Finder, Head, Kind, TreeEntries},
+    super::repo::{Finder, Kind, TreeEntries},
     Attributions, Places, Range, Wanted,
     attribution::read_info,
     plan::Plan,
@@ -31,17 +33,16 @@ impl Range {
         let plan = self.plan();
         let mut looker = Looker::new(self, plan);
         let ids: BTreeSet<ObjectId> = wanted.objects().map(|(_, id)| id).collect();
-        let mut at_head = looker.in_head(&ids);
+        let head = looker.in_head(&ids, run);
+        answers.notes = head.notes();
         for id in &ids {
             let brought = plan.blobs.get(id);
             let mut paths = brought.map(|b| b.paths.clone()).unwrap_or_default();
             paths.sort();
-            let mut head_paths = at_head.remove(id).unwrap_or_default();
-            head_paths.sort();
             let places = Places {
                 more_paths: paths.len() >= super::MAX_PATHS,
                 paths,
-                head_paths,
+                head_paths: head.paths.get(id).cloned().unwrap_or_default(),
                 reachable: true,
                 symlink: brought.is_some_and(|b| b.link),
             };
@@ -52,10 +53,7 @@ impl Range {
             let facts = keys.entry(key).or_default();
             facts.blob(plan, id);
             facts.commit(plan, id);
-            facts.at_head |= answers
-                .objects
-                .get(&id)
-                .is_some_and(|places| !places.head_paths.is_empty());
+            facts.at_head |= head.paths.contains_key(&id);
         }
         for (key, name) in wanted.names() {
             let path = BlobPath::new(name);
@@ -138,55 +136,9 @@ impl<'l> Looker<'l> {
         Self {
             range,
             plan,
-            finder: Finder::new(range.repository.store(), range.max, CACHE),
+            finder: Finder::new(range.repository.store(), range.max, CACHE).verifying(),
             id_len: range.repository.id_len(),
         }
-    }
-
-    /// Returns the paths of blobs in HEAD.
-    fn in_head(&mut self, ids: &BTreeSet<ObjectId>) -> BTreeMap<ObjectId, Vec<BlobPath>> {
-        let mut found: BTreeMap<ObjectId, Vec<BlobPath>> = BTreeMap::new();
-        let Head::Commit(head) = self.range.repository.head() else {
-            return found;
-        };
-        let commit = self.finder.find(&head);
-        let Some(root) = commit
-            .ok()
-            .and_then(|(_, bytes)| Some(Commit::parse(&bytes)?.tree))
-        else {
-            return found;
-        };
-        // A folder is entered again under another path only if it led somewhere.
-        let mut useless: HashSet<ObjectId> = HashSet::new();
-        let mut left = 1_000_000_u32;
-        let mut stack = vec![(root, Vec::new())];
-        while let Some((tree, folder)) = stack.pop() {
-            left = left.saturating_sub(1);
-            let Ok((Kind::Tree, bytes)) = self.finder.find(&tree) else {
-                continue;
-            };
-            let mut leaf = true;
-            for entry in TreeEntries::new(&bytes, self.id_len) {
-                let Some(id) = entry.id() else { continue };
-                let path = [folder.as_slice(), entry.name].concat();
-                if entry.is_tree() {
-                    leaf = false;
-                    if left > 0 && !useless.contains(&id) {
-                        stack.push((id, [path.as_slice(), b"/"].concat()));
-                    }
-                } else if ids.contains(&id) {
-                    leaf = false;
-                    let paths = found.entry(id).or_default();
-                    if paths.len() < super::MAX_PATHS {
-                        paths.push(BlobPath::new(path));
-                    }
-                }
-            }
-            if leaf {
-                useless.insert(tree);
-            }
-        }
-        found
     }
 
     /// Follows the spots of a key through the range.

@@ -385,6 +385,53 @@ fn a_tree_that_ends_early_is_told_once() {
     assert_eq!(contents, ["content", "new"]);
 }
 
+#[test]
+fn folders_that_make_billions_of_paths_hide_nothing_of_head() {
+    let fixture = Fixture::new();
+    fixture.commit("base");
+    let (wanted, deep) = (fixture.blob("wanted"), fixture.blob("deep"));
+    let names: Vec<String> = (0..100).map(|n| format!("folder-{n:03}")).collect();
+    let mut bomb = tree(&fixture, &[("100644", "leaf", deep)], b"");
+    for _ in 0..8 {
+        let entries: Vec<_> = names
+            .iter()
+            .map(|name| ("40000", name.as_str(), bomb))
+            .collect();
+        bomb = tree(&fixture, &entries, b"");
+    }
+    let folder = tree(&fixture, &[("100644", "file", wanted)], b"");
+    let root = [("40000", "a", folder), ("40000", "bomb", bomb)];
+    commit_tree(&fixture, tree(&fixture, &root, b""));
+    let source = open(&fixture, "HEAD~1");
+    let mut just_wanted = Wanted::default();
+    just_wanted.object(1, wanted);
+    let got = attribute(&source, &just_wanted);
+    assert!(got.keys[&1].at_head && got.notes.is_empty());
+    assert_eq!(got.objects[&wanted].head_paths[0].to_string(), "a/file");
+    let mut both = just_wanted;
+    both.object(2, deep);
+    let got = attribute(&source, &both);
+    assert!(got.keys[&1].at_head && got.keys[&2].at_head);
+    assert_eq!(got.objects[&wanted].head_paths[0].to_string(), "a/file");
+    assert_eq!(got.objects[&deep].head_paths.len(), super::MAX_PATHS);
+    assert_eq!(got.notes.len(), 1, "{:?}", got.notes);
+}
+
+#[test]
+fn what_of_head_cannot_be_read_is_told() {
+    let fixture = Fixture::new();
+    fixture.commit("base");
+    let wanted = fixture.blob("wanted");
+    let bad = tree(&fixture, &[], b"100644 hidden");
+    let root = [("100644", "a", wanted), ("40000", "bad", bad)];
+    commit_tree(&fixture, tree(&fixture, &root, b""));
+    let mut keys = Wanted::default();
+    keys.object(1, wanted);
+    let got = attribute(&open(&fixture, "HEAD~1"), &keys);
+    assert!(got.keys[&1].at_head);
+    assert!(got.notes[0].contains("could be read"));
+}
+
 /// Puts something else where an object is stored.
 fn replace_loose(fixture: &Fixture, id: &ObjectId, object: &[u8]) {
     let hex = id.to_string();

@@ -665,6 +665,28 @@ fn what_the_pool_paid_for_is_kept_apart() {
 }
 
 #[test]
+fn an_archive_that_needs_no_help_does_not_see_who_did() {
+    let limits = Limits {
+        ratio: 1,
+        ratio_floor: 1000,
+        ..Limits::default()
+    };
+    let none = Limits {
+        run_bytes: 0,
+        ..Limits::default()
+    };
+    let bytes = gzip(&[b'x'; 5000]);
+    let first = expand_from(&bytes, "a.gz", &limits, &Pool::new(&none));
+    let pool = Pool::new(&none);
+    expand_from(&gzip(&vec![0; 8 << 20]), "z.gz", &none, &pool);
+    assert!(pool.is_dry());
+    let second = expand_from(&bytes, "a.gz", &limits, &pool);
+    assert_eq!(first.0.members["a.gz!a"].len(), 1000);
+    assert_eq!(first.0.members, second.0.members);
+    assert_eq!((first.0.ledger, first.1), (second.0.ledger, second.1));
+}
+
+#[test]
 fn too_many_members_are_a_gap() {
     let names: Vec<String> = (0..50).map(|i| format!("f{i}")).collect();
     let entries: Vec<(&str, &[u8])> = names

@@ -214,8 +214,8 @@ fn work_tree(
     run: &Run<'_>,
 ) -> Result<Ledger, SourceError> {
     let mut ledger = Ledger::default();
-    if let Some(root) = history.repository().work_tree() {
-        ledger.merge(beside_history(root, options).read(run)?);
+    if let Some(root) = history.repository().work_tree_from(path) {
+        ledger.merge(beside_history(&root, options).read(run)?);
         let mut staged = staged(path, None, options).read(run)?;
         // History counts the entries of this index among those of all work trees.
         staged.read.remove(&Counter::IndexEntries);

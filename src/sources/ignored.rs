@@ -100,7 +100,7 @@ struct Inside {
 
 /// What to do with an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum Handling {
     /// Read it.
     Read,
     /// Enter the directory for its tracked files.
@@ -159,7 +159,12 @@ impl Scope {
 
     /// Returns the scope of a directory in this one. Only if it has a `.git` that opens as a repository it starts anew,
     /// as git does; the flag says so.
-    pub(super) fn enter(&self, dir: &Path, verdict: Verdict, ledger: &mut Ledger) -> (Self, bool) {
+    pub(super) fn enter(
+        &self,
+        dir: &Path,
+        handling: Handling,
+        ledger: &mut Ledger,
+    ) -> (Self, bool) {
         let mut scope = self.clone();
         let mut nested = false;
         if dir.join(".git").symlink_metadata().is_ok()
@@ -173,7 +178,7 @@ impl Scope {
             nested = true;
             scope = Self::of_repository(repository, self.repository.clone(), ledger);
         }
-        scope.hidden = verdict == Verdict::Enter || self.hidden;
+        scope.hidden = handling == Handling::Enter || self.hidden;
         if scope.repository.is_some() {
             scope.read_rules(dir, ledger);
         }
@@ -186,22 +191,22 @@ impl Scope {
     }
 
     /// Judges an entry of the directory.
-    pub(super) fn judge(&self, path: &Path, is_dir: bool, ledger: &mut Ledger) -> Verdict {
+    pub(super) fn judge(&self, path: &Path, is_dir: bool, ledger: &mut Ledger) -> Handling {
         if !self.hidden && !self.matches(path, is_dir) {
-            return Verdict::Read;
+            return Handling::Read;
         }
         let mut inside = self.repository.as_deref();
         while let Some(repository) = inside {
             if repository.tracks(path, is_dir, ledger) {
                 return if is_dir {
-                    Verdict::Enter
+                    Handling::Enter
                 } else {
-                    Verdict::Read
+                    Handling::Read
                 };
             }
             inside = repository.outer.as_deref();
         }
-        Verdict::Hide
+        Handling::Hide
     }
 
     fn matches(&self, path: &Path, is_dir: bool) -> bool {

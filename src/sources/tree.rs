@@ -1,7 +1,7 @@
 //! A directory with everything in it.
 //!
 //! Promises: hidden files are read; links are not followed, their targets and all names are text to scan; FIFOs, sockets and
-//! devices are never opened; of `.git` everything is read but objects and the index. What ignore files, excludes and the
+//! devices are never opened; of a repository's `.git` everything is read but objects, index and logs. What ignore files, excludes and the
 //! system keep from us, and which objects were left to `--history`, is in the ledger. Memory is bounded by threads times
 //! [`Sizes::whole`] and one large archive.
 
@@ -11,7 +11,10 @@ mod leaf;
 use std::{
     collections::HashMap,
     path::{Component, Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use ignore::{DirEntry, ParallelVisitor, ParallelVisitorBuilder, WalkBuilder, WalkState};
@@ -21,7 +24,7 @@ use crate::model::{BlobPath, Ledger, Place, SkipCause};
 use super::{
     Receiver, Run, Sizes, Source, SourceError,
     content::{self, Contents},
-    ignored::{Excludes, Scope, Verdict, blob_path},
+    ignored::{Excludes, Handling, Scope, blob_path},
     share::Hands,
 };
 use area::Area;
@@ -115,14 +118,21 @@ impl Tree {
         }
         let is_inside = root.components().any(|part| part.as_os_str() == ".git");
         if is_inside || self.options.no_ignore {
-            let area = if is_inside { Area::Git } else { Area::Tree };
-            let scope = Scope::default();
-            return Folder { scope, area };
+            let area = if is_inside {
+                Area::Git.enter(root)
+            } else {
+                Area::Tree
+            };
+            return Folder {
+                scope: Scope::default(),
+                area,
+                git_dir: GitDir::of(area, root),
+            };
         }
-        let scope = Scope::of_root(root, ledger);
         Folder {
-            scope,
+            scope: Scope::of_root(root, ledger),
             area: Area::Tree,
+            git_dir: None,
         }
     }
 
@@ -130,9 +140,7 @@ impl Tree {
     fn own_name(&self, run: &Run<'_>) {
         let mut name = self.prefix.clone();
         if name.as_bytes().is_empty() {
-            let parts = self.root.components();
-            let normal = parts.filter(|part| matches!(part, Component::Normal(_)));
-            name = blob_path(&normal.collect::<PathBuf>());
+            name = blob_path(&named(&self.root));
         }
         if !name.as_bytes().is_empty() && !run.stopped() {
             let mut receiver = run.sink.receiver();
@@ -141,11 +149,46 @@ impl Tree {
     }
 }
 
+/// Returns what a path names, as far as that stands in it: nothing for `.` or `a/..`.
+fn named(path: &Path) -> PathBuf {
+    let mut name = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::Normal(part) => name.push(part),
+            Component::ParentDir => {
+                name.pop();
+            }
+            Component::CurDir | Component::RootDir | Component::Prefix(_) => {}
+        }
+    }
+    name
+}
+
 /// What holds for the entries of a directory.
 #[derive(Default)]
 struct Folder {
     scope: Scope,
     area: Area,
+    /// The repository whose git directory it is in.
+    git_dir: Option<Arc<GitDir>>,
+}
+
+/// The git directory of a repository that can be opened.
+struct GitDir {
+    path: PathBuf,
+    /// Whether the ledger says that its storage was not read.
+    told: AtomicBool,
+}
+
+impl GitDir {
+    /// Returns the folder if it is one.
+    fn of(area: Area, folder: &Path) -> Option<Arc<Self>> {
+        let new = || Self {
+            path: folder.to_owned(),
+            told: AtomicBool::new(false),
+        };
+        (area == Area::Repository).then(|| Arc::new(new()))
+    }
 }
 
 /// What all threads see.
@@ -228,17 +271,21 @@ impl Visitor<'_> {
             self.ledger.skip(SkipCause::ExcludedPath, blob, "excluded");
             return WalkState::Skip;
         }
-        // The objects folder is in the ledger as a whole.
-        if !is_dir && folder.area.is_storage(path) {
+        // Not name by name: the ledger has the repository as a whole.
+        if let Some(git_dir) = folder.git_dir.as_deref()
+            && !is_dir
+            && folder.area.is_storage(path)
+        {
+            self.history(git_dir);
             return WalkState::Continue;
         }
         let area = folder.area.enter(path);
-        let verdict = if area == Area::Tree && entry.file_name() != ".git" {
+        let handling = if area == Area::Tree && entry.file_name() != ".git" {
             folder.scope.judge(path, is_dir, &mut self.ledger)
         } else {
-            Verdict::Read
+            Handling::Read
         };
-        if verdict == Verdict::Hide {
+        if handling == Handling::Hide {
             let detail = if is_dir {
                 "directory, by an ignore file"
             } else {
@@ -250,25 +297,26 @@ impl Visitor<'_> {
         self.leaf(entry, &blob);
         if is_dir {
             let scope = match area {
-                Area::Tree => self.enter(path, &blob, &folder.scope, verdict),
-                Area::Git | Area::Loose | Area::Packs => Scope::default(),
-                Area::Logs if folder.area == Area::Logs => Scope::default(),
-                Area::Objects | Area::Logs => {
-                    self.history(path, area);
-                    Scope::default()
-                }
+                Area::Tree => self.enter(path, &blob, &folder.scope, handling),
+                _ => Scope::default(),
+            };
+            let git_dir = GitDir::of(area, path).or_else(|| folder.git_dir.clone());
+            let folder = Folder {
+                scope,
+                area,
+                git_dir,
             };
             self.shared
                 .folders
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
-                .insert(path.to_owned(), Arc::new(Folder { scope, area }));
+                .insert(path.to_owned(), Arc::new(folder));
         }
         WalkState::Continue
     }
 
-    fn enter(&mut self, path: &Path, blob: &BlobPath, scope: &Scope, verdict: Verdict) -> Scope {
-        let (entered, nested) = scope.enter(path, verdict, &mut self.ledger);
+    fn enter(&mut self, path: &Path, blob: &BlobPath, scope: &Scope, handling: Handling) -> Scope {
+        let (entered, nested) = scope.enter(path, handling, &mut self.ledger);
         // One with its git directory in it is named with its objects.
         if nested && path.join(".git").is_file() {
             let detail = "a repository of its own: its files were read, its history was not";
@@ -280,17 +328,15 @@ impl Visitor<'_> {
         entered
     }
 
-    /// Says that the objects and logs of a repository are not read here.
-    fn history(&mut self, folder: &Path, area: Area) {
-        let git_dir = folder.parent().unwrap_or(folder);
-        let holds_objects = area::holds_objects(&git_dir.join("objects"));
-        // Once for both of them.
-        if holds_objects != (area == Area::Objects) {
+    /// Says, once a repository, that its storage is not read here.
+    fn history(&mut self, git_dir: &GitDir) {
+        if git_dir.told.swap(true, Ordering::Relaxed) {
             return;
         }
-        let blob = self.blob_path(git_dir);
+        let path = git_dir.path.as_path();
         let root = &self.shared.root;
-        if git_dir != root && git_dir != root.join(".git") {
+        if path != root && path != root.join(".git") {
+            let blob = self.blob_path(path);
             let detail = "a repository of its own: its files were read, its history was not";
             self.ledger.skip(SkipCause::Submodule, blob, detail);
         } else if !self.shared.tree.history {

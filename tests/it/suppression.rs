@@ -767,3 +767,30 @@ fn the_sample_of_the_manual_is_valid_as_it_stands() {
     assert_eq!(report["suppressed"][0]["kind"], "allowlist", "{report}");
     assert_eq!(report["unused_suppressions"].as_array().unwrap().len(), 0);
 }
+
+#[test]
+fn where_a_clone_lies_is_no_finding_and_in_no_baseline() {
+    let around = Repo::plain();
+    let name = format!("of-{}", token(9));
+    around.git(&["init", "-q", &name]);
+    around.write(&format!("{name}/sub/a.txt"), "nothing\n");
+    let clone = around.path().join(&name);
+    for dir in [clone.clone(), clone.join("sub")] {
+        for args in [&["scan"][..], &["scan", "--history"]] {
+            let run = keysweep(&dir, args);
+            assert_eq!(run.code, 0, "{args:?}: {}{}", run.text(), run.stderr);
+        }
+        for args in [&["create"][..], &["create", "--history"]] {
+            let run = keysweep(&dir, &[&["baseline"], args].concat());
+            assert_eq!(run.code, 0, "{}", run.stderr);
+            let file = clone.join(".keysweep-baseline");
+            let text = fs::read_to_string(&file).unwrap();
+            let mut lines = text.lines().filter(|line| !line.is_empty());
+            assert!(lines.all(|line| line.starts_with('#')), "{text}");
+            fs::remove_file(file).unwrap();
+        }
+    }
+    // Who names it means it.
+    let run = keysweep(around.path(), &["scan", &name]);
+    assert_eq!(run.code, 1, "{}", run.stderr);
+}

@@ -118,6 +118,21 @@ impl Repository {
         self.work_tree.as_deref()
     }
 
+    /// Returns where the files are, named as the user named a path in the repository: by that path, or by climbing from it.
+    #[must_use]
+    pub fn work_tree_from(&self, path: &Path) -> Option<PathBuf> {
+        let whole = self.work_tree()?;
+        let part = path.canonicalize().ok()?;
+        let Ok(below) = part.strip_prefix(whole) else {
+            return Some(whole.to_owned());
+        };
+        let mut climbed = path.to_owned();
+        below.components().for_each(|_| climbed.push(".."));
+        // Where folders have two names, `..` may lead elsewhere.
+        let is_it = climbed.canonicalize().is_ok_and(|path| path == whole);
+        Some(if is_it { climbed } else { whole.to_owned() })
+    }
+
     /// Returns the number of bytes of an object name: 20 or 32.
     #[must_use]
     pub const fn id_len(&self) -> usize {

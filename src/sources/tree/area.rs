@@ -1,8 +1,11 @@
 //! What of a git directory inside a tree is text to read, and what is git's own storage of objects.
 //!
-//! Names alone decide (gitrepository-layout(5)), so that what only lies beside the objects is read.
+//! Storage is only what a history of the same repository reads: a folder that merely looks like one, and what only lies
+//! beside the objects, is text (gitrepository-layout(5)).
 
 use std::{fs::File, io::Read, path::Path};
+
+use super::super::repo::Repository;
 
 /// What a folder is to git.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -12,8 +15,18 @@ pub(super) enum Area {
     Tree,
     /// `.git`, or a folder in it: configuration, hooks, messages, names. No ignore file reaches it.
     Git,
+    /// The directory of a repository that can be opened.
+    Repository,
+    /// `worktrees` of one.
+    Worktrees,
+    /// `worktrees/x`.
+    Worktree,
     /// The objects of a repository.
     Objects,
+    /// `objects/info`.
+    Info,
+    /// `objects/info/commit-graphs`.
+    Graphs,
     /// `objects/xx`.
     Loose,
     /// `objects/pack`.
@@ -27,16 +40,18 @@ impl Area {
     pub(super) fn enter(self, folder: &Path) -> Self {
         let name = name(folder);
         match self {
-            Self::Tree if name == b".git" => Self::Git,
-            Self::Tree => Self::Tree,
-            Self::Git if name == b"objects" && folder.parent().is_some_and(is_git_dir) => {
-                Self::Objects
-            }
-            Self::Git if name == b"logs" && folder.parent().is_some_and(is_git_dir) => Self::Logs,
+            Self::Tree if name != b".git" => Self::Tree,
+            Self::Repository if name == b"objects" => Self::Objects,
+            Self::Repository if name == b"logs" => Self::Logs,
+            Self::Repository if name == b"worktrees" => Self::Worktrees,
+            Self::Worktrees if folder.join("commondir").is_file() => Self::Worktree,
             Self::Logs => Self::Logs,
             Self::Objects if name.len() == 2 && is_hex(name) => Self::Loose,
             Self::Objects if name == b"pack" => Self::Packs,
-            Self::Git | Self::Objects | Self::Loose | Self::Packs => Self::Git,
+            Self::Objects if name == b"info" => Self::Info,
+            Self::Info if name == b"commit-graphs" => Self::Graphs,
+            _ if is_repository(folder) => Self::Repository,
+            _ => Self::Git,
         }
     }
 
@@ -44,13 +59,11 @@ impl Area {
     pub(super) fn is_storage(self, file: &Path) -> bool {
         let name = name(file);
         match self {
-            Self::Tree | Self::Objects => false,
+            Self::Tree | Self::Git | Self::Worktrees | Self::Objects => false,
             Self::Logs => true,
-            Self::Git => {
-                let is_index = name.starts_with(b"index") || name.starts_with(b"sharedindex");
-                let is_graph = name.starts_with(b"commit-graph") || name.ends_with(b".graph");
-                (is_index && starts_with(file, b"DIRC")) || (is_graph && starts_with(file, b"CGPH"))
-            }
+            Self::Repository | Self::Worktree => name == b"index" && starts_with(file, b"DIRC"),
+            Self::Info => name == b"commit-graph" && starts_with(file, b"CGPH"),
+            Self::Graphs => name.ends_with(b".graph") && starts_with(file, b"CGPH"),
             // A SHA-1 or SHA-256 without its first two digits.
             Self::Loose => matches!(name.len(), 38 | 62) && is_hex(name),
             Self::Packs => {
@@ -65,23 +78,13 @@ impl Area {
     }
 }
 
-/// Tells whether a folder is where git keeps a repository: what git itself asks for, but for the references, which
-/// newer formats keep elsewhere.
-pub(super) fn is_git_dir(dir: &Path) -> bool {
-    dir.join("HEAD").symlink_metadata().is_ok() && dir.join("objects").is_dir()
-}
-
-/// Tells whether there is any object below `objects`.
-pub(super) fn holds_objects(objects: &Path) -> bool {
-    let entries = std::fs::read_dir(objects).into_iter().flatten().flatten();
-    let mut folders = entries.map(|entry| entry.path()).filter(|path| {
-        let name = name(path);
-        name == b"pack" || (name.len() == 2 && is_hex(name))
-    });
-    folders.any(|folder| {
-        let mut files = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        files.next().is_some()
-    })
+/// Tells whether a folder is a git directory whose history could be read.
+fn is_repository(dir: &Path) -> bool {
+    let may_be = dir.join("HEAD").symlink_metadata().is_ok() && dir.join("objects").is_dir();
+    // One whose objects lie elsewhere is not what it seems to be.
+    let is_whole =
+        |repository: Repository| repository.git_dir() == dir && repository.common_dir() == dir;
+    may_be && Repository::open(dir).is_ok_and(is_whole)
 }
 
 fn name(path: &Path) -> &[u8] {

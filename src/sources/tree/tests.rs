@@ -301,6 +301,7 @@ fn full_repository(root: &Path) {
             (".git/hooks/post-checkout", "hook"),
             (".git/lfs/objects/ab/cd/abcd", "large"),
             (".git/modules/m/HEAD", "ref: x"),
+            (".git/modules/m/refs/x", ""),
             (".git/modules/m/config", "module"),
             (
                 ".git/modules/m/objects/12/34567890123456789012345678901234567890",
@@ -372,6 +373,93 @@ fn git_directories_are_read_but_for_their_objects_and_index() {
 }
 
 #[test]
+fn what_no_history_reads_is_text_though_it_looks_like_storage() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path();
+    git(root, &["init", "-q"]);
+    git(root, &["init", "-q", "unknown"]);
+    write(
+        root,
+        &[
+            (".git/index", "DIRC in its place"),
+            (".git/index.old", "DIRC beside it"),
+            (".git/hooks/index", "DIRC below it"),
+            (".git/hooks/commit-graph", "CGPH below it"),
+            (".git/objects/info/commit-graph", "CGPH in its place"),
+            (".git/worktrees/w/commondir", "../.."),
+            (".git/worktrees/w/index", "DIRC in its place"),
+            (".git/worktrees/none/index", "DIRC of no worktree"),
+            ("none/.git/index", "DIRC without a repository"),
+            ("none/.git/objects/info/commit-graph", "CGPH alone"),
+            ("half/.git/HEAD", "ref: x"),
+            ("half/.git/modules/m/HEAD", "ref: x"),
+            ("half/.git/modules/m/index", "DIRC without objects"),
+            (
+                "unknown/.git/config",
+                "[extensions]\n\tobjectFormat = none\n",
+            ),
+            ("unknown/.git/index", "DIRC of an unknown format"),
+        ],
+    );
+    let (ledger, sink) = read(root);
+    let texts = sink.texts(Place::File);
+    let storage = texts
+        .iter()
+        .filter(|(_, text)| ["DIRC", "CGPH"].iter().any(|start| text.starts_with(start)));
+    let paths: Vec<&str> = storage.map(|(path, _)| path.as_str()).collect();
+    assert_eq!(
+        paths,
+        [
+            ".git/hooks/commit-graph",
+            ".git/hooks/index",
+            ".git/index.old",
+            ".git/worktrees/none/index",
+            "half/.git/modules/m/index",
+            "none/.git/index",
+            "none/.git/objects/info/commit-graph",
+            "unknown/.git/index",
+        ]
+    );
+    let told = ledger.notes.iter().filter(|n| n.contains("were not read"));
+    assert_eq!(told.count(), 1, "{:?}", ledger.notes);
+}
+
+#[test]
+fn what_is_left_out_of_a_git_directory_is_told_whatever_else_it_holds() {
+    for storage in [
+        "index",
+        "objects/info/commit-graph",
+        "logs/HEAD",
+        "objects/12/34567890123456789012345678901234567890",
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        git(root, &["init", "-q"]);
+        git(root, &["init", "-q", "in"]);
+        let text = if storage == "index" { "DIRC" } else { "CGPH" };
+        for git_dir in [".git", "in/.git"] {
+            write(root, &[(&format!("{git_dir}/{storage}"), text)]);
+        }
+        let (ledger, sink) = read(root);
+        assert!(!sink.texts(Place::File).iter().any(|(_, t)| t == text));
+        assert_eq!(skips(&ledger, SkipCause::Submodule), ["in/.git"]);
+        let told = ledger.notes.iter().filter(|n| n.contains("--history"));
+        assert_eq!(told.count(), 1, "{storage}: {:?}", ledger.notes);
+    }
+}
+
+#[test]
+fn the_name_of_the_root_is_what_the_user_gave() {
+    let name_of = |path: &str| named(Path::new(path)).display().to_string();
+    for path in [".", "", "./", "..", "a/..", "./a/../..", "/"] {
+        assert_eq!(name_of(path), "", "{path}");
+    }
+    for path in ["a/b", "./a/b", "/a/b", "../a/b", "a/b/c/.."] {
+        assert_eq!(name_of(path), "a/b", "{path}");
+    }
+}
+
+#[test]
 fn a_file_or_an_empty_folder_named_git_hides_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path();
@@ -433,7 +521,8 @@ fn a_damaged_index_makes_everything_visible() {
     );
     let (ledger, sink) = read(root);
     assert_eq!(files(&sink), [".gitignore", "a/f"]);
-    assert_eq!(ledger.notes.len(), 1);
+    // The other is that --history reads the index.
+    assert_eq!(ledger.notes.len(), 2);
 }
 
 #[test]

@@ -78,7 +78,7 @@ impl Target {
         }
     }
 
-    /// Returns how far a run over it looks; `paths` are those of the contents that it read, if it is a [list](Self::is_listed).
+    /// Returns how far a run over it looks; `paths` are those of the contents that it read, if it is a list of files.
     #[must_use]
     pub fn extent(&self, paths: BTreeSet<String>) -> Extent {
         match self {

@@ -73,6 +73,9 @@ impl Area {
                         && ["pack", "idx", "rev", "bitmap", "mtimes"]
                             .into_iter()
                             .any(ends)
+                    // Packs may have any name.
+                    || ends("pack") && starts_with(file, b"PACK")
+                    || ends("idx") && starts_with(file, b"\xfftOc")
             }
         }
     }

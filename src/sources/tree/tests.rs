@@ -309,6 +309,8 @@ fn full_repository(root: &Path) {
             ),
             (".git/objects/notes.txt", "beside"),
             (".git/objects/pack/pack-none.keep", "kept"),
+            (".git/objects/pack/other.pack", "PACK and so on"),
+            (".git/objects/pack/notes.idx", "no index of a pack"),
             (".git/index.txt", "no index"),
             ("in/.git/info/exclude", "*"),
         ],
@@ -332,6 +334,7 @@ fn git_directories_are_read_but_for_their_objects_and_index() {
         ".git/modules/m/config",
         ".git/objects/notes.txt",
         ".git/objects/pack/pack-none.keep",
+        ".git/objects/pack/notes.idx",
         "in/.git/config",
         "in/.git/info/exclude",
     ] {

@@ -54,7 +54,16 @@ impl Origin {
         }
         let known = match self {
             Self::Plain => return None,
-            Self::History(history) => history.attribute(&wanted, run),
+            Self::History(history) => {
+                let mut known = history.attribute(&wanted, run);
+                if let Some(root) = history.repository().work_tree() {
+                    // A name that only the work tree has is not history's to call unreachable.
+                    known
+                        .names
+                        .retain(|name, places| places.reachable || !stands_in(root, name));
+                }
+                known
+            }
             Self::Range(range) => range.attribute(&wanted, run),
         };
         for (key, group) in (0_u32..).zip(groups.iter_mut()) {
@@ -116,6 +125,16 @@ impl Origin {
 
 /// The name of a log, and the object that one of its entries moved the reference to.
 type Entry = (BlobPath, Option<ObjectId>);
+
+/// Tells whether a file, or the archive that a member is in, stands in a work tree.
+fn stands_in(root: &Path, name: &[u8]) -> bool {
+    let is_there = |name: &[u8]| {
+        let name = std::str::from_utf8(name).ok();
+        name.is_some_and(|name| root.join(name).symlink_metadata().is_ok())
+    };
+    let mut outer = name.splitn(2, |byte| *byte == b'!');
+    is_there(name) || outer.next().is_some_and(is_there)
+}
 
 /// Returns the second id of a reflog's line.
 fn moved_to(log: &[u8], at: u64) -> Option<ObjectId> {

@@ -212,6 +212,24 @@ fn all() -> Vec<String> {
 }
 
 #[test]
+fn the_name_of_an_untracked_file_is_no_unreachable_object() {
+    let repo = Repo::new();
+    repo.write("a.txt", "a\n").commit("Begin");
+    let (root, below) = (token(1), token(2));
+    repo.write(&format!("{root}.txt"), "x\n");
+    repo.write(&format!("sub/{below}.txt"), "x\n");
+    let run = keysweep(
+        repo.path(),
+        &["scan", "--history", "--reveal", "--output=json"],
+    );
+    let mut found = run.secrets();
+    found.sort();
+    let mut all = vec![root, below];
+    all.sort();
+    assert_eq!((found, run.code), (all, 1));
+}
+
+#[test]
 fn all_36_are_found() {
     let repo = build();
     let run = keysweep(

@@ -1,7 +1,7 @@
 //! Git's delta format (git's Documentation/gitformat-pack, "Deltified representation"): parse, check, apply.
 //!
-//! Promise: nothing is allocated for a target until every instruction was seen to fit, and a target never grows beyond
-//! what the delta says, which never exceeds the caller's limit. The list of what it copies is bounded too.
+//! Promises: a target never grows beyond what the delta says, which never exceeds the caller's limit; memory is taken for what
+//! is made, not for what is claimed. The list of what it copies is bounded too.
 
 use crate::model::Copied;
 
@@ -91,7 +91,8 @@ impl<'d> Delta<'d> {
         Ops { rest: self.body }
     }
 
-    /// Writes the target to `out`, and to `copied` which stretches of it come from the base; both are cleared first.
+    /// Writes the target to `out`, and to `copied` which stretches of it come from the base; both are cleared first. After an
+    /// error they hold part of it.
     pub(crate) fn apply(
         &self,
         base: &[u8],
@@ -101,49 +102,33 @@ impl<'d> Delta<'d> {
     ) -> Result<(), DeltaError> {
         out.clear();
         copied.clear();
-        self.check(base.len(), max, copied)?;
-        let size = usize::try_from(self.target_size).map_err(|_| DeltaError::Damaged)?;
-        out.reserve_exact(size);
-        for op in self.ops() {
-            match op {
-                Some(Op::Copy { offset, len }) => out.extend_from_slice(
-                    offset
-                        .checked_add(len)
-                        .and_then(|end| base.get(offset..end))
-                        .ok_or(DeltaError::Damaged)?,
-                ),
-                Some(Op::Insert(bytes)) => out.extend_from_slice(bytes),
-                None => return Err(DeltaError::Damaged),
-            }
-        }
-        Ok(())
-    }
-
-    /// Checks that every instruction fits the base and that they make as much as the header says; lists what they copy.
-    fn check(&self, base_len: usize, max: u64, copied: &mut Copies) -> Result<(), DeltaError> {
-        if self.base_size != base_len as u64 {
+        if self.base_size != base.len() as u64 {
             return Err(DeltaError::Damaged);
         }
         if self.target_size > max {
             return Err(DeltaError::TooLarge(self.target_size));
         }
-        let mut made = 0_usize;
+        let size = usize::try_from(self.target_size).map_err(|_| DeltaError::Damaged)?;
+        // A version is about as long as the one before it; of a claim beyond that only what is made takes memory.
+        let likely = base.len().saturating_add(self.body.len()).saturating_mul(2);
+        out.reserve_exact(size.min(likely));
         for op in self.ops() {
-            made += match op {
-                Some(Op::Copy { offset, len })
-                    if offset.checked_add(len).is_some_and(|end| end <= base_len) =>
-                {
+            let made = out.len();
+            let bytes = match op.ok_or(DeltaError::Damaged)? {
+                Op::Copy { offset, len } => {
                     copied.add(offset, made, len);
-                    len
+                    let end = offset.checked_add(len);
+                    end.and_then(|end| base.get(offset..end))
+                        .ok_or(DeltaError::Damaged)?
                 }
-                Some(Op::Insert(bytes)) => bytes.len(),
-                _ => return Err(DeltaError::Damaged),
+                Op::Insert(bytes) => bytes,
             };
-            if made as u64 > self.target_size {
+            if bytes.len() > size - made {
                 return Err(DeltaError::Damaged);
             }
+            out.extend_from_slice(bytes);
         }
-        if made as u64 == self.target_size {
+        if out.len() == size {
             Ok(())
         } else {
             Err(DeltaError::Damaged)
@@ -159,6 +144,7 @@ struct Ops<'d> {
 impl<'d> Iterator for Ops<'d> {
     type Item = Option<Op<'d>>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         let (&code, rest) = self.rest.split_first()?;
         let read = if code & 0x80 != 0 {
@@ -176,22 +162,33 @@ impl<'d> Iterator for Ops<'d> {
 }
 
 /// Reads the operands of a copy: up to four bytes of offset and three of length, those whose bit is set.
-fn copy(code: u8, mut rest: &[u8]) -> Option<(Op<'_>, &[u8])> {
+#[inline]
+fn copy(code: u8, rest: &[u8]) -> Option<(Op<'_>, &[u8])> {
+    let mut seen = [0_u8; 8];
+    let (operands, after) = rest.split_at_checked((code & 0x7f).count_ones() as usize)?;
+    match rest.first_chunk::<8>() {
+        // The usual way: what stands behind the operands is not looked at.
+        Some(eight) => seen = *eight,
+        None => seen
+            .iter_mut()
+            .zip(operands)
+            .for_each(|(to, from)| *to = *from),
+    }
+    let mut bytes = u64::from_le_bytes(seen);
     let mut operand = |bits: std::ops::Range<u8>| {
         let mut value = 0_usize;
         for (place, bit) in bits.enumerate() {
             if code & (1 << bit) != 0 {
-                let (&byte, after) = rest.split_first()?;
-                value |= usize::from(byte) << (8 * place);
-                rest = after;
+                value |= ((bytes & 0xff) as usize) << (8 * place);
+                bytes >>= 8;
             }
         }
-        Some(value)
+        value
     };
-    let offset = operand(0..4)?;
-    let len = operand(4..7)?;
+    let offset = operand(0..4);
+    let len = operand(4..7);
     let len = if len == 0 { 0x1_0000 } else { len };
-    Some((Op::Copy { offset, len }, rest))
+    Some((Op::Copy { offset, len }, after))
 }
 
 /// Reads a little-endian number of 7 bits a byte.

@@ -90,27 +90,80 @@ pub(super) struct Run {
     pub(super) whole: bool,
 }
 
-/// Returns the token runs of at least [`MIN_RUN`] bytes that touch `window`, each followed for up to `ahead` bytes
-/// beyond it. `masks` is scratch memory.
-pub(super) fn runs<'m>(
-    bytes: &'m [u8],
-    window: Range<usize>,
-    ahead: usize,
-    masks: &'m mut Vec<u64>,
-) -> impl Iterator<Item = Run> + 'm {
-    // A run that reaches the window from further back than this is long enough in any case.
-    let from = window.start.saturating_sub(MIN_RUN);
-    let limit = window
-        .end
-        .saturating_add(ahead.max(MIN_RUN))
-        .min(bytes.len());
-    let seen = bytes.get(from..limit).unwrap_or_default();
-    masks::fill(seen, masks, |byte, _| token_lane(byte));
-    Stretches::new(masks, seen.len(), window.end - from).map(move |run| Run {
-        start: from + run.start,
-        end: from + run.end,
-        whole: !before(bytes, from + run.start).is_some_and(is_token),
-    })
+/// Which bytes of a part of a text are of a run, and which are separators.
+#[derive(Default)]
+pub(super) struct Lanes {
+    /// Offset of the first byte that was looked at.
+    from: usize,
+    len: usize,
+    tokens: Vec<u64>,
+    separators: Vec<u64>,
+}
+
+impl Lanes {
+    /// Looks at `window` and so far beyond it that the runs in it can be told and followed for `ahead` bytes.
+    pub(super) fn look(&mut self, bytes: &[u8], window: &Range<usize>, ahead: usize) {
+        // A run that reaches the window from further back than this is long enough in any case.
+        self.from = window.start.saturating_sub(MIN_RUN);
+        let limit = window
+            .end
+            .saturating_add(ahead.max(MIN_RUN))
+            .min(bytes.len());
+        let seen = bytes.get(self.from..limit).unwrap_or_default();
+        self.len = seen.len();
+        masks::fill(seen, &mut self.tokens, |byte, _| token_lane(byte));
+        masks::fill(seen, &mut self.separators, |byte, _| separator_lane(byte));
+    }
+
+    /// Returns the token runs of at least [`MIN_RUN`] bytes that start before `to` (which is in what was looked at), each followed
+    /// as far as was looked.
+    pub(super) fn runs(&self, bytes: &[u8], to: usize) -> impl Iterator<Item = Run> {
+        Stretches::new(&self.tokens, self.len, to.saturating_sub(self.from)).map(move |run| Run {
+            start: self.from + run.start,
+            end: self.from + run.end,
+            whole: !before(bytes, self.from + run.start).is_some_and(is_token),
+        })
+    }
+
+    /// Returns the places of separators in a range of what was looked at.
+    #[inline]
+    pub(super) fn separators(&self, range: &Range<usize>) -> impl Iterator<Item = usize> {
+        let from = self.from;
+        let (mut at, end) = (
+            range.start.saturating_sub(from),
+            range.end.saturating_sub(from).min(self.len),
+        );
+        let mut word =
+            self.separators.get(at / BLOCK).copied().unwrap_or(0) & u64::MAX << (at % BLOCK);
+        at -= at % BLOCK;
+        std::iter::from_fn(move || {
+            while word == 0 {
+                at += BLOCK;
+                if at >= end {
+                    return None;
+                }
+                word = self.separators.get(at / BLOCK).copied().unwrap_or(0);
+            }
+            let place = at + word.trailing_zeros() as usize;
+            word &= word - 1;
+            (place < end).then_some(from + place)
+        })
+    }
+}
+
+/// Returns the runs that touch `window`, for tests of what uses them.
+#[cfg(test)]
+pub(super) fn runs(bytes: &[u8], window: Range<usize>, ahead: usize) -> Vec<Run> {
+    let mut lanes = Lanes::default();
+    lanes.look(bytes, &window, ahead);
+    lanes.runs(bytes, window.end).collect()
+}
+
+/// [`is_separator`] in the same way as [`token_lane`].
+#[inline(always)]
+const fn separator_lane(byte: u8) -> bool {
+    // `-./` stand side by side.
+    (byte.wrapping_sub(b'-') < 3) | (byte == b'_') | (byte == b'+')
 }
 
 /// [`is_token`] without a table and without a branch: the compiler makes vector code of it.
@@ -223,7 +276,8 @@ mod tests {
     use super::*;
 
     fn spans(text: &[u8]) -> Vec<(usize, usize)> {
-        runs(text, 0..text.len(), 0, &mut Vec::new())
+        runs(text, 0..text.len(), 0)
+            .iter()
             .map(|run| (run.start, run.end))
             .collect()
     }
@@ -256,13 +310,14 @@ mod tests {
     fn the_lane_is_the_class() {
         for byte in 0..=255 {
             assert_eq!(token_lane(byte), is_token(byte), "{byte}");
+            assert_eq!(separator_lane(byte), is_separator(byte), "{byte}");
         }
     }
 
     #[test]
     fn a_run_from_before_the_window_is_not_whole() {
         let text = [b'a'; 100];
-        let found: Vec<Run> = runs(&text, 50..60, 20, &mut Vec::new()).collect();
+        let found = runs(&text, 50..60, 20);
         assert_eq!(
             found,
             [Run {
@@ -280,6 +335,20 @@ mod tests {
         }
 
         #[test]
+        fn separators_are_those_of_the_range(
+            text in proptest::collection::vec(prop_oneof![3 => Just(b'a'), 1 => Just(b'_'), 1 => any::<u8>()], 0..300),
+            window in (0_usize..300, 0_usize..300), part in (0_usize..300, 0_usize..300),
+        ) {
+            let cut = |(a, b): (usize, usize)| a.min(b).min(text.len())..a.max(b).min(text.len());
+            let (window, part) = (cut(window), cut(part));
+            let part = part.start.max(window.start)..part.end.min(window.end).max(window.start);
+            let mut lanes = Lanes::default();
+            lanes.look(&text, &window, 0);
+            let expected: Vec<usize> = part.clone().filter(|at| is_separator(text[*at])).collect();
+            prop_assert_eq!(lanes.separators(&part).collect::<Vec<_>>(), expected);
+        }
+
+        #[test]
         fn windows_together_see_every_run(
             text in proptest::collection::vec(prop_oneof![12 => Just(b'a'), 1 => Just(b' ')], 1..300),
             cut in any::<proptest::sample::Index>(),
@@ -288,7 +357,8 @@ mod tests {
             let mut starts: Vec<usize> = [0..cut, cut..text.len()]
                 .into_iter()
                 .flat_map(|window| {
-                    runs(&text, window.clone(), 0, &mut Vec::new())
+                    runs(&text, window.clone(), 0)
+                        .into_iter()
                         .filter(|run| run.whole && window.contains(&run.start))
                         .map(|run| run.start)
                         .collect::<Vec<_>>()

@@ -45,11 +45,14 @@ impl Literals {
 /// Bytes of a gram.
 const GRAM: usize = 3;
 
+/// Bytes that are looked at together, and two more.
+const BLOCK: usize = 16;
+
 /// A filter by grams: each literal is known by two that are neighbours in it, so that looking at every other place
 /// meets one of them, and only one.
 struct Grams {
     /// One bit for each hash of a gram.
-    bits: Vec<u64>,
+    bits: Box<[u64; 1 << 10]>,
     /// By the upper bits of the hash: where its entries begin; one more at the end.
     slots: Vec<u32>,
     /// Sorted by hash.
@@ -60,6 +63,8 @@ struct Grams {
 
 struct Entry {
     key: u16,
+    /// The first bytes of the literal: most grams that are met belong to something else.
+    head: [u8; GRAM + 1],
     literal: Box<[u8]>,
     number: u32,
     /// Where the gram stands in the literal.
@@ -79,9 +84,12 @@ const fn hash(bytes: [u8; 4]) -> u16 {
 impl Grams {
     fn new(literals: Vec<(Box<[u8]>, u32)>) -> Self {
         let longest = literals.iter().map(|(literal, _)| literal.len()).max();
-        let mut bits = vec![0_u64; 1 << 10];
+        let mut bits = Box::new([0_u64; 1 << 10]);
         let mut entries = Vec::new();
         for (literal, number) in literals {
+            let Some(head) = literal.first_chunk().copied() else {
+                continue;
+            };
             let first = rarest(&literal);
             for at in [first, first + 1] {
                 let Some([a, b, c]) = literal.get(at..at + GRAM) else {
@@ -93,6 +101,7 @@ impl Grams {
                 }
                 entries.push(Entry {
                     key,
+                    head,
                     literal: literal.clone(),
                     number,
                     at,
@@ -119,15 +128,19 @@ impl Grams {
         let Some(text) = bytes.get(window.start..end) else {
             return;
         };
-        for (step, four) in text.windows(4).step_by(2).enumerate() {
-            let Some(four) = four.first_chunk() else {
-                return;
-            };
-            let key = hash(*four);
-            let word = self.bits.get(usize::from(key >> 6)).copied().unwrap_or(0);
-            if word >> (key & 63) & 1 != 0 {
-                self.verify(bytes, key, window.start + step * 2, window, hit);
+        // Most blocks have no gram of any literal: one branch for all of a block.
+        let mut from = 0;
+        while let Some(block) = text.get(from..).and_then(<[u8]>::first_chunk) {
+            let mut places = self.places(block);
+            while places != 0 {
+                let at = from + 2 * places.trailing_zeros() as usize;
+                places &= places - 1;
+                self.look_at(text, at, bytes, window, hit);
             }
+            from += BLOCK;
+        }
+        for at in (from..text.len().saturating_sub(GRAM)).step_by(2) {
+            self.look_at(text, at, bytes, window, hit);
         }
         // The last gram has no fourth byte.
         if text.len() % 2 == 1
@@ -135,6 +148,40 @@ impl Grams {
         {
             let key = hash([*a, *b, *c, 0]);
             self.verify(bytes, key, end - GRAM, window, hit);
+        }
+    }
+
+    /// Returns one bit for each even place of a block: whether a gram may stand there.
+    #[inline]
+    fn places(&self, block: &[u8; BLOCK + 2]) -> u32 {
+        let mut places = 0;
+        for at in 0..BLOCK / 2 {
+            let four = block.get(2 * at..).and_then(<[u8]>::first_chunk);
+            places |= four.map_or(1, |four| self.bit(hash(*four)) as u32) << at;
+        }
+        places
+    }
+
+    /// Returns 1 if the hash is that of a gram.
+    #[inline]
+    fn bit(&self, key: u16) -> u64 {
+        self.bits[usize::from(key >> 6)] >> (key & 63) & 1
+    }
+
+    /// Reports the literals whose gram stands at a place of a text that is a part of `bytes`, from the window's start on.
+    fn look_at(
+        &self,
+        text: &[u8],
+        at: usize,
+        bytes: &[u8],
+        window: &Range<usize>,
+        hit: &mut impl FnMut(u32, usize),
+    ) {
+        let four = text.get(at..).and_then(<[u8]>::first_chunk);
+        if let Some(key) = four.map(|four| hash(*four))
+            && self.bit(key) != 0
+        {
+            self.verify(bytes, key, window.start + at, window, hit);
         }
     }
 
@@ -161,7 +208,7 @@ impl Grams {
                 continue;
             };
             let rest = bytes.get(start..).unwrap_or_default();
-            if rest.starts_with(&entry.literal) {
+            if rest.first_chunk() == Some(&entry.head) && rest.starts_with(&entry.literal) {
                 hit(entry.number, start);
             }
         }

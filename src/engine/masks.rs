@@ -11,48 +11,93 @@ pub(super) const BLOCK: usize = 64;
 #[inline]
 pub(super) fn fill(bytes: &[u8], out: &mut Vec<u64>, class: impl Fn(u8, u8) -> bool + Copy) {
     out.clear();
-    pulp::Arch::new().dispatch(
-        #[inline(always)]
-        || {
-            let next = bytes.get(1..).unwrap_or_default();
-            let (blocks, _) = bytes.as_chunks::<BLOCK>();
-            let (after, _) = next.as_chunks::<BLOCK>();
-            out.reserve(blocks.len() + 1);
-            out.extend(blocks.iter().zip(after).map(
-                #[inline(always)]
-                |(block, next)| mask(block, next, class),
-            ));
-            // What is left: part of a block, or a whole one that nothing follows.
-            let done = out.len() * BLOCK;
-            let rest = bytes.get(done..).unwrap_or_default();
-            let (mut block, mut next) = ([0; BLOCK], [0; BLOCK]);
-            for (to, from) in block.iter_mut().zip(rest) {
-                *to = *from;
-            }
-            for (to, from) in next.iter_mut().zip(rest.get(1..).unwrap_or_default()) {
-                *to = *from;
-            }
-            if !rest.is_empty() {
-                out.push(mask(&block, &next, class));
-            }
-        },
-    );
+    #[cfg(target_arch = "x86_64")]
+    if let Some(simd) = pulp::x86::V3::try_new() {
+        simd.vectorize(
+            #[inline(always)]
+            || {
+                all(
+                    bytes,
+                    out,
+                    class,
+                    #[inline(always)]
+                    |flags| moved(simd, flags),
+                );
+            },
+        );
+        return;
+    }
+    all(bytes, out, class, multiplied);
 }
 
-/// Returns one bit for each byte of the class, the first byte's lowest.
+/// The same for vectors of any kind: `gather` makes 64 flags, each 0 or 255, one word.
 #[inline(always)]
-fn mask(block: &[u8; BLOCK], next: &[u8; BLOCK], class: impl Fn(u8, u8) -> bool + Copy) -> u64 {
+fn all(
+    bytes: &[u8],
+    out: &mut Vec<u64>,
+    class: impl Fn(u8, u8) -> bool + Copy,
+    gather: impl Fn([u8; BLOCK]) -> u64 + Copy,
+) {
+    let next = bytes.get(1..).unwrap_or_default();
+    let (blocks, _) = bytes.as_chunks::<BLOCK>();
+    let (after, _) = next.as_chunks::<BLOCK>();
+    let words = bytes.len().div_ceil(BLOCK);
+    out.resize(words, 0);
+    // A plain loop: what a library function calls may be compiled for the plainest machine.
+    let mut slots = out.iter_mut();
+    let mut done = 0;
+    for ((block, next), slot) in blocks.iter().zip(after).zip(&mut slots) {
+        *slot = gather(flags(block, next, class));
+        done += BLOCK;
+    }
+    // What is left: part of a block, or a whole one that nothing follows.
+    let rest = bytes.get(done..).unwrap_or_default();
+    let (mut block, mut next) = ([0; BLOCK], [0; BLOCK]);
+    for (to, from) in block.iter_mut().zip(rest) {
+        *to = *from;
+    }
+    for (to, from) in next.iter_mut().zip(rest.get(1..).unwrap_or_default()) {
+        *to = *from;
+    }
+    if let Some(slot) = slots.next() {
+        *slot = gather(flags(&block, &next, class));
+    }
+}
+
+/// Returns 255 for each byte of the class, else 0.
+#[inline(always)]
+fn flags(
+    block: &[u8; BLOCK],
+    next: &[u8; BLOCK],
+    class: impl Fn(u8, u8) -> bool + Copy,
+) -> [u8; BLOCK] {
     let mut flags = [0_u8; BLOCK];
     for ((flag, byte), next) in flags.iter_mut().zip(block).zip(next) {
-        *flag = u8::from(class(*byte, *next));
+        *flag = u8::from(class(*byte, *next)).wrapping_neg();
     }
+    flags
+}
+
+/// Takes the highest bit of each flag with the instruction for that.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn moved(simd: pulp::x86::V3, flags: [u8; BLOCK]) -> u64 {
+    let [low, high]: [core::arch::x86_64::__m256i; 2] = pulp::cast(flags);
+    let word = |half| u64::from(simd.avx2._mm256_movemask_epi8(half).cast_unsigned());
+    word(high) << 32 | word(low)
+}
+
+/// Takes one bit of each flag by plain arithmetic.
+#[inline(always)]
+fn multiplied(flags: [u8; BLOCK]) -> u64 {
     let (groups, _) = flags.as_chunks::<8>();
     groups.iter().rev().fold(
         0,
         #[inline(always)]
         |mask, group| {
             // Each flag is moved to its own bit of the highest byte; no two products meet.
-            mask << 8 | u64::from_le_bytes(*group).wrapping_mul(0x0102_0408_1020_4080) >> 56
+            let ones = u64::from_le_bytes(*group) & 0x0101_0101_0101_0101;
+            mask << 8 | ones.wrapping_mul(0x0102_0408_1020_4080) >> 56
         },
     )
 }
@@ -86,6 +131,9 @@ mod tests {
                 .collect();
             prop_assert_eq!(places(&masks).collect::<Vec<_>>(), plain);
             prop_assert_eq!(masks.len(), text.len().div_ceil(BLOCK));
+            let mut scalar = Vec::new();
+            all(&text, &mut scalar, class, multiplied);
+            prop_assert_eq!(masks, scalar);
         }
     }
 }

@@ -7,7 +7,7 @@
 
 use std::{
     collections::HashMap,
-    hash::{BuildHasher, RandomState},
+    hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState},
     ops::Range,
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -62,8 +62,37 @@ fn ends(bytes: &[u8], end: usize) -> bool {
 }
 
 /// What a stretch is known by.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Key([u64; 2]);
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.0[1]);
+    }
+}
+
+/// A key is a keyed hash: it needs no other.
+#[derive(Default)]
+struct Itself(u64);
+
+impl Hasher for Itself {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        self.0 = word;
+    }
+}
+
+/// Stretches by key, with what they leave.
+type Shard = HashMap<Key, Box<[Relative]>, BuildHasherDefault<Itself>>;
 
 /// A site, counted from the start of its stretch.
 struct Relative {
@@ -82,7 +111,7 @@ const SHARDS: usize = 64;
 pub(super) struct Known {
     /// The key of the hash, new in each process.
     secret: [u64; 4],
-    shards: Vec<Mutex<HashMap<Key, Box<[Relative]>>>>,
+    shards: Vec<Mutex<Shard>>,
     /// Whether the rules read no further than the context, whatever they meet.
     on: bool,
 }
@@ -98,7 +127,7 @@ impl Known {
         }
     }
 
-    fn shard(&self, key: &Key) -> Option<MutexGuard<'_, HashMap<Key, Box<[Relative]>>>> {
+    fn shard(&self, key: &Key) -> Option<MutexGuard<'_, Shard>> {
         let shard = self.shards.get(key.0[0] as usize % SHARDS)?;
         Some(shard.lock().unwrap_or_else(PoisonError::into_inner))
     }

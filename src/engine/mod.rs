@@ -33,7 +33,13 @@ mod versions;
 use std::{ops::Range, sync::Arc};
 
 use self::{
-    judge::Found, memo::Known, names::Normal, patterns::Scratch, tables::Tables, versions::Probe,
+    anchors::Lanes,
+    judge::Found,
+    memo::Known,
+    names::{Normal, Quiet},
+    patterns::Scratch,
+    tables::Tables,
+    versions::Probe,
 };
 use crate::{
     model::{Confidence, Encoding, Secret, Severity, Span},
@@ -82,13 +88,15 @@ pub struct Worker<'s> {
     patterns: Vec<Scratch>,
     nears: Vec<Scratch>,
     normal: Normal,
+    quiet: Quiet,
     rules: Vec<u32>,
     /// By stand-in: where its second part may be, sorted.
     marks: Vec<Vec<usize>>,
     /// The stand-ins that are worth a look in the window.
     active: Vec<usize>,
     /// Which bytes are of a run.
-    masks: Vec<u64>,
+    lanes: Lanes,
+    search: decode::Search,
     /// The runs in the last window that may be encoded text.
     long: Vec<Range<usize>>,
     /// What a later version of the text needs to know.
@@ -124,9 +132,11 @@ impl Scanner {
             patterns: scratch(),
             nears: scratch(),
             normal: Normal::default(),
+            quiet: Quiet::default(),
             rules: Vec::new(),
             active: Vec::new(),
-            masks: Vec::new(),
+            lanes: Lanes::default(),
+            search: decode::Search::default(),
             long: Vec::new(),
             probe: Probe::default(),
             marks: vec![Vec::new(); self.tables.stand_ins.len()],

@@ -7,7 +7,7 @@ use std::{cell::Cell, ops::Range};
 
 use super::{
     Worker,
-    anchors::{self, MIN_RUN, Run, before, is_alnum, is_separator},
+    anchors::{Lanes, MIN_RUN, Run, before, is_alnum, is_separator},
     context, decode, extent,
     judge::{AROUND, Case, Found},
     patterns::Matched,
@@ -32,18 +32,19 @@ impl Worker<'_> {
         self.choose_stand_ins();
         // A value may start before the run in it.
         let reach = window.start..window.end.saturating_add(VALUE_LEAD).min(bytes.len());
-        let mut masks = std::mem::take(&mut self.masks);
+        let mut lanes = std::mem::take(&mut self.lanes);
+        lanes.look(bytes, &reach, RUN_AHEAD);
         self.long.clear();
-        for run in anchors::runs(bytes, reach, RUN_AHEAD, &mut masks) {
+        for run in lanes.runs(bytes, reach.end) {
             if run.end - run.start >= decode::MIN_RUN {
                 self.long.push(run.start..run.end);
             }
-            self.tokens(bytes, run, window, out);
+            self.tokens(bytes, run, &lanes, window, out);
             if run.whole {
                 self.values(bytes, run, window, out);
             }
         }
-        self.masks = masks;
+        self.lanes = lanes;
     }
 
     /// Tries what literals call for.
@@ -127,9 +128,19 @@ impl Worker<'_> {
     }
 
     /// Tries token rules at the run's start, after each separator in it, and after an escape before it.
-    fn tokens(&mut self, bytes: &[u8], run: Run, window: &Range<usize>, out: &mut Vec<Found>) {
+    fn tokens(
+        &mut self,
+        bytes: &[u8],
+        run: Run,
+        lanes: &Lanes,
+        window: &Range<usize>,
+        out: &mut Vec<Found>,
+    ) {
+        let prefixes = &self.scanner.tables.prefixes;
         if run.whole {
-            self.tokens_at(bytes, run.start, window, out);
+            if prefixes.may_start(bytes, run.start) {
+                self.tokens_at(bytes, run.start, window, out);
+            }
             // The letter of an escape looks like the run's first: `\n`, `%3D`, `\x3d`, `\u003d`, `\x1b[31m`.
             if matches!(before(bytes, run.start), Some(b'\\' | b'%' | b'[' | b';')) {
                 for at in run.start + 1..=run.start + 5 {
@@ -137,10 +148,14 @@ impl Worker<'_> {
                 }
             }
         }
-        let end = run.end.min(window.end);
+        // Every match begins with that many token characters.
+        let end = run.end.saturating_sub(MIN_RUN).min(window.end);
         let start = run.start.max(window.start.saturating_sub(1));
-        for at in start..end {
-            if bytes.get(at).copied().is_some_and(is_separator) {
+        if start >= end {
+            return;
+        }
+        for at in lanes.separators(&(start..end)) {
+            if prefixes.may_start(bytes, at + 1) {
                 self.tokens_at(bytes, at + 1, window, out);
             }
         }
@@ -148,7 +163,7 @@ impl Worker<'_> {
 
     fn tokens_at(&mut self, bytes: &[u8], at: usize, window: &Range<usize>, out: &mut Vec<Found>) {
         let prefixes = &self.scanner.tables.prefixes;
-        if !prefixes.may_start(bytes, at) || !window.contains(&at) {
+        if !window.contains(&at) {
             return;
         }
         for rule in prefixes.rules_at(bytes, at) {
@@ -264,8 +279,16 @@ impl Worker<'_> {
         let words = &scanner.tables.words;
         let mut plain = false;
         for name in [Some(found.name), found.other].into_iter().flatten() {
+            if self.quiet.has(name) {
+                continue;
+            }
+            let before = rules.len();
             self.normal.name(name);
-            plain |= words.rules_in(&self.normal, rules) && self.normal.is_plain();
+            let is_plain = words.rules_in(&self.normal, rules) && self.normal.is_plain();
+            if !is_plain && rules.len() == before {
+                self.quiet.add(name);
+            }
+            plain |= is_plain;
         }
         if plain {
             let named = rules.len();
@@ -325,7 +348,11 @@ impl Worker<'_> {
     /// Tells whether the literal is in a second part of the stand-in.
     fn is_part(&mut self, bytes: &[u8], stand_in: usize, literal: Range<usize>) -> bool {
         let tables = &self.scanner.tables;
-        let Some(rule) = tables.stand_ins.get(stand_in).map(|one| one.rule as usize) else {
+        let Some((rule, leads)) = tables
+            .stand_ins
+            .get(stand_in)
+            .map(|one| (one.rule as usize, one.leads))
+        else {
             return false;
         };
         let near = tables
@@ -335,11 +362,14 @@ impl Worker<'_> {
         let (Some(near), Some(scratch)) = (near, self.nears.get_mut(rule)) else {
             return false;
         };
-        let from = literal.start.saturating_sub(tables.near_part);
         let to = literal
             .end
             .saturating_add(tables.near_part)
             .min(bytes.len());
+        if leads {
+            return near.find(scratch, bytes, literal.start..to, true).is_some();
+        }
+        let from = literal.start.saturating_sub(tables.near_part);
         near.find(scratch, bytes, from..to, false).is_some()
     }
 

@@ -37,14 +37,14 @@ impl Worker<'_> {
         let mut stretches = Vec::new();
         for window in windows {
             self.direct(bytes, window, out);
-            let (runs, masks) = (&self.long, &mut self.masks);
+            let (runs, search) = (&self.long, &mut self.search);
             self.met_packed |= depth == 0 && runs.iter().any(|run| decode::may_begin(bytes, run));
             let mut told = Vec::new();
             let read = decode::stretches(
                 bytes,
                 window.clone(),
                 runs,
-                masks,
+                search,
                 &mut stretches,
                 &mut told,
             );
@@ -58,6 +58,10 @@ impl Worker<'_> {
         }
         if depth >= MAX_DEPTH {
             self.met_limit |= !stretches.is_empty();
+            return;
+        }
+        if self.probe.is_loose() {
+            // Versions are compared of texts without NUL only.
             return;
         }
         let has_nul = |window: &Range<usize>| {

@@ -101,6 +101,8 @@ pub(super) struct StandIn {
     pub(super) run: usize,
     /// Whether literals tell where its second part may be.
     pub(super) marked: bool,
+    /// Whether its second part begins with the literal.
+    pub(super) leads: bool,
     /// How far from the value's start such a literal may stand.
     pub(super) reach: usize,
 }
@@ -267,6 +269,7 @@ impl<'r> Draft<'r> {
                 rule: number,
                 run,
                 marked: literals.is_some(),
+                leads: hir.as_ref().and_then(shape::prefixes).is_some(),
                 reach,
             });
         }
@@ -308,7 +311,7 @@ fn spellings(prefix: &[u8], fold: bool) -> BTreeSet<Vec<u8>> {
 /// Which token rules have a prefix that stands at some place.
 pub(super) struct Prefixes {
     /// One bit for each hash of three folded bytes.
-    bits: Vec<u64>,
+    bits: Box<[u64; 1 << (BITS - 6)]>,
     /// Hash and the entries that have it, sorted.
     keys: Vec<(u16, Range<usize>)>,
     entries: Vec<Prefix>,
@@ -350,7 +353,7 @@ impl Prefixes {
             .collect();
         hashed.sort_by_key(|(key, prefix)| (*key, prefix.rule));
         let mut table = Self {
-            bits: vec![0; 1 << (BITS - 6)],
+            bits: Box::new([0; 1 << (BITS - 6)]),
             keys: Vec::new(),
             entries: Vec::new(),
         };
@@ -375,9 +378,7 @@ impl Prefixes {
             return false;
         };
         let key = hash(*head);
-        self.bits
-            .get(usize::from(key >> 6))
-            .is_some_and(|word| word & (1 << (key & 63)) != 0)
+        self.bits[usize::from(key >> 6) % (1 << (BITS - 6))] & (1 << (key & 63)) != 0
     }
 
     /// Returns the rules that have a prefix at `at`; a rule with several may come twice.

@@ -70,10 +70,10 @@ pub struct Trace {
 }
 
 /// What a version differs in.
-struct Changes {
+struct Changes<'c> {
     /// Inserted bytes, and places where two copied stretches meet (empty), sorted.
     exact: Vec<Range<usize>>,
-    copies: Vec<Copied>,
+    copies: &'c [Copied],
 }
 
 impl Trace {
@@ -230,44 +230,29 @@ impl Worker<'_> {
     }
 }
 
-impl Changes {
+impl<'c> Changes<'c> {
     /// Lists the changes; `None` if the copied stretches make no sense.
-    fn new(len: usize, base_len: usize, copies: &[Copied]) -> Option<Self> {
-        let mut joined: Vec<Copied> = Vec::with_capacity(copies.len());
-        for copy in copies.iter().filter(|copy| copy.len > 0) {
-            match joined.last_mut() {
-                Some(last)
-                    if last.start + last.len == copy.start && last.base + last.len == copy.base =>
-                {
-                    last.len += copy.len;
-                }
-                _ => joined.push(*copy),
-            }
-        }
-        let mut exact = Vec::with_capacity(joined.len() + 1);
-        let mut at = 0;
-        for copy in &joined {
-            if copy.start < at
-                || copy.start.checked_add(copy.len)? > len
-                || copy.base.checked_add(copy.len)? > base_len
-            {
+    fn new(len: usize, base_len: usize, copies: &'c [Copied]) -> Option<Self> {
+        let mut exact: Vec<Range<usize>> = Vec::with_capacity(copies.len() + 1);
+        let (mut at, mut base_at) = (0, 0);
+        for copy in copies {
+            let (end, base_end) = (
+                copy.start.checked_add(copy.len)?,
+                copy.base.checked_add(copy.len)?,
+            );
+            if copy.start < at || end > len || base_end > base_len {
                 return None;
             }
-            if copy.start > 0 || copy.base > 0 {
+            // One that goes on where the last one ended, or where the text begins, changes nothing.
+            if copy.start > at || copy.base != base_at {
                 exact.push(at..copy.start);
             }
-            at = copy.start + copy.len;
+            (at, base_at) = (end, base_end);
         }
-        let ends_alike = joined
-            .last()
-            .is_some_and(|last| last.base + last.len == base_len && at == len);
-        if !ends_alike {
+        if at != len || base_at != base_len {
             exact.push(at..len);
         }
-        Some(Self {
-            exact,
-            copies: joined,
-        })
+        Some(Self { exact, copies })
     }
 
     /// Returns the parts of the new version to look at: the changes with their surroundings and `again`, joined.
@@ -297,7 +282,7 @@ impl Changes {
         if base.is_silent() {
             return Some(again);
         }
-        for copy in &self.copies {
+        for copy in self.copies {
             let image = |at: usize| at - copy.base + copy.start;
             let first = base.sites.partition_point(|site| site.at < copy.base);
             let inside = base.sites.get(first..).unwrap_or_default();

@@ -111,7 +111,7 @@ pub(super) fn find(
             at = end_of_run(bytes, at) + 1;
         }
         while at + MIN <= token.end && at < region.end {
-            let end = end_of_run(bytes, at);
+            let end = end_in(bytes, at, token);
             if end - at >= MIN {
                 look(at..end);
             }
@@ -120,6 +120,15 @@ pub(super) fn find(
     }
     read.start = read.start.min(begin.saturating_sub(1));
     read
+}
+
+/// Returns where the run at `at`, inside of a run of token characters, ends: those are of base64, but for the dot.
+fn end_in(bytes: &[u8], at: usize, token: &Range<usize>) -> usize {
+    let inside = bytes.get(at..token.end).unwrap_or_default();
+    match memchr::memchr(b'.', inside) {
+        Some(len) => at + len,
+        None => end_of_run(bytes, token.end.max(at)),
+    }
 }
 
 /// Returns where the run at `at` ends; `at` if there is none.
@@ -182,13 +191,22 @@ fn run(bytes: &[u8], run: Range<usize>, region: &Range<usize>, out: &mut Vec<Dec
 
 /// The cheap test: do the first 16 characters decode to text, plain or UTF-16?
 fn looks_like_text(bytes: &[u8], start: usize) -> bool {
+    let characters = bytes.get(start..).and_then(<[u8]>::first_chunk::<16>);
+    let Some(characters) = characters else {
+        return false;
+    };
+    // Most words fail with their first letter; the group may still hold a NUL, which needs one of these.
+    let [first, _, third, fourth, ..] = characters;
+    if !(may_begin(*first) || matches!(third, b'A'..=b'D') || *fourth == b'A') {
+        return false;
+    }
     let mut head = [0_u8; 12];
-    for (three, four) in head.chunks_exact_mut(3).zip(
-        bytes
-            .get(start..start + 16)
-            .unwrap_or_default()
-            .chunks_exact(4),
-    ) {
+    for (three, four) in head
+        .as_chunks_mut::<3>()
+        .0
+        .iter_mut()
+        .zip(characters.as_chunks::<4>().0)
+    {
         group(four, three);
         let plain = three.iter().all(|b| is_text(*b) || *b >= 0xc2);
         if !plain && !three.contains(&0) {
@@ -196,6 +214,25 @@ fn looks_like_text(bytes: &[u8], start: usize) -> bool {
         }
     }
     head.iter().filter(|b| is_text(**b)).count() >= 9 || is_wide(&head)
+}
+
+/// Tells whether a byte of text, or NUL, may have the upper six bits that this character stands for.
+const fn may_begin(first: u8) -> bool {
+    const FIRST: [bool; 256] = {
+        let mut table = [false; 256];
+        let mut character = 0;
+        while character < 256 {
+            let mut low = 0;
+            while low < 4 {
+                let byte = (VALUES[character] & 63) << 2 | low;
+                table[character] |= is_text(byte) || byte >= 0xc2 || byte == 0;
+                low += 1;
+            }
+            character += 1;
+        }
+        table
+    };
+    FIRST[first as usize]
 }
 
 /// Tells whether every second byte is NUL and the others are text.
@@ -488,7 +525,8 @@ mod tests {
     use super::{super::super::anchors, *};
 
     fn find(bytes: &[u8], region: Range<usize>, out: &mut Vec<Decoded>) {
-        let runs: Vec<_> = anchors::runs(bytes, region.clone(), 0, &mut Vec::new())
+        let runs: Vec<_> = anchors::runs(bytes, region.clone(), 0)
+            .into_iter()
             .map(|run| run.start..run.end)
             .collect();
         super::find(bytes, region, &runs, out, &mut Vec::new());

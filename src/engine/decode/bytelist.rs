@@ -2,8 +2,6 @@
 
 use std::ops::Range;
 
-use memchr::memmem;
-
 use crate::model::Encoding;
 
 use super::{Builder, Decoded, PIECE, hex_pair, is_text};
@@ -14,19 +12,22 @@ const MIN: usize = 8;
 /// Widest item with what parts it from the next: `0x67, ` and a line break with indentation.
 const MAX_ITEM: usize = 64;
 
-/// Appends what the lists that touch `region` say.
-pub(super) fn find(bytes: &[u8], region: Range<usize>, out: &mut Vec<Decoded>) -> Range<usize> {
+/// Appends what the lists that touch `region` say; `signs` are the places from [`first`] of its start to its end, in order, where
+/// [`may_start`] holds, and perhaps others. Returns all that was read.
+pub(super) fn find(
+    bytes: &[u8],
+    region: &Range<usize>,
+    signs: &[usize],
+    out: &mut Vec<Decoded>,
+) -> Range<usize> {
     let mut at = first(bytes, region.start);
     let mut read = at.saturating_sub(MAX_ITEM)..region.end + MAX_ITEM;
-    let limit = region.end;
-    while let Some(next) = bytes.get(at..).and_then(|rest| {
-        let rest = rest.get(..limit.saturating_sub(at) + 1).unwrap_or(rest);
-        memchr::memchr_iter(b'x', rest)
-            .filter_map(|x| x.checked_sub(1))
-            .find(|zero| rest.get(*zero) == Some(&b'0'))
-    }) {
-        let start = at + next;
-        if start >= limit {
+    for &start in signs {
+        let is_sign = bytes.get(start..start + 2) == Some(b"0x");
+        if !is_sign || start < at {
+            continue;
+        }
+        if start >= region.end {
             break;
         }
         let end = list(bytes, start, |_, _| ());
@@ -49,16 +50,19 @@ pub(super) fn find(bytes: &[u8], region: Range<usize>, out: &mut Vec<Decoded>) -
     read
 }
 
+/// Tells whether an item may start with these two bytes.
+#[inline(always)]
+pub(super) const fn may_start(byte: u8, next: u8) -> bool {
+    (byte == b'0') & (next == b'x')
+}
+
 /// Walks back from `at` to the first item of the list that it stands in.
-fn first(bytes: &[u8], at: usize) -> usize {
+pub(super) fn first(bytes: &[u8], at: usize) -> usize {
     let floor = at.saturating_sub(PIECE);
     let mut start = at;
     loop {
         let from = start.saturating_sub(MAX_ITEM).max(floor);
-        let Some(before) = bytes
-            .get(from..start)
-            .and_then(|head| memmem::rfind(head, b"0x"))
-        else {
+        let Some(before) = bytes.get(from..start).and_then(last_sign) else {
             return start;
         };
         let item = from + before;
@@ -68,6 +72,12 @@ fn first(bytes: &[u8], at: usize) -> usize {
         }
         start = item;
     }
+}
+
+/// Returns where the last `0x` stands.
+fn last_sign(head: &[u8]) -> Option<usize> {
+    let mut signs = memchr::memrchr_iter(b'x', head).filter_map(|x| x.checked_sub(1));
+    signs.find(|zero| head.get(*zero) == Some(&b'0'))
 }
 
 /// Reads items from `start` on while they are text; returns where the last ends and how many there are.
@@ -107,16 +117,21 @@ fn next(bytes: &[u8], at: usize) -> Option<(u8, usize, usize)> {
 mod tests {
     use super::*;
 
+    fn found(text: &[u8], region: Range<usize>) -> Vec<Decoded> {
+        let mut out = Vec::new();
+        let signs: Vec<usize> = (0..text.len()).collect();
+        find(text, &region, &signs, &mut out);
+        out
+    }
+
     #[test]
     fn a_list_over_two_lines_is_decoded() {
         let text = "char k[] = { 0x73, 0x65, 0x63, 0x72,\n  0x65, 0x74, 0x3d, 0x78 };";
-        let mut out = Vec::new();
-        find(text.as_bytes(), 0..text.len(), &mut out);
+        let out = found(text.as_bytes(), 0..text.len());
         let one = out.first().expect("one list");
         assert_eq!(one.text.as_slice(), b"secret=x");
         assert_eq!(&text[one.source_of(1..3)], "0x65, 0x63");
-        let mut part = Vec::new();
-        find(text.as_bytes(), 45..46, &mut part);
+        let part = found(text.as_bytes(), 45..46);
         assert_eq!(
             part.first().map(|d| d.source.clone()),
             Some(one.source.clone())
@@ -125,9 +140,7 @@ mod tests {
 
     #[test]
     fn numbers_are_no_text() {
-        let mut out = Vec::new();
         let text = b"0x00, 0xff, 0x12345678, 0x41, 0x42";
-        find(text, 0..text.len(), &mut out);
-        assert!(out.is_empty());
+        assert!(found(text, 0..text.len()).is_empty());
     }
 }

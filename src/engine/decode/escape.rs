@@ -6,34 +6,30 @@ use std::ops::Range;
 
 use crate::model::Encoding;
 
-use super::{super::masks, Builder, Decoded, PIECE, hex_digit, hex_pair, is_text, pieces};
+use super::{Builder, Decoded, PIECE, hex_digit, hex_pair, is_text, pieces};
 
 /// Widest escape.
-const MAX_ESCAPE: usize = 16;
+pub(super) const MAX_ESCAPE: usize = 16;
 
 /// Shortest stretch of percent encoding that is decoded.
 const MIN_PERCENT: usize = 8;
 
-/// Appends what the stretches with escapes that touch `region` say.
-pub(super) fn find(
-    bytes: &[u8],
-    region: Range<usize>,
-    masks: &mut Vec<u64>,
-    out: &mut Vec<Decoded>,
-) -> Range<usize> {
-    let percent = spread(bytes, &region, is_percent_character);
-    let string = spread(bytes, &region, is_string_character);
-    let from = percent.start.min(string.start);
-    let to = percent.end.max(string.end);
+/// Returns all that tells whether escapes hide something in `region`: signs are to be looked for there.
+pub(super) fn reach(bytes: &[u8], region: &Range<usize>) -> Range<usize> {
+    let percent = spread(bytes, region, is_percent_character);
+    let string = spread(bytes, region, is_string_character);
+    percent.start.min(string.start)..percent.end.max(string.end)
+}
+
+/// Appends what the stretches with escapes that touch `region` say; `signs` are the places in its reach, in order, where
+/// [`may_start`] holds, and perhaps others.
+pub(super) fn find(bytes: &[u8], region: &Range<usize>, signs: &[usize], out: &mut Vec<Decoded>) {
     let mut done = [0_usize; 2];
-    let text = bytes.get(from..to).unwrap_or_default();
-    masks::fill(text, masks, may_start);
-    for at in masks::places(masks) {
-        let at = from + at;
-        let (slot, encoding, inside): (_, _, fn(u8) -> bool) = if bytes.get(at) == Some(&b'%') {
-            (0, Encoding::Percent, is_percent_character)
-        } else {
-            (1, Encoding::Escape, is_string_character)
+    for &at in signs {
+        let (slot, encoding, inside): (_, _, fn(u8) -> bool) = match bytes.get(at) {
+            Some(b'%') => (0, Encoding::Percent, is_percent_character),
+            Some(b'\\' | b'&') => (1, Encoding::Escape, is_string_character),
+            _ => continue,
         };
         if done.get(slot).is_some_and(|done| at < *done)
             || !escape(bytes, at).is_some_and(|e| e.telling)
@@ -51,12 +47,11 @@ pub(super) fn find(
             out.push(decode(bytes, piece, encoding));
         }
     }
-    from.saturating_sub(1)..to + MAX_ESCAPE
 }
 
 /// Tells whether an escape that text may hide behind starts with these two bytes.
 #[inline(always)]
-const fn may_start(byte: u8, next: u8) -> bool {
+pub(super) const fn may_start(byte: u8, next: u8) -> bool {
     let digit = next.wrapping_sub(b'0');
     let is_hex = (digit < 10) | ((next | 0x20).wrapping_sub(b'a') < 6);
     let is_code = ((next | 0x20) == b'u') | (next == b'x') | (digit < 4);
@@ -225,7 +220,8 @@ mod tests {
 
     fn all(text: &str) -> Vec<(String, Encoding)> {
         let mut out = Vec::new();
-        find(text.as_bytes(), 0..text.len(), &mut Vec::new(), &mut out);
+        let signs: Vec<usize> = (0..text.len()).collect();
+        find(text.as_bytes(), &(0..text.len()), &signs, &mut out);
         out.iter()
             .map(|d| (String::from_utf8_lossy(&d.text).into_owned(), d.encoding))
             .collect()
@@ -276,7 +272,8 @@ mod tests {
     fn spans_map_back_exactly() {
         let text = "x = \"tok\\u0065n\\x3dabc\"";
         let mut out = Vec::new();
-        find(text.as_bytes(), 0..text.len(), &mut Vec::new(), &mut out);
+        let signs: Vec<usize> = (0..text.len()).collect();
+        find(text.as_bytes(), &(0..text.len()), &signs, &mut out);
         let one = out.first().unwrap();
         assert_eq!(one.text.as_slice(), b"token=abc");
         assert_eq!(&text[one.source_of(3..4)], "\\u0065");

@@ -14,6 +14,7 @@ use std::ops::Range;
 
 use zeroize::Zeroizing;
 
+use super::masks;
 use crate::model::Encoding;
 
 pub(super) use base64::MIN as MIN_RUN;
@@ -93,17 +94,25 @@ impl Decoded {
     }
 }
 
+/// Scratch memory of a search.
+#[derive(Default)]
+pub(super) struct Search {
+    masks: Vec<u64>,
+    /// Places where an encoding other than base64 may begin.
+    signs: Vec<usize>,
+}
+
 /// Appends what the stretches that touch `region` of `bytes` say: base64, hex, percent encoding, escapes, quoted-printable.
 ///
 /// A stretch is read in full, also beyond the region. `runs` are the runs of token characters, of [`MIN_RUN`] bytes or more, that
-/// touch the region, in order; one that is cut off at its end is followed. `masks` is scratch memory.
+/// touch the region, in order; one that is cut off at its end is followed.
 /// Returns all that was read. Whether something is a stretch may be told by bytes far from it: where it begins is added to
 /// `told`, with what told that.
 pub(super) fn stretches(
     bytes: &[u8],
     region: Range<usize>,
     runs: &[Range<usize>],
-    masks: &mut Vec<u64>,
+    search: &mut Search,
     out: &mut Vec<Decoded>,
     told: &mut Vec<(usize, Range<usize>)>,
 ) -> Range<usize> {
@@ -111,15 +120,50 @@ pub(super) fn stretches(
     if region.is_empty() {
         return region;
     }
-    let read = [
-        base64::find(bytes, region.clone(), runs, out, told),
-        escape::find(bytes, region.clone(), masks, out),
-        quoted::find(bytes, region.clone(), out),
-        bytelist::find(bytes, region.clone(), out),
-    ];
-    let start = read.iter().map(|read| read.start).min();
-    let end = read.iter().map(|read| read.end).max();
-    start.unwrap_or(region.start)..end.unwrap_or(region.end)
+    let escapes = escape::reach(bytes, &region);
+    let lines = quoted::reach(bytes, &region);
+    let lists = bytelist::first(bytes, region.start);
+    let from = escapes.start.min(lines.start).min(lists);
+    let to = escapes.end.max(lines.end).max(region.end);
+    // The last sign may be told by the byte behind it.
+    search.look(bytes, from..to + 1);
+    let signs = &search.signs;
+    let mut read = base64::find(bytes, region.clone(), runs, out, told);
+    let mut reads = |more: Range<usize>| {
+        read = read.start.min(more.start)..read.end.max(more.end);
+    };
+    reads(escapes.start.saturating_sub(1)..escapes.end + escape::MAX_ESCAPE);
+    reads(quoted::read(&lines));
+    if !signs.is_empty() {
+        let first = signs.partition_point(|at| *at < escapes.start);
+        let inside = signs.get(first..).unwrap_or_default();
+        let inside = inside.split(|at| *at >= escapes.end).next();
+        escape::find(bytes, &region, inside.unwrap_or_default(), out);
+        quoted::find(bytes, &region, &lines, signs, out);
+    }
+    reads(bytelist::find(bytes, &region, signs, out));
+    read
+}
+
+impl Search {
+    /// Lists the places in `range` where an escape, a sign of quoted-printable or an item of a list may begin: one look for all
+    /// three.
+    fn look(&mut self, bytes: &[u8], range: Range<usize>) {
+        let text = bytes.get(range.start..range.end.min(bytes.len()));
+        masks::fill(
+            text.unwrap_or_default(),
+            &mut self.masks,
+            #[inline(always)]
+            |byte, next| {
+                escape::may_start(byte, next)
+                    | quoted::may_start(byte, next)
+                    | bytelist::may_start(byte, next)
+            },
+        );
+        self.signs.clear();
+        let places = masks::places(&self.masks).map(|at| range.start + at);
+        self.signs.extend(places);
+    }
 }
 
 /// Collects decoded characters and the runs that map them back.
@@ -216,12 +260,13 @@ mod tests {
     use super::*;
 
     fn stretches(bytes: &[u8], region: Range<usize>, out: &mut Vec<Decoded>) {
-        let mut masks = Vec::new();
-        let runs: Vec<_> = super::super::anchors::runs(bytes, region.clone(), 64, &mut masks)
+        let runs: Vec<_> = super::super::anchors::runs(bytes, region.clone(), 64)
+            .into_iter()
             .map(|run| run.start..run.end)
             .filter(|run| run.len() >= MIN_RUN)
             .collect();
-        super::stretches(bytes, region, &runs, &mut masks, out, &mut Vec::new());
+        let mut search = Search::default();
+        super::stretches(bytes, region, &runs, &mut search, out, &mut Vec::new());
     }
 
     fn all(bytes: &[u8]) -> Vec<Decoded> {

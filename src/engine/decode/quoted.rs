@@ -9,15 +9,30 @@ use super::{Builder, Decoded, PIECE, hex_pair, pieces};
 /// Widths of lines that encoders break: at most 76 characters, and few less.
 const BROKEN: std::ops::RangeInclusive<usize> = 60..=78;
 
-/// Appends what the lines that touch `region` say, if they are quoted-printable. Returns all that was read.
-pub(super) fn find(bytes: &[u8], region: Range<usize>, out: &mut Vec<Decoded>) -> Range<usize> {
-    let from = line(bytes, region.start).start;
-    let to = line(bytes, region.end - 1).end;
-    let text = bytes.get(from..to).unwrap_or_default();
+/// Returns the lines that touch `region`, over soft line breaks.
+pub(super) fn reach(bytes: &[u8], region: &Range<usize>) -> Range<usize> {
+    line(bytes, region.start).start..line(bytes, region.end - 1).end
+}
+
+/// Returns all that tells whether those lines are quoted-printable: the break before the first one and what stands before
+/// that, too.
+pub(super) fn read(reach: &Range<usize>) -> Range<usize> {
+    reach.start.saturating_sub(4 + *BROKEN.end())..reach.end + 8
+}
+
+/// Appends what the lines that touch `region` say, if they are quoted-printable; `signs` are the places in their reach, in order,
+/// where [`may_start`] holds, and perhaps others.
+pub(super) fn find(
+    bytes: &[u8],
+    region: &Range<usize>,
+    reach: &Range<usize>,
+    signs: &[usize],
+    out: &mut Vec<Decoded>,
+) {
     let mut done = 0;
-    for at in memchr::memchr_iter(b'=', text) {
-        let at = from + at;
-        if at < done || !is_telling(bytes, at) {
+    for &at in signs {
+        let is_sign = reach.contains(&at) && bytes.get(at) == Some(&b'=');
+        if !is_sign || at < done || !is_telling(bytes, at) {
             continue;
         }
         let line = line(bytes, at);
@@ -26,8 +41,13 @@ pub(super) fn find(bytes: &[u8], region: Range<usize>, out: &mut Vec<Decoded>) -
             out.push(decode(bytes, piece));
         }
     }
-    // The break before the first line and what stands before that.
-    from.saturating_sub(4 + *BROKEN.end())..to + 8
+}
+
+/// Tells whether what hardly any other text has may start with these two bytes.
+#[inline(always)]
+pub(super) const fn may_start(byte: u8, next: u8) -> bool {
+    let is_hex = (next.wrapping_sub(b'0') < 10) | ((next | 0x20).wrapping_sub(b'a') < 6);
+    (byte == b'=') & (is_hex | (next == b'\n') | (next == b'\r'))
 }
 
 /// Tells whether the sign at `at` is one that hardly any other text has: an encoded sign, two encoded bytes in a row, or a soft
@@ -114,10 +134,17 @@ fn decode(bytes: &[u8], line: Range<usize>) -> Decoded {
 mod tests {
     use super::*;
 
-    fn all(text: &str) -> Vec<(String, Range<usize>)> {
+    fn found(text: &str, region: Range<usize>) -> Vec<Decoded> {
         let mut out = Vec::new();
-        find(text.as_bytes(), 0..text.len(), &mut out);
-        out.iter()
+        let signs: Vec<usize> = (0..text.len()).collect();
+        let reach = reach(text.as_bytes(), &region);
+        find(text.as_bytes(), &region, &reach, &signs, &mut out);
+        out
+    }
+
+    fn all(text: &str) -> Vec<(String, Range<usize>)> {
+        found(text, 0..text.len())
+            .iter()
             .map(|d| {
                 (
                     String::from_utf8_lossy(&d.text).into_owned(),
@@ -146,9 +173,7 @@ mod tests {
         for feed in ["\n", "\r\n"] {
             let text = format!("{}={feed}key=3Dvalue\n", "z".repeat(200));
             for end in 190..=200 + feed.len() {
-                let mut out = Vec::new();
-                find(text.as_bytes(), 100..end + 1, &mut out);
-                assert_eq!(out.len(), 1, "{end}");
+                assert_eq!(found(&text, 100..end + 1).len(), 1, "{end}");
             }
         }
     }
@@ -156,8 +181,7 @@ mod tests {
     #[test]
     fn what_was_decoded_maps_back() {
         let text = format!("{}=\r\nsec=72et", "x".repeat(75));
-        let mut out = Vec::new();
-        find(text.as_bytes(), 0..text.len(), &mut out);
+        let out = found(&text, 0..text.len());
         let at = 75;
         assert_eq!(&out[0].text[at..at + 6], b"secret");
         assert_eq!(out[0].source_of(at..at + 6), 78..86);

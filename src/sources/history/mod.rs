@@ -12,6 +12,7 @@ mod attribution;
 mod attribution_tests;
 mod catalog;
 mod decode;
+mod decode_all;
 mod families;
 mod gaps;
 mod graph;
@@ -55,6 +56,7 @@ use super::{
 use crate::model::{BlobPath, Ledger, ObjectId, Place, Provenance, Skip, SkipCause};
 pub use attribution::{Attributions, Wanted};
 use catalog::Catalog;
+pub use decode_all::{Decoded, decode_all};
 use graph::{Broken, Graph, Lister, Rows};
 pub use places::{MAX_PATHS, Places};
 pub use range::Range;

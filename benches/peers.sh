@@ -177,7 +177,8 @@ version() { "$@" 2>/dev/null </dev/null | head -n 1 || true; }
 
 sed -n 's/^model name[[:space:]]*: /cpu: /p' /proc/cpuinfo 2>/dev/null | head -n 1 || true
 echo "cores: $(nproc 2>/dev/null || echo unknown); load: $(cut -d ' ' -f 1-3 /proc/loadavg 2>/dev/null || echo unknown)"
-echo "keysweep: $(version "$ours" --version), checkout $(git -C "$here" describe --always --dirty 2>/dev/null || echo unknown)"
+checkout="checkout $(git -C "$here" describe --always --dirty 2>/dev/null || echo unknown)"
+echo "keysweep: $(version "$ours" --version), $([ -z "${KEYSWEEP:-}" ] && echo "$checkout" || echo "given by KEYSWEEP: $ours")"
 for name in gitleaks betterleaks kingfisher rg; do
   [ -n "${program[$name]}" ] || continue
   flag=--version; if [ "$name" = gitleaks ]; then flag=version; fi

@@ -14,7 +14,7 @@ use std::{
 
 use highway::{HighwayHash, HighwayHasher, Key as HashKey};
 
-use super::versions::Site;
+use super::{masks, versions::Site};
 
 /// Bytes on both sides of a stretch that belong to what is known of it. Most verdicts read less.
 const CONTEXT: usize = 320;
@@ -23,34 +23,39 @@ const CONTEXT: usize = 320;
 const LEAST: usize = 256;
 const MOST: usize = 4096;
 
+/// Bytes in which line ends are looked for at once.
+const PART: usize = 512;
+
 /// One line of so many ends a stretch.
 const LINES: u32 = 32;
 
 /// Most stretches that are remembered; a part that is full is forgotten.
 const MAX_KNOWN: usize = 1 << 18;
 
-/// Cuts a window into stretches where its own lines say so: the same text is cut in the same way wherever it stands.
-pub(super) fn chunks(bytes: &[u8], window: Range<usize>) -> impl Iterator<Item = Range<usize>> {
-    let mut start = window.start;
-    std::iter::from_fn(move || {
-        if start >= window.end {
-            return None;
+/// Returns the first stretch of a window, which is not empty. Windows are cut where their own lines say so: the same text is cut in the
+/// same way wherever it stands. `masks` is scratch memory.
+pub(super) fn first_chunk(
+    bytes: &[u8],
+    window: &Range<usize>,
+    masks: &mut Vec<u64>,
+) -> Range<usize> {
+    let most = window.end.min(window.start + MOST);
+    let mut from = most.min(window.start + LEAST);
+    while from < most {
+        let to = most.min(from + PART);
+        let text = bytes.get(from..to).unwrap_or_default();
+        masks::fill(text, masks, |byte, _| byte == b'\n');
+        let mut ends = masks::places(masks).map(|at| from + at + 1);
+        if let Some(end) = ends.find(|end| ends_stretch(bytes, *end)) {
+            return window.start..end;
         }
-        let most = window.end.min(start + MOST);
-        let from = most.min(start + LEAST);
-        let text = bytes.get(from..most).unwrap_or_default();
-        let end = memchr::memchr_iter(b'\n', text)
-            .map(|at| from + at + 1)
-            .find(|end| ends(bytes, *end))
-            .unwrap_or(most);
-        let chunk = start..end;
-        start = end;
-        Some(chunk)
-    })
+        from = to;
+    }
+    window.start..most
 }
 
 /// Tells whether the line that ends at `end` ends a stretch, by its last 16 bytes.
-fn ends(bytes: &[u8], end: usize) -> bool {
+fn ends_stretch(bytes: &[u8], end: usize) -> bool {
     let last = end
         .checked_sub(17)
         .and_then(|from| bytes.get(from..end)?.first_chunk::<16>());

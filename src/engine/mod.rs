@@ -97,6 +97,8 @@ pub struct Worker<'s> {
     /// Which bytes are of a run.
     lanes: Lanes,
     search: decode::Search,
+    /// Which bytes end a line.
+    lines: Vec<u64>,
     /// The runs in the last window that may be encoded text.
     long: Vec<Range<usize>>,
     /// What a later version of the text needs to know.
@@ -137,6 +139,7 @@ impl Scanner {
             active: Vec::new(),
             lanes: Lanes::default(),
             search: decode::Search::default(),
+            lines: Vec::new(),
             long: Vec::new(),
             probe: Probe::default(),
             marks: vec![Vec::new(); self.tables.stand_ins.len()],

@@ -157,7 +157,10 @@ impl Worker<'_> {
         let (mut spent, mut worth) = (0, SPEND.1);
         let known = &self.scanner.known;
         for window in windows {
-            for chunk in memo::chunks(bytes, window.clone()) {
+            let mut rest = window.clone();
+            while !rest.is_empty() {
+                let chunk = memo::first_chunk(bytes, &rest, &mut self.lines);
+                rest.start = chunk.end;
                 let stretch = Stretch::new(known, bytes, &chunk);
                 let is_known = |one: &Stretch| one.recall(known, bytes.len(), &mut sites);
                 if stretch.as_ref().is_some_and(is_known) {
@@ -282,9 +285,10 @@ impl<'c> Changes<'c> {
         if base.is_silent() {
             return Some(again);
         }
+        let mut first = 0;
         for copy in self.copies {
             let image = |at: usize| at - copy.base + copy.start;
-            let first = base.sites.partition_point(|site| site.at < copy.base);
+            first = first_from(&base.sites, first, copy.base);
             let inside = base.sites.get(first..).unwrap_or_default();
             for site in inside
                 .iter()
@@ -341,6 +345,22 @@ impl<'c> Changes<'c> {
             && (read.start > 0 || copy.start == copy.base)
             && (read.end < base_len || len - copy.start == base_len - copy.base)
     }
+}
+
+/// Returns how many of the sites, which are sorted, stand before `at`; `hint` is the answer for another place, which is near
+/// as a rule: versions are copied in order.
+fn first_from(sites: &[Site], hint: usize, at: usize) -> usize {
+    const NEAR: usize = 8;
+    let is_before = |site: &Site| site.at < at;
+    let end = sites.len().min(hint.saturating_add(NEAR));
+    let near = sites.get(hint..end).unwrap_or_default();
+    let starts_before = hint.checked_sub(1).and_then(|last| sites.get(last));
+    if starts_before.is_none_or(is_before)
+        && let Some(step) = near.iter().position(|site| !is_before(site))
+    {
+        return hint + step;
+    }
+    sites.partition_point(is_before)
 }
 
 /// Joins two sorted lists.

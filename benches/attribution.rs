@@ -1,9 +1,9 @@
 //! Wall and CPU time of asking a history where blobs come from.
 //!
-//! `cargo bench --bench attribution -- [--alone] [--threads N] [--rounds N] PATH COUNT...` picks COUNT blobs of the
+//! `cargo bench --bench attribution -- [--alone] [--show] [--threads N] [--rounds N] PATH COUNT...` picks COUNT blobs of the
 //! repository, evenly by name, and prints for each round how long [`History::attribute`] took: after a reading of the
 //! history, as in a scan, or with `--alone` of a history that was not read, where commits and trees are walked first. The
-//! last line sums the answers up, so that two programs can be compared.
+//! last line sums the answers up, so that two programs can be compared; `--show` also prints blob, first commit and path.
 
 #![expect(
     clippy::print_stdout,
@@ -32,6 +32,7 @@ use keysweep::{
 /// What the command line asks for.
 struct Asked {
     alone: bool,
+    show: bool,
     threads: usize,
     rounds: usize,
     path: PathBuf,
@@ -53,7 +54,8 @@ fn main() {
         let count = (*count).clamp(1, blobs.len().max(1));
         let mut wanted = Wanted::default();
         let picked = (0..count).filter_map(|at| blobs.get(at * blobs.len() / count));
-        for (key, id) in (0_u32..).zip(picked) {
+        let picked: Vec<ObjectId> = picked.copied().collect();
+        for (key, id) in (0_u32..).zip(&picked) {
             wanted.object(key, *id);
         }
         for round in 1..=asked.rounds {
@@ -73,6 +75,9 @@ fn main() {
             println!("{count:6} blobs: {wall:.3} s wall, {cpu:.3} s CPU");
             if round == asked.rounds {
                 sum_up(&known);
+                if asked.show {
+                    show(&known, &picked);
+                }
             }
         }
     }
@@ -81,6 +86,7 @@ fn main() {
 fn asked() -> Asked {
     let mut asked = Asked {
         alone: false,
+        show: false,
         threads: 2,
         rounds: 3,
         path: ".".into(),
@@ -94,6 +100,7 @@ fn asked() -> Asked {
             // What cargo adds by itself.
             "--bench" => {}
             "--alone" => asked.alone = true,
+            "--show" => asked.show = true,
             "--threads" => asked.threads = number().unwrap_or(2).max(1),
             "--rounds" => asked.rounds = number().unwrap_or(3).max(1),
             text => match text.parse() {
@@ -137,6 +144,19 @@ fn sum_up(known: &Attributions) {
         reachable.count(),
         hasher.finish()
     );
+}
+
+/// Prints blob, first commit and path in it.
+fn show(known: &Attributions, picked: &[ObjectId]) {
+    for (id, key) in picked.iter().zip(known.keys.values()) {
+        let commit = key.introduced.as_ref().map(|info| info.id.to_string());
+        let path = key.path.as_ref().map(ToString::to_string);
+        println!(
+            "{id} {} {}",
+            commit.unwrap_or_default(),
+            path.unwrap_or_default()
+        );
+    }
 }
 
 /// Remembers the names of blobs.

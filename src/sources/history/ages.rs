@@ -3,7 +3,7 @@
 //! A key stands for one finding, whose secret may be in many objects. Sets are bit sets over a few hundred keys at a time,
 //! so that memory is bounded whatever the number of findings.
 
-use super::{graph::Graph, places::Ground, trees::Forest};
+use super::{forest::Forest, graph::Graph, places::Ground};
 use crate::model::BlobPath;
 
 /// Most keys handled at once.

@@ -9,10 +9,12 @@ use super::{
     History,
     ages::{Age, ages},
     catalog::Number,
+    forest::Forest,
     graph::Graph,
     places::{Ground, Places},
     reach::Reach,
-    trees::{Collector, Forest, Targets},
+    record::{Record, Recorder, Room},
+    trees::{Collector, Targets},
 };
 use crate::{
     model::{Attribution, BlobPath, CommitInfo, ObjectId},
@@ -111,12 +113,44 @@ impl History {
     /// Finds the trees that lead to objects and names.
     pub(super) fn forest(&self, ids: &[ObjectId], names: &[Vec<u8>], run: &Run<'_>) -> Forest {
         run.progress.begin("folders", 0);
+        match self.record(run) {
+            Some(record) => record.forest(self.catalog(), ids, names, run.threads),
+            None => self.forest_of_walk(ids, names, run),
+        }
+    }
+
+    /// Does the same with a walk over all trees for these targets alone: slower, but needs room for what it finds only.
+    pub(super) fn forest_of_walk(
+        &self,
+        ids: &[ObjectId],
+        names: &[Vec<u8>],
+        run: &Run<'_>,
+    ) -> Forest {
         let catalog = self.catalog();
         let targets = Targets::new(ids, names);
         let walk = self.walk_of(&[Kind::Tree], run);
         let make = || Collector::new(catalog, &targets);
-        let walked = walk.run(run.threads, run.progress, make, Collector::finish);
-        Forest::new(catalog.len(), &walked.outputs)
+        let mut walked = walk.run(run.threads, run.progress, make, Collector::finish);
+        let parts = walked.outputs.iter_mut();
+        let parts = parts.map(|(names, part)| (&*names, std::mem::take(part)));
+        Forest::new(catalog.len(), parts.collect())
+    }
+
+    /// Returns the record of all trees, which the first reading left behind or one more walk makes. `None` if there was no room
+    /// for it, or the run is stopped.
+    fn record(&self, run: &Run<'_>) -> Option<&Record> {
+        let make = || {
+            let room = Room::new(self.catalog().len());
+            let walk = self.walk_of(&[Kind::Tree], run);
+            let make = || Recorder::new(self.catalog(), &room);
+            let walked = walk.run(run.threads, run.progress, make, Recorder::finish);
+            Record::new(walked.outputs)
+        };
+        if run.stopped() {
+            return None;
+        }
+        let record = self.record.get_or_init(make).as_ref();
+        record.filter(|_| !run.stopped())
     }
 
     /// Finds what is reachable.

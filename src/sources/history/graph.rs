@@ -1,4 +1,9 @@
 //! The commits of a repository: which comes before which, and what leads to them.
+//!
+//! Taken from the commits themselves, which a scan decodes anyway since their texts are scanned. A commit-graph file would say the
+//! same 0.3 s sooner (git.git, 85,361 commits) to a history that is asked without having been read, which no command does; and it
+//! is the repository's own: what it says of parents and trees would have to be compared with the commits before an answer may
+//! rest on it. So it is not read.
 
 use std::{
     cmp::Reverse,
@@ -117,7 +122,8 @@ pub(super) struct Graph {
     trees: Vec<Number>,
     first_parent: Vec<u32>,
     parents: Vec<u32>,
-    places: HashMap<Number, u32>,
+    /// By number; [`NONE`] for what is no commit.
+    places: Vec<u32>,
     /// What annotated tags point at.
     pub(super) tags: HashMap<Number, ObjectId>,
 }
@@ -135,16 +141,22 @@ impl Graph {
             }
         }
         let order = sort(catalog, &rows);
+        graph.places = vec![NONE; catalog.len()];
         for (place, at) in (0_u32..).zip(&order) {
             if let Some((row, _)) = rows.get(*at as usize) {
-                graph.places.insert(row.number, place);
+                if let Some(slot) = graph.places.get_mut(row.number as usize) {
+                    *slot = place;
+                }
                 graph.numbers.push(row.number);
                 graph.trees.push(row.tree);
             }
         }
         graph.first_parent.push(0);
         for (_, parents) in order.iter().filter_map(|at| rows.get(*at as usize)) {
-            let places = parents.iter().filter_map(|p| graph.places.get(p).copied());
+            let places = parents.iter().filter_map(|parent| {
+                let place = graph.places.get(*parent as usize).copied();
+                place.filter(|place| *place != NONE)
+            });
             graph.parents.extend(places);
             let end = u32::try_from(graph.parents.len()).unwrap_or(u32::MAX);
             graph.first_parent.push(end);
@@ -159,7 +171,8 @@ impl Graph {
 
     /// Returns the place of a commit.
     pub(super) fn place(&self, number: Number) -> Option<u32> {
-        self.places.get(&number).copied()
+        let place = self.places.get(number as usize).copied();
+        place.filter(|place| *place != NONE)
     }
 
     /// Returns the catalog's number of a commit.
@@ -199,13 +212,16 @@ impl Graph {
 
 /// Orders commits: parents first, then by time, then by name.
 fn sort(catalog: &Catalog, rows: &[(&Row, &[Number])]) -> Vec<u32> {
-    let by_number: HashMap<Number, u32> = (0_u32..)
-        .zip(rows)
-        .map(|(at, (row, _))| (row.number, at))
-        .collect();
+    let mut by_number = vec![NONE; catalog.len()];
+    for (at, (row, _)) in (0_u32..).zip(rows) {
+        if let Some(slot) = by_number.get_mut(row.number as usize) {
+            *slot = at;
+        }
+    }
     let mut edges = Vec::new();
     for (child, (_, parents)) in (0_u32..).zip(rows) {
-        let parents = parents.iter().filter_map(|p| by_number.get(p));
+        let parents = parents.iter().filter_map(|p| by_number.get(*p as usize));
+        let parents = parents.filter(|parent| **parent != NONE);
         edges.extend(parents.map(|parent| (*parent, child)));
     }
     let count = u32::try_from(rows.len()).unwrap_or(u32::MAX);

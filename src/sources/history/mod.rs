@@ -14,12 +14,14 @@ mod catalog;
 mod decode;
 mod decode_all;
 mod families;
+mod forest;
 mod gaps;
 mod graph;
 mod identity;
 mod merged;
 mod metadata;
 mod paint;
+mod pairs;
 mod places;
 mod plan;
 mod range;
@@ -29,6 +31,11 @@ mod range_attribution;
 mod range_tests;
 mod reach;
 mod reader;
+mod record;
+#[cfg(test)]
+#[cfg(unix)]
+mod record_tests;
+mod replay;
 mod starts;
 #[cfg(test)]
 #[cfg(unix)]
@@ -62,6 +69,7 @@ pub use places::{MAX_PATHS, Places};
 pub use range::Range;
 use reach::Indexes;
 use reader::{Notes, Reader};
+use record::{Record, Room, Strip};
 use twins::{Settled, Twins};
 use walk::{Choice, Walk};
 
@@ -97,6 +105,8 @@ pub struct History {
     catalog: OnceLock<Catalog>,
     graph: OnceLock<Graph>,
     indexes: OnceLock<Indexes>,
+    /// What all trees hold; none if there was no room for that.
+    record: OnceLock<Option<Record>>,
     /// Known after [`Source::read`].
     settled: OnceLock<Settled>,
 }
@@ -111,6 +121,7 @@ impl History {
             catalog: OnceLock::new(),
             graph: OnceLock::new(),
             indexes: OnceLock::new(),
+            record: OnceLock::new(),
             settled: OnceLock::new(),
         }
     }
@@ -202,10 +213,13 @@ impl Source for History {
         self.graph
             .get_or_init(|| Graph::new(catalog, std::mem::take(&mut notes.rows)));
         let mut receiver = run.sink.receiver();
-        let mut names: Vec<&[u8]> = notes.names.iter().map(AsRef::as_ref).collect();
-        names.sort_unstable();
-        for name in names {
-            metadata::give_name(&mut *receiver, name, &BlobPath::new(name), Place::FileName);
+        for name in &notes.names {
+            metadata::give_name(
+                &mut *receiver,
+                name,
+                &BlobPath::new(name.as_ref()),
+                Place::FileName,
+            );
         }
         metadata::give_repository(&self.repository, &mut *receiver, &mut ledger);
         drop(receiver);
@@ -239,7 +253,9 @@ impl History {
     /// Walks all objects and adds what was read and what was lost to the ledger.
     fn walk(&self, run: &Run<'_>, catalog: &Catalog, ledger: &mut Ledger) -> Joined {
         let big = Mutex::new(());
-        let make = || Reader::new(catalog, run, self.options.sizes, self.options.delta, &big);
+        let room = Room::new(catalog.len());
+        let HistoryOptions { sizes, delta, .. } = self.options;
+        let make = || Reader::new(catalog, run, sizes, delta, &big, &room);
         let kinds = [Kind::Commit, Kind::Tag, Kind::Tree, Kind::Blob];
         let mut walk = self.walk_of(&kinds, run);
         let mut walked = walk.run(run.threads, run.progress, make, Reader::finish);
@@ -249,7 +265,10 @@ impl History {
         if !twins.lost.is_empty() {
             let mut reader = make();
             twins.rescue(self.store(), self.options.max_delta, &mut reader);
-            parts.push(reader.finish());
+            let mut part = reader.finish();
+            // No later walk meets what was rescued.
+            part.strip.clear();
+            parts.push(part);
         }
         let others = twins.others();
         if !others.is_empty() {
@@ -268,8 +287,12 @@ impl History {
             broken: Vec::new(),
             submodules: false,
         };
-        for part in parts {
-            joined.add(part, ledger);
+        let strips: Vec<Strip> = parts
+            .into_iter()
+            .map(|part| joined.add(part, ledger))
+            .collect();
+        if !run.stopped() {
+            self.record.get_or_init(|| Record::new(strips));
         }
         joined.broken.sort_unstable();
         joined
@@ -277,13 +300,20 @@ impl History {
 }
 
 impl Joined {
-    fn add(&mut self, part: Notes, ledger: &mut Ledger) {
+    /// Adds what a thread noted, and returns the trees that are left of it.
+    fn add(&mut self, part: Notes, ledger: &mut Ledger) -> Strip {
         ledger.merge(part.ledger);
         self.broken.extend_from_slice(&part.rows.broken);
         self.rows.push(part.rows);
-        self.names.extend(part.names);
-        self.missing.extend(part.missing);
-        self.submodules |= part.submodules;
+        let strip = part.strip;
+        for name in strip.names.texts() {
+            if !self.names.contains(name) {
+                self.names.insert(name.into());
+            }
+        }
+        self.missing.extend(&strip.missing);
+        self.submodules |= strip.submodules;
+        strip
     }
 }
 

@@ -4,9 +4,10 @@ use std::collections::{HashMap, HashSet};
 
 use super::{
     catalog::Catalog,
-    graph::Graph,
+    forest::Forest,
+    graph::{Graph, NONE},
+    pairs::Seeds,
     reach::{Indexes, Reach},
-    trees::Forest,
 };
 use crate::model::{BlobPath, ObjectId};
 
@@ -36,7 +37,7 @@ pub struct Places {
 #[derive(Default)]
 struct PathTable {
     nodes: Vec<(u32, u32)>,
-    numbers: HashMap<(u32, u32), u32>,
+    numbers: HashMap<(u32, u32), u32, Seeds>,
 }
 
 impl PathTable {
@@ -77,7 +78,9 @@ struct Sighting {
 struct Visit<'f> {
     forest: &'f Forest,
     table: PathTable,
-    seen: HashSet<(u32, u32)>,
+    seen: HashSet<(u32, u32), Seeds>,
+    /// The tree that was entered last under each path: mostly the one that comes next.
+    last: Vec<u32>,
     counts: Vec<u16>,
     sightings: Vec<Sighting>,
 }
@@ -87,13 +90,17 @@ impl<'f> Visit<'f> {
         Self {
             forest,
             table: PathTable::default(),
-            seen: HashSet::new(),
+            seen: HashSet::default(),
+            last: Vec::new(),
             counts: vec![0; forest.len() as usize],
             sightings: vec![Sighting::default(); targets],
         }
     }
 
     fn tree(&mut self, root: u32, reachable: bool) {
+        if self.last.first() == Some(&root) {
+            return;
+        }
         let mut stack = vec![(root, 0)];
         while let Some((tree, folder)) = stack.pop() {
             let Some(count) = self.counts.get_mut(tree as usize) else {
@@ -103,6 +110,7 @@ impl<'f> Visit<'f> {
                 continue;
             }
             *count += 1;
+            self.enter(folder, tree);
             for hit in self.forest.hits(tree) {
                 let path = self.table.join(folder, hit.name);
                 if let Some(sighting) = self.sightings.get_mut(hit.target as usize) {
@@ -120,8 +128,21 @@ impl<'f> Visit<'f> {
                 }
             }
             for (child, name) in self.forest.children(tree) {
-                stack.push((*child, self.table.join(folder, *name)));
+                let path = self.table.join(folder, *name);
+                if self.last.get(path as usize) != Some(child) {
+                    stack.push((*child, path));
+                }
             }
+        }
+    }
+
+    fn enter(&mut self, folder: u32, tree: u32) {
+        let at = folder as usize;
+        if self.last.len() <= at {
+            self.last.resize(at + 1, NONE);
+        }
+        if let Some(last) = self.last.get_mut(at) {
+            *last = tree;
         }
     }
 
@@ -210,7 +231,16 @@ impl Ground<'_> {
                 visit.tree(tree, false);
             }
         }
-        // Parents have larger places than children, so that a dangling root comes before what it holds.
+        if !visit.counts.contains(&0) {
+            return;
+        }
+        // By number: the order of the forest depends on the threads that found it.
+        for tree in self.forest.roots() {
+            if visit.counts.get(tree as usize) == Some(&0) {
+                visit.tree(tree, false);
+            }
+        }
+        // What is left stands below roots that have more paths than are followed. Parents have larger places than children.
         for tree in (0..self.forest.len()).rev() {
             if visit.counts.get(tree as usize) == Some(&0) {
                 visit.tree(tree, false);

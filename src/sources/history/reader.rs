@@ -1,21 +1,18 @@
 //! What one thread does with the objects of a walk: hands out texts, and keeps what ties objects together.
 
-use std::{
-    collections::HashSet,
-    io::{self, Read},
-};
+use std::io::{self, Read};
 
 use super::{
     super::{
         Blob, Receiver, Run, Sizes, Trace,
         content::{Contents, Origin, is_lfs_pointer},
         large::Stream,
-        repo::{Kind, TreeEntries},
+        repo::Kind,
     },
     catalog::Catalog,
     graph::Rows,
     metadata::Names,
-    starts::Starts,
+    record::{Marks, Recorder, Room, Strip},
     walk::{Object, Visitor},
 };
 use crate::model::{BlobPath, Counter, Ledger, ObjectId, Place, Provenance, SkipCause, Span};
@@ -32,6 +29,7 @@ pub(super) struct Reader<'r> {
     blobs: u64,
     bytes: u64,
     trees: u64,
+    recorder: Recorder<'r>,
     notes: Notes,
 }
 
@@ -42,12 +40,8 @@ pub(super) struct Notes {
     pub(super) ledger: Ledger,
     /// The commits and tags.
     pub(super) rows: Rows,
-    /// Every distinct name of a file or folder.
-    pub(super) names: HashSet<Box<[u8]>>,
-    /// Objects that trees name and that are nowhere.
-    pub(super) missing: HashSet<ObjectId>,
-    /// Whether any tree holds a submodule.
-    pub(super) submodules: bool,
+    /// The trees.
+    pub(super) strip: Strip,
 }
 
 impl<'r> Reader<'r> {
@@ -58,6 +52,7 @@ impl<'r> Reader<'r> {
         sizes: Sizes,
         delta: bool,
         big: &'r std::sync::Mutex<()>,
+        room: &'r Room,
     ) -> Self {
         Self {
             catalog,
@@ -69,6 +64,7 @@ impl<'r> Reader<'r> {
             blobs: 0,
             bytes: 0,
             trees: 0,
+            recorder: Recorder::new(catalog, room),
             notes: Notes::default(),
         }
     }
@@ -85,6 +81,7 @@ impl<'r> Reader<'r> {
                 ledger.count(counter, by);
             }
         }
+        self.notes.strip = self.recorder.finish();
         self.notes
     }
 
@@ -130,25 +127,13 @@ impl<'r> Reader<'r> {
         Kept::Nothing
     }
 
-    /// Notes names and targets of a tree's entries, but for those that also stand in its delta base, where they were noted.
-    fn tree(&mut self, object: &Object<'_>, base: Option<&Starts>) -> Starts {
+    fn tree(&mut self, object: &Object<'_>, base: Option<&Marks>) -> Marks {
         self.trees += 1;
-        let mut entries = TreeEntries::new(object.bytes, object.id.as_bytes().len());
-        let notes = &mut self.notes;
-        let starts = Starts::read(&mut entries, base.zip(object.copied), |entry| {
-            if !notes.names.contains(entry.name) {
-                notes.names.insert(entry.name.into());
-            }
-            if entry.is_submodule() {
-                notes.submodules = true;
-            } else if self.catalog.number(entry.raw_id).is_none() {
-                notes.missing.extend(entry.id());
-            }
-        });
-        if !entries.is_complete() {
+        let (marks, complete) = self.recorder.tree(object, base);
+        if !complete {
             self.malformed(object);
         }
-        starts
+        marks
     }
 
     /// What is no object of its kind is looked at as text, so that nothing hides in it.
@@ -168,7 +153,7 @@ pub(super) enum Kept {
     /// Of a blob.
     Blob(Trace),
     /// Of a tree.
-    Tree(Starts),
+    Tree(Marks),
 }
 
 impl Visitor for Reader<'_> {

@@ -10,13 +10,26 @@ use crate::model::Copied;
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Starts(Vec<u32>);
 
+/// Some entries of a tree.
+pub(super) enum Step<'s, 't> {
+    /// One that is not known from the base.
+    Entry(&'s TreeEntry<'t>),
+    /// So many of the base, from a place in its list on.
+    Run {
+        /// The place.
+        first: usize,
+        /// How many.
+        count: usize,
+    },
+}
+
 impl Starts {
-    /// Reads a tree to its end and hands out its entries, but for those that `base` had too: what was kept of it, with the
-    /// stretches copied from it.
+    /// Reads a tree to its end and hands out its entries in their order: by themselves, or as those that `base` had too, which
+    /// is what was kept of another tree, with the stretches copied from it.
     pub(super) fn read(
         entries: &mut TreeEntries<'_>,
         base: Option<(&Self, &[Copied])>,
-        mut new: impl FnMut(&TreeEntry<'_>),
+        mut step: impl FnMut(Step<'_, '_>),
     ) -> Self {
         let (base, copies) = base.unzip();
         let mut copies = copies.unwrap_or_default().iter().peekable();
@@ -27,14 +40,15 @@ impl Starts {
             let at = entries.offset();
             while copies.next_if(|copy| copy.start + copy.len <= at).is_some() {}
             if let (Some(copy), Some(base)) = (copies.peek(), base)
-                && let Some(end) = starts.inherit(base, copy, at)
+                && let Some((run, end)) = starts.inherit(base, copy, at)
             {
+                step(run);
                 entries.skip_to(end);
                 continue;
             }
             let Some(entry) = entries.next() else { break };
             starts.add(at);
-            new(&entry);
+            step(Step::Entry(&entry));
         }
         starts.add(entries.offset());
         starts
@@ -45,19 +59,29 @@ impl Starts {
         self.0.extend(u32::try_from(at));
     }
 
-    /// Takes over the entries from `at` on that a copied stretch holds and that were entries of the base too. Returns where
-    /// the last of them ends; `None` if there is none.
-    fn inherit(&mut self, base: &Self, copy: &Copied, at: usize) -> Option<usize> {
+    /// Takes over the entries from `at` on that a copied stretch holds and that were entries of the base too. Returns which
+    /// they are and where the last of them ends; `None` if there is none.
+    fn inherit(
+        &mut self,
+        base: &Self,
+        copy: &Copied,
+        at: usize,
+    ) -> Option<(Step<'static, 'static>, usize)> {
         let image = at.checked_sub(copy.start)? + copy.base;
         let first = base.0.binary_search(&u32::try_from(image).ok()?).ok()?;
         let rest = base.0.get(first..)?;
         let count = rest.partition_point(|start| *start as usize <= copy.base + copy.len);
         let (end, inherited) = rest.get(..count)?.split_last()?;
-        let now = |start: u32| start as usize - copy.base + copy.start;
-        for start in inherited {
-            self.add(now(*start));
+        let end = *end as usize - copy.base + copy.start;
+        if inherited.is_empty() || u32::try_from(end).is_err() {
+            return None;
         }
-        (!inherited.is_empty()).then(|| now(*end))
+        // Whichever way the entries move, what is cut off of the distance is the same for all: all places fit.
+        let distance = copy.start.wrapping_sub(copy.base) as u32;
+        let moved = inherited.iter().map(|start| start.wrapping_add(distance));
+        self.0.extend(moved);
+        let count = inherited.len();
+        Some((Step::Run { first, count }, end))
     }
 }
 
@@ -69,11 +93,31 @@ mod tests {
 
     const ID_LEN: usize = 4;
 
+    /// Returns what is kept of a tree, and its new entries.
     fn starts(tree: &[u8], base: Option<(&Starts, &[Copied])>) -> (Starts, Vec<Vec<u8>>) {
-        let mut names = Vec::new();
+        let (starts, _, new) = list(tree, base, &[]);
+        (starts, new)
+    }
+
+    /// Returns what is kept of a tree, all its entries, and the new ones.
+    fn list(
+        tree: &[u8],
+        base: Option<(&Starts, &[Copied])>,
+        of_base: &[Vec<u8>],
+    ) -> (Starts, Vec<Vec<u8>>, Vec<Vec<u8>>) {
+        let (mut all, mut new) = (Vec::new(), Vec::new());
         let mut entries = TreeEntries::new(tree, ID_LEN);
-        let starts = Starts::read(&mut entries, base, |entry| names.push(entry.name.to_vec()));
-        (starts, names)
+        let starts = Starts::read(&mut entries, base, |step| match step {
+            Step::Entry(entry) => {
+                all.push(entry.name.to_vec());
+                new.push(entry.name.to_vec());
+            }
+            Step::Run { first, count } => {
+                let run = of_base.iter().skip(first).take(count);
+                all.extend(run.cloned());
+            }
+        });
+        (starts, all, new)
     }
 
     #[test]
@@ -110,12 +154,12 @@ mod tests {
                 target.extend_from_slice(stretch);
                 target.extend_from_slice(text.as_bytes());
             }
-            let (kept, mut seen) = starts(&base, None);
-            let (whole, all) = starts(&target, None);
-            let (shared, new) = starts(&target, Some((&kept, &copies)));
+            let (kept, seen) = starts(&base, None);
+            let (whole, expected) = starts(&target, None);
+            let (shared, all, new) = list(&target, Some((&kept, &copies)), &seen);
             prop_assert_eq!(whole, shared);
-            seen.extend(new);
-            prop_assert!(all.iter().all(|name| seen.contains(name)));
+            prop_assert_eq!(&all, &expected);
+            prop_assert!(all.iter().all(|name| seen.contains(name) || new.contains(name)));
         }
     }
 }

@@ -1,11 +1,14 @@
-//! Which trees lead to wanted objects, through which names: one pass over all trees by delta families.
+//! Which trees hold wanted objects and other trees, under which names: a pass over all trees by delta families, for a history
+//! of which there is no `record`.
 //!
 //! Of most trees only the numbers of their sub-trees are kept, four bytes each, and the list of their names once for all
-//! trees that have the same ones. What leads nowhere is dropped afterwards.
+//! trees that have the same ones. What leads nowhere is dropped afterwards: see `forest`.
 
 use std::{
     collections::HashMap,
+    hash::Hash,
     io::{self, Read},
+    ops::Range,
     sync::Arc,
 };
 
@@ -71,29 +74,47 @@ fn filter_bit(raw: &[u8]) -> usize {
     (u32::from_be_bytes(start.unwrap_or_default()) >> (32 - FILTER_BITS)) as usize
 }
 
-/// Byte strings under numbers.
-#[derive(Default)]
-pub(super) struct Interner {
-    numbers: HashMap<Arc<[u8]>, u32>,
-    texts: Vec<Arc<[u8]>>,
+/// Strings of bytes or numbers under numbers.
+pub(super) struct Interner<T> {
+    numbers: HashMap<Arc<[T]>, u32>,
+    texts: Vec<Arc<[T]>>,
 }
 
-impl Interner {
+impl<T> Default for Interner<T> {
+    fn default() -> Self {
+        Self {
+            numbers: HashMap::new(),
+            texts: Vec::new(),
+        }
+    }
+}
+
+impl<T: Copy + Eq + Hash> Interner<T> {
     /// Returns the number of a text.
-    pub(super) fn number(&mut self, text: &[u8]) -> u32 {
+    pub(super) fn number(&mut self, text: &[T]) -> u32 {
         if let Some(number) = self.numbers.get(text) {
             return *number;
         }
         let number = u32::try_from(self.texts.len()).unwrap_or(u32::MAX);
-        let text: Arc<[u8]> = text.into();
+        let text: Arc<[T]> = text.into();
         self.texts.push(Arc::clone(&text));
         self.numbers.insert(text, number);
         number
     }
 
+    /// Returns the number of a text that has one.
+    pub(super) fn find(&self, text: &[T]) -> Option<u32> {
+        self.numbers.get(text).copied()
+    }
+
     /// Returns the text of a number.
-    pub(super) fn text(&self, number: u32) -> &[u8] {
+    pub(super) fn text(&self, number: u32) -> &[T] {
         self.texts.get(number as usize).map_or(&[], |text| text)
+    }
+
+    /// Returns all texts, by number.
+    pub(super) fn texts(&self) -> impl ExactSizeIterator<Item = &[T]> {
+        self.texts.iter().map(AsRef::as_ref)
     }
 }
 
@@ -109,22 +130,44 @@ pub(super) struct Hit {
 }
 
 /// One tree.
-struct Row {
-    number: Number,
-    /// The names of its sub-trees, each ended by a NUL.
-    shape: u32,
-    edges: std::ops::Range<usize>,
-    hits: std::ops::Range<usize>,
+pub(super) struct Row {
+    /// Its number.
+    pub(super) number: Number,
+    /// The names of its sub-trees, as a number in `shapes`.
+    pub(super) shape: u32,
+    /// Its sub-trees, in its order.
+    pub(super) edges: Range<u32>,
+    /// What is wanted of it, in its order.
+    pub(super) hits: Range<u32>,
 }
 
-/// The trees that one thread met.
+/// Some trees: each has all its sub-trees here, and what is wanted of its entries. Names are numbers of someone else's.
 #[derive(Default)]
 pub(super) struct Part {
-    rows: Vec<Row>,
-    edges: Vec<Number>,
-    hits: Vec<Hit>,
-    shapes: Interner,
-    names: Interner,
+    /// The trees.
+    pub(super) rows: Vec<Row>,
+    /// Their sub-trees.
+    pub(super) edges: Vec<Number>,
+    /// Their entries that are wanted.
+    pub(super) hits: Vec<Hit>,
+    /// Names of sub-trees.
+    pub(super) shapes: Interner<u32>,
+}
+
+impl Part {
+    /// Ends a tree, whose edges and hits are those added since there were so many.
+    pub(super) fn end(&mut self, number: Number, shape: u32, (edges, hits): (usize, usize)) {
+        let range = |start: usize, end: usize| {
+            let narrow = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+            narrow(start)..narrow(end)
+        };
+        self.rows.push(Row {
+            number,
+            shape,
+            edges: range(edges, self.edges.len()),
+            hits: range(hits, self.hits.len()),
+        });
+    }
 }
 
 /// Takes trees on one thread.
@@ -132,7 +175,8 @@ pub(super) struct Collector<'c> {
     catalog: &'c Catalog,
     targets: &'c Targets,
     part: Part,
-    shape: Vec<u8>,
+    names: Interner<u8>,
+    shape: Vec<u32>,
     /// Remembers the last numbers found, by the start of the id: neighbours in a family share nearly all sub-trees.
     cache: Vec<(ObjectId, Number)>,
 }
@@ -148,14 +192,15 @@ impl<'c> Collector<'c> {
             catalog,
             targets,
             part: Part::default(),
+            names: Interner::default(),
             shape: Vec::new(),
             cache: empty.into_iter().cycle().take(CACHE).collect(),
         }
     }
 
     /// Ends on a thread.
-    pub(super) fn finish(self) -> Part {
-        self.part
+    pub(super) fn finish(self) -> (Interner<u8>, Part) {
+        (self.names, self.part)
     }
 
     fn number(&mut self, raw: &[u8]) -> Number {
@@ -177,21 +222,20 @@ impl Visitor for Collector<'_> {
     type Kept = ();
 
     fn object(&mut self, object: &Object<'_>, _: Option<&()>) {
-        let (first_edge, first_hit) = (self.part.edges.len(), self.part.hits.len());
+        let before = (self.part.edges.len(), self.part.hits.len());
         self.shape.clear();
         for entry in TreeEntries::new(object.bytes, object.id.as_bytes().len()) {
             if entry.is_tree() {
                 let child = self.number(entry.raw_id);
                 self.part.edges.push(child);
-                self.shape.extend_from_slice(entry.name);
-                self.shape.push(0);
+                self.shape.push(self.names.number(entry.name));
             }
             let found = [
                 self.targets.of_id(entry.raw_id),
                 self.targets.of_name(entry.name),
             ];
             for target in found.into_iter().flatten() {
-                let name = self.part.names.number(entry.name);
+                let name = self.names.number(entry.name);
                 self.part.hits.push(Hit {
                     target,
                     name,
@@ -199,204 +243,12 @@ impl Visitor for Collector<'_> {
                 });
             }
         }
-        self.part.rows.push(Row {
-            number: object.number,
-            shape: self.part.shapes.number(&self.shape),
-            edges: first_edge..self.part.edges.len(),
-            hits: first_hit..self.part.hits.len(),
-        });
+        let shape = self.part.shapes.number(&self.shape);
+        self.part.end(object.number, shape, before);
     }
 
     fn large(&mut self, _: ObjectId, _: u64, _: &mut dyn Read) -> io::Result<u64> {
         // Trees are never streamed.
         Err(io::ErrorKind::Unsupported.into())
     }
-}
-
-/// The trees that lead to something wanted, children before parents; a tree is named by its place.
-#[derive(Default)]
-pub(super) struct Forest {
-    places: HashMap<Number, u32>,
-    first_child: Vec<u32>,
-    children: Vec<(u32, u32)>,
-    first_hit: Vec<u32>,
-    hits: Vec<Hit>,
-    names: Interner,
-}
-
-impl Forest {
-    /// Joins the trees of all threads and drops those that lead nowhere.
-    pub(super) fn new(objects: usize, parts: &[Part]) -> Self {
-        let order = useful(objects, parts);
-        let mut forest = Self {
-            places: (0_u32..)
-                .zip(&order)
-                .map(|(place, (_, row))| (row.number, place))
-                .collect(),
-            ..Self::default()
-        };
-        forest.first_child.push(0);
-        forest.first_hit.push(0);
-        for (place, (part, row)) in (0_u32..).zip(&order) {
-            let names = part.shapes.text(row.shape).split(|b| *b == 0);
-            let edges = part.edges.get(row.edges.clone()).unwrap_or_default();
-            for (child, name) in edges.iter().zip(names) {
-                // Only a pack that lies can have a tree inside itself: such an edge does not go downwards.
-                if let Some(child) = forest.places.get(child).copied().filter(|c| *c < place) {
-                    let name = forest.names.number(name);
-                    forest.children.push((child, name));
-                }
-            }
-            for hit in part.hits.get(row.hits.clone()).unwrap_or_default() {
-                let name = forest.names.number(part.names.text(hit.name));
-                forest.hits.push(Hit { name, ..*hit });
-            }
-            let end = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
-            forest.first_child.push(end(forest.children.len()));
-            forest.first_hit.push(end(forest.hits.len()));
-        }
-        forest
-    }
-
-    /// Returns the number of trees.
-    pub(super) fn len(&self) -> u32 {
-        u32::try_from(self.places.len()).unwrap_or(u32::MAX)
-    }
-
-    /// Returns the place of a tree; `None` if it leads nowhere.
-    pub(super) fn place(&self, number: Number) -> Option<u32> {
-        self.places.get(&number).copied()
-    }
-
-    /// Returns the useful sub-trees of a tree with their names, in its order. All have smaller places.
-    pub(super) fn children(&self, place: u32) -> &[(u32, u32)] {
-        self.children
-            .get(range(&self.first_child, place))
-            .unwrap_or_default()
-    }
-
-    /// Returns the entries of a tree that are wanted, in its order.
-    pub(super) fn hits(&self, place: u32) -> &[Hit] {
-        self.hits
-            .get(range(&self.first_hit, place))
-            .unwrap_or_default()
-    }
-
-    /// Returns the name of a number.
-    pub(super) fn name(&self, number: u32) -> &[u8] {
-        self.names.text(number)
-    }
-}
-
-fn range(starts: &[u32], place: u32) -> std::ops::Range<usize> {
-    let at = |i: usize| starts.get(i).copied().unwrap_or(0) as usize;
-    at(place as usize)..at(place as usize + 1)
-}
-
-/// Returns the trees that lead to a hit, children before parents.
-fn useful(objects: usize, parts: &[Part]) -> Vec<(&Part, &Row)> {
-    let rows: Vec<(&Part, &Row)> = parts
-        .iter()
-        .flat_map(|part| part.rows.iter().map(move |row| (part, row)))
-        .collect();
-    let mut sieve = Sieve::new(objects, &rows);
-    let order = (0_u32..)
-        .take(rows.len())
-        .flat_map(|start| sieve.below(start));
-    let order: Vec<u32> = order.collect();
-    let row = |at: u32| rows.get(at as usize).copied();
-    order.into_iter().filter_map(row).collect()
-}
-
-/// Sorts trees out, depth first.
-struct Sieve<'s, 'p> {
-    rows: &'s [(&'p Part, &'p Row)],
-    /// Place in `rows` by number.
-    places: Vec<u32>,
-    states: Vec<State>,
-}
-
-impl<'s, 'p> Sieve<'s, 'p> {
-    fn new(objects: usize, rows: &'s [(&'p Part, &'p Row)]) -> Self {
-        let mut places = vec![NONE; objects];
-        for (at, (_, row)) in (0_u32..).zip(rows) {
-            if let Some(slot) = places.get_mut(row.number as usize) {
-                *slot = at;
-            }
-        }
-        Self {
-            rows,
-            places,
-            states: vec![State::New; rows.len()],
-        }
-    }
-
-    /// Returns the useful trees below one (and it), if it is new.
-    fn below(&mut self, start: u32) -> Vec<u32> {
-        let mut order = Vec::new();
-        let mut stack = Vec::new();
-        if self.open(start) {
-            stack.push((start, 0));
-        }
-        while let Some((at, edge)) = stack.last_mut() {
-            let at = *at;
-            if let Some(child) = self.child(at, *edge) {
-                *edge += 1;
-                if self.open(child) {
-                    stack.push((child, 0));
-                }
-            } else {
-                stack.pop();
-                if self.close(at) {
-                    order.push(at);
-                }
-            }
-        }
-        order
-    }
-
-    /// Returns the sub-tree behind an edge; what is not there counts as one that leads nowhere.
-    fn child(&self, at: u32, edge: usize) -> Option<u32> {
-        let (part, row) = self.rows.get(at as usize)?;
-        let number = part.edges.get(row.edges.clone())?.get(edge)?;
-        Some(self.places.get(*number as usize).copied().unwrap_or(NONE))
-    }
-
-    /// Opens a tree; tells whether it was new.
-    fn open(&mut self, at: u32) -> bool {
-        match self.states.get_mut(at as usize) {
-            Some(state) if *state == State::New => {
-                *state = State::Open;
-                true
-            }
-            _ => false,
-        }
-    }
-
-    /// Closes a tree whose sub-trees are closed; tells whether it is useful.
-    fn close(&mut self, at: u32) -> bool {
-        let Some((_, row)) = self.rows.get(at as usize) else {
-            return false;
-        };
-        let is_useful = |child: u32| self.states.get(child as usize) == Some(&State::Useful);
-        let useful = !row.hits.is_empty()
-            || (0..row.edges.len()).any(|edge| self.child(at, edge).is_some_and(is_useful));
-        if let Some(state) = self.states.get_mut(at as usize) {
-            *state = if useful {
-                State::Useful
-            } else {
-                State::Useless
-            };
-        }
-        useful
-    }
-}
-
-/// What is known of a tree.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    New,
-    Open,
-    Useful,
-    Useless,
 }

@@ -1,9 +1,10 @@
 //! Remembers stretches of text in which nothing was found: 99 of 100 lines of a history stand in it many times, also in what
 //! deltas bring.
 //!
-//! A stretch is known by a keyed hash of its bytes with [`CONTEXT`] bytes around it (128 bits, so that neither chance nor somebody
-//! who chooses the texts makes two alike), and only if no verdict in it read further. All threads know the same, behind locks that are held
-//! for one look-up. Promise: what is recalled is what a new look would leave.
+//! A stretch is known by a keyed hash of its bytes with [`NEAR`] bytes around it (128 bits, so that neither chance nor somebody
+//! who chooses the texts makes two alike), and only if no verdict in it read further. If one did, that is remembered, and the stretch is known by
+//! [`FAR`] bytes around it. All threads know the same, behind locks that are held for one look-up. Promise: what is recalled is what a
+//! new look would leave.
 
 use std::{
     collections::HashMap,
@@ -17,7 +18,10 @@ use highway::{HighwayHash, HighwayHasher, Key as HashKey};
 use super::{masks, versions::Site};
 
 /// Bytes on both sides of a stretch that belong to what is known of it. Most verdicts read less.
-const CONTEXT: usize = 320;
+pub(super) const NEAR: usize = 192;
+
+/// The same for stretches in which a verdict read further: the second parts of rules are looked for 400 bytes around.
+pub(super) const FAR: usize = 1024;
 
 /// Shortest stretch that is cut off, but for the last one of a window, and longest.
 const LEAST: usize = 256;
@@ -96,8 +100,19 @@ impl Hasher for Itself {
     }
 }
 
-/// Stretches by key, with what they leave.
-type Shard = HashMap<Key, Box<[Relative]>, BuildHasherDefault<Itself>>;
+/// Stretches by key, with what they leave; `None` if that depends on more of what is around them.
+type Shard = HashMap<Key, Option<Box<[Relative]>>, BuildHasherDefault<Itself>>;
+
+/// What is known of a stretch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Memory {
+    /// Nothing.
+    None,
+    /// All that a look would leave.
+    Whole,
+    /// That it depends on more than [`NEAR`] bytes around it.
+    Wide,
+}
 
 /// A site, counted from the start of its stretch.
 struct Relative {
@@ -122,13 +137,13 @@ pub(super) struct Known {
 }
 
 impl Known {
-    /// Knows nothing yet. `near_part` is how far second parts are looked for.
-    pub(super) fn new(near_part: usize) -> Self {
+    /// Knows nothing yet. `reach` is how far around a stretch is looked without being noted.
+    pub(super) fn new(reach: usize) -> Self {
         let random = RandomState::new();
         Self {
             secret: [1_u8, 2, 3, 4].map(|number| random.hash_one(number)),
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
-            on: 2 * near_part + 64 <= CONTEXT,
+            on: reach <= NEAR,
         }
     }
 
@@ -148,15 +163,20 @@ pub(super) struct Stretch {
 }
 
 impl Stretch {
-    /// Names a stretch; `None` if nothing is to be known.
-    pub(super) fn new(known: &Known, bytes: &[u8], at: &Range<usize>) -> Option<Self> {
+    /// Names a stretch by so many bytes around it, [`NEAR`] or [`FAR`]; `None` if nothing is to be known.
+    pub(super) fn new(
+        known: &Known,
+        bytes: &[u8],
+        at: &Range<usize>,
+        around: usize,
+    ) -> Option<Self> {
         if !known.on {
             return None;
         }
-        let from = at.start.saturating_sub(CONTEXT);
-        let to = (at.end + CONTEXT).min(bytes.len());
+        let from = at.start.saturating_sub(around);
+        let to = (at.end + around).min(bytes.len());
         let edges = (from == 0, to == bytes.len());
-        let bits = u64::from(edges.0) | u64::from(edges.1) << 1;
+        let bits = u64::from(edges.0) | u64::from(edges.1) << 1 | u64::from(around == FAR) << 2;
         let place = (at.start - from) as u64 | (at.len() as u64) << 16 | bits << 32;
         let mut hasher = HighwayHasher::new(HashKey(known.secret));
         hasher.append(bytes.get(from..to).unwrap_or_default());
@@ -169,33 +189,34 @@ impl Stretch {
         })
     }
 
-    /// Appends the sites of a stretch that is known, in a text of `len` bytes; tells whether it is.
-    pub(super) fn recall(&self, known: &Known, len: usize, sites: &mut Vec<Site>) -> bool {
-        let Some(shard) = known.shard(&self.key) else {
-            return false;
-        };
-        let Some(relative) = shard.get(&self.key) else {
-            return false;
+    /// Appends the sites of a stretch that is known, in a text of `len` bytes; tells what is known.
+    pub(super) fn recall(&self, known: &Known, len: usize, sites: &mut Vec<Site>) -> Memory {
+        let shard = known.shard(&self.key);
+        let relative = match shard.as_ref().and_then(|shard| shard.get(&self.key)) {
+            None => return Memory::None,
+            Some(None) => return Memory::Wide,
+            Some(Some(relative)) => relative,
         };
         let place = |offset: i64| (self.at.start as i64).saturating_add(offset).max(0) as usize;
         sites.extend(relative.iter().map(|site| Site {
             at: place(site.at),
             read: place(site.start)..place(site.end).min(len),
         }));
-        true
+        Memory::Whole
     }
 
-    /// Remembers the stretch, unless something was read outside of what its key is of.
-    pub(super) fn learn(&self, known: &Known, reached: &Range<usize>, sites: &[Site]) {
+    /// Remembers the stretch, or that something was read outside of what its key is of: then it tells so.
+    pub(super) fn learn(&self, known: &Known, reached: &Range<usize>, sites: &[Site]) -> Memory {
         let (first, last) = self.edges;
         let is_inside = |read: &Range<usize>| {
             (first || read.start > self.context.start) && (last || read.end < self.context.end)
         };
-        if sites.len() > MAX_SITES
-            || !is_inside(reached)
-            || !sites.iter().all(|site| is_inside(&site.read))
-        {
-            return;
+        if !is_inside(reached) || !sites.iter().all(|site| is_inside(&site.read)) {
+            self.keep(known, None);
+            return Memory::Wide;
+        }
+        if sites.len() > MAX_SITES {
+            return Memory::None;
         }
         let offset = |at: usize| at as i64 - self.at.start as i64;
         let relative = |site: &Site| Relative {
@@ -203,7 +224,11 @@ impl Stretch {
             start: offset(site.read.start),
             end: offset(site.read.end),
         };
-        let relative = sites.iter().map(relative).collect();
+        self.keep(known, Some(sites.iter().map(relative).collect()));
+        Memory::Whole
+    }
+
+    fn keep(&self, known: &Known, relative: Option<Box<[Relative]>>) {
         if let Some(mut shard) = known.shard(&self.key) {
             if shard.len() >= MAX_KNOWN / SHARDS {
                 shard.clear();

@@ -113,7 +113,7 @@ impl Scanner {
     pub fn new(rules: Arc<RuleSet>) -> Self {
         let tables = Tables::new(&rules);
         Self {
-            known: Known::new(tables.near_part),
+            known: Known::new(tables.near_part + tables.longest),
             tables,
             rules,
         }

@@ -366,11 +366,14 @@ impl Worker<'_> {
             .end
             .saturating_add(tables.near_part)
             .min(bytes.len());
-        if leads {
-            return near.find(scratch, bytes, literal.start..to, true).is_some();
-        }
-        let from = literal.start.saturating_sub(tables.near_part);
-        near.find(scratch, bytes, from..to, false).is_some()
+        let from = if leads {
+            literal.start
+        } else {
+            literal.start.saturating_sub(tables.near_part)
+        };
+        // The patterns look one byte around.
+        self.probe.looked(&(from.saturating_sub(1)..to + 1));
+        near.find(scratch, bytes, from..to, leads).is_some()
     }
 
     /// Looks again at what stands at a place of a value, whatever calls for it.

@@ -126,6 +126,8 @@ pub(super) struct Tables {
     pub(super) near_reach: usize,
     /// Most bytes between a hit's anchor and the end of its secret.
     pub(super) reach: usize,
+    /// Length of the longest literal.
+    pub(super) longest: usize,
     /// Whether no literal is longer than what a change is looked at with.
     pub(super) is_local: bool,
 }
@@ -179,6 +181,7 @@ impl Tables {
             near_part: draft.near_part,
             near_reach: draft.near_reach,
             reach: draft.reach,
+            longest: longest.unwrap_or(0),
             is_local: longest.is_none_or(|longest| longest <= RIGHT),
         }
     }

@@ -13,7 +13,7 @@ use std::ops::Range;
 use super::{
     Hit, Worker, decode,
     judge::Found,
-    memo::{self, Stretch},
+    memo::{self, Memory, Stretch},
     overlap,
 };
 use crate::model::{Copied, Span};
@@ -161,9 +161,18 @@ impl Worker<'_> {
             while !rest.is_empty() {
                 let chunk = memo::first_chunk(bytes, &rest, &mut self.lines);
                 rest.start = chunk.end;
-                let stretch = Stretch::new(known, bytes, &chunk);
-                let is_known = |one: &Stretch| one.recall(known, bytes.len(), &mut sites);
-                if stretch.as_ref().is_some_and(is_known) {
+                let mut recall = |around| {
+                    let stretch = Stretch::new(known, bytes, &chunk, around);
+                    let memory = stretch.as_ref().map_or(Memory::None, |stretch| {
+                        stretch.recall(known, bytes.len(), &mut sites)
+                    });
+                    (stretch, memory)
+                };
+                let (mut stretch, mut memory) = recall(memo::NEAR);
+                if memory == Memory::Wide {
+                    (stretch, memory) = recall(memo::FAR);
+                }
+                if memory == Memory::Whole {
                     continue;
                 }
                 self.probe.begin(true);
@@ -178,8 +187,14 @@ impl Worker<'_> {
                 if spent > worth {
                     return None;
                 }
-                if let Some(stretch) = stretch {
-                    stretch.learn(known, &self.probe.reached, &own);
+                let reached = &self.probe.reached;
+                let learnt = stretch.map(|stretch| stretch.learn(known, reached, &own));
+                // The first one by the bytes near it: now by those further away. One that is known to need those stays as it is.
+                if learnt == Some(Memory::Wide)
+                    && memory == Memory::None
+                    && let Some(wider) = Stretch::new(known, bytes, &chunk, memo::FAR)
+                {
+                    wider.learn(known, reached, &own);
                 }
                 sites.extend(own);
             }
@@ -444,6 +459,14 @@ impl Probe {
             self.spent += read.len();
             // How long stretches are cut to pieces is not told by the bytes around a place in them.
             self.gave_up |= read.start + FAR <= window.start || window.end + FAR <= read.end;
+            self.reached.start = self.reached.start.min(read.start);
+            self.reached.end = self.reached.end.max(read.end);
+        }
+    }
+
+    /// Notes that the verdict on all of the window read so much, or may have.
+    pub(super) fn looked(&mut self, read: &Range<usize>) {
+        if self.on {
             self.reached.start = self.reached.start.min(read.start);
             self.reached.end = self.reached.end.max(read.end);
         }

@@ -14,8 +14,23 @@
 
 #[path = "src/rules/anchor.rs"]
 mod anchor;
+#[expect(dead_code, reason = "the engine searches with it, too")]
+#[path = "src/engine/shape.rs"]
+mod shape;
+
+/// What `shape` takes of the engine, which as a whole is too much for a build script; a test of the engine compares.
+mod anchors {
+    pub(crate) const fn is_alnum(byte: u8) -> bool {
+        byte.is_ascii_alphanumeric()
+    }
+
+    pub(crate) const fn is_token(byte: u8) -> bool {
+        is_alnum(byte) || matches!(byte, b'_' | b'-' | b'.' | b'+' | b'/')
+    }
+}
 
 use std::{
+    collections::BTreeMap,
     env,
     error::Error,
     fmt::Write as _,
@@ -30,6 +45,7 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 fn main() -> Result<()> {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=src/rules/anchor.rs");
+    println!("cargo::rerun-if-changed=src/engine/shape.rs");
     println!("cargo::rerun-if-changed=rules");
     let variable = |name| env::var_os(name).map(PathBuf::from).ok_or(name);
     let rules = variable("CARGO_MANIFEST_DIR")?.join("rules");
@@ -46,7 +62,7 @@ fn main() -> Result<()> {
     }
     // The order of a directory differs between machines.
     files.sort();
-    let (mut names, mut table) = (String::new(), Vec::new());
+    let (mut names, mut table, mut facts) = (String::new(), Vec::new(), Facts::default());
     for path in &files {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let absolute = path.to_string_lossy();
@@ -55,7 +71,8 @@ fn main() -> Result<()> {
             "    ({:?}, include_str!({absolute:?})),",
             format!("rules/{name}")
         )?;
-        pack_file(path, &mut table).map_err(|error| format!("{}: {error}", path.display()))?;
+        pack_file(path, &mut table, &mut facts)
+            .map_err(|error| format!("{}: {error}", path.display()))?;
     }
     table.sort();
     if table.is_empty() {
@@ -65,17 +82,86 @@ fn main() -> Result<()> {
     let out = variable("OUT_DIR")?;
     fs::write(out.join("files.rs"), format!("&[\n{names}]\n"))?;
     fs::write(out.join("table.rs"), format!("&[\n{rows}]\n"))?;
-    Ok(())
+    facts.write(&out)
+}
+
+/// Rows of the tables of `src/engine/facts.rs` by pattern.
+#[derive(Default)]
+struct Facts {
+    leads: BTreeMap<String, String>,
+    prefixes: BTreeMap<String, String>,
+    reaches: BTreeMap<String, String>,
+    parts: BTreeMap<String, String>,
+}
+
+impl Facts {
+    /// Adds what the engine will ask of a rule's patterns. What is not here is read off the pattern at start.
+    fn add(&mut self, rule: &Table) -> Result<()> {
+        if let Some(pattern) = rule.get("pattern").and_then(Value::as_str) {
+            let tree = syntax_tree(pattern)?;
+            let lead = shape::Lead::new(&tree);
+            let row = format!("{}, {lead:?}", shape::leading_run(&tree));
+            self.leads.insert(pattern.to_owned(), row);
+            if rule.contains_key("markers") {
+                let markers = sorted(rule, "markers");
+                let bytes: Vec<Vec<u8>> = markers.iter().map(|m| m.as_bytes().to_vec()).collect();
+                let reach = shape::reach_before(&tree, &bytes);
+                let row = format!("&{markers:?}, {reach:?}");
+                self.reaches.insert(pattern.to_owned(), row);
+            } else if !rule.contains_key("context") {
+                let prefixes = literals(shape::prefixes(&tree))?;
+                self.prefixes.insert(pattern.to_owned(), prefixes);
+            }
+        }
+        if let Some(near) = rule.get("near").and_then(Value::as_table) {
+            let pattern = text(near, "pattern")?;
+            let tree = syntax_tree(pattern)?;
+            let longest = tree.properties().maximum_len();
+            let row = format!("{longest:?}, {}", literals(shape::needed(&tree))?);
+            self.parts.insert(pattern.to_owned(), row);
+        }
+        Ok(())
+    }
+
+    fn write(&self, out: &Path) -> Result<()> {
+        for (name, table) in [
+            ("leads.rs", &self.leads),
+            ("prefixes.rs", &self.prefixes),
+            ("reaches.rs", &self.reaches),
+            ("parts.rs", &self.parts),
+        ] {
+            let mut rows: Vec<_> = table.iter().collect();
+            // As they are looked up.
+            rows.sort_by_key(|(pattern, _)| (pattern.len(), *pattern));
+            let row = |(pattern, row)| format!("    ({pattern:?}, {row}),\n");
+            let rows: String = rows.into_iter().map(row).collect();
+            fs::write(out.join(name), format!("&[\n{rows}]\n"))?;
+        }
+        Ok(())
+    }
+}
+
+/// Returns literals as code.
+fn literals(found: Option<Vec<Vec<u8>>>) -> Result<String> {
+    let Some(found) = found else {
+        return Ok("None".to_owned());
+    };
+    let texts: std::result::Result<Vec<String>, _> =
+        found.into_iter().map(String::from_utf8).collect();
+    Ok(format!("Some(&{:?})", texts?))
 }
 
 /// Appends (id, row) of every rule of a file.
-fn pack_file(path: &Path, table: &mut Vec<(String, String)>) -> Result<()> {
+fn pack_file(path: &Path, table: &mut Vec<(String, String)>, facts: &mut Facts) -> Result<()> {
     let file: Table = toml::from_str(&fs::read_to_string(path)?)?;
     let rules = file.get("rules").and_then(Value::as_array);
     for rule in rules.ok_or("no [[rules]]")? {
         let rule = rule.as_table().ok_or("`rules` is no list of tables")?;
         let id = text(rule, "id")?;
         let row = pack(&file, rule).map_err(|error| format!("rule `{id}`: {error}"))?;
+        facts
+            .add(rule)
+            .map_err(|error| format!("rule `{id}`: {error}"))?;
         table.push((id.to_owned(), row));
     }
     Ok(())
@@ -146,22 +232,29 @@ fn syntax_tree(pattern: &str) -> Result<regex_syntax::hir::Hir> {
 }
 
 fn shape(rule: &Table, tree: Option<&regex_syntax::hir::Hir>) -> Result<String> {
-    let sorted = |key| {
-        let mut all = texts(rule, key);
-        all.sort_unstable();
-        all.dedup();
-        all
-    };
     if rule.contains_key("context") {
-        return Ok(format!("PackedShape::Context(&{:?})", sorted("context")));
+        return Ok(format!(
+            "PackedShape::Context(&{:?})",
+            sorted(rule, "context")
+        ));
     }
     if rule.contains_key("markers") {
-        return Ok(format!("PackedShape::Marker(&{:?})", sorted("markers")));
+        return Ok(format!(
+            "PackedShape::Marker(&{:?})",
+            sorted(rule, "markers")
+        ));
     }
     let (prefixes, fold) = tree.and_then(anchor::prefixes).ok_or("no shape fits")?;
     let prefixes: std::result::Result<Vec<String>, _> =
         prefixes.into_iter().map(String::from_utf8).collect();
     Ok(format!("PackedShape::Token(&{:?}, {fold})", prefixes?))
+}
+
+fn sorted<'t>(rule: &'t Table, key: &str) -> Vec<&'t str> {
+    let mut all = texts(rule, key);
+    all.sort_unstable();
+    all.dedup();
+    all
 }
 
 fn near(rule: &Table) -> Result<String> {

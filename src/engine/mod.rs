@@ -13,6 +13,7 @@ mod anchors;
 mod context;
 pub mod decode;
 pub mod extent;
+mod facts;
 pub mod filters;
 mod judge;
 mod literals;

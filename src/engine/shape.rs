@@ -68,7 +68,7 @@ fn is_token_class(class: &Class) -> bool {
 
 /// A set of byte values, one bit for each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct ByteSet([u64; 4]);
+pub(super) struct ByteSet(pub(super) [u64; 4]);
 
 impl ByteSet {
     #[inline]
@@ -108,14 +108,14 @@ impl ByteSet {
 /// all, and how long they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Lead {
-    class: ByteSet,
+    pub(super) class: ByteSet,
     /// How many bytes are of the class.
-    len: usize,
+    pub(super) len: usize,
     /// What a match may consist of.
-    alphabet: ByteSet,
+    pub(super) alphabet: ByteSet,
     /// Length of a match.
-    least: usize,
-    most: usize,
+    pub(super) least: usize,
+    pub(super) most: usize,
 }
 
 impl Lead {

@@ -11,9 +11,10 @@ use std::{
 use super::{
     anchors::MIN_RUN,
     context::{MAX_BACK, MAX_VALUE},
+    facts,
     literals::Literals,
-    patterns::{self, Pattern},
-    shape::{self, Lead},
+    patterns::Pattern,
+    shape::Lead,
     versions::RIGHT,
 };
 use crate::rules::{Rule, RuleSet, Shape};
@@ -196,9 +197,9 @@ impl<'r> Draft<'r> {
     }
 
     fn add(&mut self, number: u32, rule: &'r Rule) -> Prepared {
-        let hir = rule.pattern.as_deref().and_then(patterns::parse);
+        let pattern = rule.pattern.as_deref();
         let max_len = rule.max_len.min(MAX_MATCH);
-        let run = hir.as_ref().map_or(0, shape::leading_run);
+        let (run, lead) = pattern.map(facts::lead).unwrap_or_default();
         let mut before = 0;
         self.reach = self.reach.max(max_len);
         match &rule.shape {
@@ -210,7 +211,7 @@ impl<'r> Draft<'r> {
             }
             Shape::Token { prefixes, fold } => {
                 // No run to rely on: every match is found by its first bytes.
-                let own = hir.as_ref().and_then(shape::prefixes);
+                let own = pattern.and_then(facts::prefixes);
                 for prefix in own.as_ref().unwrap_or(prefixes) {
                     for literal in spellings(prefix, *fold && own.is_none()) {
                         self.literal(&literal, Action::Token(number));
@@ -219,9 +220,7 @@ impl<'r> Draft<'r> {
             }
             Shape::Context { words } => self.context(number, rule, words, run),
             Shape::Marker { markers } => {
-                let known = hir
-                    .as_ref()
-                    .and_then(|hir| shape::reach_before(hir, markers));
+                let known = pattern.and_then(|pattern| facts::reach_before(pattern, markers));
                 before = known.unwrap_or(max_len).min(max_len);
                 self.marker_reach = self.marker_reach.max(before + max_len.min(4096));
                 if rule.extent.is_some() {
@@ -233,8 +232,8 @@ impl<'r> Draft<'r> {
             }
         }
         Prepared {
-            pattern: rule.pattern.as_deref().map(Pattern::new),
-            lead: hir.as_ref().map(Lead::new).unwrap_or_default(),
+            pattern: pattern.map(Pattern::new),
+            lead,
             near: rule.near.as_ref().map(|near| Pattern::new(&near.pattern)),
             max_len,
             before,
@@ -245,8 +244,8 @@ impl<'r> Draft<'r> {
         for word in words {
             self.words.entry(word).or_default().push(number);
             // Values without a run at their start are looked for after the words themselves.
-            let covered = VALUE_WORDS.iter().any(|part| word.contains(part));
-            if rule.pattern.is_some() && run < MIN_RUN && word.len() >= 5 && !covered {
+            let covered = || VALUE_WORDS.iter().any(|part| word.contains(part));
+            if rule.pattern.is_some() && run < MIN_RUN && word.len() >= 5 && !covered() {
                 for literal in cases(word) {
                     self.literal(&literal, Action::Word(literal.len()));
                 }
@@ -254,12 +253,8 @@ impl<'r> Draft<'r> {
         }
         if let Some(near) = rule.near.as_ref().filter(|near| !near.required) {
             let stand_in = self.stand_ins.len();
-            let hir = patterns::parse(&near.pattern);
-            let part = hir
-                .as_ref()
-                .and_then(|hir| hir.properties().maximum_len())
-                .unwrap_or(MAX_MATCH);
-            let literals = hir.as_ref().and_then(shape::needed);
+            let (part, literals) = facts::part(&near.pattern);
+            let part = part.unwrap_or(MAX_MATCH);
             for literal in literals.iter().flatten() {
                 self.literal(literal, Action::Near(stand_in, literal.len()));
             }

@@ -36,10 +36,8 @@ pub struct Staged {
 impl Source for Staged {
     fn read(&self, run: &Run<'_>) -> Result<Ledger, SourceError> {
         let repository = Repository::open(&self.path)?;
-        let index = match &self.index {
-            Some(path) => repository.index_at(path)?,
-            None => repository.index()?,
-        };
+        let path = self.index.clone();
+        let index = repository.listing_at(&path.unwrap_or_else(|| repository.index_path()))?;
         if index.is_none() && repository.work_tree().is_none() {
             return Err(SourceError::Repository {
                 path: self.path.clone(),
@@ -47,7 +45,7 @@ impl Source for Staged {
             });
         }
         let head = repository.head_tree()?;
-        let (mut ledger, changes) = compare::changes(&repository, index.as_ref(), head);
+        let (mut ledger, changes) = compare::changes(&repository, index, head);
         run.progress.begin("staged files", changes.len() as u64);
         // So that a clean index shows as such.
         ledger.count(Counter::Files, 0);

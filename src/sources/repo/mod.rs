@@ -5,6 +5,7 @@
 //! format and the storage of references are looked up); nothing is executed, so that the owner of the files does not matter;
 //! replace references and grafts are not followed; a promisor is never asked; nothing is written.
 
+mod cached;
 mod delta;
 mod discover;
 mod find;
@@ -13,6 +14,7 @@ pub(crate) mod fixture;
 mod index;
 mod inflate;
 mod io;
+mod listing;
 mod loose;
 mod name;
 mod object;
@@ -40,6 +42,7 @@ pub(crate) use {
     index::Loaded,
     inflate::{Inflater, stream},
     io::read_small,
+    listing::{Item, Listing},
     loose::{LooseObject, list as list_loose, path_of as loose_path},
     name::Namer,
     pack::{Form, Header, MAX_HEADER, Pack},
@@ -59,7 +62,8 @@ pub struct Repository {
     common_dir: PathBuf,
     work_tree: Option<PathBuf>,
     settings: Settings,
-    store: Store,
+    id_len: usize,
+    store: OnceLock<Store>,
     refs: OnceLock<Refs>,
 }
 
@@ -89,13 +93,13 @@ impl Repository {
         if !matches!(settings.ref_storage.as_str(), "" | "files" | "reftable") {
             return Err(broken("its storage of references is unknown".to_owned()));
         }
-        let store = Store::open(&layout.common_dir.join("objects"), id_len);
         Ok(Self {
             git_dir: layout.git_dir,
             common_dir: layout.common_dir,
             work_tree: layout.work_tree,
             settings,
-            store,
+            id_len,
+            store: OnceLock::new(),
             refs: OnceLock::new(),
         })
     }
@@ -136,7 +140,7 @@ impl Repository {
     /// Returns the number of bytes of an object name: 20 or 32.
     #[must_use]
     pub const fn id_len(&self) -> usize {
-        self.store.id_len
+        self.id_len
     }
 
     /// Returns where the index of this worktree is, whether it exists or not.
@@ -181,6 +185,17 @@ impl Repository {
             .map_err(|error| broken(format!("the index is damaged: {error}")))
     }
 
+    /// Opens an index file of this repository; `None` if there is none.
+    ///
+    /// # Errors
+    /// As [`Repository::index`].
+    pub(crate) fn listing_at(&self, path: &Path) -> Result<Option<Listing>, SourceError> {
+        match Listing::open(path, self.id_len()) {
+            Some(plain) => Ok(Some(plain)),
+            None => Ok(self.index_at(path)?.map(Listing::of)),
+        }
+    }
+
     /// Returns the index files of all worktrees.
     #[must_use]
     pub fn all_indexes(&self) -> Vec<PathBuf> {
@@ -193,7 +208,12 @@ impl Repository {
         if self.settings.ref_storage == "reftable" {
             return Head::Broken("references are in reftable storage".to_owned());
         }
-        refs::head(&self.git_dir, &self.common_dir, &self.refs().references)
+        // A history needs all references, an index only this one.
+        let target = |name: &[u8]| match self.refs.get() {
+            Some(refs) => refs.target(name),
+            None => refs::one(&self.common_dir, name).unwrap_or_else(|| self.refs().target(name)),
+        };
+        refs::head(&self.git_dir, &self.common_dir, target)
     }
 
     /// Returns the name of the branch that HEAD names, born or not; `None` when it names a commit.
@@ -246,7 +266,7 @@ impl Repository {
     /// # Errors
     /// See [`Absent`].
     pub fn find(&self, id: &ObjectId, max: u64) -> Result<(Kind, Vec<u8>), Absent> {
-        let (kind, bytes) = Finder::new(&self.store, max, 0).find(id)?;
+        let (kind, bytes) = Finder::new(self.store(), max, 0).find(id)?;
         let bytes = std::rc::Rc::try_unwrap(bytes).unwrap_or_else(|shared| shared.to_vec());
         Ok((kind, bytes))
     }
@@ -275,7 +295,7 @@ impl Repository {
     /// Tells whether objects may be absent by design (partial clone).
     #[must_use]
     pub fn is_partial(&self) -> bool {
-        self.store.promisor || self.settings.promisor
+        self.store().promisor || self.settings.promisor
     }
 
     /// Returns the texts of the configuration files of this repository by their shown names.
@@ -307,9 +327,11 @@ impl Repository {
             .collect()
     }
 
-    /// Returns the objects directories and packs.
-    pub(crate) const fn store(&self) -> &Store {
-        &self.store
+    /// Returns the objects directories and packs; opened once, when they are first asked for: to know the root of the work tree
+    /// takes none.
+    pub(crate) fn store(&self) -> &Store {
+        self.store
+            .get_or_init(|| Store::open(&self.common_dir.join("objects"), self.id_len))
     }
 }
 

@@ -310,8 +310,15 @@ fn note_replacements(common_dir: &Path, refs: &mut Refs) {
     }
 }
 
-/// Follows HEAD of a git directory through symbolic references.
-pub(super) fn head(git_dir: &Path, common_dir: &Path, references: &[Reference]) -> Head {
+/// What a reference points at: nothing if it is symbolic.
+type Target = Option<ObjectId>;
+
+/// Follows HEAD of a git directory through symbolic references. `target` looks a reference up; `None` if there is none.
+pub(super) fn head(
+    git_dir: &Path,
+    common_dir: &Path,
+    target: impl Fn(&[u8]) -> Option<Target>,
+) -> Head {
     let Ok(text) = read_small(&git_dir.join("HEAD"), MAX_LOOSE) else {
         return Head::Broken("HEAD cannot be read".to_owned());
     };
@@ -324,12 +331,9 @@ pub(super) fn head(git_dir: &Path, common_dir: &Path, references: &[Reference]) 
         let Some(name) = line.strip_prefix(b"ref:").map(<[u8]>::trim_ascii) else {
             return Head::Broken("HEAD is malformed".to_owned());
         };
-        let known = references.binary_search_by(|r| r.name.as_slice().cmp(name));
-        match known.ok().and_then(|at| references.get(at)) {
-            Some(Reference {
-                target: Some(id), ..
-            }) => return Head::Commit(*id),
-            Some(_) => {
+        match target(name) {
+            Some(Some(id)) => return Head::Commit(id),
+            Some(None) => {
                 let path = common_dir.join(super::io::bytes_path(name));
                 text = read_small(&path, MAX_LOOSE).unwrap_or_default();
             }
@@ -337,6 +341,70 @@ pub(super) fn head(git_dir: &Path, common_dir: &Path, references: &[Reference]) 
         }
     }
     Head::Broken("HEAD goes round in circles".to_owned())
+}
+
+impl Refs {
+    /// Returns what a reference points at.
+    pub(super) fn target(&self, name: &[u8]) -> Option<Target> {
+        let known = self
+            .references
+            .binary_search_by(|reference| reference.name.as_slice().cmp(name));
+        let reference = self.references.get(known.ok()?)?;
+        Some(reference.target)
+    }
+}
+
+/// Returns what one branch (or other reference below `refs`) points at, as [`read`] has it, without reading the others. The
+/// outer `None` says that it takes all of them to tell.
+pub(super) fn one(common_dir: &Path, name: &[u8]) -> Option<Option<Target>> {
+    let parts: Vec<&[u8]> = name.split(|b| *b == b'/').collect();
+    let is_plain = |part: &&[u8]| {
+        !matches!(**part, [] | [b'.'] | [b'.', b'.'])
+            && !part.iter().any(|b| matches!(b, 0 | b'\\' | b':'))
+    };
+    let is_branch = matches!(parts.as_slice(), [first, _, ..] if *first == b"refs");
+    if !is_branch || !parts.iter().all(is_plain) || parts.len() > MAX_DEPTH / 2 {
+        return None;
+    }
+    let mut path = common_dir.to_owned();
+    let mut is_file = false;
+    for (at, part) in parts.iter().enumerate() {
+        path.push(super::io::bytes_path(part));
+        match path.symlink_metadata() {
+            Ok(kind) if kind.is_dir() => {}
+            Ok(_) if at + 1 == parts.len() => is_file = !name.ends_with(b".lock"),
+            // A link in the place of a folder is not followed.
+            Ok(_) => break,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => break,
+            Err(_) => return None,
+        }
+    }
+    let text = is_file.then(|| read_small(&path, MAX_LOOSE).ok()).flatten();
+    let text = text.as_deref().unwrap_or_default().trim_ascii();
+    if text.starts_with(b"ref:") {
+        return Some(Some(None));
+    }
+    if let Some(id) = parse_hex(text) {
+        return Some(Some(Some(id)));
+    }
+    let packed = match read_small(&common_dir.join("packed-refs"), MAX_PACKED) {
+        Ok(text) => packed_target(&text, name),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(_) => return None,
+    };
+    Some(packed.map(Some))
+}
+
+/// Returns what the last line of `packed-refs` says that has the name.
+fn packed_target(text: &[u8], name: &[u8]) -> Option<ObjectId> {
+    let needle = [b" ", name].concat();
+    let found = memchr::memmem::find_iter(text, &needle).filter_map(|at| {
+        let rest = text.get(at + needle.len()..)?;
+        let ends = matches!(rest, [] | [b'\n', ..] | [b'\r'] | [b'\r', b'\n', ..]);
+        let start = memchr::memrchr(b'\n', text.get(..at)?).map_or(0, |before| before + 1);
+        parse_hex(text.get(start..at)?).filter(|_| ends)
+    });
+    found.last()
 }
 
 #[cfg(test)]
@@ -402,7 +470,7 @@ mod tests {
         );
         assert_eq!(refs.tips().len(), 2);
         assert_eq!(
-            head(git, git, &refs.references),
+            head(git, git, |name| refs.target(name)),
             Head::Commit(parse_hex(B.as_bytes()).unwrap())
         );
     }
@@ -417,7 +485,7 @@ mod tests {
         write(&git.join("packed-refs"), "nonsense\n");
         let refs = read(git, false);
         assert_eq!(refs.problems.len(), 3);
-        assert_eq!(head(git, git, &refs.references), Head::Unborn);
+        assert_eq!(head(git, git, |name| refs.target(name)), Head::Unborn);
         assert!(!read(git, true).complete);
     }
 
@@ -429,6 +497,64 @@ mod tests {
         write(&git.join("refs/heads/a"), "ref: refs/heads/b\n");
         write(&git.join("refs/heads/b"), "ref: refs/heads/a\n");
         let refs = read(git, false);
-        assert!(matches!(head(git, git, &refs.references), Head::Broken(_)));
+        assert!(matches!(
+            head(git, git, |name| refs.target(name)),
+            Head::Broken(_)
+        ));
+    }
+
+    #[test]
+    fn one_reference_is_what_it_is_among_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let git = dir.path();
+        write(&git.join("HEAD"), "ref: refs/heads/main\n");
+        write(
+            &git.join("packed-refs"),
+            &format!(
+                "# pack-refs with: peeled\n{A} refs/heads/main\n{A} refs/heads/twice\n{A} refs/heads/a b\n\
+                 {A} refs/heads/bad\n{A} refs/heads/dir\n{A} refs/heads/mainly\r\n^{B}\n{B} refs/heads/twice\n\
+                 zz refs/heads/no\n{A} refs/heads/last"
+            ),
+        );
+        write(&git.join("refs/heads/main"), &format!("{B}\n"));
+        write(&git.join("refs/heads/bad"), "zz\n");
+        write(&git.join("refs/heads/dir/x"), &format!("{B}\n"));
+        write(&git.join("refs/heads/sym"), "ref: refs/heads/main\n");
+        write(&git.join("refs/heads/y.lock"), &format!("{B}\n"));
+        let refs = read(git, false);
+        for name in [
+            "main", "twice", "a b", "b", "bad", "dir", "dir/x", "mainly", "no", "last", "sym",
+            "y.lock", "main/x", "x/y", "none",
+        ] {
+            let name = format!("refs/heads/{name}");
+            let all = refs.target(name.as_bytes());
+            assert_eq!(one(git, name.as_bytes()), Some(all), "{name}");
+        }
+        assert_eq!(
+            refs.target(b"refs/heads/twice"),
+            Some(parse_hex(B.as_bytes()))
+        );
+        for name in [
+            "HEAD",
+            "refs",
+            "refs/../HEAD",
+            "refs//x",
+            "worktrees/w/HEAD",
+        ] {
+            assert_eq!(one(git, name.as_bytes()), None, "{name}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_linked_folder_of_references_is_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let git = dir.path();
+        write(&git.join("elsewhere/x"), &format!("{B}\n"));
+        write(&git.join("refs/heads/y"), &format!("{B}\n"));
+        std::os::unix::fs::symlink("../../elsewhere", git.join("refs/heads/f")).unwrap();
+        let refs = read(git, false);
+        assert_eq!(refs.target(b"refs/heads/f/x"), None);
+        assert_eq!(one(git, b"refs/heads/f/x"), Some(None));
     }
 }

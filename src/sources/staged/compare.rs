@@ -2,16 +2,12 @@
 
 use std::{collections::HashMap, ops::Range};
 
-use gix::index::{
-    Entry,
-    entry::{Flags, Mode},
-    extension::Tree as CachedTree,
-};
+use gix::index::entry::Mode;
 
 use crate::model::{BlobPath, Counter, Ledger, ObjectId, SkipCause};
 
 use super::{
-    super::repo::{IndexFile, Kind, Repository, TreeEntries},
+    super::repo::{Item, Kind, Listing, Repository, TreeEntries},
     skip_absent,
 };
 
@@ -40,20 +36,21 @@ pub(super) enum What {
 }
 
 /// A directory on both sides.
-struct Level<'t> {
+struct Level {
     /// The entries of the index in it and below.
     entries: Range<usize>,
     /// Length of its path with the slash at the end; 0 for the root.
     prefix: usize,
     depth: usize,
     head: Option<ObjectId>,
-    cached: Option<&'t CachedTree>,
+    /// Its cached tree.
+    cached: Option<usize>,
 }
 
 /// Finds the changes.
 struct Compare<'r> {
     repository: &'r Repository,
-    index: Option<&'r IndexFile>,
+    index: Listing,
     ledger: Ledger,
     changes: Vec<Change>,
 }
@@ -64,9 +61,14 @@ type Names = HashMap<Vec<u8>, (u32, ObjectId)>;
 /// Returns the changes, sorted, and what of the comparison could not be done.
 pub(super) fn changes(
     repository: &Repository,
-    index: Option<&IndexFile>,
+    index: Option<Listing>,
     head: Option<ObjectId>,
 ) -> (Ledger, Vec<Change>) {
+    let Some(index) = index else {
+        let mut ledger = Ledger::default();
+        ledger.count(Counter::IndexEntries, 0);
+        return (ledger, Vec::new());
+    };
     let mut compare = Compare {
         repository,
         index,
@@ -77,111 +79,147 @@ pub(super) fn changes(
     (compare.ledger, compare.changes)
 }
 
-impl<'r> Compare<'r> {
+impl Compare<'_> {
     fn all(&mut self, head: Option<ObjectId>) {
-        let Some(index) = self.index else {
-            self.ledger.count(Counter::IndexEntries, 0);
-            return;
-        };
-        let len = index.entries().len();
+        let len = self.index.len();
         self.ledger.count(Counter::IndexEntries, len as u64);
         self.level(&Level {
             entries: 0..len,
             prefix: 0,
             depth: 0,
             head,
-            cached: index.tree(),
+            cached: self.index.cached().root(),
         });
         self.changes.sort_unstable();
         self.changes.dedup();
     }
 
-    fn level(&mut self, level: &Level<'r>) {
-        if level.is_equal() {
+    fn level(&mut self, level: &Level) {
+        if self.is_equal(level) {
             return;
         }
-        let entries = self.entries();
         let names = level
             .head
             .map(|id| self.names(&id, level))
             .unwrap_or_default();
         let mut at = level.entries.start;
         while at < level.entries.end {
-            let Some((entry, rest)) = entries
-                .get(at)
-                .and_then(|e| Some((e, self.rest(e, level.prefix)?)))
-            else {
+            let Some(entry) = self.index.get(at) else {
+                let detail = "it was changed while it was read";
+                let path = BlobPath::from("index");
+                self.ledger.skip(SkipCause::Unreadable, path, detail);
+                return;
+            };
+            let Some(rest) = entry.path.get(level.prefix..) else {
                 at += 1;
                 continue;
             };
-            let slash = rest.iter().position(|b| *b == b'/');
-            match slash {
+            match rest.iter().position(|b| *b == b'/') {
                 Some(slash) if slash + 1 < rest.len() && level.depth < MAX_DEPTH => {
-                    at = self.directory(level, &names, at, rest.get(..=slash).unwrap_or_default());
+                    at = self.directory(level, &names, at, &entry, slash);
                 }
                 _ => {
                     let name = rest.strip_suffix(b"/").unwrap_or(rest);
-                    self.entry(entry, names.get(name).copied());
+                    let head = names.get(name).copied();
+                    self.entry(entry, head);
                     at += 1;
                 }
             }
         }
     }
 
-    /// Compares the directory whose first entry stands at `at`; returns where its entries end.
-    fn directory(&mut self, level: &Level<'r>, names: &Names, at: usize, name: &[u8]) -> usize {
-        let entries = self.entries();
-        let group = entries.get(at..level.entries.end).unwrap_or_default();
-        let inside = |entry: &Entry| {
-            self.rest(entry, level.prefix)
-                .is_some_and(|rest| rest.starts_with(name))
-        };
-        let own = name.strip_suffix(b"/").unwrap_or(name);
-        let cached = level.cached.and_then(|tree| {
-            tree.children
-                .iter()
-                .find(|child| child.name.as_slice() == own)
-        });
-        // Sorted, so those of the directory come first. The first is one of them, so this always moves on.
-        let len = group.partition_point(inside).max(1);
+    /// Compares the directory whose first entry stands at `at`, with a name of `len` bytes; returns where its entries end.
+    fn directory(
+        &mut self,
+        level: &Level,
+        names: &Names,
+        at: usize,
+        first: &Item,
+        len: usize,
+    ) -> usize {
+        let prefix = level.prefix + len + 1;
+        let own = first.path.get(level.prefix..prefix - 1).unwrap_or_default();
+        let cached = level
+            .cached
+            .and_then(|tree| self.index.cached().child(tree, own));
+        let end = self.end_of(
+            first.path.get(..prefix).unwrap_or_default(),
+            at,
+            level,
+            cached,
+        );
         let head = names
             .get(own)
             .filter(|(mode, _)| *mode & 0o170_000 == 0o040_000);
         if head.is_none()
-            && let Some(first) = group
-                .first()
-                .and_then(|entry| self.path(entry).get(..level.prefix + own.len()))
+            && let Some(path) = first.path.get(..prefix - 1)
         {
             self.changes.push(Change {
-                path: BlobPath::new(first),
+                path: BlobPath::new(path),
                 what: What::Name,
                 new: !names.contains_key(own),
             });
         }
         self.level(&Level {
-            entries: at..at + len,
-            prefix: level.prefix + name.len(),
+            entries: at..end,
+            prefix,
             depth: level.depth + 1,
             head: head.map(|(_, id)| *id),
             cached,
         });
-        at + len
+        end
+    }
+
+    /// Returns where the entries end that begin with `start`, as the one at `at` does: they are sorted.
+    fn end_of(&mut self, start: &[u8], at: usize, level: &Level, cached: Option<usize>) -> usize {
+        let told = cached.and_then(|tree| self.index.cached().tree(tree));
+        let told = told.map(|(count, _)| count);
+        let mut inside = |at: usize| {
+            let entry = self.index.get(at);
+            entry.is_some_and(|entry| entry.path.starts_with(start))
+        };
+        let (mut low, mut high) = (at + 1, level.entries.end);
+        if let Some(count) = told {
+            // Most often right, and then two looks are enough.
+            let end = at.saturating_add(count);
+            if (low..=high).contains(&end) && inside(end - 1) && (end == high || !inside(end)) {
+                return end;
+            }
+        }
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if inside(middle) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        low
+    }
+
+    /// Tells whether the cached tree says that the directory is as in HEAD.
+    fn is_equal(&self, level: &Level) -> bool {
+        let cached = level.cached.and_then(|tree| self.index.cached().tree(tree));
+        let Some((head, (count, tree))) = level.head.zip(cached) else {
+            return false;
+        };
+        // Git makes the cached tree invalid when an entry below changes; a wrong count shows that somebody else did not.
+        count == level.entries.len() && tree == head.as_bytes()
     }
 
     /// Compares one entry with what HEAD has under its name.
-    fn entry(&mut self, entry: &Entry, head: Option<(u32, ObjectId)>) {
-        let path = BlobPath::new(self.path(entry));
-        let Some(id) = ObjectId::new(entry.id.as_bytes()) else {
+    fn entry(&mut self, entry: Item, head: Option<(u32, ObjectId)>) {
+        let Some(id) = entry.id else {
             return;
         };
         let new = head.is_none();
-        let conflict = entry.stage_raw() != 0;
         let same = head.is_some_and(|(mode, there)| {
             there == id && kind_of(mode) == kind_of(entry.mode.bits())
         });
-        if same && !conflict {
+        if same && !entry.conflict {
             return;
         }
+        let path = BlobPath::new(entry.path);
         let what = match entry.mode {
             Mode::COMMIT => {
                 let detail = "a commit of another repository";
@@ -196,7 +234,7 @@ impl<'r> Compare<'r> {
                 self.tree(&path, &id, head.map(|(_, id)| id), 0);
                 return;
             }
-            _ if entry.flags.contains(Flags::INTENT_TO_ADD) => What::Name,
+            _ if entry.intended => What::Name,
             Mode::SYMLINK => What::Link(id),
             _ => What::File(id),
         };
@@ -244,9 +282,9 @@ impl<'r> Compare<'r> {
         }
     }
 
-    fn names(&mut self, id: &ObjectId, level: &Level<'_>) -> Names {
-        let first = self.entries().get(level.entries.start);
-        let path = first.and_then(|entry| self.path(entry).get(..level.prefix));
+    fn names(&mut self, id: &ObjectId, level: &Level) -> Names {
+        let first = self.index.get(level.entries.start);
+        let path = first.as_ref().and_then(|one| one.path.get(..level.prefix));
         let path = BlobPath::new(path.unwrap_or_default());
         self.read_tree(id, &path)
     }
@@ -276,33 +314,6 @@ impl<'r> Compare<'r> {
                 Names::default()
             }
         }
-    }
-
-    fn entries(&self) -> &'r [Entry] {
-        self.index.map(|index| index.entries()).unwrap_or_default()
-    }
-
-    fn path(&self, entry: &Entry) -> &'r [u8] {
-        self.index
-            .map(|index| entry.path(index).as_ref())
-            .unwrap_or_default()
-    }
-
-    /// Returns an entry's path behind a prefix.
-    fn rest(&self, entry: &Entry, prefix: usize) -> Option<&'r [u8]> {
-        self.path(entry).get(prefix..)
-    }
-}
-
-impl Level<'_> {
-    /// Tells whether the cached tree says that the directory is as in HEAD.
-    fn is_equal(&self) -> bool {
-        let Some((head, cached)) = self.head.zip(self.cached) else {
-            return false;
-        };
-        // Git makes the cached tree invalid when an entry below changes; a wrong count shows that somebody else did not.
-        cached.num_entries.and_then(|n| usize::try_from(n).ok()) == Some(self.entries.len())
-            && cached.id.as_bytes() == head.as_bytes()
     }
 }
 

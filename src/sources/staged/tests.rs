@@ -102,6 +102,26 @@ fn the_cached_tree_changes_nothing_but_the_time() {
 }
 
 #[test]
+fn a_cached_tree_with_wrong_counts_is_not_believed() {
+    let fixture = sample();
+    fixture.write("f/a", "new");
+    fixture.git(&["add", "-A"]);
+    let index = fixture.path().join(".git/index");
+    let mut bytes = fs::read(&index).unwrap();
+    // Three entries, one directory in it.
+    let directory = b"d\x003 1\n";
+    let at = bytes.windows(directory.len()).position(|w| w == directory);
+    let at = at.unwrap() + 2;
+    for count in b"012345" {
+        bytes[at] = *count;
+        fs::write(&index, &bytes).unwrap();
+        let (ledger, sink) = read(&fixture.path());
+        assert_eq!(sink.texts(Place::Staged), [text("f/a", "new")]);
+        assert!(!ledger.is_incomplete());
+    }
+}
+
+#[test]
 fn sub_directories_and_linked_worktrees_have_the_same_view() {
     let fixture = sample();
     fixture.write("a", "new a");

@@ -16,14 +16,14 @@ fn rule(id: &str, pattern: Option<&str>, shape: Shape) -> Rule {
     Rule {
         meta: Arc::new(RuleMeta {
             id: RuleId::new(id),
-            description: id.to_owned(),
+            description: id.to_owned().into(),
             family: "test".to_owned(),
-            provider: "Test".to_owned(),
-            source: String::new(),
+            provider: "Test".into(),
+            source: "".into(),
             cwe: 798,
             severity: Severity::High,
             confidence: Confidence::Medium,
-            remediation: String::new(),
+            remediation: "".into(),
             tags: Vec::new(),
         }),
         pattern: pattern.map(str::to_owned),

@@ -1,6 +1,6 @@
 //! What is known of a rule before anything is scanned.
 
-use std::{fmt, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
@@ -119,13 +119,13 @@ pub struct RuleMeta {
     /// Stable name.
     pub id: RuleId,
     /// What was found: one noun phrase without a full stop.
-    pub description: String,
+    pub description: Cow<'static, str>,
     /// Provider family, kebab-case; part of a secret's digest.
     pub family: String,
     /// Provider as the vendor writes it.
-    pub provider: String,
+    pub provider: Cow<'static, str>,
     /// Where the format is documented: title or URL of the vendor's page.
-    pub source: String,
+    pub source: Cow<'static, str>,
     /// CWE number (798, 321, 522, 259, ...).
     pub cwe: u32,
     /// How bad a true finding is.
@@ -133,7 +133,7 @@ pub struct RuleMeta {
     /// How sure the rule is.
     pub confidence: Confidence,
     /// What to do about a finding.
-    pub remediation: String,
+    pub remediation: Cow<'static, str>,
     /// Free words.
     pub tags: Vec<String>,
 }

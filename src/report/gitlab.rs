@@ -170,7 +170,7 @@ fn vulnerability<'a>(
     options: &Options,
 ) -> Vulnerability<'a> {
     let meta = words::rule(report, &finding.rule);
-    let name = meta.map_or(finding.rule.as_str(), |meta| meta.description.as_str());
+    let name = meta.map_or(finding.rule.as_str(), |meta| &*meta.description);
     let solution = meta
         .map(|meta| words::cap(&meta.remediation, MAX_SOLUTION).into_owned())
         .filter(|text| !text.is_empty());

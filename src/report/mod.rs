@@ -311,8 +311,8 @@ mod tests {
         report.ledger.note(format!("x\n{evil}"));
         report.unused_suppressions.push(evil.to_owned());
         let mut rule = (*report.rules[1]).clone();
-        rule.remediation = format!("{}\n::error::x {evil}", "long ".repeat(40));
-        rule.description = evil.to_owned();
+        rule.remediation = format!("{}\n::error::x {evil}", "long ".repeat(40)).into();
+        rule.description = evil.to_owned().into();
         report.rules[1] = std::sync::Arc::new(rule);
         for finding in &mut report.findings {
             finding.message = evil.to_owned();

@@ -55,16 +55,17 @@ fn rules() -> Vec<Arc<RuleMeta>> {
                 confidence| {
         Arc::new(RuleMeta {
             id: RuleId::new(id),
-            description: description.to_owned(),
+            description: description.to_owned().into(),
             family: family.to_owned(),
-            provider: provider.to_owned(),
-            source: format!("{provider} documentation: token formats"),
+            provider: provider.to_owned().into(),
+            source: format!("{provider} documentation: token formats").into(),
             cwe,
             severity,
             confidence,
             remediation: format!(
                 "Revoke it at {provider} and issue a new one. Then store it in a *vault*, not in code."
-            ),
+            )
+            .into(),
             tags: vec!["token".to_owned(), "cloud".to_owned()],
         })
     };

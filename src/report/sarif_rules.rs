@@ -83,7 +83,7 @@ fn rule<'a>(id: &str, finding: &Finding, meta: Option<&'a RuleMeta>) -> Rule<'a>
         None => short.clone(),
     };
     let remedy = meta
-        .map(|meta| meta.remediation.as_str())
+        .map(|meta| &*meta.remediation)
         .filter(|text| !text.is_empty())
         .unwrap_or("Revoke the secret where it was issued and replace it.");
     Rule {
@@ -96,7 +96,7 @@ fn rule<'a>(id: &str, finding: &Finding, meta: Option<&'a RuleMeta>) -> Rule<'a>
             markdown: markdown::prose(&words::cap(remedy, MAX_TEXT)),
         },
         help_uri: meta
-            .map(|meta| meta.source.as_str())
+            .map(|meta| &*meta.source)
             .filter(|source| source.starts_with("https://") && !source.contains([' ', '"'])),
         default_configuration: Configuration {
             level: level(finding.severity),

@@ -1,6 +1,6 @@
 //! The embedded catalogue: every file of `rules/`, made a table by the build script.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use super::{Check, Examples, Extent, Near, Rule, RuleError, RuleSet, Shape, ValueClass};
 use crate::model::{Confidence, RuleId, RuleMeta, Severity};
@@ -63,18 +63,19 @@ pub fn catalogue_files() -> &'static [(&'static str, &'static str)] {
 impl Packed {
     fn unpack(&self) -> Rule {
         let texts = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect();
+        let shown = |list: &[&'static str]| list.iter().map(|text| Cow::Borrowed(*text)).collect();
         let bytes = |list: &[&str]| list.iter().map(|text| text.as_bytes().to_vec()).collect();
         Rule {
             meta: Arc::new(RuleMeta {
                 id: RuleId::new(self.id),
-                description: self.description.to_owned(),
+                description: self.description.into(),
                 family: self.family.to_owned(),
-                provider: self.provider.to_owned(),
-                source: self.source.to_owned(),
+                provider: self.provider.into(),
+                source: self.source.into(),
                 cwe: self.cwe,
                 severity: self.severity,
                 confidence: self.confidence,
-                remediation: self.remediation.to_owned(),
+                remediation: self.remediation.into(),
                 tags: texts(self.tags),
             }),
             pattern: self.pattern.map(str::to_owned),
@@ -102,8 +103,8 @@ impl Packed {
             }),
             paths: texts(self.paths),
             examples: Examples {
-                positive: texts(self.positive),
-                negative: texts(self.negative),
+                positive: shown(self.positive),
+                negative: shown(self.negative),
             },
         }
     }

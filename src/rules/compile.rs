@@ -3,7 +3,7 @@
 //! Regexes themselves are compiled by the engine on first use. Only what makes a rule unusable is an error here; whether
 //! its texts and figures make sense is judged by `check`.
 
-use std::{ops::Range, sync::Arc};
+use std::{borrow::Cow, ops::Range, sync::Arc};
 
 use regex_syntax::{
     ast::{self, RepetitionKind, RepetitionRange},
@@ -75,8 +75,8 @@ pub(super) fn compile(
         near,
         paths: texts(&spec.paths),
         examples: Examples {
-            positive: texts(&spec.positive),
-            negative: texts(&spec.negative),
+            positive: texts(&spec.positive).into_iter().map(Cow::Owned).collect(),
+            negative: texts(&spec.negative).into_iter().map(Cow::Owned).collect(),
         },
     })
 }
@@ -88,14 +88,14 @@ fn meta(provider: Provider<'_>, spec: &RuleSpec) -> RuleMeta {
     };
     RuleMeta {
         id: RuleId::new(spec.id.get_ref()),
-        description: spec.description.get_ref().clone(),
+        description: spec.description.get_ref().clone().into(),
         family: provider.family.to_owned(),
-        provider: provider.name.to_owned(),
-        source: or(&spec.source, provider.name),
+        provider: provider.name.to_owned().into(),
+        source: or(&spec.source, provider.name).into(),
         cwe: spec.cwe.as_ref().map_or(798, |cwe| *cwe.get_ref()),
         severity: spec.severity.unwrap_or(Severity::High),
         confidence: spec.confidence.unwrap_or(Confidence::Medium),
-        remediation: or(&spec.remediation, USER_REMEDIATION),
+        remediation: or(&spec.remediation, USER_REMEDIATION).into(),
         tags: spec.tags.clone(),
     }
 }

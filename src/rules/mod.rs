@@ -14,7 +14,7 @@ mod load;
 mod made_up;
 mod spec;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use serde::Deserialize;
 
@@ -130,9 +130,9 @@ pub struct Near {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Examples {
     /// Texts with the secret between `«` and `»`.
-    pub positive: Vec<String>,
+    pub positive: Vec<Cow<'static, str>>,
     /// Texts that must stay silent.
-    pub negative: Vec<String>,
+    pub negative: Vec<Cow<'static, str>>,
 }
 
 /// All rules of a run. The index in `rules` is the rule's number in [`crate::engine::Hit`].

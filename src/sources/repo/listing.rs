@@ -322,12 +322,14 @@ mod tests {
             fixture.write("a", "a");
             fixture.git(&["add", "-A"]);
             assert!(is_plain(&fixture), "without cached trees");
-            for n in 0..300 {
+            for n in 0..250 {
                 let name = "x".repeat(n);
                 fixture.write(&format!("d{}/e{}/{n}{name}", n % 7, n % 3), name.clone());
             }
             fixture.commit("base");
             assert!(is_plain(&fixture), "with cached trees");
+            fixture.git(&["write-tree"]);
+            assert!(is_plain(&fixture), "with all trees cached");
             fixture.write("d1/e1/new", "new");
             fixture.git(&["add", "-A"]);
             fixture.write("d2/intended", "x");

@@ -106,6 +106,8 @@ fn a_cached_tree_with_wrong_counts_is_not_believed() {
     let fixture = sample();
     fixture.write("f/a", "new");
     fixture.git(&["add", "-A"]);
+    // Caches the trees.
+    fixture.git(&["write-tree"]);
     let index = fixture.path().join(".git/index");
     let mut bytes = fs::read(&index).unwrap();
     // Three entries, one directory in it.

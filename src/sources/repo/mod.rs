@@ -5,6 +5,7 @@
 //! format and the storage of references are looked up); nothing is executed, so that the owner of the files does not matter;
 //! replace references and grafts are not followed; a promisor is never asked; nothing is written.
 
+mod branch;
 mod cached;
 mod delta;
 mod discover;
@@ -211,7 +212,7 @@ impl Repository {
         // A history needs all references, an index only this one.
         let target = |name: &[u8]| match self.refs.get() {
             Some(refs) => refs.target(name),
-            None => refs::one(&self.common_dir, name).unwrap_or_else(|| self.refs().target(name)),
+            None => branch::one(&self.common_dir, name).unwrap_or_else(|| self.refs().target(name)),
         };
         refs::head(&self.git_dir, &self.common_dir, target)
     }

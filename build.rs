@@ -117,7 +117,9 @@ impl Facts {
             let pattern = text(near, "pattern")?;
             let tree = syntax_tree(pattern)?;
             let longest = tree.properties().maximum_len();
-            let row = format!("{longest:?}, {}", literals(shape::needed(&tree))?);
+            let leads = shape::prefixes(&tree).is_some();
+            let needed = literals(shape::needed(&tree))?;
+            let row = format!("{longest:?}, {needed}, {leads}");
             self.parts.insert(pattern.to_owned(), row);
         }
         Ok(())

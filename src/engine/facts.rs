@@ -23,9 +23,20 @@ static PREFIXES: &[(&str, Option<Texts>)] = include!(concat!(env!("OUT_DIR"), "/
 /// Of marker rules: how far before which markers matches begin.
 static REACHES: &[(&str, Texts, Option<usize>)] = include!(concat!(env!("OUT_DIR"), "/reaches.rs"));
 
-/// Of second parts: their greatest length, and the literals that they hold one of.
-static PARTS: &[(&str, Option<usize>, Option<Texts>)] =
+/// Of second parts: their greatest length, the literals that they hold one of, and whether they begin with those.
+static PARTS: &[(&str, Option<usize>, Option<Texts>, bool)] =
     include!(concat!(env!("OUT_DIR"), "/parts.rs"));
+
+/// What the tables want to know of a second part.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Part {
+    /// Its greatest length in bytes.
+    pub(super) longest: Option<usize>,
+    /// As in [`shape::needed`].
+    pub(super) needed: Option<Vec<Vec<u8>>>,
+    /// Whether it begins with one of those.
+    pub(super) leads: bool,
+}
 
 /// Returns how many token characters each match begins with, and what can be told without the pattern.
 pub(super) fn lead(pattern: &str) -> (usize, Lead) {
@@ -55,12 +66,18 @@ pub(super) fn reach_before(pattern: &str, markers: &[Vec<u8>]) -> Option<usize> 
     }
 }
 
-/// Returns the greatest length of a second part, and [`shape::needed`].
-pub(super) fn part(pattern: &str) -> (Option<usize>, Option<Vec<Vec<u8>>>) {
+/// Returns what is known of a second part.
+pub(super) fn part(pattern: &str) -> Part {
     match find(PARTS, pattern, |row| row.0) {
-        Some((_, longest, needed)) => (*longest, needed.map(owned)),
-        None => of(pattern, |hir| {
-            (hir.properties().maximum_len(), shape::needed(hir))
+        Some((_, longest, needed, leads)) => Part {
+            longest: *longest,
+            needed: needed.map(owned),
+            leads: *leads,
+        },
+        None => of(pattern, |hir| Part {
+            longest: hir.properties().maximum_len(),
+            needed: shape::needed(hir),
+            leads: shape::prefixes(hir).is_some(),
         })
         .unwrap_or_default(),
     }
@@ -104,10 +121,14 @@ mod tests {
             let hir = patterns::parse(pattern).unwrap();
             assert_eq!(*reach, shape::reach_before(&hir, &owned(markers)));
         }
-        for (pattern, longest, needed) in PARTS {
+        for (pattern, longest, needed, leads) in PARTS {
             let hir = patterns::parse(pattern).unwrap();
             assert_eq!(*longest, hir.properties().maximum_len());
             assert_eq!(needed.map(owned), shape::needed(&hir));
+            assert_eq!(
+                *leads,
+                shape::prefixes(&hir) == shape::needed(&hir) && needed.is_some()
+            );
         }
     }
 
@@ -142,7 +163,11 @@ mod tests {
         assert_eq!(prefixes("qxyz~[a-z]"), Some(vec![b"qxyz~".to_vec()]));
         assert_eq!(
             part("[a-z]{4}:qxyz"),
-            (Some(9), Some(vec![b":qxyz".to_vec()]))
+            Part {
+                longest: Some(9),
+                needed: Some(vec![b":qxyz".to_vec()]),
+                leads: false,
+            }
         );
         // The pattern of a rule with other markers than the catalogue's is another question.
         let (pattern, markers, _) = REACHES.iter().find(|(.., reach)| reach.is_some()).unwrap();

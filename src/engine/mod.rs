@@ -23,6 +23,7 @@ mod names;
 mod overlap;
 mod patterns;
 mod probe;
+mod quiet;
 mod redact;
 mod rounds;
 mod shape;
@@ -34,13 +35,8 @@ mod versions;
 use std::{ops::Range, sync::Arc};
 
 use self::{
-    anchors::Lanes,
-    judge::Found,
-    memo::Known,
-    names::{Normal, Quiet},
-    patterns::Scratch,
-    tables::Tables,
-    versions::Probe,
+    anchors::Lanes, judge::Found, memo::Known, names::Normal, patterns::Scratch, quiet::Quiet,
+    tables::Tables, versions::Probe,
 };
 use crate::{
     model::{Confidence, Encoding, Secret, Severity, Span},

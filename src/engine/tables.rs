@@ -253,8 +253,12 @@ impl<'r> Draft<'r> {
         }
         if let Some(near) = rule.near.as_ref().filter(|near| !near.required) {
             let stand_in = self.stand_ins.len();
-            let (part, literals) = facts::part(&near.pattern);
-            let part = part.unwrap_or(MAX_MATCH);
+            let facts::Part {
+                longest,
+                needed: literals,
+                leads,
+            } = facts::part(&near.pattern);
+            let part = longest.unwrap_or(MAX_MATCH);
             for literal in literals.iter().flatten() {
                 self.literal(literal, Action::Near(stand_in, literal.len()));
             }
@@ -267,7 +271,7 @@ impl<'r> Draft<'r> {
                 rule: number,
                 run,
                 marked: literals.is_some(),
-                leads: hir.as_ref().and_then(shape::prefixes).is_some(),
+                leads,
                 reach,
             });
         }

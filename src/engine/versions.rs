@@ -309,6 +309,7 @@ impl<'c> Changes<'c> {
                 .iter()
                 .take_while(|site| site.at < copy.base + copy.len)
             {
+                first += 1;
                 if self.is_whole(copy, &site.read, base.len, trace.len) {
                     trace.sites.push(Site {
                         at: image(site.at),
@@ -370,12 +371,14 @@ fn first_from(sites: &[Site], hint: usize, at: usize) -> usize {
     let end = sites.len().min(hint.saturating_add(NEAR));
     let near = sites.get(hint..end).unwrap_or_default();
     let starts_before = hint.checked_sub(1).and_then(|last| sites.get(last));
-    if starts_before.is_none_or(is_before)
-        && let Some(step) = near.iter().position(|site| !is_before(site))
-    {
+    if !starts_before.is_none_or(is_before) {
+        return sites.partition_point(is_before);
+    }
+    if let Some(step) = near.iter().position(|site| !is_before(site)) {
         return hint + step;
     }
-    sites.partition_point(is_before)
+    let rest = sites.get(end..).unwrap_or_default();
+    end + rest.partition_point(is_before)
 }
 
 /// Joins two sorted lists.

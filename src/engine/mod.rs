@@ -94,6 +94,8 @@ pub struct Worker<'s> {
     /// Which bytes are of a run.
     lanes: Lanes,
     search: decode::Search,
+    /// Where encoded text may begin, with what tells that.
+    told: Vec<(usize, Range<usize>)>,
     /// Which bytes end a line.
     lines: Vec<u64>,
     /// The runs in the last window that may be encoded text.
@@ -136,6 +138,7 @@ impl Scanner {
             active: Vec::new(),
             lanes: Lanes::default(),
             search: decode::Search::default(),
+            told: Vec::new(),
             lines: Vec::new(),
             long: Vec::new(),
             probe: Probe::default(),

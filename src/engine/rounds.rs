@@ -39,7 +39,7 @@ impl Worker<'_> {
             self.direct(bytes, window, out);
             let (runs, search) = (&self.long, &mut self.search);
             self.met_packed |= depth == 0 && runs.iter().any(|run| decode::may_begin(bytes, run));
-            let mut told = Vec::new();
+            let mut told = std::mem::take(&mut self.told);
             let read = decode::stretches(
                 bytes,
                 window.clone(),
@@ -49,9 +49,10 @@ impl Worker<'_> {
                 &mut told,
             );
             self.probe.reached(window, read);
-            for (at, read) in told {
+            for (at, read) in told.drain(..) {
                 self.probe.read(at, read, bytes.len());
             }
+            self.told = told;
             if depth < MAX_DEPTH {
                 self.unfold(bytes, windows, depth, budget, &mut stretches, out);
             }

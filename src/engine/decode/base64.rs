@@ -179,7 +179,9 @@ fn run(bytes: &[u8], run: Range<usize>, region: &Range<usize>, out: &mut Vec<Dec
             decode(bytes, start..end, region, out);
             start = end;
         }
-        let Some(next) = bytes.get(start..run.end).and_then(|rest| {
+        // Behind a later sign there is not enough.
+        let rest = bytes.get(start..run.end.saturating_sub(MIN));
+        let Some(next) = rest.and_then(|rest| {
             rest.iter()
                 .position(|b| matches!(b, b'/' | b'-' | b'_' | b'+'))
         }) else {

@@ -48,7 +48,7 @@ pub struct Packed {
 pub(in super::super) fn may_begin(text: &[u8], run: &Range<usize>) -> bool {
     let is_sign = |at: usize| {
         let rest = text.get(at..).unwrap_or_default();
-        SIGNS.iter().any(|(sign, _)| rest.starts_with(sign))
+        may_be_sign(rest) && SIGNS.iter().any(|(sign, _)| rest.starts_with(sign))
     };
     let inside = text.get(run.clone()).unwrap_or_default();
     let dots = memchr::memchr_iter(b'.', inside).map(|dot| run.start + dot + 1);
@@ -57,6 +57,21 @@ pub(in super::super) fn may_begin(text: &[u8], run: &Range<usize>) -> bool {
         .into_iter()
         .chain(dots)
         .any(is_sign)
+}
+
+/// Tells whether one of [`SIGNS`] may stand there, by two bytes: nearly every run of token characters is asked.
+const fn may_be_sign(rest: &[u8]) -> bool {
+    matches!(
+        rest,
+        [b'H', b'4', ..]
+            | [b'U', b'E', ..]
+            | [b'Q', b'l', ..]
+            | [b'/', b'T', ..]
+            | [b'K', b'L', ..]
+            | [b'e', b'J' | b'N' | b'A', ..]
+            | [b'S', b'D', ..]
+            | [b'V', b'U', ..]
+    )
 }
 
 /// Returns what in `text` looks like base64 of something packed, in order.
@@ -176,6 +191,12 @@ mod tests {
 
     fn encode(bytes: &[u8]) -> String {
         ::base64::engine::general_purpose::STANDARD.encode(bytes)
+    }
+
+    #[test]
+    fn every_sign_is_known_by_its_first_bytes() {
+        assert!(SIGNS.iter().all(|(sign, _)| may_be_sign(sign)));
+        assert!(!may_be_sign(b"H5sI") && !may_be_sign(b"e") && !may_be_sign(b""));
     }
 
     #[test]

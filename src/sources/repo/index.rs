@@ -32,6 +32,15 @@ pub(crate) struct Loaded {
     crcs: Vec<u32>,
 }
 
+/// Compares two raw names, whose first eight bytes tell nearly always.
+#[inline]
+fn order(one: &[u8], other: &[u8]) -> std::cmp::Ordering {
+    match (one.first_chunk(), other.first_chunk()) {
+        (Some(a), Some(b)) if a != b => u64::from_be_bytes(*a).cmp(&u64::from_be_bytes(*b)),
+        _ => one.cmp(other),
+    }
+}
+
 /// Length of the fan-out table in bytes.
 const FANOUT: u64 = 256 * 4;
 
@@ -272,7 +281,7 @@ impl Loaded {
         let mut found = None;
         while low < high {
             let middle = low + (high - low) / 2;
-            match self.raw(middle)?.cmp(id) {
+            match order(self.raw(middle)?, id) {
                 std::cmp::Ordering::Less => low = middle + 1,
                 std::cmp::Ordering::Equal if !self.duplicates => return Some(middle),
                 order => {

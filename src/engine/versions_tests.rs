@@ -401,6 +401,35 @@ fn a_name_far_before_its_value_changes() {
     }
 }
 
+/// Texts of a few parts that come again and again, at all distances from each other.
+fn texts_of_few_parts() -> impl Strategy<Value = Vec<Vec<u8>>> {
+    let parts = proptest::collection::vec(piece(), 3..9);
+    let text = || proptest::collection::vec((any::<Index>(), 1_usize..4), 4..24);
+    (parts, proptest::collection::vec(text(), 2..5)).prop_map(|(parts, texts)| {
+        let part = |(at, count): &(Index, usize)| at.get(&parts).repeat(*count);
+        let text = |chosen: &Vec<(Index, usize)>| chosen.iter().flat_map(part).collect();
+        texts.iter().map(text).collect()
+    })
+}
+
+proptest! {
+    #![proptest_config(cases(150))]
+
+    #[test]
+    fn what_is_recalled_is_what_a_new_look_leaves(texts in texts_of_few_parts()) {
+        let told = |scanner: &Scanner, text: &[u8]| {
+            let (hits, trace) = scanner.worker().scan_traced(text);
+            (shown(&hits), format!("{trace:?}"))
+        };
+        let warm = Scanner::new(Arc::clone(&scanner().rules));
+        for text in &texts {
+            let fresh = Scanner::new(Arc::clone(&scanner().rules));
+            prop_assert_eq!(told(&warm, text), told(&fresh, text));
+            prop_assert_eq!(told(&warm, text), told(&fresh, text));
+        }
+    }
+}
+
 /// Takes hours if anything is looked at by the square of a run's length.
 #[test]
 fn long_runs_are_looked_at_once() {

@@ -17,6 +17,7 @@ shift $((OPTIND - 1))
 [ $# -gt 0 ] || { sed -n '2,5p' "$0" >&2; exit 2; }
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 ours="${KEYSWEEP:-$here/target/release/keysweep}"
+[ -x "$ours" ] || { echo "no program at $ours: build it (cargo build --release), or name one in KEYSWEEP" >&2; exit 2; }
 scratch="$(mktemp -d)"; trap 'rm -rf "$scratch"' EXIT
 # One key for all runs, so that the identities of values are compared too; no configuration of the caller's.
 KEYSWEEP_KEY="$(printf '%064d' 1)"; export KEYSWEEP_KEY; unset KEYSWEEP_CONFIG

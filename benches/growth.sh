@@ -19,8 +19,11 @@ while getopts n:t:k:f option; do
 done
 shift $((OPTIND - 1))
 [ $# -gt 0 ] || usage
+[[ $rounds =~ ^[1-9][0-9]*$ ]] || usage
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
-ours="$(realpath "${KEYSWEEP:-$here/target/release/keysweep}")"
+ours="${KEYSWEEP:-$here/target/release/keysweep}"
+[ -x "$ours" ] || { echo "no program at $ours: build it (cargo build --release), or name one in KEYSWEEP" >&2; exit 2; }
+ours="$(realpath "$ours")"
 scratch="$(mktemp -d)"; trap 'rm -rf "$scratch"' EXIT
 unset KEYSWEEP_CONFIG
 parts=(1/4 1/2 1/1)
@@ -61,7 +64,7 @@ once() { # part's directory, its file of figures
 }
 
 number() { sed -n "s/^ *\"$1\": \([0-9]*\),\{0,1\}$/\1/p;/\"skipped\"/q" "$scratch/report" | head -n 1; }
-median() { cut -d ' ' -f "$2" "$1" | sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
+median() { cut -d ' ' -f "$2" "$1" | sort -n | awk '{ v[NR] = $1 } END { print (v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2 }'; }
 
 for repository in "$@"; do
   repository=$(cd "$repository" && pwd)

@@ -28,9 +28,12 @@ while getopts m:n:t:r: option; do
 done
 shift $((OPTIND - 1))
 [ $# -gt 0 ] || usage
+[[ $rounds =~ ^[1-9][0-9]*$ ]] || usage
 [[ $mode =~ ^(history|tree|range|staged)$ ]] || usage
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
-ours="$(realpath "${KEYSWEEP:-$here/target/release/keysweep}")"
+ours="${KEYSWEEP:-$here/target/release/keysweep}"
+[ -x "$ours" ] || { echo "no program at $ours: build it (cargo build --release), or name one in KEYSWEEP" >&2; exit 2; }
+ours="$(realpath "$ours")"
 scratch="$(mktemp -d)"; trap 'rm -rf "$scratch"' EXIT
 mkdir "$scratch/home"
 # Git refuses repositories of other users unless it is told not to.
@@ -122,7 +125,7 @@ once() { # tool, path: runs it and sets `fault`, `note`, `found`, `wall`, `cpu` 
   fi
 }
 
-median() { sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
+median() { sort -n | awk '{ v[NR] = $1 } END { print (v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2 }'; }
 
 row() { # tool: its line of the table
   local name=$1 file="$scratch/all.$1" walls cpus peaks least

@@ -60,7 +60,7 @@ impl Committed for Commit<'_> {
             Ok(RootEntry::File(bytes)) => Ok(Some(bytes)),
             Ok(RootEntry::Link) => Err(ConfigError::Symlink { path: path() }),
             Ok(RootEntry::Other) => Err(ConfigError::NotAFile { path: path() }),
-            Err(Absent::Missing) => Err(broken("an object is not in this clone")),
+            Err(Absent::Missing) => Err(ConfigError::NotFetched { path: path() }),
             Err(Absent::TooLarge(_)) => Err(ConfigError::TooLarge {
                 path: path(),
                 limit,

@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     config::{self, Trust},
-    model::{BlobPath, RuleId, is_unsafe},
+    model::{BlobPath, RuleId, closest, is_unsafe},
     rules::{self, RuleSet, Shape},
     scan::examples,
 };
@@ -171,19 +171,17 @@ fn literals(all: &[Vec<u8>]) -> String {
 
 /// Returns the error for an id that no rule has, with the nearest ids.
 fn unknown(set: &RuleSet, id: &str) -> CliError {
-    let mut near: Vec<&str> = set
-        .rules
-        .iter()
-        .map(|rule| rule.meta.id.as_str())
+    let ids = || set.rules.iter().map(|rule| rule.meta.id.as_str());
+    let mut near: Vec<&str> = ids()
         .filter(|other| other.contains(id) || id.contains(*other))
         .take(5)
         .collect();
     if near.is_empty() {
+        near.extend(closest(id, ids()));
+    }
+    if near.is_empty() {
         let head = id.split('-').next().unwrap_or(id);
-        near = set
-            .rules
-            .iter()
-            .map(|rule| rule.meta.id.as_str())
+        near = ids()
             .filter(|other| other.starts_with(head))
             .take(5)
             .collect();

@@ -27,6 +27,16 @@ pub enum ConfigError {
         #[source]
         source: io::Error,
     },
+    /// A commit that a range starts at is not there with all that belongs to it: a clone that was cut.
+    #[error("cannot read {}: an object is not in this clone", safe(path))]
+    #[diagnostic(
+        code(keysweep::config::not_fetched),
+        help("fetch the commit that the range starts at with its files; in CI: fetch-depth: 0")
+    )]
+    NotFetched {
+        /// The file, as it is called in its commit.
+        path: PathBuf,
+    },
     /// A link out of the tree could make errors quote any file of the machine.
     #[error("{} is a symbolic link", safe(path))]
     #[diagnostic(

@@ -158,6 +158,16 @@ pub enum SourceError {
         /// What is wrong, without content.
         reason: String,
     },
+    /// What is staged was asked for where nothing can be.
+    #[error("{} is a bare repository: it has no index", ignored::blob_path(path))]
+    #[diagnostic(
+        code(keysweep::sources::bare),
+        help("run it in a work tree, or scan what the repository holds with --history")
+    )]
+    Bare {
+        /// Where it is.
+        path: PathBuf,
+    },
     /// A pattern of what to leave out is no glob.
     #[error("cannot use the exclude pattern `{pattern}`: {reason}")]
     #[diagnostic(

@@ -39,9 +39,8 @@ impl Source for Staged {
         let path = self.index.clone();
         let index = repository.listing_at(&path.unwrap_or_else(|| repository.index_path()))?;
         if index.is_none() && repository.work_tree().is_none() {
-            return Err(SourceError::Repository {
+            return Err(SourceError::Bare {
                 path: self.path.clone(),
-                reason: "it is bare: it has no index".to_owned(),
             });
         }
         let head = repository.head_tree()?;

@@ -430,6 +430,12 @@ fn rules_of_the_configuration_are_listed_shown_and_tested() {
         run.text()
     );
     assert_eq!(rules(&["show", "corp-key"]).code, 2);
+    let typo = rules(&["show", "github-personal-acess-token"]);
+    assert!(
+        typo.stderr.contains("github-personal-access-token"),
+        "{}",
+        typo.stderr
+    );
     assert_eq!(
         rules(&["show", "corp-key", "--config", "other.toml"]).code,
         0

@@ -152,6 +152,13 @@ fn before_the_first_commit_everything_is_new() {
 }
 
 #[test]
+fn a_bare_repository_has_nothing_staged() {
+    let fixture = Fixture::with(&["--bare"]);
+    let failed = try_read(&staged(&fixture.path()));
+    assert!(matches!(failed, Err(SourceError::Bare { .. })));
+}
+
+#[test]
 fn all_sides_of_a_conflict_are_read() {
     let fixture = sample();
     fixture.git(&["checkout", "-q", "-b", "side"]);

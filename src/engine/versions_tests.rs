@@ -332,6 +332,18 @@ fn the_front_of_a_run_of_two_texts_changes() {
     }
 }
 
+/// The first argument of a call ends, far behind the call's name: what follows is the next argument.
+#[test]
+fn the_first_argument_of_a_call_ends_far_behind_its_name() {
+    for len in 20..150 {
+        let head = format!("req.SetBasicAuth(\"{}", &"ab cd ".repeat(40)[..len]);
+        let base = format!("{head}{}\n", "x ".repeat(100));
+        let text = format!("{head}\", \"hunt3r!x9\")\n");
+        changed(&text, &base);
+        assert_eq!(changed(&base, &text), 1, "{len}");
+    }
+}
+
 #[test]
 fn a_letter_behind_a_long_token_goes() {
     let token = format!("dop_v1_{}", "3f9a1c07e5b2d846".repeat(4));

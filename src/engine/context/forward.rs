@@ -159,6 +159,7 @@ pub(in super::super) fn after_call(
                 }
                 let text = rest.get(at..).unwrap_or_default();
                 let Some(len) = memchr::memchr2(mark, b'\n', text) else {
+                    at = rest.len();
                     break;
                 };
                 at += len + 1;

@@ -53,7 +53,7 @@ mod walk;
 
 use std::{
     collections::BTreeSet,
-    sync::{Mutex, OnceLock},
+    sync::{Arc, Mutex, OnceLock},
 };
 
 use super::{
@@ -243,7 +243,7 @@ impl Source for History {
 /// The notes of all threads together.
 struct Joined {
     rows: Vec<Rows>,
-    names: BTreeSet<Box<[u8]>>,
+    names: BTreeSet<Arc<[u8]>>,
     missing: BTreeSet<ObjectId>,
     broken: Vec<Broken>,
     submodules: bool,
@@ -308,7 +308,7 @@ impl Joined {
         let strip = part.strip;
         for name in strip.names.texts() {
             if !self.names.contains(name) {
-                self.names.insert(name.into());
+                self.names.insert(Arc::clone(name));
             }
         }
         self.missing.extend(&strip.missing);

@@ -233,7 +233,7 @@ fn what_finds_no_room_is_forgotten_but_for_names() {
     let names = |limit: u64| {
         let mut names: Vec<Vec<u8>> = Vec::new();
         for strip in &strips(limit) {
-            names.extend(strip.names.texts().map(<[u8]>::to_vec));
+            names.extend(strip.names.texts().map(|name| name.to_vec()));
         }
         names.sort();
         names.dedup();

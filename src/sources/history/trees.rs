@@ -113,8 +113,8 @@ impl<T: Copy + Eq + Hash> Interner<T> {
     }
 
     /// Returns all texts, by number.
-    pub(super) fn texts(&self) -> impl ExactSizeIterator<Item = &[T]> {
-        self.texts.iter().map(AsRef::as_ref)
+    pub(super) fn texts(&self) -> impl ExactSizeIterator<Item = &Arc<[T]>> {
+        self.texts.iter()
     }
 }
 

@@ -8,6 +8,8 @@ pub(crate) struct CachedTrees {
     id_len: usize,
     /// Each directory before those in it.
     nodes: Vec<Node>,
+    /// The directories in each directory, sorted by name.
+    children: Vec<usize>,
 }
 
 struct Node {
@@ -19,10 +21,63 @@ struct Node {
     id: usize,
     /// The number of the first node that is not in it.
     next: usize,
+    /// Which of the table of children are its own.
+    children: (usize, usize),
 }
 
 /// Deepest nesting of cached trees that is followed here.
 const MAX_DEPTH: usize = 256;
+
+/// Deepest nesting that is handed to others, who follow it by calling themselves: no path that a system takes is so deep.
+const MAX_NESTING: usize = 2048;
+
+/// How many times its length of an index may be gone through to look for nests.
+const MAX_LOOKS: usize = 16;
+
+/// Tells whether a cached tree of an index may nest deeper than anybody should follow it: one that stands at any place which could
+/// be that of the extension.
+pub(super) fn nests_too_deep(index: &[u8], id_len: usize) -> bool {
+    let mut budget = index.len().saturating_mul(MAX_LOOKS);
+    memchr::memmem::find_iter(index, b"TREE").any(|at| {
+        let body = index.get(at + 8..).unwrap_or_default();
+        let (depth, read) = nesting(body, id_len);
+        let rest = budget.checked_sub(read);
+        budget = rest.unwrap_or(0);
+        depth > MAX_NESTING || rest.is_none()
+    })
+}
+
+/// Returns how deep the directories of a cached tree nest, as far as [`MAX_NESTING`] and one more, and how many bytes tell that.
+fn nesting(body: &[u8], id_len: usize) -> (usize, usize) {
+    // How many directories are still to come on each level.
+    let mut open: Vec<u32> = Vec::new();
+    let (mut at, mut deepest) = (0, 0);
+    let number = |text: &[u8]| std::str::from_utf8(text).ok()?.parse::<i32>().ok();
+    let node = |at: usize| {
+        let rest = body.get(at..)?;
+        let name = memchr::memchr(0, rest)?;
+        let numbers = rest.get(name + 1..)?;
+        let numbers =
+            numbers.get(..memchr::memchr(b'\n', numbers.get(..24).unwrap_or(numbers))?)?;
+        let (entries, children) = numbers.split_at_checked(memchr::memchr(b' ', numbers)?)?;
+        let id = if number(entries)? < 0 { 0 } else { id_len };
+        let children = u32::try_from(number(children.get(1..)?)?).ok()?;
+        Some((at + name + 1 + numbers.len() + 1 + id, children))
+    };
+    while let Some((end, children)) = node(at) {
+        at = end;
+        open.push(children);
+        deepest = deepest.max(open.len());
+        while open.last() == Some(&0) {
+            open.pop();
+        }
+        match open.last_mut() {
+            Some(left) if deepest <= MAX_NESTING => *left -= 1,
+            _ => break,
+        }
+    }
+    (deepest, at.min(body.len()))
+}
 
 impl CachedTrees {
     /// Returns the node of the root.
@@ -32,15 +87,10 @@ impl CachedTrees {
 
     /// Returns the node of a directory in another.
     pub(crate) fn child(&self, node: usize, name: &[u8]) -> Option<usize> {
-        let end = self.nodes.get(node)?.next;
-        let mut child = node + 1;
-        while child < end {
-            if self.name(child) == Some(name) {
-                return Some(child);
-            }
-            child = self.nodes.get(child)?.next.max(child + 1);
-        }
-        None
+        let (start, end) = self.nodes.get(node)?.children;
+        let children = self.children.get(start..end)?;
+        let found = children.binary_search_by(|child| self.name(*child).cmp(&Some(name)));
+        children.get(found.ok()?).copied()
     }
 
     /// Returns the number of entries below a directory, and its tree; `None` if it is not known to be as in the tree.
@@ -61,6 +111,7 @@ impl CachedTrees {
             bytes,
             id_len,
             nodes: Vec::new(),
+            children: Vec::new(),
         };
         let end = trees.parse_one(0, 0)?;
         (end == trees.bytes.len()).then_some(trees)
@@ -98,35 +149,34 @@ impl CachedTrees {
             entries,
             id,
             next: own + 1,
+            children: (0, 0),
         });
-        let (mut last, mut in_order) = (None, true);
         for _ in 0..children {
-            let child = self.nodes.len();
             at = self.parse_one(at, depth + 1)?;
-            // As git writes them.
-            let order = |node| self.name(node).map(|name| (name.len(), name));
-            in_order &= last.is_none_or(|last| order(last) < order(child));
-            last = Some(child);
         }
         // Which of two is meant cannot be told.
-        if !in_order && self.has_twins(own) {
-            return None;
-        }
-        let next = self.nodes.len();
-        self.nodes.get_mut(own)?.next = next;
-        Some(at)
+        self.close(own).then_some(at)
     }
 
-    /// Tells whether two directories in the last one that was begun have the same name.
-    fn has_twins(&self, node: usize) -> bool {
-        let mut names = Vec::new();
-        let mut child = node + 1;
+    /// Ends a directory with the last node; tells whether all directories in it have names of their own.
+    fn close(&mut self, own: usize) -> bool {
+        let mut inside = Vec::new();
+        let mut child = own + 1;
         while let Some(next) = self.nodes.get(child).map(|node| node.next) {
-            names.push(self.name(child));
+            inside.push(child);
             child = next;
         }
-        names.sort_unstable();
-        !names.is_sorted_by(|a, b| a < b)
+        inside.sort_unstable_by(|a, b| self.name(*a).cmp(&self.name(*b)));
+        let distinct = inside.is_sorted_by(|a, b| self.name(*a) < self.name(*b));
+        let start = self.children.len();
+        self.children.append(&mut inside);
+        let end = self.children.len();
+        let next = self.nodes.len();
+        if let Some(node) = self.nodes.get_mut(own) {
+            node.next = next;
+            node.children = (start, end);
+        }
+        distinct
     }
 
     /// Takes the trees as gix has them.
@@ -150,14 +200,12 @@ impl CachedTrees {
             entries: tree.num_entries,
             id,
             next: own + 1,
+            children: (0, 0),
         });
         for child in &tree.children {
             self.flatten(child);
         }
-        let next = self.nodes.len();
-        if let Some(node) = self.nodes.get_mut(own) {
-            node.next = next;
-        }
+        self.close(own);
     }
 
     /// Lists all directories with what is known of them.
@@ -180,5 +228,37 @@ impl CachedTrees {
         }
         told.sort();
         told
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns an index that ends in a chain of so many directories.
+    fn chain(depth: usize) -> Vec<u8> {
+        let mut body = b"\0-1 1\n".to_vec();
+        body.extend(b"d\0-1 1\n".repeat(depth - 2));
+        body.extend(b"d\0-1 0\n");
+        let mut index = b"DIRC and entries, TREE in one of them too\0\0TREE".to_vec();
+        index.extend((body.len() as u32).to_be_bytes());
+        index.extend(body);
+        index.extend([0; 20]);
+        index
+    }
+
+    #[test]
+    fn nests_are_known_without_being_entered() {
+        assert!(!nests_too_deep(&chain(2), 20));
+        assert!(!nests_too_deep(&chain(MAX_NESTING), 20));
+        assert!(nests_too_deep(&chain(MAX_NESTING + 1), 20));
+        assert!(nests_too_deep(&chain(300_000), 20));
+        assert!(!nests_too_deep(b"TREE", 20) && !nests_too_deep(b"", 20));
+        // Many directories side by side are no nest.
+        let wide = [
+            b"TREE\0\0\0\0\0-1 5000\n".to_vec(),
+            b"d\0-1 0\n".repeat(5000),
+        ];
+        assert!(!nests_too_deep(&wide.concat(), 20));
     }
 }

@@ -27,6 +27,7 @@ mod settings;
 mod store;
 
 use std::{
+    io::Read as _,
     path::{Path, PathBuf},
     sync::OnceLock,
 };
@@ -167,11 +168,19 @@ impl Repository {
             path: path.to_owned(),
             reason,
         };
+        let unreadable = |error| broken(format!("cannot read the index: {error}"));
+        let mut bytes = Vec::new();
         match io::open_regular(path) {
-            Ok(_) => {}
+            Ok(mut file) => file.read_to_end(&mut bytes).map_err(unreadable)?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(broken(format!("cannot read the index: {error}"))),
+            Err(error) => return Err(unreadable(error)),
+        };
+        if cached::nests_too_deep(&bytes, self.id_len()) {
+            return Err(broken(
+                "the index is damaged: its cached tree nests too deep".to_owned(),
+            ));
         }
+        drop(bytes);
         let format = if self.id_len() == 32 {
             gix::hash::Kind::Sha256
         } else {

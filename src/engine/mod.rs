@@ -2,7 +2,7 @@
 //!
 //! `anchors` (runs of token characters) and `literals` (markers, credential words) find places; `probe` tries the rules
 //! there with `tables`, `patterns`, `context` and `names`; `judge` decides; `rounds` decodes and goes again; `overlap`
-//! keeps the most specific finding. `versions` scans a text by what changed since an earlier one, and `memo` no stretch of it
+//! keeps the most specific finding. `versions` scans a text by what changed since an earlier one, with what `notes` say of that, and `memo` no stretch of it
 //! twice; `masks` is the vector code. None of them knows of files or findings.
 //!
 //! Promises: no I/O, no log, no `Result`, no lock but for one look-up (`memo`); a blob without an anchor costs no allocation. A verdict depends on the
@@ -20,6 +20,7 @@ mod literals;
 mod masks;
 mod memo;
 mod names;
+mod notes;
 mod overlap;
 mod patterns;
 mod probe;
@@ -35,8 +36,8 @@ mod versions;
 use std::{ops::Range, sync::Arc};
 
 use self::{
-    anchors::Lanes, judge::Found, memo::Known, names::Normal, patterns::Scratch, quiet::Quiet,
-    tables::Tables, versions::Probe,
+    anchors::Lanes, judge::Found, memo::Known, names::Normal, notes::Probe, patterns::Scratch,
+    quiet::Quiet, tables::Tables,
 };
 use crate::{
     model::{Confidence, Encoding, Secret, Severity, Span},

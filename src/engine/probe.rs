@@ -10,9 +10,9 @@ use super::{
     anchors::{Lanes, MIN_RUN, Run, before, is_alnum, is_separator},
     context, decode, extent,
     judge::{AROUND, Case, Found},
+    notes::{LEFT, RIGHT},
     patterns::Matched,
     tables::{Action, MAX_BLOCK},
-    versions::{LEFT, RIGHT},
 };
 use crate::rules::Shape;
 

@@ -13,9 +13,9 @@ use super::{
     context::{MAX_BACK, MAX_VALUE},
     facts,
     literals::Literals,
+    notes::RIGHT,
     patterns::Pattern,
     shape::Lead,
-    versions::RIGHT,
 };
 use crate::rules::{Rule, RuleSet, Shape};
 

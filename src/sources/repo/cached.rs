@@ -1,5 +1,9 @@
 //! The cached tree of an index: of which of its directories the tree is known, and which it is.
 
+use std::io;
+
+use super::{io::Handle, listing::Window};
+
 /// The cached tree of an index: which of its directories are those of which trees.
 #[derive(Default)]
 pub(crate) struct CachedTrees {
@@ -31,52 +35,82 @@ const MAX_DEPTH: usize = 256;
 /// Deepest nesting that is handed to others, who follow it by calling themselves: no path that a system takes is so deep.
 const MAX_NESTING: usize = 2048;
 
+/// Longest name of a directory that a nest is followed over; no system has longer ones.
+const MAX_NAME: usize = 4096;
+
+/// Bytes of an index in which the signs of cached trees are looked for at once, and those behind them that a sign may take.
+const STEP: u64 = 1 << 20;
+const SIGN: u64 = 3;
+
 /// How many times its length of an index may be gone through to look for nests.
-const MAX_LOOKS: usize = 16;
+const MAX_LOOKS: u64 = 16;
 
 /// Tells whether a cached tree of an index may nest deeper than anybody should follow it: one that stands at any place which could
-/// be that of the extension.
-pub(super) fn nests_too_deep(index: &[u8], id_len: usize) -> bool {
-    let mut budget = index.len().saturating_mul(MAX_LOOKS);
-    memchr::memmem::find_iter(index, b"TREE").any(|at| {
-        let body = index.get(at + 8..).unwrap_or_default();
-        let (depth, read) = nesting(body, id_len);
-        let rest = budget.checked_sub(read);
-        budget = rest.unwrap_or(0);
-        depth > MAX_NESTING || rest.is_none()
-    })
+/// be that of the extension. Holds a small part of the file at a time; one that takes too long to tell is said to.
+pub(super) fn nests_too_deep(file: &Handle, id_len: usize) -> io::Result<bool> {
+    let mut budget = file.len().saturating_mul(MAX_LOOKS);
+    let mut window = Window::new(file);
+    let mut bytes = Vec::new();
+    let mut start = 0;
+    while start < file.len() {
+        let wanted = (file.len() - start).min(STEP + SIGN);
+        bytes.resize(usize::try_from(wanted).unwrap_or(usize::MAX), 0);
+        let read = file.read_at(&mut bytes, start)?;
+        bytes.truncate(read);
+        for at in memchr::memmem::find_iter(&bytes, b"TREE") {
+            // The extension's size follows.
+            if is_nest(&mut window, start + at as u64 + 8, id_len, &mut budget) {
+                return Ok(true);
+            }
+        }
+        start += STEP;
+    }
+    Ok(false)
 }
 
-/// Returns how deep the directories of a cached tree nest, as far as [`MAX_NESTING`] and one more, and how many bytes tell that.
-fn nesting(body: &[u8], id_len: usize) -> (usize, usize) {
+/// Tells whether the directories of the cached tree at an offset nest too deep; takes what it reads from the budget.
+fn is_nest(window: &mut Window<'_>, mut at: u64, id_len: usize, budget: &mut u64) -> bool {
     // How many directories are still to come on each level.
     let mut open: Vec<u32> = Vec::new();
-    let (mut at, mut deepest) = (0, 0);
-    let number = |text: &[u8]| std::str::from_utf8(text).ok()?.parse::<i32>().ok();
-    let node = |at: usize| {
-        let rest = body.get(at..)?;
-        let name = memchr::memchr(0, rest)?;
-        let numbers = rest.get(name + 1..)?;
-        let numbers =
-            numbers.get(..memchr::memchr(b'\n', numbers.get(..24).unwrap_or(numbers))?)?;
-        let (entries, children) = numbers.split_at_checked(memchr::memchr(b' ', numbers)?)?;
-        let id = if number(entries)? < 0 { 0 } else { id_len };
-        let children = u32::try_from(number(children.get(1..)?)?).ok()?;
-        Some((at + name + 1 + numbers.len() + 1 + id, children))
-    };
-    while let Some((end, children)) = node(at) {
-        at = end;
+    while let Some(rest) = window.at(at) {
+        let near = rest.get(..=MAX_NAME).unwrap_or(rest);
+        let Some(name) = memchr::memchr(0, near) else {
+            // Among directories such a name is no accident.
+            return !open.is_empty() && rest.len() > MAX_NAME;
+        };
+        let Some((children, len)) = node(rest.get(name + 1..).unwrap_or_default(), id_len) else {
+            return false;
+        };
+        let len = (name + 1 + len) as u64;
+        at += len;
+        let Some(left) = budget.checked_sub(len) else {
+            return true;
+        };
+        *budget = left;
         open.push(children);
-        deepest = deepest.max(open.len());
+        if open.len() > MAX_NESTING {
+            return true;
+        }
         while open.last() == Some(&0) {
             open.pop();
         }
         match open.last_mut() {
-            Some(left) if deepest <= MAX_NESTING => *left -= 1,
-            _ => break,
+            Some(left) => *left -= 1,
+            None => return false,
         }
     }
-    (deepest, at.min(body.len()))
+    false
+}
+
+/// Reads what stands behind the name of a directory: how many are in it, and the length of all that.
+fn node(rest: &[u8], id_len: usize) -> Option<(u32, usize)> {
+    let number = |text: &[u8]| std::str::from_utf8(text).ok()?.parse::<i32>().ok();
+    let line = memchr::memchr(b'\n', rest.get(..24).unwrap_or(rest))?;
+    let numbers = rest.get(..line)?;
+    let (entries, children) = numbers.split_at_checked(memchr::memchr(b' ', numbers)?)?;
+    let id = if number(entries)? < 0 { 0 } else { id_len };
+    let children = u32::try_from(number(children.get(1..)?)?).ok()?;
+    Some((children, line + 1 + id))
 }
 
 impl CachedTrees {
@@ -247,18 +281,44 @@ mod tests {
         index
     }
 
+    fn is_deep(index: &[u8]) -> bool {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("index");
+        std::fs::write(&path, index).unwrap();
+        nests_too_deep(&Handle::open(path, true).unwrap(), 20).unwrap()
+    }
+
     #[test]
     fn nests_are_known_without_being_entered() {
-        assert!(!nests_too_deep(&chain(2), 20));
-        assert!(!nests_too_deep(&chain(MAX_NESTING), 20));
-        assert!(nests_too_deep(&chain(MAX_NESTING + 1), 20));
-        assert!(nests_too_deep(&chain(300_000), 20));
-        assert!(!nests_too_deep(b"TREE", 20) && !nests_too_deep(b"", 20));
+        assert!(!is_deep(&chain(2)));
+        assert!(!is_deep(&chain(MAX_NESTING)));
+        assert!(is_deep(&chain(MAX_NESTING + 1)));
+        assert!(is_deep(&chain(300_000)));
+        assert!(!is_deep(b"TREE") && !is_deep(b""));
         // Many directories side by side are no nest.
         let wide = [
             b"TREE\0\0\0\0\0-1 5000\n".to_vec(),
             b"d\0-1 0\n".repeat(5000),
         ];
-        assert!(!nests_too_deep(&wide.concat(), 20));
+        assert!(!is_deep(&wide.concat()));
+        // Nor are a nest behind many directories, or long names, out of sight.
+        let behind = [
+            b"TREE\0\0\0\0\0-1 2000001\n".to_vec(),
+            b"d\0-1 0\n".repeat(2_000_000),
+            b"d\0-1 1\n".repeat(5000),
+        ];
+        assert!(is_deep(&behind.concat()));
+        let long = [&b"TREE\0\0\0\0\0-1 1\n"[..], &[b'd'; 5000], b"\0-1 1\n"];
+        assert!(is_deep(&long.concat()));
+    }
+
+    #[test]
+    fn nests_are_seen_wherever_they_begin() {
+        for before in [STEP as usize - 60, STEP as usize - 47, STEP as usize + 5] {
+            let index = [vec![b'x'; before], chain(5000)].concat();
+            assert!(is_deep(&index), "{before}");
+            let index = [vec![b'x'; before], chain(50)].concat();
+            assert!(!is_deep(&index), "{before}");
+        }
     }
 }

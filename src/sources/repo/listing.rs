@@ -159,14 +159,15 @@ impl Blocks {
 }
 
 /// A piece of a file that moves on.
-struct Window<'h> {
+pub(super) struct Window<'h> {
     handle: &'h Handle,
     bytes: Vec<u8>,
     start: u64,
 }
 
 impl<'h> Window<'h> {
-    fn new(handle: &'h Handle) -> Self {
+    /// Stands at the start.
+    pub(super) fn new(handle: &'h Handle) -> Self {
         let len = usize::try_from(handle.len()).unwrap_or(WINDOW);
         let mut bytes = vec![0; len.min(WINDOW)];
         let read = handle.read_at(&mut bytes, 0).unwrap_or(0);
@@ -179,7 +180,7 @@ impl<'h> Window<'h> {
     }
 
     /// Returns what stands at an offset: enough for an entry, or all there is.
-    fn at(&mut self, offset: u64) -> Option<&[u8]> {
+    pub(super) fn at(&mut self, offset: u64) -> Option<&[u8]> {
         let end = self.start + self.bytes.len() as u64;
         let inside =
             offset >= self.start && (offset + MAX_ENTRY as u64).min(self.handle.len()) <= end;

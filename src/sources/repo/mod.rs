@@ -27,7 +27,6 @@ mod settings;
 mod store;
 
 use std::{
-    io::Read as _,
     path::{Path, PathBuf},
     sync::OnceLock,
 };
@@ -169,18 +168,20 @@ impl Repository {
             reason,
         };
         let unreadable = |error| broken(format!("cannot read the index: {error}"));
-        let mut bytes = Vec::new();
-        match io::open_regular(path) {
-            Ok(mut file) => file.read_to_end(&mut bytes).map_err(unreadable)?,
+        let file = match io::Handle::open(path.to_owned(), true) {
+            Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(unreadable(error)),
         };
-        if cached::nests_too_deep(&bytes, self.id_len()) {
+        // Offsets in an index have 32 bits.
+        if file.len() > u64::from(u32::MAX) {
+            return Err(broken("the index is larger than 4 GiB".to_owned()));
+        }
+        if cached::nests_too_deep(&file, self.id_len()).map_err(unreadable)? {
             return Err(broken(
                 "the index is damaged: its cached tree nests too deep".to_owned(),
             ));
         }
-        drop(bytes);
         let format = if self.id_len() == 32 {
             gix::hash::Kind::Sha256
         } else {

@@ -41,10 +41,12 @@ impl<'de> Deserialize<'de> for RuleId {
     }
 }
 
-/// How bad a true finding is. Ordered: `Low` is the least.
+/// How bad a true finding is. Ordered: `Info` is the least.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Severity {
+    /// Told without being counted as a fault: no exit code follows from it.
+    Info,
     /// Worth knowing.
     Low,
     /// Limited reach.
@@ -57,12 +59,13 @@ pub enum Severity {
 
 impl Severity {
     /// All, from the least to the worst.
-    pub const ALL: [Self; 4] = [Self::Low, Self::Medium, Self::High, Self::Critical];
+    pub const ALL: [Self; 5] = [Self::Info, Self::Low, Self::Medium, Self::High, Self::Critical];
 
     /// Returns the name used in configuration and reports.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Info => "info",
             Self::Low => "low",
             Self::Medium => "medium",
             Self::High => "high",

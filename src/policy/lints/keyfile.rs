@@ -1,0 +1,6 @@
+//! Files that are credentials.
+
+use super::super::lint::Lint;
+
+/// The lints of this family.
+pub(crate) const LINTS: &[&dyn Lint] = &[];

@@ -1,0 +1,6 @@
+//! Weak defaults and the age of secrets.
+
+use super::super::lint::Lint;
+
+/// The lints of this family.
+pub(crate) const LINTS: &[&dyn Lint] = &[];

@@ -1,0 +1,6 @@
+//! Reuse across environments and services.
+
+use super::super::lint::Lint;
+
+/// The lints of this family.
+pub(crate) const LINTS: &[&dyn Lint] = &[];

@@ -1,0 +1,30 @@
+//! Policy: the habits that leak secrets, and secrets that environments share.
+//!
+//! A file whose path (or content) tells that it is of a known kind is read into a [`Document`]: a tree with byte spans
+//! (`readers`, `node`), from which lints (`lints`, listed in `registry`) tell [`Fault`]s, and what they need to know of all files
+//! together as [`Fact`]s. Two classifiers decide everywhere what a name (`names`) and a value (`values`) is.
+//! `reuse` compares values across environments and services.
+//!
+//! Promises: no I/O; a file that cannot be read as its kind is told as a [`Note`] and read line by line, never a panic and never silence;
+//! a fault's texts hold no value; values are compared by keyed digest alone; work is bounded by the size of the file
+//! ([`MAX_BYTES`], [`node::MAX_DEPTH`], [`node::MAX_NODES`]).
+
+pub mod environment;
+pub mod fault;
+pub mod kind;
+mod lint;
+mod lints;
+pub mod names;
+pub mod node;
+mod read;
+pub mod readers;
+mod registry;
+pub mod reuse;
+pub mod shell;
+pub mod values;
+
+pub use fault::{CrossFault, Edit, Fact, FactData, Fault, Fix, FixClass, Gathered, Pointer};
+pub use kind::FileKind;
+pub use lint::{Context, Document, Example, Index, LintMeta, Persona, Syntax};
+pub use read::{MAX_BYTES, Note, Reading, read, wants};
+pub use registry::{all, cross, find};

@@ -1,0 +1,205 @@
+//! From a file to its faults and facts: read it as its kind, refine the kind by its content, run the lints.
+
+use std::sync::OnceLock;
+
+use aho_corasick::AhoCorasick;
+
+use crate::model::{BlobPath, DigestKey};
+
+use super::{
+    environment::Environments,
+    fault::{Fact, Fault},
+    kind::{self, FileKind},
+    lint::{Context, Document, Syntax},
+    readers::{dockerfile, dotenv, hcl, json, toml, xml, yaml},
+    registry,
+};
+
+/// Largest file that is read, in bytes.
+pub const MAX_BYTES: u64 = 4 << 20;
+
+/// Something about a file that its reader could not do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note(
+    /// A phrase without content of the file: `no YAML at line 3: read line by line`.
+    pub String,
+);
+
+/// What came of one file.
+#[derive(Debug, Default)]
+pub struct Reading {
+    /// Faults in the order of their spans.
+    pub faults: Vec<Fault>,
+    /// Facts for lints of all files.
+    pub facts: Vec<Fact>,
+    /// What could not be read as its kind.
+    pub note: Option<Note>,
+}
+
+/// Returns the kind of a file by its path, if any lint reads it.
+#[must_use]
+pub fn wants(path: &BlobPath) -> Option<FileKind> {
+    kind::by_path(&String::from_utf8_lossy(path.as_bytes()))
+}
+
+/// Reads one file as the kind that [`wants`] told and runs all lints over it.
+#[must_use]
+pub fn read(
+    path: &BlobPath,
+    kind: FileKind,
+    bytes: &[u8],
+    key: &DigestKey,
+    environments: &Environments,
+) -> Reading {
+    // Blanks instead of a byte order mark: offsets stay those of the file.
+    let blank: Vec<u8>;
+    let bytes = match bytes.strip_prefix(b"\xef\xbb\xbf") {
+        Some(rest) => {
+            blank = [b"   ", rest].concat();
+            &blank
+        }
+        None => bytes,
+    };
+    let path = String::from_utf8_lossy(path.as_bytes());
+    let mut reading = Reading::default();
+    if !is_worth_it(kind, bytes) {
+        return reading;
+    }
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        if !matches!(kind, FileKind::KeyFile) {
+            reading.note = Some(Note("not UTF-8: policy did not read it".to_owned()));
+        }
+        return reading;
+    };
+    let (syntax, note) = match parse(kind, text) {
+        Ok(syntax) => (syntax, None),
+        Err(reason) => (
+            Syntax::Lines(dotenv::fallback(text)),
+            Some(Note(format!("{reason}: read line by line"))),
+        ),
+    };
+    let kind = match &syntax {
+        Syntax::Tree(trees) => kind::by_content(kind, trees),
+        _ => kind,
+    };
+    let document = Document {
+        path: &path,
+        kind,
+        text,
+        syntax,
+    };
+    let mut context = Context {
+        key,
+        environments,
+        faults: Vec::new(),
+        facts: Vec::new(),
+    };
+    for lint in registry::lints() {
+        lint.document(&document, &mut context);
+    }
+    reading.faults = context.faults;
+    reading.facts = context.facts;
+    reading.note = note;
+    tidy(&mut reading.faults);
+    reading
+}
+
+/// Sorts faults and drops those that an alias or a second way to the same place told twice.
+fn tidy(faults: &mut Vec<Fault>) {
+    faults.sort_by(|a, b| {
+        (a.span.start, a.span.end, a.lint.id).cmp(&(b.span.start, b.span.end, b.lint.id))
+    });
+    faults.dedup_by(|a, b| a.lint.id == b.lint.id && a.span == b.span);
+}
+
+/// Tells whether a file of a general kind may hold anything that a lint looks for: most do not.
+fn is_worth_it(kind: FileKind, bytes: &[u8]) -> bool {
+    static HINTS: OnceLock<Option<AhoCorasick>> = OnceLock::new();
+    let is_general = matches!(
+        kind,
+        FileKind::Yaml
+            | FileKind::Json
+            | FileKind::Toml
+            | FileKind::Xml
+            | FileKind::Properties
+            | FileKind::Shell
+            | FileKind::Makefile
+            | FileKind::Python
+            | FileKind::JavaScript
+            | FileKind::TypeScript
+            | FileKind::Tsx
+            | FileKind::Go
+    );
+    if !is_general {
+        return true;
+    }
+    let hints = HINTS.get_or_init(|| {
+        AhoCorasick::builder()
+            .ascii_case_insensitive(true)
+            .build([
+                "pass", "secret", "token", "pwd", "credential", "apikey", "api_key", "api-key",
+                "private", "access_key", "accesskey", "access-key", "vault", "jwt", "environ",
+                "process.env", "_url", "://", "connectionstring", "connection_string",
+                "apiversion", "hosts:", "auth",
+            ])
+            .ok()
+    });
+    hints.as_ref().is_none_or(|hints| hints.is_match(bytes))
+}
+
+fn parse(kind: FileKind, text: &str) -> Result<Syntax, String> {
+    Ok(match kind {
+        FileKind::GithubWorkflow
+        | FileKind::GithubAction
+        | FileKind::GitlabCi
+        | FileKind::CircleCi
+        | FileKind::AzurePipelines
+        | FileKind::BitbucketPipelines
+        | FileKind::Compose
+        | FileKind::Kubernetes
+        | FileKind::HelmValues
+        | FileKind::Kustomization
+        | FileKind::Pulumi
+        | FileKind::Ansible
+        | FileKind::Yaml
+        | FileKind::CloudFormation
+        | FileKind::Arm => Syntax::Tree(yaml::read(text)?),
+        FileKind::HelmTemplate => Syntax::Tree(yaml::read(&super::lints::helm::masked(text))?),
+        FileKind::Serverless => serverless(text)?,
+        FileKind::Terraform | FileKind::Hcl => Syntax::Hcl(hcl::read(text)?),
+        FileKind::Tfvars if text.trim_start().starts_with('{') => {
+            Syntax::Tree(vec![json::read(text)?])
+        }
+        FileKind::Tfvars => Syntax::Hcl(hcl::read(text)?),
+        FileKind::Dockerfile => Syntax::Docker(dockerfile::read(text)?),
+        FileKind::Dotenv => Syntax::Lines(dotenv::read(text)),
+        FileKind::Properties => Syntax::Lines(dotenv::properties(text)),
+        FileKind::Toml => Syntax::Tree(vec![toml::read(text)?]),
+        FileKind::Json => Syntax::Tree(vec![json::read(text)?]),
+        FileKind::Xml => Syntax::Xml(xml::read(text)?),
+        FileKind::Ignore
+        | FileKind::KeyFile
+        | FileKind::Jenkinsfile
+        | FileKind::Shell
+        | FileKind::Makefile
+        | FileKind::Python
+        | FileKind::JavaScript
+        | FileKind::TypeScript
+        | FileKind::Tsx
+        | FileKind::Go => Syntax::Text,
+    })
+}
+
+/// The settings of platforms come in three formats.
+fn serverless(text: &str) -> Result<Syntax, String> {
+    if text.trim_start().starts_with('{') {
+        return Ok(Syntax::Tree(vec![json::read(text)?]));
+    }
+    yaml::read(text)
+        .ok()
+        .filter(|trees| trees.iter().any(|tree| !tree.entries().is_empty()))
+        .map_or_else(
+            || Ok(Syntax::Tree(vec![toml::read(text)?])),
+            |trees| Ok(Syntax::Tree(trees)),
+        )
+}

@@ -9,6 +9,7 @@
 //! | 5 | [`report`] | one file a format, and the search of our own output |
 //! | 3 | [`scan`] | source × engine → findings: collect, group, attribute, suppress, sort |
 //! | 2 | [`engine`] | the hot path: anchors, probes, windows, checks, filters, decoding |
+//! | 2 | [`policy`] | habits that leak secrets, and secrets that environments share |
 //! | 2 | [`sources`] | trees, the index, standard input, archives, git objects |
 //! | 1 | [`config`] | `keysweep.toml`, trust, suppressions, baseline |
 //! | 1 | [`rules`] | the catalogue as data: load, check, examples |
@@ -18,6 +19,7 @@ pub mod cli;
 pub mod config;
 pub mod engine;
 pub mod model;
+pub mod policy;
 pub mod report;
 pub mod rules;
 pub mod scan;

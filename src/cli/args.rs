@@ -4,7 +4,7 @@ use std::{ffi::OsString, path::PathBuf};
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-use crate::model::Severity;
+use crate::model::{Persona, Severity};
 
 /// Finds secrets in working trees and git history, and says exactly what it looked at.
 #[derive(Debug, Parser)]
@@ -110,6 +110,12 @@ pub(super) struct Common {
     /// Baseline file [default: .keysweep-baseline at the repository's root]
     #[arg(long, value_name = "FILE")]
     pub(super) baseline: Option<PathBuf>,
+    /// Report findings of this kind alone
+    #[arg(long, value_name = "KIND", value_enum)]
+    pub(super) only: Option<OnlyArg>,
+    /// Whose policy findings are reported: what is to be mended, also what is better otherwise, or everything [default: regular]
+    #[arg(long, value_name = "PERSONA", value_enum)]
+    pub(super) persona: Option<PersonaArg>,
     /// Honour no inline `keysweep:allow` marker
     #[arg(long)]
     pub(super) no_inline: bool,
@@ -118,8 +124,37 @@ pub(super) struct Common {
     pub(super) threads: Option<u16>,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum OnlyArg {
+    /// Hard-coded secrets
+    Secrets,
+    /// Habits that leak secrets, and secrets that environments share
+    Policy,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum PersonaArg {
+    /// What is to be mended
+    Regular,
+    /// Also what is better otherwise
+    Pedantic,
+    /// Everything that may matter
+    Auditor,
+}
+
+impl From<PersonaArg> for Persona {
+    fn from(arg: PersonaArg) -> Self {
+        match arg {
+            PersonaArg::Regular => Self::Regular,
+            PersonaArg::Pedantic => Self::Pedantic,
+            PersonaArg::Auditor => Self::Auditor,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(super) enum SeverityArg {
+    Info,
     Low,
     Medium,
     High,
@@ -129,6 +164,7 @@ pub(super) enum SeverityArg {
 impl From<SeverityArg> for Severity {
     fn from(arg: SeverityArg) -> Self {
         match arg {
+            SeverityArg::Info => Self::Info,
             SeverityArg::Low => Self::Low,
             SeverityArg::Medium => Self::Medium,
             SeverityArg::High => Self::High,

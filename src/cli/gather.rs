@@ -12,7 +12,8 @@ use crate::{
         self, BASELINE_NAME, Config, Date, PathGlobs, Ranged, Trust,
         suppress::{Baseline, Markers, Suppressor},
     },
-    model::{BlobPath, DigestKey, RuleId, Severity},
+    model::{BlobPath, DigestKey, Persona, RuleId, Severity},
+    policy::{self, environment::Environments},
     rules::{self, RuleSet},
     scan::{self, Options, Report, Target},
     sources::{
@@ -39,6 +40,8 @@ pub(super) struct Gathered {
     known: Vec<String>,
     threads: usize,
     trust: Trust,
+    only: Option<args::OnlyArg>,
+    persona: Persona,
 }
 
 impl Gathered {
@@ -95,6 +98,7 @@ impl Gathered {
             .iter()
             .map(|notice| notice.as_str().to_owned())
             .collect();
+        let persona = args.persona.map(Persona::from).or(config.persona).unwrap_or_default();
         let (rules, known) = rule_set(&config, trust, &mut notes)?;
         if trust == Trust::Foreign && holds_ignored(target) {
             notes.push(FOREIGN_IGNORE.to_owned());
@@ -112,6 +116,8 @@ impl Gathered {
             key,
             threads,
             trust,
+            only: args.only,
+            persona,
         })
     }
 
@@ -174,8 +180,22 @@ impl Gathered {
             exclude,
             accept: self.config.accept.clone(),
             notes: self.notes.clone(),
+            policy: (self.only != Some(args::OnlyArg::Secrets)).then(|| Arc::new(self.policy())),
+            secrets: self.only != Some(args::OnlyArg::Policy),
             threads: self.threads,
         })
+    }
+
+    /// Returns what of policy runs.
+    fn policy(&self) -> scan::policy::Policy {
+        let catalogue = &self.config.catalogue;
+        scan::policy::Policy {
+            persona: self.persona,
+            environments: Environments::default(),
+            disabled: catalogue.disable.iter().cloned().collect(),
+            severity: catalogue.severity.clone(),
+            at_least: catalogue.at_least.clone(),
+        }
     }
 
     /// Returns the ids of the rules that come from a tree that is not the user's own.
@@ -211,6 +231,7 @@ fn rule_set(
         .iter()
         .map(|rule| rule.meta.id.as_str().to_owned())
         .chain(config.rules.iter().flat_map(|own| own.ids.iter().cloned()))
+        .chain(policy::all().iter().map(|lint| lint.id.to_owned()))
         .collect();
     if trust == Trust::Own {
         config.check_ids(&known.iter().map(String::as_str).collect::<Vec<_>>())?;

@@ -8,9 +8,10 @@ use std::{
 
 use crate::{
     config::{self, Trust},
-    model::{BlobPath, RuleId, closest, is_unsafe},
+    model::{BlobPath, RuleId, RuleMeta, closest, is_unsafe},
+    policy::{self, FixClass, LintMeta},
     rules::{self, RuleSet, Shape},
-    scan::examples,
+    scan::{examples, policy::meta_of},
 };
 
 use super::{CliError, args, exit::Outcome, gather};
@@ -24,7 +25,7 @@ pub(super) fn run(command: &args::Rules) -> Result<(String, Outcome), CliError> 
     match command {
         args::Rules::List { json, .. } => Ok((list(&catalogue, *json)?, Outcome::Clean)),
         args::Rules::Show { id, .. } => Ok((show(&catalogue, id)?, Outcome::Clean)),
-        args::Rules::Test { ids, .. } => test(catalogue.set, ids),
+        args::Rules::Test { ids, .. } => test(catalogue, ids),
     }
 }
 
@@ -32,7 +33,9 @@ pub(super) fn run(command: &args::Rules) -> Result<(String, Outcome), CliError> 
 struct Catalogue {
     /// All, those that the configuration disables among them.
     set: RuleSet,
-    /// Which of them do not run.
+    /// What is known of the lints.
+    lints: Vec<RuleMeta>,
+    /// Which of all do not run.
     disabled: Vec<RuleId>,
 }
 
@@ -46,9 +49,23 @@ impl Catalogue {
             let added = rules::parse_user(&own.source.name, &own.source.text, &own.ids, &set)?;
             set = set.with(added);
         }
-        let ids: Vec<&str> = set.rules.iter().map(|rule| rule.meta.id.as_str()).collect();
+        let lints = policy::all();
+        let ids: Vec<&str> = set
+            .rules
+            .iter()
+            .map(|rule| rule.meta.id.as_str())
+            .chain(lints.iter().map(|lint| lint.id))
+            .collect();
         config.check_ids(&ids)?;
+        let severity = |meta: &mut RuleMeta| {
+            if let Some(own) = config.catalogue.severity.get(&meta.id) {
+                meta.severity = *own;
+            }
+        };
+        let mut lints: Vec<RuleMeta> = lints.into_iter().map(meta_of).collect();
+        lints.iter_mut().for_each(severity);
         Ok(Self {
+            lints,
             set: set.with_severities(&config.catalogue.severity, &config.catalogue.at_least),
             disabled: config.catalogue.disable,
         })
@@ -56,10 +73,12 @@ impl Catalogue {
 }
 
 fn list(catalogue: &Catalogue, json: bool) -> Result<String, CliError> {
-    let all = catalogue.set.rules.iter().map(|rule| &rule.meta);
-    let metas: Vec<_> = all
+    let rules = catalogue.set.rules.iter().map(|rule| &*rule.meta);
+    let mut metas: Vec<&RuleMeta> = rules
+        .chain(&catalogue.lints)
         .filter(|meta| !catalogue.disabled.contains(&meta.id))
         .collect();
+    metas.sort_by(|a, b| a.id.cmp(&b.id));
     if json {
         let text = serde_json::to_string_pretty(&metas).map_err(|e| CliError::internal(&e))?;
         return Ok(plain_json(&text));
@@ -79,13 +98,16 @@ fn list(catalogue: &Catalogue, json: bool) -> Result<String, CliError> {
             safe(&meta.description)
         );
     }
+    let (lints, rules): (Vec<&RuleMeta>, Vec<&RuleMeta>) =
+        metas.into_iter().partition(|meta| catalogue.lints.iter().any(|lint| lint.id == meta.id));
     let families: std::collections::BTreeSet<&str> =
-        metas.iter().map(|meta| meta.family.as_str()).collect();
+        rules.iter().map(|meta| meta.family.as_str()).collect();
     let _ = writeln!(
         text,
-        "\n{} of {}",
-        count(metas.len(), "rule", "rules"),
-        count(families.len(), "family", "families")
+        "\n{} of {}, {}",
+        count(rules.len(), "rule for secrets", "rules for secrets"),
+        count(families.len(), "family", "families"),
+        count(lints.len(), "lint of policy", "lints of policy")
     );
     for id in &catalogue.disabled {
         let _ = writeln!(text, "{id} is disabled by the configuration");
@@ -94,8 +116,14 @@ fn list(catalogue: &Catalogue, json: bool) -> Result<String, CliError> {
 }
 
 fn show(catalogue: &Catalogue, id: &str) -> Result<String, CliError> {
+    if let (Some(lint), Some(meta)) = (
+        policy::find(id),
+        catalogue.lints.iter().find(|meta| meta.id.as_str() == id),
+    ) {
+        return Ok(show_lint(lint, meta, catalogue));
+    }
     let Some(rule) = catalogue.set.find(id) else {
-        return Err(unknown(&catalogue.set, id));
+        return Err(unknown(catalogue, id));
     };
     let meta = &rule.meta;
     let mut text = format!("{}\n  {}\n\n", meta.id, safe(&meta.description));
@@ -169,9 +197,47 @@ fn literals(all: &[Vec<u8>]) -> String {
         .join(", ")
 }
 
-/// Returns the error for an id that no rule has, with the nearest ids.
-fn unknown(set: &RuleSet, id: &str) -> CliError {
-    let ids = || set.rules.iter().map(|rule| rule.meta.id.as_str());
+/// Returns everything about one lint.
+fn show_lint(lint: &LintMeta, meta: &RuleMeta, catalogue: &Catalogue) -> String {
+    let mut text = format!("{}\n  {}\n\n", lint.id, lint.title);
+    let mut line = |name: &str, value: &str| {
+        if !value.is_empty() {
+            let _ = writeln!(text, "  {name:12} {value}");
+        }
+    };
+    line("tool", lint.tool);
+    line("severity", meta.severity.as_str());
+    line("confidence", lint.confidence.as_str());
+    line("persona", lint.persona.as_str());
+    line("CWE", &lint.cwe.to_string());
+    line("asked for by", &lint.sources.join("; "));
+    line(
+        "fix",
+        match lint.fix {
+            FixClass::None => "",
+            FixClass::Unsafe => "`keysweep fix --unsafe` offers one; look at it first",
+            FixClass::Safe => "`keysweep fix` offers one",
+        },
+    );
+    if catalogue.disabled.contains(&meta.id) {
+        line("state", "disabled by the configuration");
+    }
+    let _ = write!(text, "\n  {}\n  {}\n", lint.why, lint.help);
+    for (name, examples) in [("fires on", lint.bad), ("is silent on", lint.good)] {
+        for (path, content) in examples.iter().take(1).copied().flatten() {
+            let _ = write!(text, "\n  {name} {path}:\n");
+            for line in content.lines() {
+                let _ = writeln!(text, "    {}", safe(line));
+            }
+        }
+    }
+    text
+}
+
+/// Returns the error for an id that no rule and no lint has, with the nearest ids.
+fn unknown(catalogue: &Catalogue, id: &str) -> CliError {
+    let rules = || catalogue.set.rules.iter().map(|rule| rule.meta.id.as_str());
+    let ids = || rules().chain(catalogue.lints.iter().map(|meta| meta.id.as_str()));
     let mut near: Vec<&str> = ids()
         .filter(|other| other.contains(id) || id.contains(*other))
         .take(5)
@@ -197,14 +263,15 @@ fn unknown(set: &RuleSet, id: &str) -> CliError {
     CliError::UnknownRule { id: safe(id), help }
 }
 
-fn test(set: RuleSet, ids: &[String]) -> Result<(String, Outcome), CliError> {
+fn test(catalogue: Catalogue, ids: &[String]) -> Result<(String, Outcome), CliError> {
     for id in ids {
-        if set.find(id).is_none() {
-            return Err(unknown(&set, id));
+        if catalogue.set.find(id).is_none() && policy::find(id).is_none() {
+            return Err(unknown(&catalogue, id));
         }
     }
     let wanted = |id: &RuleId| ids.is_empty() || ids.iter().any(|wanted| wanted == id.as_str());
-    let outcome = examples::check(&Arc::new(set), &wanted)?;
+    let mut outcome = examples::check(&Arc::new(catalogue.set), &wanted)?;
+    examples::check_lints(&wanted, &mut outcome);
     let mut text = String::new();
     for failure in &outcome.failures {
         let kind = if failure.positive {

@@ -37,7 +37,7 @@ use std::{
     sync::Arc,
 };
 
-use crate::model::{DigestKey, RuleId, Severity, SkipCause, closest};
+use crate::model::{DigestKey, Persona, RuleId, Severity, SkipCause, closest};
 
 pub use date::Date;
 pub use error::{ConfigError, Fault};
@@ -63,6 +63,12 @@ pub struct Config {
     pub markers: MarkerSettings,
     /// `[identity] key`: the project's key.
     pub key: Option<DigestKey>,
+    /// `[policy] persona`.
+    pub persona: Option<Persona>,
+    /// `[environments]`, by name.
+    pub environments: BTreeMap<String, Environment>,
+    /// `[services]`: globs of paths by name.
+    pub services: BTreeMap<String, Vec<String>>,
     /// `[coverage] accept`: gaps that do not make a run incomplete.
     pub accept: BTreeSet<SkipCause>,
     /// `[report] fail-on`: the least severity that gives exit code 1.
@@ -151,6 +157,35 @@ pub struct Allow {
     pub expires: Option<Date>,
     /// Where it stands (`keysweep.toml:12`).
     pub place: String,
+}
+
+/// One entry of `[environments]`: what belongs to the environment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Environment {
+    /// How much it must be protected; `None` to tell it by the name.
+    pub tier: Option<Tier>,
+    /// Globs of paths.
+    pub paths: Vec<String>,
+    /// Kubernetes namespaces.
+    pub namespaces: Vec<String>,
+    /// Beginnings of keys and variables (`PROD_`).
+    pub keys: Vec<String>,
+    /// Beginnings of addresses in a store (`secret/data/prod/`).
+    pub stores: Vec<String>,
+}
+
+/// How much an environment must be protected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tier {
+    /// Real users and data.
+    Production,
+    /// Close to production.
+    Staging,
+    /// Development and tests.
+    Development,
+    /// Made-up values of tests and examples.
+    Fixture,
 }
 
 /// `[markers]`.

@@ -11,13 +11,13 @@ use serde::Deserialize;
 use toml::{Spanned, value::Datetime};
 
 use super::{
-    Allow, Archives, Catalogue, Config, ConfigError, Date, Fault, MarkerSettings, Mention,
-    OwnRules, PathGlobs, Scan, SourceText,
+    Allow, Archives, Catalogue, Config, ConfigError, Date, Environment, Fault, MarkerSettings, Mention,
+    OwnRules, PathGlobs, Scan, SourceText, Tier,
     error::{Located, collect},
     size::Size,
     suppress::ForeignMarker,
 };
-use crate::model::{DigestKey, RuleId, Severity, SkipCause, closest, suggestion, without_values};
+use crate::model::{DigestKey, Persona, RuleId, Severity, SkipCause, closest, suggestion, without_values};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
@@ -30,6 +30,9 @@ struct Schema {
     identity: IdentitySchema,
     coverage: CoverageSchema,
     report: ReportSchema,
+    policy: PolicySchema,
+    environments: BTreeMap<String, EnvironmentSchema>,
+    services: BTreeMap<String, Vec<Spanned<String>>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -105,6 +108,30 @@ struct IdentitySchema {
 #[serde(deny_unknown_fields, default)]
 struct CoverageSchema {
     accept: Vec<Spanned<String>>,
+}
+
+/// Globs alone, or all that tells an environment.
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "globs of paths, or a table of `tier`, `paths`, `namespaces`, `keys` and `stores`")]
+enum EnvironmentSchema {
+    Paths(Vec<Spanned<String>>),
+    Table(EnvironmentTable),
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct EnvironmentTable {
+    tier: Option<Tier>,
+    paths: Vec<Spanned<String>>,
+    namespaces: Vec<String>,
+    keys: Vec<String>,
+    stores: Vec<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct PolicySchema {
+    persona: Option<Persona>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -194,8 +221,38 @@ impl Reader {
             key,
             accept,
             fail_on: schema.report.fail_on,
+            persona: schema.policy.persona,
+            environments: self.environments(schema.environments),
+            services: schema
+                .services
+                .into_iter()
+                .map(|(name, globs)| (name, self.globs(&globs)))
+                .collect(),
             mentions: std::mem::take(&mut self.mentions),
         }
+    }
+
+    fn environments(
+        &mut self,
+        schema: BTreeMap<String, EnvironmentSchema>,
+    ) -> BTreeMap<String, Environment> {
+        let all = schema.into_iter().map(|(name, one)| {
+            let environment = match one {
+                EnvironmentSchema::Paths(paths) => Environment {
+                    paths: self.globs(&paths),
+                    ..Environment::default()
+                },
+                EnvironmentSchema::Table(table) => Environment {
+                    tier: table.tier,
+                    paths: self.globs(&table.paths),
+                    namespaces: table.namespaces,
+                    keys: table.keys,
+                    stores: table.stores,
+                },
+            };
+            (name, environment)
+        });
+        all.collect()
     }
 
     fn scan(&mut self, schema: ScanSchema) -> Scan {

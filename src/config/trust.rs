@@ -100,6 +100,7 @@ fn tightened(mut base: Config, candidate: Config) -> Config {
         }
     }
     base.markers.inline &= candidate.markers.inline;
+    base.persona = base.persona.max(candidate.persona);
     if let (Some(fail_on), Some(asked)) = (base.fail_on, candidate.fail_on) {
         base.fail_on = Some(fail_on.min(asked));
     }
@@ -134,6 +135,29 @@ fn loosenings(base: &Config, head: &Config, removals: bool) -> Vec<String> {
     }
     for cause in head.accept.difference(&base.accept) {
         found.push(format!("accepts gaps in coverage ({})", cause.as_str()));
+    }
+    let persona = |config: &Config| config.persona.unwrap_or_default();
+    if persona(head) < persona(base) && (removals || head.persona.is_some()) {
+        let persona = persona(head).as_str();
+        found.push(format!("reports policy findings for the {persona} persona only"));
+    }
+    // Which files belong together decides what is told of them: only the user may say.
+    for name in head.environments.keys() {
+        if base.environments.get(name) != head.environments.get(name) {
+            found.push(format!("says what belongs to the environment `{name}`"));
+        }
+    }
+    for name in head.services.keys() {
+        if base.services.get(name) != head.services.get(name) {
+            found.push(format!("says what belongs to the service `{name}`"));
+        }
+    }
+    let dropped = |old: Vec<&String>, new: Vec<&String>| old.into_iter().any(|name| !new.contains(&name));
+    if removals
+        && (dropped(base.environments.keys().collect(), head.environments.keys().collect())
+            || dropped(base.services.keys().collect(), head.services.keys().collect()))
+    {
+        found.push("forgets an environment or a service".to_owned());
     }
     let fail_on = |config: &Config| config.fail_on.unwrap_or(Severity::Low);
     if fail_on(head) > fail_on(base) && (removals || head.fail_on.is_some()) {

@@ -98,6 +98,34 @@ impl Confidence {
     }
 }
 
+/// Who reads the findings. Ordered: each sees what those before it see.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Persona {
+    /// Wants what is to be mended.
+    #[default]
+    Regular,
+    /// Wants also what is better otherwise.
+    Pedantic,
+    /// Wants everything that may matter.
+    Auditor,
+}
+
+impl Persona {
+    /// All, from the least to the most.
+    pub const ALL: [Self; 3] = [Self::Regular, Self::Pedantic, Self::Auditor];
+
+    /// Returns the name used in configuration and reports.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Regular => "regular",
+            Self::Pedantic => "pedantic",
+            Self::Auditor => "auditor",
+        }
+    }
+}
+
 /// How a secret was wrapped where it was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

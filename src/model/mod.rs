@@ -21,7 +21,7 @@ pub use finding::{Finding, Kind, Location, Occurrence, Related, Suppressed, Supp
 pub use input::{closest, quotable, suggestion, without_values};
 pub use ledger::{Counter, Ledger, Skip, SkipCause};
 pub use line_hash::line_hashes;
-pub use meta::{Confidence, Encoding, RuleId, RuleMeta, Severity};
+pub use meta::{Confidence, Encoding, Persona, RuleId, RuleMeta, Severity};
 pub use path::{BlobPath, is_unsafe};
 pub use provenance::{Attribution, CommitInfo, ObjectId, Place, Provenance};
 pub use secret::Secret;

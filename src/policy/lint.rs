@@ -12,32 +12,7 @@ use super::{
     readers::{dockerfile::Dockerfile, dotenv::Line, hcl::Body, xml::Element},
 };
 
-/// Who reads the findings. Ordered: each sees what those before it see.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Persona {
-    /// Wants what is to be mended.
-    #[default]
-    Regular,
-    /// Wants also what is better otherwise.
-    Pedantic,
-    /// Wants everything that may matter.
-    Auditor,
-}
-
-impl Persona {
-    /// All, from the least to the most.
-    pub const ALL: [Self; 3] = [Self::Regular, Self::Pedantic, Self::Auditor];
-
-    /// Returns the name used in configuration and reports.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Regular => "regular",
-            Self::Pedantic => "pedantic",
-            Self::Auditor => "auditor",
-        }
-    }
-}
+pub use crate::model::Persona;
 
 /// A tree of files that shows a lint at work: path and text of each. Values are made up.
 pub type Example = &'static [(&'static str, &'static str)];

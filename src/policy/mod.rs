@@ -21,6 +21,7 @@ pub mod readers;
 mod registry;
 pub mod reuse;
 pub mod shell;
+pub mod trial;
 pub mod values;
 
 pub use fault::{CrossFault, Edit, Fact, FactData, Fault, Fix, FixClass, Gathered, Pointer};

@@ -27,7 +27,7 @@ pub(super) fn write(report: &Report) -> Vec<u8> {
         let (level, list) = match finding.severity {
             Severity::Critical | Severity::High => ("error", errors),
             Severity::Medium => ("warning", warnings),
-            Severity::Low => ("notice", notices),
+            Severity::Low | Severity::Info => ("notice", notices),
         };
         list.push(annotation(level, finding));
     }

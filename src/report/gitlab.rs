@@ -200,6 +200,7 @@ fn vulnerability<'a>(
             Severity::High => "High",
             Severity::Medium => "Medium",
             Severity::Low => "Low",
+            Severity::Info => "Info",
         },
         solution,
         identifiers,

@@ -245,6 +245,7 @@ impl Document {
                 .iter()
                 .map(|line| safe(line))
                 .collect(),
+            fixes: Vec::new(),
             interrupted: self.interrupted,
         })
     }

@@ -41,6 +41,7 @@ pub(super) fn report() -> Report {
             suppressed("vendor/old.js", 5, SuppressionKind::Baseline, ""),
         ],
         unused_suppressions: vec!["allow marker at src/app.py:3".to_owned()],
+        fixes: Vec::new(),
         interrupted: false,
     }
 }

@@ -94,7 +94,8 @@ pub(super) struct RuleProperties<'a> {
     #[serde(rename = "problem.severity")]
     pub(super) problem_severity: &'static str,
     #[serde(rename = "security-severity")]
-    pub(super) security_severity: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) security_severity: Option<&'static str>,
 }
 
 /// Section 3.17.

@@ -11,7 +11,7 @@ use super::{
     sarif_rules::{Rules, level, rank},
 };
 use crate::{
-    model::{self, BlobPath, Finding, Place, Suppressed, SuppressionKind},
+    model::{self, BlobPath, Finding, Kind, Place, Suppressed, SuppressionKind},
     report::{Options, words},
     scan::Report,
 };
@@ -190,7 +190,11 @@ fn related(finding: &Finding, max: usize) -> Vec<Linked> {
     if words::has_file(finding.provenance.place, &finding.location.path) {
         for part in &finding.related {
             let message = format!("{}.", words::unstopped(&part.message));
-            add(Role::Part, "part", physical(&part.location), &message);
+            let label = match finding.kind {
+                Kind::Secret => "part".to_owned(),
+                Kind::Policy | Kind::Reuse => words::at(&part.location),
+            };
+            add(Role::Part, &label, physical(&part.location), &message);
         }
     }
     for other in finding.occurrences.iter().skip(1) {
@@ -235,6 +239,11 @@ fn message(finding: &Finding, related: &[Linked]) -> String {
             let (first, rest) = fate.split_at_checked(1).unwrap_or((&fate, ""));
             add(&format!("{}{}.", first.to_ascii_uppercase(), plain(rest)));
         }
+    }
+    let parts = related.iter().filter(|one| one.role == Role::Part);
+    let parts: Vec<String> = parts.take(MAX_LINKS).map(Linked::link).collect();
+    if finding.kind != Kind::Secret && !parts.is_empty() {
+        add(&format!("See {}.", parts.join(", ")));
     }
     let others = words::other_places(finding);
     if others > 0 {

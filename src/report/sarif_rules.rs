@@ -8,7 +8,7 @@ use super::{
     sarif_result::{MAX_TEXT, plain},
 };
 use crate::{
-    model::{Confidence, Finding, RuleMeta, Severity},
+    model::{Confidence, Finding, Kind, RuleMeta, Severity},
     report::{markdown, sarif::text, words},
     scan::Report,
 };
@@ -64,7 +64,7 @@ pub(super) const fn level(severity: Severity) -> &'static str {
     match severity {
         Severity::Critical | Severity::High => "error",
         Severity::Medium => "warning",
-        Severity::Low => "note",
+        Severity::Low | Severity::Info => "note",
     }
 }
 
@@ -74,6 +74,12 @@ fn rule<'a>(id: &str, finding: &Finding, meta: Option<&'a RuleMeta>) -> Rule<'a>
         None => finding.rule.to_string(),
     };
     let full = match meta {
+        Some(meta) if finding.kind != Kind::Secret => plain(&format!(
+            "{}. Tool: {}. See: {}.",
+            meta.description,
+            meta.provider,
+            words::unstopped(&meta.source)
+        )),
         Some(meta) => plain(&format!(
             "{}. Provider: {}. Its format is documented in: {}.",
             meta.description,
@@ -109,20 +115,21 @@ fn rule<'a>(id: &str, finding: &Finding, meta: Option<&'a RuleMeta>) -> Rule<'a>
             problem_severity: match finding.severity {
                 Severity::Critical | Severity::High => "error",
                 Severity::Medium => "warning",
-                Severity::Low => "recommendation",
+                Severity::Low | Severity::Info => "recommendation",
             },
             security_severity: security_severity(finding.severity),
         },
     }
 }
 
-/// GitHub's bands: above 9.0 critical, from 7.0 high, from 4.0 medium, from 0.1 low.
-const fn security_severity(severity: Severity) -> &'static str {
+/// GitHub's bands: above 9.0 critical, from 7.0 high, from 4.0 medium, from 0.1 low; without a figure it shows the level alone.
+const fn security_severity(severity: Severity) -> Option<&'static str> {
     match severity {
-        Severity::Critical => "9.5",
-        Severity::High => "8.0",
-        Severity::Medium => "5.5",
-        Severity::Low => "2.0",
+        Severity::Critical => Some("9.5"),
+        Severity::High => Some("8.0"),
+        Severity::Medium => Some("5.5"),
+        Severity::Low => Some("2.0"),
+        Severity::Info => None,
     }
 }
 
@@ -133,6 +140,7 @@ pub(super) const fn rank(severity: Severity) -> f64 {
         Severity::High => 80.0,
         Severity::Medium => 55.0,
         Severity::Low => 20.0,
+        Severity::Info => 5.0,
     }
 }
 

@@ -251,7 +251,7 @@ impl Diagnostic for Shown<'_> {
         Some(match self.finding.severity {
             Severity::Critical | Severity::High => miette::Severity::Error,
             Severity::Medium => miette::Severity::Warning,
-            Severity::Low => miette::Severity::Advice,
+            Severity::Low | Severity::Info => miette::Severity::Advice,
         })
     }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::{
     engine::{Hit, Scanner},
     model::{RuleId, Span},
+    policy,
     rules::{self, ExampleError, RuleSet},
 };
 
@@ -85,6 +86,25 @@ pub fn check(
         }
     }
     Ok(outcome)
+}
+
+/// Runs the examples of every lint for which `wanted` is true, and adds what they came to.
+pub fn check_lints(wanted: &dyn Fn(&RuleId) -> bool, outcome: &mut Outcome) {
+    for lint in policy::all() {
+        let id = RuleId::new(lint.id);
+        if !wanted(&id) {
+            continue;
+        }
+        outcome.rules += 1;
+        outcome.examples += lint.bad.len() + lint.good.len();
+        let failures = policy::trial::check(lint).into_iter();
+        outcome.failures.extend(failures.map(|(positive, index, reason)| Failure {
+            rule: id.clone(),
+            positive,
+            index,
+            reason,
+        }));
+    }
 }
 
 /// Returns what is wrong with the hits of one example, if anything is.

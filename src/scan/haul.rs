@@ -8,7 +8,7 @@ use crate::{
     sources::archive::Purse,
 };
 
-use super::hits::RawHit;
+use super::{hits::RawHit, policy::Habits};
 
 /// What the receivers bring home.
 #[derive(Debug, Default)]
@@ -19,6 +19,8 @@ pub(super) struct Gathered {
     pub(super) seen_markers: Vec<(BlobPath, Marker)>,
     /// The paths of the contents that were read, as safe text; of partial runs only.
     pub(super) paths: BTreeSet<String>,
+    /// What lints told.
+    pub(super) habits: Habits,
 }
 
 impl Gathered {
@@ -27,6 +29,7 @@ impl Gathered {
         self.ledger.merge(other.ledger);
         self.seen_markers.extend(other.seen_markers);
         self.paths.extend(other.paths);
+        self.habits.merge(other.habits);
     }
 
     /// Drops the hits from `start` on that stand in bytes which a member with the same value came from: its place is the

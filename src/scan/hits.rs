@@ -80,7 +80,7 @@ pub(super) struct Shown {
 
 /// Bytes on both sides of a secret in which inline markers and other secrets to mask are looked for. A line is rarely longer,
 /// and a file of one line with many secrets must not cost their number squared.
-const NEIGHBOURHOOD: u64 = 16 << 10;
+pub(super) const NEIGHBOURHOOD: u64 = 16 << 10;
 
 /// Turns the hits of one blob into raw hits: lines, identities, masked text.
 pub(super) fn raw_hits(
@@ -115,7 +115,7 @@ pub(super) fn raw_hits(
 
 /// Returns a span to hide with what hangs on it without a blank, quote or delimiter between: what no rule took for a part of the
 /// secret may be one all the same.
-fn grown(text: &[u8], span: Span) -> Span {
+pub(super) fn grown(text: &[u8], span: Span) -> Span {
     const REACH: usize = 256;
     let stops = |byte: &u8| byte.is_ascii_whitespace() || b"\"'`=:,;()[]{}<>@/&?|\\".contains(byte);
     let at = |offset: u64| {

@@ -75,7 +75,12 @@ impl<'a> Layers<'a> {
                 Layer {
                     numbers: numbers.collect(),
                     guests,
-                    collector: Collector::new(scanner, options, notes_paths),
+                    collector: Collector::new(
+                        scanner,
+                        options,
+                        notes_paths,
+                        options.policy.as_deref().filter(|_| !guests),
+                    ),
                 }
             });
         Self {

@@ -13,6 +13,7 @@ mod lines;
 mod mail;
 mod mask;
 mod origin;
+pub mod policy;
 mod receiver;
 mod resolve;
 mod run;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 use crate::model::{BlobPath, Finding, Ledger, RuleMeta, Suppressed};
 
 pub use collect::MAX_OCCURRENCES;
+pub use policy::Proposal;
 pub use run::{Options, run};
 pub use target::Target;
 
@@ -88,6 +90,8 @@ pub struct Report {
     pub suppressed: Vec<Suppressed>,
     /// Suppressions that met nothing, as safe text (`allow marker at a.py:3`, `baseline line k1:...`), sorted.
     pub unused_suppressions: Vec<String>,
+    /// Ways to mend policy findings, sorted as those; none in a report that was read again.
+    pub fixes: Vec<Proposal>,
     /// Whether the run was stopped by the user.
     pub interrupted: bool,
 }

@@ -22,6 +22,7 @@ use crate::{
 use super::{
     haul::{Gathered, Haul},
     hits::{RawHit, Source, raw_hits},
+    policy::{self, Policy},
 };
 
 /// What all receivers share.
@@ -35,6 +36,8 @@ pub(super) struct Collector<'a> {
     pool: archive::Pool,
     /// Whether the paths of what is read are kept.
     notes_paths: bool,
+    /// What of policy runs; only the layer of the user's own rules has it.
+    policy: Option<&'a Policy>,
     gathered: Mutex<Haul>,
 }
 
@@ -43,6 +46,7 @@ impl<'a> Collector<'a> {
         scanner: &'a Scanner,
         options: &'a super::Options,
         notes_paths: bool,
+        policy: Option<&'a Policy>,
     ) -> Self {
         // A rule whose globs do not compile is refused at load; without globs it is for all paths.
         let globs = |rule: &Rule| {
@@ -58,6 +62,7 @@ impl<'a> Collector<'a> {
             paths: options.rules.rules.iter().map(globs).collect(),
             pool: archive::Pool::new(&options.archives),
             notes_paths,
+            policy,
             gathered: Mutex::default(),
         }
     }
@@ -175,6 +180,7 @@ impl Receiver for Hand<'_> {
     fn blob(&mut self, blob: &Blob<'_>) {
         let starts = self.haul.lengths();
         self.scan(blob, None, Purse::Own);
+        self.habits(blob, starts);
         self.look_inside(blob, starts);
     }
 
@@ -195,6 +201,18 @@ impl Receiver for Hand<'_> {
 }
 
 impl Hand<'_> {
+    /// Lets the lints look at a blob; `starts` is how much there was before it.
+    fn habits(&mut self, blob: &Blob<'_>, starts: [usize; 2]) {
+        let Some(rules) = self.collector.policy else {
+            return;
+        };
+        let [own, _] = starts;
+        let new = self.haul.own.hits.get(own..).unwrap_or_default();
+        let found: Vec<Span> = new.iter().map(|hit| hit.location.span()).collect();
+        let habits = &mut self.haul.own.habits;
+        policy::gather(self.collector, rules, blob, &found, habits);
+    }
+
     /// Unpacks a content, or says that it cannot be; `starts` is how much there was before it.
     fn look_inside(&mut self, blob: &Blob<'_>, starts: [usize; 2]) {
         let holds_packed = self.worker.met_packed();
@@ -399,7 +417,7 @@ mod tests {
     /// Returns what a scan of a blob of a history brings home.
     fn scan(options: &Options, bytes: &[u8]) -> Gathered {
         let scanner = Scanner::new(Arc::clone(&options.rules));
-        let collector = Collector::new(&scanner, options, false);
+        let collector = Collector::new(&scanner, options, false, None);
         collector
             .receiver()
             .blob(&blob(bytes, &[Span::new(0, bytes.len() as u64)]));
@@ -462,7 +480,7 @@ mod tests {
     fn base64_of_archives_is_unpacked_in_pieces_too() {
         let options = testing::options();
         let scanner = Scanner::new(Arc::clone(&options.rules));
-        let collector = Collector::new(&scanner, &options, false);
+        let collector = Collector::new(&scanner, &options, false, None);
         let text = packed_line().repeat(2);
         let half = text.len() as u64 / 2;
         let piece = |regions: &[Span], bytes: &[u8], offset: u64| {
@@ -494,7 +512,7 @@ mod tests {
     fn a_member_says_nothing_of_the_next_blob() {
         let options = testing::options();
         let scanner = Scanner::new(Arc::clone(&options.rules));
-        let collector = Collector::new(&scanner, &options, false);
+        let collector = Collector::new(&scanner, &options, false, None);
         let mut hand = Hand {
             collector: &collector,
             worker: scanner.worker(),

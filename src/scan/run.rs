@@ -11,20 +11,22 @@ use crate::{
         suppress::{Markers, Sighting, Suppressor},
     },
     model::{
-        Attribution, BlobPath, DigestKey, Finding, Ledger, RuleId, RuleMeta, SkipCause, Suppressed,
+        Attribution, BlobPath, DigestKey, Finding, Kind, Ledger, RuleId, RuleMeta, SkipCause, Suppressed,
         SuppressionKind,
     },
+    policy::LintMeta,
     rules::RuleSet,
     sources::{Progress, Run, SourceError, archive, history::Attributions, tree::TreeOptions},
 };
 
 use super::{
-    Report, Target,
+    Proposal, Report, Target,
     collect::{self, Candidate, Group, Maker},
     hits::RawHit,
     layers::{Layers, Parts},
     mask,
     origin::{self, Origin},
+    policy::{self, Habits, Policy},
     resolve::{self, Resolved},
     show,
 };
@@ -52,6 +54,10 @@ pub struct Options {
     pub accept: BTreeSet<SkipCause>,
     /// Facts to be told with the coverage (whose configuration counted, ...).
     pub notes: Vec<String>,
+    /// What of policy runs; `None` for secrets alone.
+    pub policy: Option<Arc<Policy>>,
+    /// Whether secrets are reported; without it they are still looked for, to be masked.
+    pub secrets: bool,
     /// At least 1.
     pub threads: usize,
 }
@@ -101,7 +107,15 @@ pub fn run(
         target.wants_unreachable(),
         &mut ledger,
     );
-    let (findings, suppressed) = (stage.findings, stage.suppressed);
+    let (mut findings, mut suppressed) = (stage.findings, stage.suppressed);
+    let fixes = habits(
+        gathered.habits,
+        options,
+        target,
+        suppressor,
+        (&mut findings, &mut suppressed),
+        &mut ledger,
+    );
     match suppressor.refused() {
         0 => {}
         1 => ledger.note("the scanned tree is not your own: 1 allow marker does not count (--trust-config accepts it)"),
@@ -118,15 +132,59 @@ pub fn run(
         mode: target.mode(),
         scope: target.scope(),
         rules: options.metas(),
-        rules_run: options.rules.rules.len(),
+        rules_run: options.rules_run(),
         ledger,
         findings,
         suppressed,
         unused_suppressions: unused,
+        fixes,
         interrupted: run.stopped(),
     };
     mask::mask(&mut report);
+    if !options.secrets {
+        report.findings.retain(|finding| finding.kind != Kind::Secret);
+        report.suppressed.retain(|one| one.finding.kind != Kind::Secret);
+    }
     Ok(report)
+}
+
+/// Most files that are told of one by one as not read as their kind.
+const MAX_NOTES: usize = 20;
+
+/// Adds the findings of policy, and says what its readers could not read.
+fn habits(
+    habits: Habits,
+    options: &Options,
+    target: &Target,
+    suppressor: &mut Suppressor,
+    (findings, suppressed): (&mut Vec<Finding>, &mut Vec<Suppressed>),
+    ledger: &mut Ledger,
+) -> Vec<Proposal> {
+    let Some(rules) = options.policy.as_deref() else {
+        return Vec::new();
+    };
+    for (path, note) in habits.notes.iter().take(MAX_NOTES) {
+        ledger.note(format!("policy: {path}: {note}"));
+    }
+    if let Some(more @ 1..) = habits.notes.len().checked_sub(MAX_NOTES) {
+        ledger.note(format!("policy: {more} more files were read line by line or not at all"));
+    }
+    let mut told = policy::Told {
+        policy: rules,
+        key: &options.run_key,
+        project_key: options.project_key.as_ref(),
+        exclude: &options.exclude,
+        whole: !target.is_listed(),
+        suppressor,
+    };
+    let outcome = policy::tell(habits, &mut told, findings, suppressed);
+    findings.extend(outcome.findings);
+    suppressed.extend(outcome.suppressed);
+    findings.sort_by(|a, b| (&a.location, &a.rule).cmp(&(&b.location, &b.rule)));
+    suppressed.sort_by(|a, b| {
+        (&a.finding.location, &a.finding.rule).cmp(&(&b.finding.location, &b.finding.rule))
+    });
+    outcome.fixes
 }
 
 /// Says the last things of the coverage.
@@ -142,10 +200,26 @@ fn close(ledger: &mut Ledger, options: &Options, stopped: bool) {
 }
 
 impl Options {
-    /// Returns what is known of the rules.
+    /// Returns what is known of the rules and lints, sorted by id.
     fn metas(&self) -> Vec<Arc<RuleMeta>> {
         let metas = self.rules.rules.iter().map(|rule| Arc::clone(&rule.meta));
-        metas.collect()
+        let lints = self.lints().map(|lint| Arc::new(policy::meta_of(lint)));
+        let mut all: Vec<_> = metas.chain(lints).collect();
+        all.sort_by(|a, b| a.id.cmp(&b.id));
+        all
+    }
+
+    /// Returns the lints that run.
+    fn lints(&self) -> impl Iterator<Item = &'static LintMeta> {
+        let rules = self.policy.as_deref();
+        let all = rules.map(|_| crate::policy::all()).unwrap_or_default();
+        all.into_iter()
+            .filter(move |lint| rules.is_some_and(|rules| rules.runs(lint)))
+    }
+
+    fn rules_run(&self) -> usize {
+        let rules = if self.secrets { self.rules.rules.len() } else { 0 };
+        rules + self.lints().count()
     }
 }
 

@@ -28,6 +28,8 @@ pub(super) fn options() -> Options {
         exclude: PathGlobs::new::<String>(&[]).unwrap(),
         accept: BTreeSet::new(),
         notes: Vec::new(),
+        policy: None,
+        secrets: true,
         threads: 1,
     }
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 /// Module, layer, and the outside crates that it may name beside the ones in [`EVERYWHERE`].
-const MODULES: [(&str, u8, &[&str]); 8] = [
+const MODULES: [(&str, u8, &[&str]); 9] = [
     (
         "cli",
         6,
@@ -63,6 +63,30 @@ const MODULES: [(&str, u8, &[&str]); 8] = [
             "globset",
             "crc32fast",
             "deflate64",
+        ],
+    ),
+    (
+        "policy",
+        2,
+        &[
+            "aho_corasick",
+            "base64",
+            "globset",
+            "granit_parser",
+            "hcl_edit",
+            "ignore",
+            "jsonc_parser",
+            "parse_dockerfile",
+            "regex",
+            "roxmltree",
+            "serde_json",
+            "toml",
+            "tree_sitter",
+            "tree_sitter_bash",
+            "tree_sitter_go",
+            "tree_sitter_javascript",
+            "tree_sitter_python",
+            "tree_sitter_typescript",
         ],
     ),
     (

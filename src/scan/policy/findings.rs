@@ -1,0 +1,361 @@
+//! From what lints told to findings: files together, one owner a value, suppressions, order.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{FAMILY, FactHit, Habits, LintHit, Policy, Spot};
+use crate::{
+    config::{
+        PathGlobs,
+        suppress::{Sighting, Suppressor},
+    },
+    model::{
+        BlobPath, Confidence, DigestKey, Finding, Fingerprint, Kind, Location, Occurrence, Place,
+        Provenance, Related, RuleId, Secret, Severity, Suppressed,
+    },
+    policy::{self, CrossFault, Fix, Gathered, Index, Pointer},
+};
+
+/// What decides over policy findings beside the lints.
+pub(in super::super) struct Told<'a> {
+    pub(in super::super) policy: &'a Policy,
+    pub(in super::super) key: &'a DigestKey,
+    pub(in super::super) project_key: Option<&'a DigestKey>,
+    pub(in super::super) exclude: &'a PathGlobs,
+    /// Whether all files of a tree were read, not only some that changed.
+    pub(in super::super) whole: bool,
+    pub(in super::super) suppressor: &'a mut Suppressor,
+}
+
+/// One finding on its way.
+struct Draft {
+    rule: RuleId,
+    kind: Kind,
+    severity: Severity,
+    confidence: Confidence,
+    message: String,
+    subject: String,
+    spot: Spot,
+    secret: Secret,
+    related: Vec<Related>,
+    fix: Option<Fix>,
+}
+
+/// Findings, set-aside findings and fixes that came of habits.
+#[derive(Default)]
+pub(in super::super) struct Outcome {
+    pub(in super::super) findings: Vec<Finding>,
+    pub(in super::super) suppressed: Vec<Suppressed>,
+    pub(in super::super) fixes: Vec<Proposal>,
+}
+
+/// A way to mend a finding, with what it must still be true of.
+#[derive(Clone, Debug)]
+pub struct Proposal {
+    /// The finding.
+    pub rule: RuleId,
+    /// Where it is.
+    pub location: Location,
+    /// What it is about.
+    pub message: String,
+    /// The edits.
+    pub fix: Fix,
+}
+
+/// Makes findings of all habits; `findings` and `suppressed` are those of the rules, which take over what they own.
+pub(in super::super) fn tell(
+    habits: Habits,
+    told: &mut Told<'_>,
+    findings: &mut [Finding],
+    suppressed: &mut [Suppressed],
+) -> Outcome {
+    let Habits {
+        lints,
+        mut facts,
+        paths,
+        ..
+    } = habits;
+    let mut owners = Owners::new(findings, suppressed);
+    let mut drafts: Vec<Draft> = Vec::new();
+    for hit in lints {
+        if hit.place.changed && !owners.take(&hit) {
+            drafts.push(Draft::of(hit));
+        }
+    }
+    facts.sort_by(|a, b| a.fact.location.cmp(&b.fact.location));
+    // The tree and the index often hold the same file: the same place counts once.
+    facts.dedup_by(|a, b| a.fact.location == b.fact.location && same(&a.fact, &b.fact));
+    drafts.extend(across(&facts, &paths, told));
+    drafts.retain(|draft| told.exclude.is_empty() || !told.exclude.matches(&draft.spot.location.path));
+    drafts.sort_by(|a, b| a.order().cmp(&b.order()));
+    drafts.dedup_by(|a, b| a.spot.location == b.spot.location && a.rule == b.rule);
+    let mut outcome = Outcome::default();
+    let mut ordinals: BTreeMap<(RuleId, BlobPath, String), usize> = BTreeMap::new();
+    for draft in drafts {
+        let ordinal = ordinals
+            .entry((draft.rule.clone(), draft.spot.location.path.clone(), draft.subject.clone()))
+            .or_default();
+        draft.finish(*ordinal, told, &mut outcome);
+        *ordinal += 1;
+    }
+    outcome
+}
+
+fn same(a: &Gathered, b: &Gathered) -> bool {
+    std::mem::discriminant(&a.data) == std::mem::discriminant(&b.data) && a.digest == b.digest
+}
+
+/// Runs the lints of all files.
+fn across(facts: &[FactHit], paths: &BTreeSet<BlobPath>, told: &Told<'_>) -> Vec<Draft> {
+    let gathered: Vec<Gathered> = facts.iter().map(|hit| hit.fact.clone()).collect();
+    let index = Index {
+        paths,
+        facts: &gathered,
+        environments: &told.policy.environments,
+        whole: told.whole,
+    };
+    let faults = policy::cross(&index);
+    let wanted = faults
+        .into_iter()
+        .filter(|fault| told.policy.runs(fault.lint) && fault.persona <= told.policy.persona);
+    wanted.filter_map(|fault| cross_draft(fault, facts, told)).collect()
+}
+
+/// Makes a draft of a fault of all files; `None` if nothing of it changed.
+fn cross_draft(mut fault: CrossFault, facts: &[FactHit], told: &Told<'_>) -> Option<Draft> {
+    let changed = |pointer: &Pointer| match pointer {
+        Pointer::Fact(number) => facts.get(*number).is_some_and(|hit| hit.spot.changed),
+        Pointer::File(_) => true,
+    };
+    if !changed(&fault.primary) {
+        // What changed is where the finding is shown.
+        let at = fault.related.iter().position(|(pointer, _)| changed(pointer))?;
+        let other = &mut fault.related.get_mut(at)?.0;
+        std::mem::swap(&mut fault.primary, other);
+    }
+    let (spot, secret) = match &fault.primary {
+        Pointer::Fact(number) => {
+            let hit = facts.get(*number)?;
+            (copy(&hit.spot), hit.secret.clone())
+        }
+        Pointer::File(path) => (first_line(path), Secret::new(b"")),
+    };
+    let related = fault.related.iter().filter_map(|(pointer, message)| {
+        let location = match pointer {
+            Pointer::Fact(number) => facts.get(*number)?.spot.location.clone(),
+            Pointer::File(path) => first_line(path).location,
+        };
+        Some(Related {
+            message: message.clone(),
+            location,
+        })
+    });
+    let kind = match fault.lint.id {
+        id if id.starts_with("xenv-") || id.starts_with("secret-reuse") => Kind::Reuse,
+        _ => Kind::Policy,
+    };
+    Some(Draft {
+        rule: RuleId::new(fault.lint.id),
+        kind,
+        severity: told.policy.weigh(fault.lint, fault.severity),
+        confidence: fault.confidence,
+        message: unlinked(&fault.message),
+        subject: fault.subject,
+        related: related.collect(),
+        fix: fault.fix,
+        spot,
+        secret,
+    })
+}
+
+/// Returns a text with `[text](n)` as `text`: only SARIF has links, and makes them of the related places.
+fn unlinked(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((head, tail)) = rest.split_once('[') {
+        let link = tail.split_once("](").and_then(|(label, tail)| {
+            let (number, tail) = tail.split_once(')')?;
+            let is_number = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+            is_number.then_some((label, tail))
+        });
+        plain.push_str(head);
+        match link {
+            Some((label, tail)) => {
+                plain.push_str(label);
+                rest = tail;
+            }
+            None => {
+                plain.push('[');
+                rest = tail;
+            }
+        }
+    }
+    plain.push_str(rest);
+    plain
+}
+
+fn copy(spot: &Spot) -> Spot {
+    Spot {
+        location: spot.location.clone(),
+        provenance: spot.provenance.clone(),
+        markers: spot.markers.clone(),
+        shown: spot.shown.clone(),
+        changed: spot.changed,
+    }
+}
+
+/// Stands for a file as a whole.
+fn first_line(path: &BlobPath) -> Spot {
+    Spot {
+        location: Location {
+            path: path.clone(),
+            start_line: 1,
+            start_column: 1,
+            end_line: 1,
+            end_column: 1,
+            byte_start: 0,
+            byte_end: 0,
+        },
+        provenance: Provenance {
+            place: Place::File,
+            object: None,
+        },
+        markers: Vec::new(),
+        shown: super::super::hits::Shown {
+            excerpt: crate::model::Excerpt::new(b"", crate::model::Span::new(0, 0), 1, &[]),
+            masked: String::new(),
+            line_hash: None,
+        },
+        changed: true,
+    }
+}
+
+impl Draft {
+    fn of(hit: LintHit) -> Self {
+        Self {
+            rule: RuleId::new(hit.lint.id),
+            kind: Kind::Policy,
+            severity: hit.severity,
+            confidence: hit.confidence,
+            message: hit.message,
+            subject: hit.subject,
+            spot: hit.place,
+            secret: hit.secret,
+            related: hit.related,
+            fix: hit.fix,
+        }
+    }
+
+    /// The working tree's place before the index's, else by place and rule.
+    fn order(&self) -> (&Location, &RuleId, &Provenance) {
+        (&self.spot.location, &self.rule, &self.spot.provenance)
+    }
+
+    /// Makes the finding, and decides whether it is reported.
+    fn finish(self, ordinal: usize, told: &mut Told<'_>, outcome: &mut Outcome) {
+        let path = &self.spot.location.path;
+        // The subject holds no value: it is digested to have the form of an identity.
+        let subject = Secret::new(self.subject.as_bytes());
+        let digest = told.project_key.unwrap_or(told.key).digest(FAMILY, &subject);
+        let fingerprint = match told.project_key {
+            Some(key) => key.fingerprint(digest, &self.rule, path),
+            None => Fingerprint::from_context(&self.rule, path, &self.subject, ordinal),
+        };
+        let why = told.suppressor.decide(&Sighting {
+            rule: &self.rule,
+            path,
+            digest,
+            fingerprint: &fingerprint,
+            markers: &self.spot.markers,
+        });
+        let location = self.spot.location;
+        if let (None, Some(fix)) = (&why, self.fix) {
+            outcome.fixes.push(Proposal {
+                rule: self.rule.clone(),
+                location: location.clone(),
+                message: self.message.clone(),
+                fix,
+            });
+        }
+        let excerpt = Some(self.spot.shown.excerpt).filter(|excerpt| !excerpt.text.is_empty());
+        let finding = Finding {
+            rule: self.rule,
+            kind: self.kind,
+            severity: self.severity,
+            confidence: self.confidence,
+            message: self.message,
+            fingerprint: fingerprint.clone(),
+            location: location.clone(),
+            provenance: self.spot.provenance.clone(),
+            attribution: None,
+            occurrences: vec![Occurrence {
+                fingerprint,
+                location,
+                provenance: self.spot.provenance,
+                encodings: Vec::new(),
+            }],
+            more_occurrences: 0,
+            further: BTreeMap::new(),
+            related: self.related,
+            excerpt,
+            line_hash: self.spot.shown.line_hash,
+            secret: self.secret,
+        };
+        match why {
+            None => outcome.findings.push(finding),
+            Some((kind, reason)) => outcome.suppressed.push(Suppressed {
+                finding,
+                kind,
+                reason,
+            }),
+        }
+    }
+}
+
+/// The findings of rules by the places of their values.
+struct Owners<'f> {
+    /// By path: start, end, and the number of the finding.
+    places: BTreeMap<BlobPath, Vec<(u64, u64, usize)>>,
+    findings: Vec<&'f mut Finding>,
+}
+
+impl<'f> Owners<'f> {
+    fn new(findings: &'f mut [Finding], suppressed: &'f mut [Suppressed]) -> Self {
+        let mut owners = Self {
+            places: BTreeMap::new(),
+            findings: Vec::new(),
+        };
+        let all = findings.iter_mut().chain(suppressed.iter_mut().map(|one| &mut one.finding));
+        for (number, finding) in all.enumerate() {
+            for place in &finding.occurrences {
+                if matches!(place.provenance.place, Place::File | Place::Staged) {
+                    let Location { path, byte_start, byte_end, .. } = &place.location;
+                    let places = owners.places.entry(path.clone()).or_default();
+                    places.push((*byte_start, *byte_end, number));
+                }
+            }
+            owners.findings.push(finding);
+        }
+        owners
+    }
+
+    /// Gives a fault to the finding that its value belongs to; false if there is none.
+    fn take(&mut self, hit: &LintHit) -> bool {
+        let (Some(value), Some(places)) = (hit.value, self.places.get(&hit.place.location.path)) else {
+            return false;
+        };
+        let owner = places.iter().find(|(start, end, _)| *start < value.end && value.start < *end);
+        let Some(finding) = owner.and_then(|(.., number)| self.findings.get_mut(*number)) else {
+            return false;
+        };
+        let message = format!("{}: {}", hit.lint.id, hit.message);
+        let is_new = |one: &Related| one.location != hit.place.location || one.message != message;
+        if finding.related.iter().all(is_new) {
+            finding.related.push(Related {
+                message,
+                location: hit.place.location.clone(),
+            });
+        }
+        finding.severity = finding.severity.max(hit.severity.min(Severity::High));
+        true
+    }
+}

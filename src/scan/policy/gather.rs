@@ -1,0 +1,182 @@
+//! From one file to what its lints tell, with places and masked text.
+
+use std::ops::Range;
+
+use super::{
+    super::{
+        hits::{NEIGHBOURHOOD, Shown, grown},
+        lines::View,
+        receiver::Collector,
+    },
+    FactHit, Habits, LintHit, Policy, Spot,
+};
+use crate::{
+    model::{Excerpt, Location, Place, Position, Related, Secret, Span, line_hashes},
+    policy::{self, Gathered, values},
+    sources::Blob,
+};
+
+/// Least bytes of a value that is looked for in all of the report: shorter ones stand there by chance.
+const MIN_VALUE: usize = 8;
+
+/// Reads a blob if lints know its kind, and adds what they tell; `found` are the places of secrets in it.
+pub(in super::super) fn gather(
+    collector: &Collector<'_>,
+    rules: &Policy,
+    blob: &Blob<'_>,
+    found: &[Span],
+    habits: &mut Habits,
+) {
+    if !matches!(blob.provenance.place, Place::File | Place::Staged) || blob.path.as_bytes().is_empty() {
+        return;
+    }
+    habits.paths.insert(blob.path.clone());
+    let Some(kind) = policy::wants(blob.path) else {
+        return;
+    };
+    if !blob.whole || blob.bytes.len() as u64 > policy::MAX_BYTES {
+        if blob.offset == 0 {
+            let limit = policy::MAX_BYTES >> 20;
+            let note = format!("larger than {limit} MiB: policy did not read it");
+            habits.notes.insert(blob.path.clone(), note);
+        }
+        return;
+    }
+    let reading = policy::read(blob.path, kind, blob.bytes, collector.key, &rules.environments);
+    if let Some(note) = reading.note {
+        habits.notes.insert(blob.path.clone(), note.0);
+    }
+    let faults: Vec<_> = reading
+        .faults
+        .into_iter()
+        .filter(|fault| rules.runs(fault.lint) && fault.persona <= rules.persona)
+        .collect();
+    if faults.is_empty() && reading.facts.is_empty() {
+        return;
+    }
+    let values = faults
+        .iter()
+        .filter_map(|fault| fault.secret.clone())
+        .chain(reading.facts.iter().filter_map(|fact| fact.secret.clone()));
+    let desk = Desk::new(collector, blob, found, values, faults.iter().map(|f| f.span.start));
+    for fault in faults {
+        let related = fault.related.iter().map(|(at, message)| Related {
+            message: message.clone(),
+            location: desk.locate(at),
+        });
+        habits.lints.push(LintHit {
+            lint: fault.lint,
+            severity: rules.weigh(fault.lint, fault.severity),
+            confidence: fault.confidence,
+            message: fault.message,
+            subject: fault.subject,
+            related: related.collect(),
+            value: fault.secret.as_ref().map(span),
+            secret: desk.value(fault.secret.as_ref()),
+            place: desk.spot(&fault.span),
+            fix: fault.fix,
+        });
+    }
+    for fact in reading.facts {
+        let spot = desk.spot(&fact.span);
+        let digest = fact.secret.as_ref().map(|at| {
+            let bytes = blob.bytes.get(at.clone()).unwrap_or_default();
+            collector.key.digest("", &Secret::new(bytes))
+        });
+        habits.facts.push(FactHit {
+            fact: Gathered {
+                path: blob.path.clone(),
+                location: spot.location.clone(),
+                digest,
+                data: fact.data,
+            },
+            secret: desk.value(fact.secret.as_ref()),
+            spot,
+        });
+    }
+}
+
+fn span(range: &Range<usize>) -> Span {
+    Span::new(range.start as u64, range.end.max(range.start) as u64)
+}
+
+/// Makes places of one file.
+struct Desk<'a> {
+    collector: &'a Collector<'a>,
+    blob: &'a Blob<'a>,
+    view: View<'a>,
+    /// What must not be shown, sorted.
+    hidden: Vec<Span>,
+    /// GitHub's hashes of the lines with faults, sorted by line.
+    hashes: Vec<(u32, String)>,
+}
+
+impl<'a> Desk<'a> {
+    fn new(
+        collector: &'a Collector<'a>,
+        blob: &'a Blob<'a>,
+        found: &[Span],
+        values: impl Iterator<Item = Range<usize>>,
+        faults: impl Iterator<Item = usize>,
+    ) -> Self {
+        let view = View::new(blob.bytes, None);
+        let grow = |at: Span| grown(view.text(), view.span(at));
+        let mut hidden: Vec<Span> = found.iter().copied().map(grow).collect();
+        // A lint knows where its value ends.
+        hidden.extend(values.map(|at| view.span(span(&at))));
+        hidden.sort_unstable();
+        let lines: Vec<u32> = faults.map(|at| view.position(at as u64).line).collect();
+        let mut hashes = line_hashes(blob.bytes, &lines);
+        hashes.sort_unstable();
+        Self {
+            collector,
+            blob,
+            view,
+            hidden,
+            hashes,
+        }
+    }
+
+    fn locate(&self, at: &Range<usize>) -> Location {
+        let start = Position { line: 1, column: 1 };
+        self.view.locate(self.blob.path, span(at), start, 0)
+    }
+
+    /// Returns the value, unless it is too short or too common to be looked for in a report.
+    fn value(&self, at: Option<&Range<usize>>) -> Secret {
+        let bytes = at.and_then(|at| self.blob.bytes.get(at.clone()));
+        let text = bytes.and_then(|bytes| std::str::from_utf8(bytes).ok());
+        let text = text.filter(|text| text.len() >= MIN_VALUE && !values::is_weak(text));
+        Secret::new(text.unwrap_or_default().as_bytes())
+    }
+
+    fn spot(&self, at: &Range<usize>) -> Spot {
+        let location = self.locate(at);
+        let within = self.view.span(span(at));
+        let lines = self.view.lines_of(within, NEIGHBOURHOOD);
+        let own = self.view.position(within.start).line;
+        let hash = self.hashes.binary_search_by_key(&own, |(line, _)| *line);
+        let from = within.start.saturating_sub(NEIGHBOURHOOD);
+        let first = self.hidden.partition_point(|other| other.start < from);
+        let last = self
+            .hidden
+            .partition_point(|other| other.start < within.end + NEIGHBOURHOOD);
+        // One that begins far before the window may still reach into it: there are few such.
+        let early = self.hidden.get(..first).unwrap_or_default();
+        let mut hidden: Vec<Span> = early.iter().filter(|other| other.end > from).copied().collect();
+        hidden.extend_from_slice(self.hidden.get(first..last).unwrap_or_default());
+        let excerpt = Excerpt::new(self.view.text(), within, location.start_line, &hidden);
+        let touches = |region: &Span| region.start < within.end.max(within.start + 1) && within.start < region.end;
+        Spot {
+            markers: self.collector.markers.on_lines(lines, location.start_line),
+            provenance: self.blob.provenance.clone(),
+            shown: Shown {
+                masked: String::new(),
+                line_hash: hash.ok().and_then(|at| self.hashes.get(at)).map(|(_, hash)| hash.clone()),
+                excerpt,
+            },
+            changed: self.blob.regions.iter().any(touches),
+            location,
+        }
+    }
+}

@@ -6,7 +6,8 @@ use super::{
     environment::Environments,
     fault::{Gathered, Pointer},
     lint::{Example, Index, LintMeta, Persona},
-    read, registry,
+    read::{self, read},
+    registry,
 };
 use crate::model::{BlobPath, DigestKey, Location, Secret, Severity};
 
@@ -40,7 +41,7 @@ pub fn run(example: Example) -> Vec<Trial> {
         let Some(kind) = read::wants(&blob) else {
             continue;
         };
-        let reading = read::read(&blob, kind, text.as_bytes(), &key, &environments);
+        let reading = read(&blob, kind, text.as_bytes(), &key, &environments);
         told.extend(reading.faults.into_iter().map(|fault| Trial {
             id: fault.lint.id,
             path: (*path).to_owned(),

@@ -97,6 +97,15 @@ impl<'a> Layers<'a> {
         all
     }
 
+    /// Returns the collector of the user's own rules.
+    pub(super) fn own(&self) -> &Collector<'a> {
+        &self
+            .layers
+            .first()
+            .expect("there is a layer of trusted rules, be it empty")
+            .collector
+    }
+
     /// Returns the globs of a rule; `None` if it is for all paths.
     pub(super) fn paths_of(&self, rule: u32) -> Option<&PathGlobs> {
         self.layers.iter().find_map(|layer| {

@@ -206,6 +206,10 @@ impl Hand<'_> {
         let Some(rules) = self.collector.policy else {
             return;
         };
+        // Objects have no path yet: `policy::beside` reads those that matter.
+        if !matches!(blob.provenance.place, Place::File | Place::Staged) {
+            return;
+        }
         let [own, _] = starts;
         let new = self.haul.own.hits.get(own..).unwrap_or_default();
         let found: Vec<Span> = new.iter().map(|hit| hit.location.span()).collect();

@@ -26,7 +26,7 @@ use super::{
     layers::{Layers, Parts},
     mask,
     origin::{self, Origin},
-    policy::{self, Habits, Policy},
+    policy::{self, Beside, Habits, Policy},
     resolve::{self, Resolved},
     show,
 };
@@ -108,10 +108,14 @@ pub fn run(
         &mut ledger,
     );
     let (mut findings, mut suppressed) = (stage.findings, stage.suppressed);
+    let beside = match options.policy {
+        Some(_) => policy::beside(target, &origin, options, &collector, &mut gathered.habits),
+        None => Beside::default(),
+    };
     let fixes = habits(
         gathered.habits,
+        &beside,
         options,
-        target,
         suppressor,
         (&mut findings, &mut suppressed),
         &mut ledger,
@@ -154,8 +158,8 @@ const MAX_NOTES: usize = 20;
 /// Adds the findings of policy, and says what its readers could not read.
 fn habits(
     habits: Habits,
+    beside: &Beside,
     options: &Options,
-    target: &Target,
     suppressor: &mut Suppressor,
     (findings, suppressed): (&mut Vec<Finding>, &mut Vec<Suppressed>),
     ledger: &mut Ledger,
@@ -163,6 +167,9 @@ fn habits(
     let Some(rules) = options.policy.as_deref() else {
         return Vec::new();
     };
+    if let Some(note) = &beside.note {
+        ledger.note(note.clone());
+    }
     for (path, note) in habits.notes.iter().take(MAX_NOTES) {
         ledger.note(format!("policy: {path}: {note}"));
     }
@@ -174,7 +181,8 @@ fn habits(
         key: &options.run_key,
         project_key: options.project_key.as_ref(),
         exclude: &options.exclude,
-        whole: !target.is_listed(),
+        whole: beside.whole,
+        changed: beside.changed.as_ref(),
         suppressor,
     };
     let outcome = policy::tell(habits, &mut told, findings, suppressed);

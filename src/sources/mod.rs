@@ -12,6 +12,7 @@ mod ignored;
 mod large;
 pub mod repo;
 mod share;
+pub mod snapshot;
 pub mod staged;
 pub mod stdin;
 #[cfg(test)]

@@ -9,8 +9,8 @@ use crate::{
         suppress::{Sighting, Suppressor},
     },
     model::{
-        BlobPath, Confidence, DigestKey, Finding, Fingerprint, Kind, Location, Occurrence, Place,
-        Provenance, Related, RuleId, Secret, Severity, Suppressed,
+        Attribution, BlobPath, Confidence, DigestKey, Finding, Fingerprint, Kind, Location, ObjectId,
+        Occurrence, Place, Provenance, Related, RuleId, Secret, Severity, Suppressed,
     },
     policy::{self, CrossFault, Fix, Gathered, Index, Pointer},
 };
@@ -23,6 +23,8 @@ pub(in super::super) struct Told<'a> {
     pub(in super::super) exclude: &'a PathGlobs,
     /// Whether all files of a tree were read, not only some that changed.
     pub(in super::super) whole: bool,
+    /// In runs that look at changes: the paths that changed.
+    pub(in super::super) changed: Option<&'a BTreeSet<BlobPath>>,
     pub(in super::super) suppressor: &'a mut Suppressor,
 }
 
@@ -124,7 +126,7 @@ fn across(facts: &[FactHit], paths: &BTreeSet<BlobPath>, told: &Told<'_>) -> Vec
 fn cross_draft(mut fault: CrossFault, facts: &[FactHit], told: &Told<'_>) -> Option<Draft> {
     let changed = |pointer: &Pointer| match pointer {
         Pointer::Fact(number) => facts.get(*number).is_some_and(|hit| hit.spot.changed),
-        Pointer::File(_) => true,
+        Pointer::File(path) => told.changed.is_none_or(|paths| paths.contains(path)),
     };
     if !changed(&fault.primary) {
         // What changed is where the finding is shown.
@@ -268,6 +270,16 @@ impl Draft {
             markers: &self.spot.markers,
         });
         let location = self.spot.location;
+        // What was read from a commit is what its branch holds now.
+        let is_now = self.spot.provenance.place == Place::History;
+        let attribution = is_now.then(|| Attribution {
+            introduced: None,
+            last_seen: None,
+            removed: None,
+            at_head: true,
+            reachable: true,
+            path: Some(location.path.clone()),
+        });
         if let (None, Some(fix)) = (&why, self.fix) {
             outcome.fixes.push(Proposal {
                 rule: self.rule.clone(),
@@ -286,7 +298,7 @@ impl Draft {
             fingerprint: fingerprint.clone(),
             location: location.clone(),
             provenance: self.spot.provenance.clone(),
-            attribution: None,
+            attribution,
             occurrences: vec![Occurrence {
                 fingerprint,
                 location,
@@ -313,8 +325,8 @@ impl Draft {
 
 /// The findings of rules by the places of their values.
 struct Owners<'f> {
-    /// By path: start, end, and the number of the finding.
-    places: BTreeMap<BlobPath, Vec<(u64, u64, usize)>>,
+    /// By path: start, end, the content if it is an object, and the number of the finding.
+    places: BTreeMap<BlobPath, Vec<(u64, u64, Option<ObjectId>, usize)>>,
     findings: Vec<&'f mut Finding>,
 }
 
@@ -327,10 +339,14 @@ impl<'f> Owners<'f> {
         let all = findings.iter_mut().chain(suppressed.iter_mut().map(|one| &mut one.finding));
         for (number, finding) in all.enumerate() {
             for place in &finding.occurrences {
-                if matches!(place.provenance.place, Place::File | Place::Staged) {
+                let is_file = matches!(
+                    place.provenance.place,
+                    Place::File | Place::Staged | Place::History
+                );
+                if is_file {
                     let Location { path, byte_start, byte_end, .. } = &place.location;
                     let places = owners.places.entry(path.clone()).or_default();
-                    places.push((*byte_start, *byte_end, number));
+                    places.push((*byte_start, *byte_end, place.provenance.object, number));
                 }
             }
             owners.findings.push(finding);
@@ -343,7 +359,11 @@ impl<'f> Owners<'f> {
         let (Some(value), Some(places)) = (hit.value, self.places.get(&hit.place.location.path)) else {
             return false;
         };
-        let owner = places.iter().find(|(start, end, _)| *start < value.end && value.start < *end);
+        // Old versions of a file have other bytes at the same place.
+        let object = hit.place.provenance.object;
+        let owner = places.iter().find(|(start, end, of, _)| {
+            *start < value.end && value.start < *end && *of == object
+        });
         let Some(finding) = owner.and_then(|(.., number)| self.findings.get_mut(*number)) else {
             return false;
         };

@@ -11,7 +11,7 @@ use super::{
     FactHit, Habits, LintHit, Policy, Spot,
 };
 use crate::{
-    model::{Excerpt, Location, Place, Position, Related, Secret, Span, line_hashes},
+    model::{Excerpt, Location, Position, Related, Secret, Span, line_hashes},
     policy::{self, Gathered, values},
     sources::Blob,
 };
@@ -27,7 +27,7 @@ pub(in super::super) fn gather(
     found: &[Span],
     habits: &mut Habits,
 ) {
-    if !matches!(blob.provenance.place, Place::File | Place::Staged) || blob.path.as_bytes().is_empty() {
+    if blob.path.as_bytes().is_empty() {
         return;
     }
     habits.paths.insert(blob.path.clone());

@@ -3,6 +3,7 @@
 //! Promises: a file is read once and its bytes are dropped with the blob; what stays of it are places, masked text and keyed identities. Where a
 //! rule of secrets and a lint meet on one value, there is one finding, the rule's, with the lint's fact as a related place.
 
+mod beside;
 mod findings;
 mod gather;
 
@@ -20,6 +21,7 @@ use super::hits::Shown;
 
 pub use findings::Proposal;
 pub(super) use findings::{Told, tell};
+pub(super) use beside::{Beside, beside};
 pub(super) use gather::gather;
 
 /// What of policy runs, and for whom.

@@ -65,6 +65,24 @@ impl Range {
         Ok((spec.from, spec.to))
     }
 
+    /// Returns the commit at the range's end.
+    #[must_use]
+    pub const fn head(&self) -> ObjectId {
+        self.spec.to
+    }
+
+    /// Tells whether the range brought a blob.
+    #[must_use]
+    pub fn brought(&self, id: &ObjectId) -> bool {
+        self.plan().blobs.contains_key(id)
+    }
+
+    /// Returns the repository.
+    #[must_use]
+    pub const fn repository(&self) -> &Repository {
+        &self.repository
+    }
+
     /// Returns the content of a blob; `None` if it cannot be read.
     #[must_use]
     pub fn blob(&self, id: &ObjectId) -> Option<Vec<u8>> {

@@ -1,0 +1,185 @@
+//! Files that a run over changes does not hand out, and policy needs: what a range's end or HEAD holds, and what stands beside a change.
+//!
+//! Promise: a commit hook whose change holds nothing that lints compare reads no further file.
+
+use std::collections::BTreeSet;
+
+use super::{
+    super::{Options, Target, layers::Layers, origin::Origin},
+    Habits, gather,
+};
+use crate::{
+    model::{BlobPath, ObjectId, Place, Provenance, Span},
+    policy::{self, MAX_BYTES},
+    sources::{
+        Blob,
+        repo::{Head, Repository},
+        snapshot::{self, At, Files},
+    },
+};
+
+/// What is known of the files of a run that looks at changes.
+#[derive(Default)]
+pub(in super::super) struct Beside {
+    /// The paths that changed; `None` where everything counts.
+    pub(in super::super) changed: Option<BTreeSet<BlobPath>>,
+    /// Whether all files that lints compare were read.
+    pub(in super::super) whole: bool,
+    /// Said with the coverage.
+    pub(in super::super) note: Option<String>,
+}
+
+/// Reads what is missing into `habits`.
+pub(in super::super) fn beside(
+    target: &Target,
+    origin: &Origin,
+    options: &Options,
+    layers: &Layers<'_>,
+    habits: &mut Habits,
+) -> Beside {
+    let mut reader = Reader {
+        options,
+        layers,
+        habits,
+        lost: 0,
+    };
+    let mut beside = Beside::default();
+    match (target, origin) {
+        (Target::Staged { repository, index }, _) => {
+            let paths = reader.habits.paths.clone();
+            if !reader.habits.facts.is_empty()
+                && let Ok(repository) = Repository::open(repository)
+            {
+                beside.whole = reader.index(&repository, index.as_deref(), &paths);
+            }
+            beside.changed = Some(paths);
+        }
+        (Target::Range { .. }, Origin::Range(range)) => {
+            let at = At::Commit(range.head());
+            beside.changed = Some(reader.commit(range.repository(), &at, &|id| range.brought(id)));
+            beside.whole = true;
+        }
+        (Target::History { .. }, Origin::History(history))
+            if history.repository().work_tree().is_none() =>
+        {
+            if let Head::Commit(head) = history.repository().head() {
+                reader.commit(history.repository(), &At::Commit(head), &|_| true);
+            }
+            beside.whole = true;
+        }
+        _ => beside.whole = !target.is_listed(),
+    }
+    if reader.lost > 0 {
+        beside.note = Some(format!(
+            "policy: {} objects beside what changed could not be read",
+            reader.lost
+        ));
+    }
+    beside
+}
+
+struct Reader<'r, 'l> {
+    options: &'r Options,
+    layers: &'r Layers<'l>,
+    habits: &'r mut Habits,
+    lost: usize,
+}
+
+impl Reader<'_, '_> {
+    /// Reads what the index holds beside the staged paths, for its facts alone.
+    fn index(
+        &mut self,
+        repository: &Repository,
+        index: Option<&std::path::Path>,
+        staged: &BTreeSet<BlobPath>,
+    ) -> bool {
+        let wanted = |path: &BlobPath| policy::wants(path).is_some() && !staged.contains(path);
+        let Ok(files) = snapshot::list(repository, &At::Index(index), &wanted) else {
+            return false;
+        };
+        self.context(repository, &files, &|_| false, Place::Staged);
+        true
+    }
+
+    /// Reads a commit's files: those that `changed` holds for count, the rest only if something is compared with them. Returns the
+    /// paths that changed.
+    fn commit(
+        &mut self,
+        repository: &Repository,
+        at: &At<'_>,
+        changed: &dyn Fn(&ObjectId) -> bool,
+    ) -> BTreeSet<BlobPath> {
+        let wanted = |path: &BlobPath| policy::wants(path).is_some();
+        let Ok(files) = snapshot::list(repository, at, &wanted) else {
+            return BTreeSet::new();
+        };
+        for (path, id) in files.wanted.iter().filter(|(_, id)| changed(id)) {
+            self.one(repository, path, id, Place::History, true);
+        }
+        let paths = files.wanted.iter().filter(|(_, id)| changed(id));
+        let paths = paths.map(|(path, _)| path.clone()).collect();
+        if !self.habits.facts.is_empty() {
+            self.context(repository, &files, changed, Place::History);
+        }
+        paths
+    }
+
+    /// Reads the wanted files that did not change, for their facts.
+    fn context(
+        &mut self,
+        repository: &Repository,
+        files: &Files,
+        changed: &dyn Fn(&ObjectId) -> bool,
+        place: Place,
+    ) {
+        self.lost += files.lost;
+        for (path, id) in files.wanted.iter().filter(|(_, id)| !changed(id)) {
+            self.one(repository, path, id, place, false);
+        }
+        self.habits.paths.extend(files.paths.iter().cloned());
+    }
+
+    fn one(&mut self, repository: &Repository, path: &BlobPath, id: &ObjectId, place: Place, counts: bool) {
+        let Some(rules) = self.options.policy.as_deref() else {
+            return;
+        };
+        let Ok((_, bytes)) = repository.find(id, MAX_BYTES) else {
+            self.lost += 1;
+            return;
+        };
+        let provenance = Provenance {
+            place,
+            object: Some(*id),
+        };
+        let regions = [Span::new(0, bytes.len() as u64)];
+        let blob = Blob {
+            bytes: &bytes,
+            regions: if counts { &regions } else { &[] },
+            path,
+            provenance: provenance.clone(),
+            offset: 0,
+            line: 1,
+            column: 1,
+            whole: true,
+        };
+        let mut own = Habits::default();
+        let collector = self.layers.own();
+        gather(collector, rules, &blob, &[], &mut own);
+        if own.lints.is_empty() && own.facts.is_empty() {
+            return self.habits.merge(own);
+        }
+        // Something is shown of it: the secrets in it must not be.
+        let whole = BTreeSet::from([None]);
+        let found = self.layers.again(&bytes, &whole, &provenance);
+        let found: Vec<Span> = found.iter().map(|hit| hit.location.span()).collect();
+        if !found.is_empty() {
+            own = Habits::default();
+            gather(collector, rules, &blob, &found, &mut own);
+        }
+        if !counts {
+            own.lints.clear();
+            own.notes.clear();
+        }
+        self.habits.merge(own);
+    }
+}

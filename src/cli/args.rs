@@ -39,6 +39,8 @@ pub(super) enum Command {
     /// Show and test the rules
     #[command(subcommand)]
     Rules(Rules),
+    /// Mend what policy findings know how to mend; shows a diff unless --apply is given
+    Fix(Fix),
     /// Record today's findings, so that only new ones are reported
     #[command(subcommand)]
     Baseline(Baseline),
@@ -178,6 +180,21 @@ pub(super) struct Explain {
     /// The file and its line, from 1
     #[arg(value_name = "PATH:LINE")]
     pub(super) place: OsString,
+    #[command(flatten)]
+    pub(super) common: Common,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Fix {
+    /// The directory [default: .]
+    #[arg(value_name = "PATH")]
+    pub(super) path: Option<PathBuf>,
+    /// Write the files
+    #[arg(long)]
+    pub(super) apply: bool,
+    /// Also what changes what a file does: look at the diff first
+    #[arg(long)]
+    pub(super) r#unsafe: bool,
     #[command(flatten)]
     pub(super) common: Common,
 }

@@ -104,6 +104,18 @@ pub(super) enum CliError {
         #[source]
         source: io::Error,
     },
+    /// A fix was asked for of something else than a directory.
+    #[error("{} is not a directory", shown(path))]
+    #[diagnostic(
+        code(keysweep::cli::fix_path),
+        help(
+            "name the directory that holds the files, as for `keysweep scan`: some fixes need several files"
+        )
+    )]
+    FixPath {
+        /// As given.
+        path: PathBuf,
+    },
     /// No rule has this id.
     #[error("there is no rule `{id}`")]
     #[diagnostic(code(keysweep::cli::unknown_rule))]
@@ -242,6 +254,7 @@ impl CliError {
             | Self::RevealMasked
             | Self::Write { .. }
             | Self::UnknownRule { .. }
+            | Self::FixPath { .. }
             | Self::Key
             | Self::Paths { .. }
             | Self::StdinPaths

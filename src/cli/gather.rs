@@ -98,7 +98,11 @@ impl Gathered {
             .iter()
             .map(|notice| notice.as_str().to_owned())
             .collect();
-        let persona = args.persona.map(Persona::from).or(config.persona).unwrap_or_default();
+        let persona = args
+            .persona
+            .map(Persona::from)
+            .or(config.persona)
+            .unwrap_or_default();
         let (rules, known) = rule_set(&config, trust, &mut notes)?;
         if trust == Trust::Foreign && holds_ignored(target) {
             notes.push(FOREIGN_IGNORE.to_owned());

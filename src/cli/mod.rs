@@ -8,6 +8,7 @@ mod baseline;
 mod error;
 mod exit;
 mod explain;
+mod fix;
 mod gather;
 mod hook;
 mod progress;
@@ -48,6 +49,7 @@ pub fn main() -> ExitCode {
     let done = match &cli.command {
         args::Command::Scan(scan) => scan::run(scan, &look),
         args::Command::Explain(args) => explain::run(args, &look).and_then(print),
+        args::Command::Fix(args) => fix::run(args, &look).and_then(print),
         args::Command::Rules(command) => rules::run(command).and_then(print),
         args::Command::Baseline(command) => baseline::run(command, &look).and_then(print),
         args::Command::Report(command) => report::run(command, &look),

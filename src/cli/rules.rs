@@ -98,8 +98,9 @@ fn list(catalogue: &Catalogue, json: bool) -> Result<String, CliError> {
             safe(&meta.description)
         );
     }
-    let (lints, rules): (Vec<&RuleMeta>, Vec<&RuleMeta>) =
-        metas.into_iter().partition(|meta| catalogue.lints.iter().any(|lint| lint.id == meta.id));
+    let (lints, rules): (Vec<&RuleMeta>, Vec<&RuleMeta>) = metas
+        .into_iter()
+        .partition(|meta| catalogue.lints.iter().any(|lint| lint.id == meta.id));
     let families: std::collections::BTreeSet<&str> =
         rules.iter().map(|meta| meta.family.as_str()).collect();
     let _ = writeln!(

@@ -11,13 +11,15 @@ use serde::Deserialize;
 use toml::{Spanned, value::Datetime};
 
 use super::{
-    Allow, Archives, Catalogue, Config, ConfigError, Date, Environment, Fault, MarkerSettings, Mention,
-    OwnRules, PathGlobs, Scan, SourceText, Tier,
+    Allow, Archives, Catalogue, Config, ConfigError, Date, Environment, Fault, MarkerSettings,
+    Mention, OwnRules, PathGlobs, Scan, SourceText, Tier,
     error::{Located, collect},
     size::Size,
     suppress::ForeignMarker,
 };
-use crate::model::{DigestKey, Persona, RuleId, Severity, SkipCause, closest, suggestion, without_values};
+use crate::model::{
+    DigestKey, Persona, RuleId, Severity, SkipCause, closest, suggestion, without_values,
+};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
@@ -112,7 +114,10 @@ struct CoverageSchema {
 
 /// Globs alone, or all that tells an environment.
 #[derive(Debug, Deserialize)]
-#[serde(untagged, expecting = "globs of paths, or a table of `tier`, `paths`, `namespaces`, `keys` and `stores`")]
+#[serde(
+    untagged,
+    expecting = "globs of paths, or a table of `tier`, `paths`, `namespaces`, `keys` and `stores`"
+)]
 enum EnvironmentSchema {
     Paths(Vec<Spanned<String>>),
     Table(EnvironmentTable),

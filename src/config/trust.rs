@@ -139,7 +139,9 @@ fn loosenings(base: &Config, head: &Config, removals: bool) -> Vec<String> {
     let persona = |config: &Config| config.persona.unwrap_or_default();
     if persona(head) < persona(base) && (removals || head.persona.is_some()) {
         let persona = persona(head).as_str();
-        found.push(format!("reports policy findings for the {persona} persona only"));
+        found.push(format!(
+            "reports policy findings for the {persona} persona only"
+        ));
     }
     // Which files belong together decides what is told of them: only the user may say.
     for name in head.environments.keys() {
@@ -152,10 +154,16 @@ fn loosenings(base: &Config, head: &Config, removals: bool) -> Vec<String> {
             found.push(format!("says what belongs to the service `{name}`"));
         }
     }
-    let dropped = |old: Vec<&String>, new: Vec<&String>| old.into_iter().any(|name| !new.contains(&name));
+    let dropped =
+        |old: Vec<&String>, new: Vec<&String>| old.into_iter().any(|name| !new.contains(&name));
     if removals
-        && (dropped(base.environments.keys().collect(), head.environments.keys().collect())
-            || dropped(base.services.keys().collect(), head.services.keys().collect()))
+        && (dropped(
+            base.environments.keys().collect(),
+            head.environments.keys().collect(),
+        ) || dropped(
+            base.services.keys().collect(),
+            head.services.keys().collect(),
+        ))
     {
         found.push("forgets an environment or a service".to_owned());
     }

@@ -59,7 +59,13 @@ pub enum Severity {
 
 impl Severity {
     /// All, from the least to the worst.
-    pub const ALL: [Self; 5] = [Self::Info, Self::Low, Self::Medium, Self::High, Self::Critical];
+    pub const ALL: [Self; 5] = [
+        Self::Info,
+        Self::Low,
+        Self::Medium,
+        Self::High,
+        Self::Critical,
+    ];
 
     /// Returns the name used in configuration and reports.
     #[must_use]
@@ -99,7 +105,9 @@ impl Confidence {
 }
 
 /// Who reads the findings. Ordered: each sees what those before it see.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Persona {
     /// Wants what is to be mended.

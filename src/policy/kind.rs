@@ -116,9 +116,8 @@ pub fn by_path(path: &str) -> Option<FileKind> {
 
 fn by_name(name: &str, path: &str, is_yaml: bool) -> Option<FileKind> {
     let stem = name.split('.').next().unwrap_or_default();
-    let holds = |folder: &str| {
-        path.starts_with(folder.trim_start_matches('/')) || path.contains(folder)
-    };
+    let holds =
+        |folder: &str| path.starts_with(folder.trim_start_matches('/')) || path.contains(folder);
     Some(match name {
         ".gitignore" | ".dockerignore" | ".containerignore" => FileKind::Ignore,
         "action.yml" | "action.yaml" => FileKind::GithubAction,
@@ -184,8 +183,18 @@ pub fn is_dotenv(name: &str) -> bool {
 
 fn is_key_file(name: &str, path: &str) -> bool {
     let ends = [
-        ".pem", ".key", ".p12", ".pfx", ".jks", ".keystore", ".ppk", ".tfstate", ".tfstate.backup",
-        ".kdbx", ".ovpn", ".agekey",
+        ".pem",
+        ".key",
+        ".p12",
+        ".pfx",
+        ".jks",
+        ".keystore",
+        ".ppk",
+        ".tfstate",
+        ".tfstate.backup",
+        ".kdbx",
+        ".ovpn",
+        ".agekey",
     ];
     ends.iter().any(|end| name.ends_with(end))
         || matches!(
@@ -228,10 +237,7 @@ fn by_yaml_path(name: &str, path: &str) -> FileKind {
         FileKind::Yaml
     } else if in_folder("templates") {
         FileKind::HelmTemplate
-    } else if parts(&['.', '-', '_'])
-        .iter()
-        .any(|part| part == "values")
-    {
+    } else if parts(&['.', '-', '_']).iter().any(|part| part == "values") {
         FileKind::HelmValues
     } else if in_folder("group_vars")
         || in_folder("host_vars")
@@ -281,8 +287,10 @@ pub fn by_content(kind: FileKind, trees: &[Node]) -> FileKind {
         return kind;
     }
     if any(&|tree| tree.get("apiVersion").is_some() && tree.get("kind").is_some()) {
-        let is_kustomization =
-            any(&|tree| tree.text_at(&["kind"]).is_some_and(|kind| kind == "Kustomization"));
+        let is_kustomization = any(&|tree| {
+            tree.text_at(&["kind"])
+                .is_some_and(|kind| kind == "Kustomization")
+        });
         let is_build = any(&|tree| {
             tree.text_at(&["apiVersion"])
                 .is_some_and(|version| version.starts_with("kustomize.config.k8s.io"))
@@ -309,7 +317,8 @@ pub fn by_content(kind: FileKind, trees: &[Node]) -> FileKind {
     }
     if any(&|tree| {
         tree.text_at(&["$schema"]).is_some_and(|schema| {
-            schema.contains("deploymentTemplate.json") || schema.contains("deploymentParameters.json")
+            schema.contains("deploymentTemplate.json")
+                || schema.contains("deploymentParameters.json")
         })
     }) {
         return FileKind::Arm;

@@ -103,29 +103,158 @@ const WEAK: [(&str, &str); 12] = [
 
 /// Last words that make a name one of something about a secret. `url` and `uri` of a strong name are told by the value.
 const TAILS: [&str; 99] = [
-    "file", "files", "path", "paths", "dir", "directory", "folder", "name", "names", "id", "ids", "arn",
-    "url", "uri", "version", "versions", "type", "types", "usage", "usages", "ttl", "expiry", "expires",
-    "expiration", "expire", "enabled", "enable", "disabled", "disable", "length", "len", "size", "header",
-    "headers", "method", "algorithm", "algo", "alg", "endpoint", "endpoints", "issuer", "rotation", "policy",
-    "policies", "public", "hint", "prompt", "regex", "pattern", "count", "limit", "limits", "ref", "refs",
-    "reference", "mount", "mode", "format", "prefix", "suffix", "field", "fields", "label", "labels", "class",
-    "provider", "store", "manager", "engine", "backend", "required", "optional", "timeout", "interval",
-    "minutes", "seconds", "days", "hours", "ms", "lifetime", "age", "digits", "env", "var", "variable",
-    "status", "state", "source", "scope", "scopes", "audience", "claim", "claims", "kind", "rules", "config",
-    "settings", "location", "encoding",
+    "file",
+    "files",
+    "path",
+    "paths",
+    "dir",
+    "directory",
+    "folder",
+    "name",
+    "names",
+    "id",
+    "ids",
+    "arn",
+    "url",
+    "uri",
+    "version",
+    "versions",
+    "type",
+    "types",
+    "usage",
+    "usages",
+    "ttl",
+    "expiry",
+    "expires",
+    "expiration",
+    "expire",
+    "enabled",
+    "enable",
+    "disabled",
+    "disable",
+    "length",
+    "len",
+    "size",
+    "header",
+    "headers",
+    "method",
+    "algorithm",
+    "algo",
+    "alg",
+    "endpoint",
+    "endpoints",
+    "issuer",
+    "rotation",
+    "policy",
+    "policies",
+    "public",
+    "hint",
+    "prompt",
+    "regex",
+    "pattern",
+    "count",
+    "limit",
+    "limits",
+    "ref",
+    "refs",
+    "reference",
+    "mount",
+    "mode",
+    "format",
+    "prefix",
+    "suffix",
+    "field",
+    "fields",
+    "label",
+    "labels",
+    "class",
+    "provider",
+    "store",
+    "manager",
+    "engine",
+    "backend",
+    "required",
+    "optional",
+    "timeout",
+    "interval",
+    "minutes",
+    "seconds",
+    "days",
+    "hours",
+    "ms",
+    "lifetime",
+    "age",
+    "digits",
+    "env",
+    "var",
+    "variable",
+    "status",
+    "state",
+    "source",
+    "scope",
+    "scopes",
+    "audience",
+    "claim",
+    "claims",
+    "kind",
+    "rules",
+    "config",
+    "settings",
+    "location",
+    "encoding",
 ];
 
 /// First words that do the same: `ENABLE_PASSWORD`, `PUBLIC_KEY`.
 const HEADS: [&str; 31] = [
-    "enable", "enabled", "disable", "disabled", "use", "uses", "has", "is", "no", "allow", "require",
-    "requires", "skip", "show", "hide", "public", "publishable", "max", "min", "number", "num", "reset",
-    "forgot", "change", "generate", "ignore", "check", "validate", "existing", "auto", "automount",
+    "enable",
+    "enabled",
+    "disable",
+    "disabled",
+    "use",
+    "uses",
+    "has",
+    "is",
+    "no",
+    "allow",
+    "require",
+    "requires",
+    "skip",
+    "show",
+    "hide",
+    "public",
+    "publishable",
+    "max",
+    "min",
+    "number",
+    "num",
+    "reset",
+    "forgot",
+    "change",
+    "generate",
+    "ignore",
+    "check",
+    "validate",
+    "existing",
+    "auto",
+    "automount",
 ];
 
 /// Words anywhere in a name that take its meaning: public values, and things that only sound like secrets.
 const CANCEL: [&str; 14] = [
-    "public", "publishable", "example", "sample", "fake", "dummy", "gpg", "fingerprint", "checksum", "keyring",
-    "keyrings", "tokenizer", "tokenizers", "csrf",
+    "public",
+    "publishable",
+    "example",
+    "sample",
+    "fake",
+    "dummy",
+    "gpg",
+    "fingerprint",
+    "checksum",
+    "keyring",
+    "keyrings",
+    "tokenizer",
+    "tokenizers",
+    "csrf",
 ];
 
 /// Splits a name at `_ - . / : [ ]`, blanks, changes of case and edges of digits, in lower case.
@@ -167,7 +296,14 @@ pub fn secretness(name: &str) -> Secretness {
         let drop = match words.as_slice() {
             [_, .., how, n] if matches!(how.as_str(), "b" | "base") && is_number(n) => 2,
             [_, .., n] if is_number(n) => 1,
-            [_, .., how] if matches!(how.as_str(), "hex" | "plain" | "plaintext" | "value" | "text") => 1,
+            [_, .., how]
+                if matches!(
+                    how.as_str(),
+                    "hex" | "plain" | "plaintext" | "value" | "text"
+                ) =>
+            {
+                1
+            }
             _ => break,
         };
         words.truncate(words.len() - drop);
@@ -200,7 +336,11 @@ pub fn secretness(name: &str) -> Secretness {
         || pair(&PAIRS)
         || words.last() == Some(&"pw");
     if is_url {
-        return if named { Secretness::Weak } else { Secretness::No };
+        return if named {
+            Secretness::Weak
+        } else {
+            Secretness::No
+        };
     }
     if pair(&MASTER) || name.eq_ignore_ascii_case("secret_key_base") {
         Secretness::Master
@@ -214,16 +354,42 @@ pub fn secretness(name: &str) -> Secretness {
 /// Tells whether a word names a secret, alone or as the end of a compound (`pgpassword`).
 fn is_strong(word: &str) -> bool {
     STRONG.contains(&word)
-        || ["password", "passwd", "apikey", "secretkey"].iter().any(|end| word.ends_with(end))
+        || ["password", "passwd", "apikey", "secretkey"]
+            .iter()
+            .any(|end| word.ends_with(end))
 }
 
 /// Tells whether the only strong word stands before a word that is no part of a secret's name (`pass through`, `token bucket`,
 /// `pat name`): the strong word must be last, or be followed by what secrets are for.
 fn only_in_front(words: &[&str]) -> bool {
     const MAY_FOLLOW: [&str; 27] = [
-        "key", "token", "secret", "password", "string", "value", "prod", "production", "staging", "stage", "dev",
-        "development", "test", "testing", "local", "qa", "uat", "new", "old", "current", "previous", "live",
-        "sandbox", "ci", "base", "data", "json",
+        "key",
+        "token",
+        "secret",
+        "password",
+        "string",
+        "value",
+        "prod",
+        "production",
+        "staging",
+        "stage",
+        "dev",
+        "development",
+        "test",
+        "testing",
+        "local",
+        "qa",
+        "uat",
+        "new",
+        "old",
+        "current",
+        "previous",
+        "live",
+        "sandbox",
+        "ci",
+        "base",
+        "data",
+        "json",
     ];
     let Some(at) = words.iter().rposition(|word| is_strong(word)) else {
         return false;
@@ -250,17 +416,41 @@ mod tests {
         assert_eq!(words("DB_PASSWORD"), ["db", "password"]);
         assert_eq!(words("dbPassword2"), ["db", "password", "2"]);
         assert_eq!(words("AWSSecretKey"), ["aws", "secret", "key"]);
-        assert_eq!(words("spring.datasource.password"), ["spring", "datasource", "password"]);
+        assert_eq!(
+            words("spring.datasource.password"),
+            ["spring", "datasource", "password"]
+        );
     }
 
     #[test]
     fn names_of_secrets() {
         for name in [
-            "DB_PASSWORD", "dbPassword", "MYSQL_ROOT_PASSWORD", "API_KEY", "apiKey", "GITHUB_TOKEN",
-            "client_secret", "AWS_SECRET_ACCESS_KEY", "spring.datasource.password", "PGPASSWORD",
-            "STRIPE_SECRET_KEY", "NPM_TOKEN", "private_key", "smtp.pass", "PASSWORD_PROD", "REDIS_PASSWORD_2",
-            "connectionString", "AZURE_CREDENTIALS", "GCP_SA_KEY", "redis.requirepass", "TOKEN_B64", "db_pw",
-            "MYSQL_PWD", "SECRET_KEY_BASE", "jwtSecret", "DOCKER_PASS",
+            "DB_PASSWORD",
+            "dbPassword",
+            "MYSQL_ROOT_PASSWORD",
+            "API_KEY",
+            "apiKey",
+            "GITHUB_TOKEN",
+            "client_secret",
+            "AWS_SECRET_ACCESS_KEY",
+            "spring.datasource.password",
+            "PGPASSWORD",
+            "STRIPE_SECRET_KEY",
+            "NPM_TOKEN",
+            "private_key",
+            "smtp.pass",
+            "PASSWORD_PROD",
+            "REDIS_PASSWORD_2",
+            "connectionString",
+            "AZURE_CREDENTIALS",
+            "GCP_SA_KEY",
+            "redis.requirepass",
+            "TOKEN_B64",
+            "db_pw",
+            "MYSQL_PWD",
+            "SECRET_KEY_BASE",
+            "jwtSecret",
+            "DOCKER_PASS",
         ] {
             assert!(is_secret(name), "{name}: {:?}", words(name));
         }
@@ -269,12 +459,40 @@ mod tests {
     #[test]
     fn names_about_secrets_are_none() {
         for name in [
-            "PASSWORD_FILE", "tokenTtl", "ENABLE_DEFAULT_CA_KEY_USAGES", "KEY_DIR", "SSH_KEY_PATH", "authelia",
-            "tokenizers", "secretName", "token_endpoint_auth_method", "PUBLIC_KEY", "GPG_KEY", "passwordPolicy",
-            "SECRET_NAME", "aws_secret_arn", "JWT_ALGORITHM", "token_type", "existingSecret", "USE_TOKEN",
-            "compass", "bypass", "keyboard", "monkey", "publishableKey", "passThrough", "max_tokens",
-            "existingSecretPasswordKey", "TOKEN_BUCKET", "key", "author", "PASSWORD_MIN_LENGTH", "csrf_token",
-            "automountServiceAccountToken", "imagePullSecrets", "secretKeyRef",
+            "PASSWORD_FILE",
+            "tokenTtl",
+            "ENABLE_DEFAULT_CA_KEY_USAGES",
+            "KEY_DIR",
+            "SSH_KEY_PATH",
+            "authelia",
+            "tokenizers",
+            "secretName",
+            "token_endpoint_auth_method",
+            "PUBLIC_KEY",
+            "GPG_KEY",
+            "passwordPolicy",
+            "SECRET_NAME",
+            "aws_secret_arn",
+            "JWT_ALGORITHM",
+            "token_type",
+            "existingSecret",
+            "USE_TOKEN",
+            "compass",
+            "bypass",
+            "keyboard",
+            "monkey",
+            "publishableKey",
+            "passThrough",
+            "max_tokens",
+            "existingSecretPasswordKey",
+            "TOKEN_BUCKET",
+            "key",
+            "author",
+            "PASSWORD_MIN_LENGTH",
+            "csrf_token",
+            "automountServiceAccountToken",
+            "imagePullSecrets",
+            "secretKeyRef",
         ] {
             assert!(!is_secret(name), "{name}: {:?}", words(name));
         }

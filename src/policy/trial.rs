@@ -65,17 +65,19 @@ pub fn run(example: Example) -> Vec<Trial> {
         environments: &environments,
         whole: true,
     };
-    told.extend(registry::cross(&index).into_iter().map(|fault| Trial {
-        id: fault.lint.id,
-        path: match &fault.primary {
-            Pointer::Fact(number) => facts
-                .get(*number)
-                .map_or_else(String::new, |fact| fact.path.to_string()),
-            Pointer::File(path) => path.to_string(),
-        },
-        persona: fault.persona,
-        severity: fault.severity,
-        message: fault.message,
+    told.extend(registry::cross(&index).into_iter().map(|fault| {
+        Trial {
+            id: fault.lint.id,
+            path: match &fault.primary {
+                Pointer::Fact(number) => facts
+                    .get(*number)
+                    .map_or_else(String::new, |fact| fact.path.to_string()),
+                Pointer::File(path) => path.to_string(),
+            },
+            persona: fault.persona,
+            severity: fault.severity,
+            message: fault.message,
+        }
     }));
     told
 }
@@ -107,7 +109,11 @@ pub fn check(meta: &LintMeta) -> Vec<(bool, usize, String)> {
         let others = told.iter().filter(|one| one.id != meta.id && is_loud(one));
         let others: Vec<&str> = others.map(|one| one.id).collect();
         if own != 1 {
-            wrong.push((true, number, format!("should fire once, but does {own} times")));
+            wrong.push((
+                true,
+                number,
+                format!("should fire once, but does {own} times"),
+            ));
         }
         if !others.is_empty() {
             wrong.push((true, number, format!("fires {} too", others.join(", "))));
@@ -118,7 +124,11 @@ pub fn check(meta: &LintMeta) -> Vec<(bool, usize, String)> {
         let loud = told.iter().filter(|one| one.id == meta.id || is_loud(one));
         let loud: Vec<&str> = loud.map(|one| one.id).collect();
         if !loud.is_empty() {
-            wrong.push((false, number, format!("should be silent, but fires {}", loud.join(", "))));
+            wrong.push((
+                false,
+                number,
+                format!("should be silent, but fires {}", loud.join(", ")),
+            ));
         }
     }
     wrong

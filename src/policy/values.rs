@@ -65,34 +65,170 @@ pub enum Store {
 
 /// Values that are known to everybody or to anybody who tries: defaults of images, words of tutorials. Compared in lower case.
 const WEAK: [&str; 118] = [
-    "password", "passwd", "pass", "passw0rd", "p@ssw0rd", "p@ssword", "password1", "password12", "password123",
-    "password1234", "password!", "pa55word", "secret", "secret123", "secretkey", "secret-key", "secret_key",
-    "topsecret", "supersecret", "super-secret", "super_secret", "supersecretkey", "mysecret", "my-secret",
-    "my_secret", "mysecretpassword", "mypassword", "mypass", "admin", "admin1", "admin123", "admin1234",
-    "adminpass", "adminpassword", "administrator", "root", "root123", "toor", "rootpass", "rootpassword",
-    "default", "guest", "test", "test123", "test1234", "testing", "testpass", "testpassword", "test-token",
-    "testtoken", "demo", "demo123", "dev", "devpass", "devpassword", "development", "local", "localhost", "user",
-    "user123", "username", "letmein", "qwerty", "qwerty123", "qwertyuiop", "abc123", "abcd1234", "abcdef",
-    "123456", "1234567", "12345678", "123456789", "1234567890", "111111", "000000", "123123", "654321", "welcome",
-    "welcome1", "welcome123", "iloveyou", "monkey", "dragon", "master", "hunter2", "trustno1", "changeit",
-    "postgres", "postgresql", "postgrespw", "mysql", "mariadb", "mongo", "mongodb", "redis", "rabbitmq", "rabbit",
-    "minio", "minioadmin", "minio123", "elastic", "grafana", "keycloak", "wordpress", "drupal", "django", "rails",
-    "laravel", "symfony", "nextcloud", "sonar", "jenkins", "oracle", "sa", "s3cr3t", "s3cret", "foobar", "foo",
+    "password",
+    "passwd",
+    "pass",
+    "passw0rd",
+    "p@ssw0rd",
+    "p@ssword",
+    "password1",
+    "password12",
+    "password123",
+    "password1234",
+    "password!",
+    "pa55word",
+    "secret",
+    "secret123",
+    "secretkey",
+    "secret-key",
+    "secret_key",
+    "topsecret",
+    "supersecret",
+    "super-secret",
+    "super_secret",
+    "supersecretkey",
+    "mysecret",
+    "my-secret",
+    "my_secret",
+    "mysecretpassword",
+    "mypassword",
+    "mypass",
+    "admin",
+    "admin1",
+    "admin123",
+    "admin1234",
+    "adminpass",
+    "adminpassword",
+    "administrator",
+    "root",
+    "root123",
+    "toor",
+    "rootpass",
+    "rootpassword",
+    "default",
+    "guest",
+    "test",
+    "test123",
+    "test1234",
+    "testing",
+    "testpass",
+    "testpassword",
+    "test-token",
+    "testtoken",
+    "demo",
+    "demo123",
+    "dev",
+    "devpass",
+    "devpassword",
+    "development",
+    "local",
+    "localhost",
+    "user",
+    "user123",
+    "username",
+    "letmein",
+    "qwerty",
+    "qwerty123",
+    "qwertyuiop",
+    "abc123",
+    "abcd1234",
+    "abcdef",
+    "123456",
+    "1234567",
+    "12345678",
+    "123456789",
+    "1234567890",
+    "111111",
+    "000000",
+    "123123",
+    "654321",
+    "welcome",
+    "welcome1",
+    "welcome123",
+    "iloveyou",
+    "monkey",
+    "dragon",
+    "master",
+    "hunter2",
+    "trustno1",
+    "changeit",
+    "postgres",
+    "postgresql",
+    "postgrespw",
+    "mysql",
+    "mariadb",
+    "mongo",
+    "mongodb",
+    "redis",
+    "rabbitmq",
+    "rabbit",
+    "minio",
+    "minioadmin",
+    "minio123",
+    "elastic",
+    "grafana",
+    "keycloak",
+    "wordpress",
+    "drupal",
+    "django",
+    "rails",
+    "laravel",
+    "symfony",
+    "nextcloud",
+    "sonar",
+    "jenkins",
+    "oracle",
+    "sa",
+    "s3cr3t",
+    "s3cret",
+    "foobar",
+    "foo",
 ];
 
 /// Words that ask to be replaced, anywhere in a value of words.
 const ASKS: [&str; 30] = [
-    "changeme", "change-me", "change_me", "changethis", "change-this", "change_this", "replaceme", "replace-me",
-    "replace_me", "replace-with", "replace_with", "replacewith", "your-", "your_", "yourpassword", "yoursecret",
-    "yourkey", "yourtoken", "insert-", "insert_", "todo", "fixme", "placeholder", "redacted", "example", "dummy",
-    "sample", "not-set", "notset", "to-be-",
+    "changeme",
+    "change-me",
+    "change_me",
+    "changethis",
+    "change-this",
+    "change_this",
+    "replaceme",
+    "replace-me",
+    "replace_me",
+    "replace-with",
+    "replace_with",
+    "replacewith",
+    "your-",
+    "your_",
+    "yourpassword",
+    "yoursecret",
+    "yourkey",
+    "yourtoken",
+    "insert-",
+    "insert_",
+    "todo",
+    "fixme",
+    "placeholder",
+    "redacted",
+    "example",
+    "dummy",
+    "sample",
+    "not-set",
+    "notset",
+    "to-be-",
 ];
 
 /// Tells what a value is: its decoded text, quotes undone.
 #[must_use]
 pub fn classify(value: &str) -> Value {
     let value = value.trim();
-    if value.is_empty() || matches!(value, "\"\"" | "''" | "null" | "~" | "nil" | "None" | "undefined") {
+    if value.is_empty()
+        || matches!(
+            value,
+            "\"\"" | "''" | "null" | "~" | "nil" | "None" | "undefined"
+        )
+    {
         return Value::Empty;
     }
     if let Some(store) = reference(value) {
@@ -166,7 +302,14 @@ pub fn is_weak(value: &str) -> bool {
 
 /// Tells whether a value is a row of keys or digits: `12345678`, `qwertyui`, `abcdefgh`.
 fn is_row(value: &str) -> bool {
-    let rows = ["01234567890", "09876543210", "abcdefghijklmnopqrstuvwxyz", "qwertyuiop", "asdfghjkl", "zxcvbnm"];
+    let rows = [
+        "01234567890",
+        "09876543210",
+        "abcdefghijklmnopqrstuvwxyz",
+        "qwertyuiop",
+        "asdfghjkl",
+        "zxcvbnm",
+    ];
     value.len() >= 4 && rows.iter().any(|row| row.contains(value))
 }
 
@@ -274,14 +417,20 @@ pub fn reference(value: &str) -> Option<Store> {
         ("ref+sops://", Store::Other),
         ("enc-file:", Store::Other),
     ];
-    let lower = value.get(..40.min(value.len())).unwrap_or(value).to_ascii_lowercase();
+    let lower = value
+        .get(..40.min(value.len()))
+        .unwrap_or(value)
+        .to_ascii_lowercase();
     if let Some((_, store)) = STARTS.iter().find(|(start, _)| lower.starts_with(start)) {
         return Some(*store);
     }
     if lower.starts_with("projects/") && value.contains("/secrets/") {
         return Some(Store::GcpSecretManager);
     }
-    let inner = value.strip_prefix("${{").and_then(|rest| rest.strip_suffix("}}")).map(str::trim);
+    let inner = value
+        .strip_prefix("${{")
+        .and_then(|rest| rest.strip_suffix("}}"))
+        .map(str::trim);
     if inner.is_some_and(|inner| inner.starts_with("secrets.") || inner.starts_with("secrets[")) {
         return Some(Store::Ci);
     }
@@ -289,7 +438,18 @@ pub fn reference(value: &str) -> Option<Store> {
 }
 
 fn is_template(value: &str) -> bool {
-    let pairs = [("${", "}"), ("{{", "}}"), ("$(", ")"), ("%(", ")s"), ("<%", "%>"), ("#{", "}"), ("((", "))"), ("$[", "]"), ("@@", "@@"), ("{%", "%}")];
+    let pairs = [
+        ("${", "}"),
+        ("{{", "}}"),
+        ("$(", ")"),
+        ("%(", ")s"),
+        ("<%", "%>"),
+        ("#{", "}"),
+        ("((", "))"),
+        ("$[", "]"),
+        ("@@", "@@"),
+        ("{%", "%}"),
+    ];
     let whole_name = |name: &str| {
         !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
     };
@@ -297,12 +457,13 @@ fn is_template(value: &str) -> bool {
         value
             .split_once(open)
             .is_some_and(|(_, rest)| rest.contains(close))
-    }) || value.strip_prefix('$').is_some_and(|name| {
-        whole_name(name) && !name.starts_with(|c: char| c.is_ascii_digit())
     }) || value
-        .strip_prefix('%')
-        .and_then(|rest| rest.strip_suffix('%'))
-        .is_some_and(whole_name)
+        .strip_prefix('$')
+        .is_some_and(|name| whole_name(name) && !name.starts_with(|c: char| c.is_ascii_digit()))
+        || value
+            .strip_prefix('%')
+            .and_then(|rest| rest.strip_suffix('%'))
+            .is_some_and(whole_name)
         || value.strip_prefix("$env:").is_some_and(whole_name)
         || value.starts_with("!Ref")
         || value.starts_with("process.env.")
@@ -312,8 +473,21 @@ fn is_template(value: &str) -> bool {
 
 fn is_encrypted(value: &str) -> bool {
     let starts = [
-        "ENC[", "$ANSIBLE_VAULT;", "encrypted:", "{cipher}", "ENC(", "age1", "-----BEGIN AGE ENCRYPTED",
-        "-----BEGIN PGP MESSAGE", "enc:", "vault:v1:", "secure:", "v1:AES", "crypt:", "kms:", "AQICAH",
+        "ENC[",
+        "$ANSIBLE_VAULT;",
+        "encrypted:",
+        "{cipher}",
+        "ENC(",
+        "age1",
+        "-----BEGIN AGE ENCRYPTED",
+        "-----BEGIN PGP MESSAGE",
+        "enc:",
+        "vault:v1:",
+        "secure:",
+        "v1:AES",
+        "crypt:",
+        "kms:",
+        "AQICAH",
     ];
     starts.iter().any(|start| value.starts_with(start))
         // A sealed secret: a two-byte length and an RSA block in base64.
@@ -323,17 +497,49 @@ fn is_encrypted(value: &str) -> bool {
 
 fn is_hash(value: &str) -> bool {
     let starts = [
-        "$2a$", "$2b$", "$2x$", "$2y$", "$argon2", "$scrypt$", "$pbkdf2", "pbkdf2_sha", "$6$", "$5$", "$1$", "$y$",
-        "$7$", "{SSHA", "{SHA", "{CRYPT}", "{BCRYPT}", "{bcrypt}", "sha256:", "sha512:", "sha1:", "md5:", "bcrypt:",
-        "SCRAM-SHA-", "$apr1$", "scrypt:", "$$2y$$", "argon2",
+        "$2a$",
+        "$2b$",
+        "$2x$",
+        "$2y$",
+        "$argon2",
+        "$scrypt$",
+        "$pbkdf2",
+        "pbkdf2_sha",
+        "$6$",
+        "$5$",
+        "$1$",
+        "$y$",
+        "$7$",
+        "{SSHA",
+        "{SHA",
+        "{CRYPT}",
+        "{BCRYPT}",
+        "{bcrypt}",
+        "sha256:",
+        "sha512:",
+        "sha1:",
+        "md5:",
+        "bcrypt:",
+        "SCRAM-SHA-",
+        "$apr1$",
+        "scrypt:",
+        "$$2y$$",
+        "argon2",
     ];
     starts.iter().any(|start| value.starts_with(start))
 }
 
 fn is_public(value: &str) -> bool {
     let starts = [
-        "-----BEGIN PUBLIC KEY", "-----BEGIN CERTIFICATE", "-----BEGIN RSA PUBLIC KEY", "-----BEGIN PGP PUBLIC KEY",
-        "ssh-rsa ", "ssh-ed25519 ", "ecdsa-sha2-", "pk_live_", "pk_test_",
+        "-----BEGIN PUBLIC KEY",
+        "-----BEGIN CERTIFICATE",
+        "-----BEGIN RSA PUBLIC KEY",
+        "-----BEGIN PGP PUBLIC KEY",
+        "ssh-rsa ",
+        "ssh-ed25519 ",
+        "ecdsa-sha2-",
+        "pk_live_",
+        "pk_test_",
     ];
     starts.iter().any(|start| value.starts_with(start))
 }
@@ -353,23 +559,60 @@ pub fn is_placeholder(value: &str) -> bool {
         || lower.contains('…')
         || matches!(
             lower.as_str(),
-            "tbd" | "n/a" | "na" | "unset" | "none" | "unused" | "empty" | "fake" | "mock" | "string" | "secret-here"
-                | "token-here" | "password-here" | "xxx" | "value" | "none-set" | "required" | "optional" | "hidden"
+            "tbd"
+                | "n/a"
+                | "na"
+                | "unset"
+                | "none"
+                | "unused"
+                | "empty"
+                | "fake"
+                | "mock"
+                | "string"
+                | "secret-here"
+                | "token-here"
+                | "password-here"
+                | "xxx"
+                | "value"
+                | "none-set"
+                | "required"
+                | "optional"
+                | "hidden"
         )
         || (ASKS.iter().any(|ask| asks(&ask)) && !has_mixed_run(value))
         || (lower.contains("here") && lower.contains(['-', '_', ' ']) && !has_mixed_run(value))
-        || ((lower.starts_with("my-") || lower.starts_with("my_") || lower.starts_with("some-") || lower.starts_with("some_"))
+        || ((lower.starts_with("my-")
+            || lower.starts_with("my_")
+            || lower.starts_with("some-")
+            || lower.starts_with("some_"))
             && !lower.bytes().any(|b| b.is_ascii_digit()))
 }
 
 fn is_plain(value: &str) -> bool {
     let lower = value.to_ascii_lowercase();
-    if matches!(lower.as_str(), "true" | "false" | "yes" | "no" | "on" | "off" | "enabled" | "disabled" | "always" | "never" | "auto" | "inherit") {
+    if matches!(
+        lower.as_str(),
+        "true"
+            | "false"
+            | "yes"
+            | "no"
+            | "on"
+            | "off"
+            | "enabled"
+            | "disabled"
+            | "always"
+            | "never"
+            | "auto"
+            | "inherit"
+    ) {
         return true;
     }
     let digits = lower.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let is_number = |text: &str| {
-        !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit() || b == b'.' || b == b'-')
+        !text.is_empty()
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_digit() || b == b'.' || b == b'-')
     };
     // Long numbers may be somebody's password.
     is_number(digits) && digits.len() <= 5 && lower.len() - digits.len() <= 7
@@ -378,9 +621,12 @@ fn is_plain(value: &str) -> bool {
 fn is_path(value: &str) -> bool {
     let starts = ["/", "./", "../", "~/", "file:", "$HOME/", "C:\\", "%"];
     let is_file = |text: &str| {
-        text.bytes().all(|b| b.is_ascii_alphanumeric() || b"/_.-~:\\@ ".contains(&b))
+        text.bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"/_.-~:\\@ ".contains(&b))
     };
-    (starts.iter().any(|start| value.starts_with(start)) && is_file(value) && value.matches('/').count() + value.matches('\\').count() >= 1
+    (starts.iter().any(|start| value.starts_with(start))
+        && is_file(value)
+        && value.matches('/').count() + value.matches('\\').count() >= 1
         && !(value.len() > 30 && has_mixed_run(value)))
         || (value.matches('/').count() >= 2 && is_file(value) && !has_mixed_run(value))
 }
@@ -423,11 +669,26 @@ mod tests {
             ("$DB_PASSWORD", Value::Template),
             ("%(password)s", Value::Template),
             ("${{ secrets.TOKEN }}", Value::Reference(Store::Ci)),
-            ("vault:secret/data/prod/db#password", Value::Reference(Store::Vault)),
-            ("op://vault/item/field", Value::Reference(Store::OnePassword)),
-            ("projects/p/secrets/s/versions/latest", Value::Reference(Store::GcpSecretManager)),
-            ("{{resolve:secretsmanager:prod/db:SecretString:password}}", Value::Reference(Store::AwsSecretsManager)),
-            ("@Microsoft.KeyVault(SecretUri=https://x)", Value::Reference(Store::AzureKeyVault)),
+            (
+                "vault:secret/data/prod/db#password",
+                Value::Reference(Store::Vault),
+            ),
+            (
+                "op://vault/item/field",
+                Value::Reference(Store::OnePassword),
+            ),
+            (
+                "projects/p/secrets/s/versions/latest",
+                Value::Reference(Store::GcpSecretManager),
+            ),
+            (
+                "{{resolve:secretsmanager:prod/db:SecretString:password}}",
+                Value::Reference(Store::AwsSecretsManager),
+            ),
+            (
+                "@Microsoft.KeyVault(SecretUri=https://x)",
+                Value::Reference(Store::AzureKeyVault),
+            ),
             ("ENC[AES256_GCM,data:abc]", Value::Encrypted),
             ("$2b$12$abcdefghijklmnopqrstuv", Value::Hash),
             ("https://example.org/token", Value::Url),

@@ -98,12 +98,14 @@ pub fn check_lints(wanted: &dyn Fn(&RuleId) -> bool, outcome: &mut Outcome) {
         outcome.rules += 1;
         outcome.examples += lint.bad.len() + lint.good.len();
         let failures = policy::trial::check(lint).into_iter();
-        outcome.failures.extend(failures.map(|(positive, index, reason)| Failure {
-            rule: id.clone(),
-            positive,
-            index,
-            reason,
-        }));
+        outcome
+            .failures
+            .extend(failures.map(|(positive, index, reason)| Failure {
+                rule: id.clone(),
+                positive,
+                index,
+                reason,
+            }));
     }
 }
 

@@ -11,8 +11,8 @@ use crate::{
         suppress::{Markers, Sighting, Suppressor},
     },
     model::{
-        Attribution, BlobPath, DigestKey, Finding, Kind, Ledger, RuleId, RuleMeta, SkipCause, Suppressed,
-        SuppressionKind,
+        Attribution, BlobPath, DigestKey, Finding, Kind, Ledger, RuleId, RuleMeta, SkipCause,
+        Suppressed, SuppressionKind,
     },
     policy::LintMeta,
     rules::RuleSet,
@@ -146,8 +146,12 @@ pub fn run(
     };
     mask::mask(&mut report);
     if !options.secrets {
-        report.findings.retain(|finding| finding.kind != Kind::Secret);
-        report.suppressed.retain(|one| one.finding.kind != Kind::Secret);
+        report
+            .findings
+            .retain(|finding| finding.kind != Kind::Secret);
+        report
+            .suppressed
+            .retain(|one| one.finding.kind != Kind::Secret);
     }
     Ok(report)
 }
@@ -174,7 +178,9 @@ fn habits(
         ledger.note(format!("policy: {path}: {note}"));
     }
     if let Some(more @ 1..) = habits.notes.len().checked_sub(MAX_NOTES) {
-        ledger.note(format!("policy: {more} more files were read line by line or not at all"));
+        ledger.note(format!(
+            "policy: {more} more files were read line by line or not at all"
+        ));
     }
     let mut told = policy::Told {
         policy: rules,
@@ -226,7 +232,11 @@ impl Options {
     }
 
     fn rules_run(&self) -> usize {
-        let rules = if self.secrets { self.rules.rules.len() } else { 0 };
+        let rules = if self.secrets {
+            self.rules.rules.len()
+        } else {
+            0
+        };
         rules + self.lints().count()
     }
 }

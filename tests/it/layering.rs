@@ -18,6 +18,7 @@ const MODULES: [(&str, u8, &[&str]); 9] = [
             "rayon",
             "ctrlc",
             "getrandom",
+            "similar",
             "serde",
             "serde_json",
         ],

@@ -27,7 +27,12 @@ pub fn read(text: &str) -> Result<Node, String> {
     })
 }
 
-fn map(table: &DeTable<'_>, text: &str, depth: usize, left: &mut usize) -> Result<NodeKind, String> {
+fn map(
+    table: &DeTable<'_>,
+    text: &str,
+    depth: usize,
+    left: &mut usize,
+) -> Result<NodeKind, String> {
     let mut entries = Vec::new();
     for (key, value) in table {
         entries.push(Entry {
@@ -62,7 +67,8 @@ fn node(
             if is_long {
                 // A break right after the opening quotes is dropped.
                 let rest = raw.get(3..).unwrap_or_default();
-                open += usize::from(rest.starts_with('\n')) + 2 * usize::from(rest.starts_with("\r\n"));
+                open +=
+                    usize::from(rest.starts_with('\n')) + 2 * usize::from(rest.starts_with("\r\n"));
             }
             let style = match (is_long, quote) {
                 (true, _) => Style::Literal,
@@ -109,7 +115,8 @@ mod tests {
 
     #[test]
     fn tables_strings_and_their_places() {
-        let text = "a = 'x'\n[t.u]\nkey = \"p\\\"w\"\nlong = \"\"\"\none\ntwo\"\"\"\n[[l]]\nn = 1\n";
+        let text =
+            "a = 'x'\n[t.u]\nkey = \"p\\\"w\"\nlong = \"\"\"\none\ntwo\"\"\"\n[[l]]\nn = 1\n";
         let tree = read(text).unwrap();
         assert_eq!(tree.text_at(&["a"]), Some("x"));
         let key = tree.at(&["t", "u", "key"]).unwrap().scalar().unwrap();

@@ -133,7 +133,9 @@ impl Builder<'_> {
     fn close(&mut self, node: Node, anchor: usize, size: usize) -> Result<(), String> {
         self.nodes += size;
         if self.nodes > MAX_NODES {
-            return Err(format!("more than {MAX_NODES} values, those of aliases included"));
+            return Err(format!(
+                "more than {MAX_NODES} values, those of aliases included"
+            ));
         }
         if anchor != 0 {
             let size = count(&node);
@@ -254,9 +256,9 @@ fn step(source: &[u8], at: usize, target: &[u8], out: usize, style: Style) -> (u
 fn escape(source: &[u8], at: usize) -> (usize, usize) {
     let digits = |count: usize| {
         let hex = source.get(at + 2..at + 2 + count).unwrap_or_default();
-        let code = hex
-            .iter()
-            .fold(0_u32, |code, b| code << 4 | (*b as char).to_digit(16).unwrap_or(0));
+        let code = hex.iter().fold(0_u32, |code, b| {
+            code << 4 | (*b as char).to_digit(16).unwrap_or(0)
+        });
         let made = char::from_u32(code).map_or(3, char::len_utf8);
         (2 + count, made)
     };
@@ -268,7 +270,10 @@ fn escape(source: &[u8], at: usize) -> (usize, usize) {
         Some(b'L' | b'P') => (2, 3),
         Some(b'\n') => {
             let rest = source.get(at + 2..).unwrap_or_default();
-            let blanks = rest.iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
+            let blanks = rest
+                .iter()
+                .take_while(|b| matches!(b, b' ' | b'\t'))
+                .count();
             (2 + blanks, 0)
         }
         _ => (2, 1),
@@ -303,9 +308,9 @@ fn block(raw: &str, text: &str, start: usize) -> Vec<(usize, usize)> {
         let wanted = text.get(out..).unwrap_or_default();
         let indent = (0..content.len()).find(|at| {
             content.is_char_boundary(*at)
-                && content.get(*at..).is_some_and(|piece| {
-                    wanted.starts_with(piece.trim_end()) && !piece.is_empty()
-                })
+                && content
+                    .get(*at..)
+                    .is_some_and(|piece| wanted.starts_with(piece.trim_end()) && !piece.is_empty())
         });
         let Some(indent) = indent else { break };
         map.push((out, start + from + indent));
@@ -349,7 +354,10 @@ mod tests {
     fn spans_are_those_of_the_file() {
         let text = "a: 1\nb:\n  - x\n  - \"y z\"\nc: {d: e}\n";
         let tree = one(text);
-        assert_eq!(&text[tree.get("b").unwrap().items()[1].span.clone()], "\"y z\"");
+        assert_eq!(
+            &text[tree.get("b").unwrap().items()[1].span.clone()],
+            "\"y z\""
+        );
         assert_eq!(tree.text_at(&["c", "d"]), Some("e"));
         let entry = tree.entry("b").unwrap();
         assert_eq!(&text[entry.key_span.clone()], "b");
@@ -373,7 +381,11 @@ mod tests {
             "k: |\n  é one\n  two\n",
         ] {
             let tree = one(text);
-            assert_eq!(source(text, tree.get("k").unwrap(), "two"), "two", "{text:?}");
+            assert_eq!(
+                source(text, tree.get("k").unwrap(), "two"),
+                "two",
+                "{text:?}"
+            );
         }
     }
 
@@ -393,7 +405,10 @@ mod tests {
         let text = "a: !Ref Thing\nb: !vault |\n  $ANSIBLE_VAULT;1.1\n";
         let tree = one(text);
         let a = tree.get("a").unwrap();
-        assert_eq!((a.tag.as_deref(), &text[a.span.clone()]), (Some("!Ref"), "Thing"));
+        assert_eq!(
+            (a.tag.as_deref(), &text[a.span.clone()]),
+            (Some("!Ref"), "Thing")
+        );
         assert_eq!(tree.get("b").unwrap().tag.as_deref(), Some("!vault"));
     }
 

@@ -139,7 +139,14 @@ impl Reader<'_, '_> {
         self.habits.paths.extend(files.paths.iter().cloned());
     }
 
-    fn one(&mut self, repository: &Repository, path: &BlobPath, id: &ObjectId, place: Place, counts: bool) {
+    fn one(
+        &mut self,
+        repository: &Repository,
+        path: &BlobPath,
+        id: &ObjectId,
+        place: Place,
+        counts: bool,
+    ) {
         let Some(rules) = self.options.policy.as_deref() else {
             return;
         };

@@ -9,8 +9,8 @@ use crate::{
         suppress::{Sighting, Suppressor},
     },
     model::{
-        Attribution, BlobPath, Confidence, DigestKey, Finding, Fingerprint, Kind, Location, ObjectId,
-        Occurrence, Place, Provenance, Related, RuleId, Secret, Severity, Suppressed,
+        Attribution, BlobPath, Confidence, DigestKey, Finding, Fingerprint, Kind, Location,
+        ObjectId, Occurrence, Place, Provenance, Related, RuleId, Secret, Severity, Suppressed,
     },
     policy::{self, CrossFault, Fix, Gathered, Index, Pointer},
 };
@@ -87,14 +87,20 @@ pub(in super::super) fn tell(
     // The tree and the index often hold the same file: the same place counts once.
     facts.dedup_by(|a, b| a.fact.location == b.fact.location && same(&a.fact, &b.fact));
     drafts.extend(across(&facts, &paths, told));
-    drafts.retain(|draft| told.exclude.is_empty() || !told.exclude.matches(&draft.spot.location.path));
+    drafts.retain(|draft| {
+        told.exclude.is_empty() || !told.exclude.matches(&draft.spot.location.path)
+    });
     drafts.sort_by(|a, b| a.order().cmp(&b.order()));
     drafts.dedup_by(|a, b| a.spot.location == b.spot.location && a.rule == b.rule);
     let mut outcome = Outcome::default();
     let mut ordinals: BTreeMap<(RuleId, BlobPath, String), usize> = BTreeMap::new();
     for draft in drafts {
         let ordinal = ordinals
-            .entry((draft.rule.clone(), draft.spot.location.path.clone(), draft.subject.clone()))
+            .entry((
+                draft.rule.clone(),
+                draft.spot.location.path.clone(),
+                draft.subject.clone(),
+            ))
             .or_default();
         draft.finish(*ordinal, told, &mut outcome);
         *ordinal += 1;
@@ -119,7 +125,9 @@ fn across(facts: &[FactHit], paths: &BTreeSet<BlobPath>, told: &Told<'_>) -> Vec
     let wanted = faults
         .into_iter()
         .filter(|fault| told.policy.runs(fault.lint) && fault.persona <= told.policy.persona);
-    wanted.filter_map(|fault| cross_draft(fault, facts, told)).collect()
+    wanted
+        .filter_map(|fault| cross_draft(fault, facts, told))
+        .collect()
 }
 
 /// Makes a draft of a fault of all files; `None` if nothing of it changed.
@@ -130,7 +138,10 @@ fn cross_draft(mut fault: CrossFault, facts: &[FactHit], told: &Told<'_>) -> Opt
     };
     if !changed(&fault.primary) {
         // What changed is where the finding is shown.
-        let at = fault.related.iter().position(|(pointer, _)| changed(pointer))?;
+        let at = fault
+            .related
+            .iter()
+            .position(|(pointer, _)| changed(pointer))?;
         let other = &mut fault.related.get_mut(at)?.0;
         std::mem::swap(&mut fault.primary, other);
     }
@@ -257,7 +268,10 @@ impl Draft {
         let path = &self.spot.location.path;
         // The subject holds no value: it is digested to have the form of an identity.
         let subject = Secret::new(self.subject.as_bytes());
-        let digest = told.project_key.unwrap_or(told.key).digest(FAMILY, &subject);
+        let digest = told
+            .project_key
+            .unwrap_or(told.key)
+            .digest(FAMILY, &subject);
         let fingerprint = match told.project_key {
             Some(key) => key.fingerprint(digest, &self.rule, path),
             None => Fingerprint::from_context(&self.rule, path, &self.subject, ordinal),
@@ -336,7 +350,9 @@ impl<'f> Owners<'f> {
             places: BTreeMap::new(),
             findings: Vec::new(),
         };
-        let all = findings.iter_mut().chain(suppressed.iter_mut().map(|one| &mut one.finding));
+        let all = findings
+            .iter_mut()
+            .chain(suppressed.iter_mut().map(|one| &mut one.finding));
         for (number, finding) in all.enumerate() {
             for place in &finding.occurrences {
                 let is_file = matches!(
@@ -344,7 +360,12 @@ impl<'f> Owners<'f> {
                     Place::File | Place::Staged | Place::History
                 );
                 if is_file {
-                    let Location { path, byte_start, byte_end, .. } = &place.location;
+                    let Location {
+                        path,
+                        byte_start,
+                        byte_end,
+                        ..
+                    } = &place.location;
                     let places = owners.places.entry(path.clone()).or_default();
                     places.push((*byte_start, *byte_end, place.provenance.object, number));
                 }
@@ -356,14 +377,15 @@ impl<'f> Owners<'f> {
 
     /// Gives a fault to the finding that its value belongs to; false if there is none.
     fn take(&mut self, hit: &LintHit) -> bool {
-        let (Some(value), Some(places)) = (hit.value, self.places.get(&hit.place.location.path)) else {
+        let (Some(value), Some(places)) = (hit.value, self.places.get(&hit.place.location.path))
+        else {
             return false;
         };
         // Old versions of a file have other bytes at the same place.
         let object = hit.place.provenance.object;
-        let owner = places.iter().find(|(start, end, of, _)| {
-            *start < value.end && value.start < *end && *of == object
-        });
+        let owner = places
+            .iter()
+            .find(|(start, end, of, _)| *start < value.end && value.start < *end && *of == object);
         let Some(finding) = owner.and_then(|(.., number)| self.findings.get_mut(*number)) else {
             return false;
         };

@@ -42,7 +42,13 @@ pub(in super::super) fn gather(
         }
         return;
     }
-    let reading = policy::read(blob.path, kind, blob.bytes, collector.key, &rules.environments);
+    let reading = policy::read(
+        blob.path,
+        kind,
+        blob.bytes,
+        collector.key,
+        &rules.environments,
+    );
     if let Some(note) = reading.note {
         habits.notes.insert(blob.path.clone(), note.0);
     }
@@ -58,7 +64,13 @@ pub(in super::super) fn gather(
         .iter()
         .filter_map(|fault| fault.secret.clone())
         .chain(reading.facts.iter().filter_map(|fact| fact.secret.clone()));
-    let desk = Desk::new(collector, blob, found, values, faults.iter().map(|f| f.span.start));
+    let desk = Desk::new(
+        collector,
+        blob,
+        found,
+        values,
+        faults.iter().map(|f| f.span.start),
+    );
     for fault in faults {
         let related = fault.related.iter().map(|(at, message)| Related {
             message: message.clone(),
@@ -163,16 +175,25 @@ impl<'a> Desk<'a> {
             .partition_point(|other| other.start < within.end + NEIGHBOURHOOD);
         // One that begins far before the window may still reach into it: there are few such.
         let early = self.hidden.get(..first).unwrap_or_default();
-        let mut hidden: Vec<Span> = early.iter().filter(|other| other.end > from).copied().collect();
+        let mut hidden: Vec<Span> = early
+            .iter()
+            .filter(|other| other.end > from)
+            .copied()
+            .collect();
         hidden.extend_from_slice(self.hidden.get(first..last).unwrap_or_default());
         let excerpt = Excerpt::new(self.view.text(), within, location.start_line, &hidden);
-        let touches = |region: &Span| region.start < within.end.max(within.start + 1) && within.start < region.end;
+        let touches = |region: &Span| {
+            region.start < within.end.max(within.start + 1) && within.start < region.end
+        };
         Spot {
             markers: self.collector.markers.on_lines(lines, location.start_line),
             provenance: self.blob.provenance.clone(),
             shown: Shown {
                 masked: String::new(),
-                line_hash: hash.ok().and_then(|at| self.hashes.get(at)).map(|(_, hash)| hash.clone()),
+                line_hash: hash
+                    .ok()
+                    .and_then(|at| self.hashes.get(at))
+                    .map(|(_, hash)| hash.clone()),
                 excerpt,
             },
             changed: self.blob.regions.iter().any(touches),

@@ -6,23 +6,26 @@
 mod beside;
 mod findings;
 mod gather;
+mod mend;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    model::{
-        BlobPath, Confidence, Location, Provenance, Related, RuleId, RuleMeta, Secret, Severity, Span,
-    },
     config::suppress::Marker,
+    model::{
+        BlobPath, Confidence, Location, Provenance, Related, RuleId, RuleMeta, Secret, Severity,
+        Span,
+    },
     policy::{self, Fix, Gathered, LintMeta, Persona, environment::Environments},
 };
 
 use super::hits::Shown;
 
+pub(super) use beside::{Beside, beside};
 pub use findings::Proposal;
 pub(super) use findings::{Told, tell};
-pub(super) use beside::{Beside, beside};
 pub(super) use gather::gather;
+pub use mend::{Mended, mend};
 
 /// What of policy runs, and for whom.
 #[derive(Clone, Debug, Default)]

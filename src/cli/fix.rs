@@ -1,0 +1,305 @@
+//! `keysweep fix`: mends what lints know how to mend. Shows a diff; writes only with `--apply`.
+//!
+//! Promises: nothing is written without `--apply`; a file is written whole or not at all, keeps its permissions, and only if it still
+//! is what was looked at; symbolic links are not followed; no diff shows a secret that a rule or a lint knows.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use similar::TextDiff;
+
+use crate::{
+    model::{BlobPath, RuleId, is_unsafe},
+    policy::FixClass,
+    scan::{Options, Proposal, Report, Target, policy},
+};
+
+use super::{
+    Look, args,
+    error::CliError,
+    exit::Outcome,
+    gather::{self, Gathered},
+    rules::count,
+    scan,
+};
+
+/// What one file becomes.
+struct Change {
+    file: PathBuf,
+    name: BlobPath,
+    old: Vec<u8>,
+    new: Vec<u8>,
+    /// Both, masked.
+    shown: (String, String),
+}
+
+/// What was done and what was left, in lines for people.
+#[derive(Default)]
+struct Told {
+    done: Vec<String>,
+    left: Vec<String>,
+}
+
+/// Runs the command; returns what to print and the outcome.
+pub(super) fn run(args: &args::Fix, look: &Look) -> Result<(String, Outcome), CliError> {
+    let root = args.path.clone().unwrap_or_else(|| ".".into());
+    if !root.is_dir() {
+        return Err(CliError::FixPath { path: root });
+    }
+    let target = gather::tree(root);
+    let gathered = Gathered::new(&args.common, &target)?;
+    let report = scan::look_at(&target, &gathered, false, look)?;
+    let options = gathered.options(false)?;
+    let base = base(&target);
+    let least = if args.r#unsafe {
+        FixClass::Unsafe
+    } else {
+        FixClass::Safe
+    };
+    let mut told = Told::default();
+    let mut changes = inside(&report, &base, least, &options, &mut told);
+    appended(&mut changes, &report, &base, least, &mut told)?;
+    changes.retain(|change| change.old != change.new);
+    let mut text = String::new();
+    for change in &changes {
+        text.push_str(&diff(change));
+    }
+    if args.apply {
+        for change in &changes {
+            write(change)?;
+        }
+    }
+    text.push_str(&summary(&told, &changes, args.apply));
+    let clean = report.interrupted || !told.done.is_empty() || told.left.is_empty();
+    Ok((
+        text,
+        if clean {
+            Outcome::Clean
+        } else {
+            Outcome::Findings
+        },
+    ))
+}
+
+/// Returns the directory that paths of the report are relative to.
+fn base(target: &Target) -> PathBuf {
+    let Target::Tree { root, prefix } = target else {
+        return PathBuf::from(".");
+    };
+    let folders = prefix.as_bytes().split(|b| *b == b'/');
+    let depth = folders.filter(|folder| !folder.is_empty()).count();
+    let root = root.canonicalize().unwrap_or_else(|_| root.clone());
+    root.ancestors().nth(depth).unwrap_or(&root).to_path_buf()
+}
+
+/// Returns where a path of the report is, if no symbolic link leads there.
+fn place(base: &Path, path: &BlobPath) -> Option<PathBuf> {
+    let text = std::str::from_utf8(path.as_bytes()).ok()?;
+    let mut file = base.to_path_buf();
+    for part in text.split('/') {
+        if matches!(part, "" | "." | "..") {
+            return None;
+        }
+        file.push(part);
+        if file.symlink_metadata().is_ok_and(|kind| kind.is_symlink()) {
+            return None;
+        }
+    }
+    Some(file)
+}
+
+/// Mends the files that the faults are in.
+fn inside(
+    report: &Report,
+    base: &Path,
+    least: FixClass,
+    options: &Options,
+    told: &mut Told,
+) -> Vec<Change> {
+    let mut wanted: BTreeMap<BlobPath, BTreeSet<(RuleId, u64)>> = BTreeMap::new();
+    for one in report.fixes.iter().filter(|one| !is_outside(one)) {
+        let places = wanted.entry(one.location.path.clone()).or_default();
+        places.insert((one.rule.clone(), one.location.byte_start));
+    }
+    let mut changes = Vec::new();
+    for (path, places) in wanted {
+        let read = place(base, &path).and_then(|file| Some((fs::read(&file).ok()?, file)));
+        let Some((old, file)) = read else {
+            told.left.push(format!(
+                "{path}: cannot be read, or a symbolic link leads there"
+            ));
+            continue;
+        };
+        let mended = policy::mend(&path, &old, &places, least, options);
+        let line = |(id, line, what): &(RuleId, u32, String)| format!("{path}:{line} {id}: {what}");
+        told.done.extend(mended.done.iter().map(line));
+        told.left.extend(mended.left.iter().map(line));
+        changes.push(Change {
+            file,
+            name: path,
+            old,
+            new: mended.new,
+            shown: mended.shown,
+        });
+    }
+    changes
+}
+
+/// Tells whether a fix changes other files alone.
+fn is_outside(one: &Proposal) -> bool {
+    one.fix.edits.iter().all(|edit| edit.append_to.is_some())
+}
+
+/// Appends what fixes want in other files, such as ignore files: each line once.
+fn appended(
+    changes: &mut Vec<Change>,
+    report: &Report,
+    base: &Path,
+    least: FixClass,
+    told: &mut Told,
+) -> Result<(), CliError> {
+    for one in report.fixes.iter().filter(|one| is_outside(one)) {
+        let line = format!(
+            "{}:{} {}",
+            one.location.path, one.location.start_line, one.rule
+        );
+        if one.fix.class < least {
+            told.left
+                .push(format!("{line}: {}: --unsafe applies it", one.fix.title));
+            continue;
+        }
+        for edit in &one.fix.edits {
+            let name = BlobPath::from(edit.append_to.as_deref().unwrap_or_default());
+            let Some(file) = place(base, &name) else {
+                told.left
+                    .push(format!("{line}: a symbolic link leads to {name}"));
+                continue;
+            };
+            let at = changes.iter().position(|change| change.file == file);
+            let change = match at.and_then(|at| changes.get_mut(at)) {
+                Some(change) => change,
+                None => {
+                    changes.push(whole(file, name)?);
+                    changes.last_mut().expect("one was pushed")
+                }
+            };
+            append(&mut change.new, &edit.text);
+            let mut shown = std::mem::take(&mut change.shown.1).into_bytes();
+            append(&mut shown, &edit.text);
+            change.shown.1 = String::from_utf8_lossy(&shown).into_owned();
+        }
+        told.done.push(format!("{line}: {}", one.fix.title));
+    }
+    Ok(())
+}
+
+/// Reads a file that may not be there yet.
+fn whole(file: PathBuf, name: BlobPath) -> Result<Change, CliError> {
+    let old = match fs::read(&file) {
+        Ok(old) => old,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        Err(source) => return Err(CliError::Write { path: file, source }),
+    };
+    let text = String::from_utf8_lossy(&old).into_owned();
+    Ok(Change {
+        file,
+        name,
+        new: old.clone(),
+        old,
+        shown: (text.clone(), text),
+    })
+}
+
+/// Appends the lines that are not there.
+fn append(bytes: &mut Vec<u8>, text: &str) {
+    let has = |bytes: &[u8], line: &str| {
+        bytes
+            .split(|b| *b == b'\n')
+            .any(|other| other.trim_ascii() == line.trim().as_bytes())
+    };
+    for line in text.lines().filter(|line| !line.trim().is_empty()) {
+        if !has(bytes, line) {
+            if !bytes.is_empty() && !bytes.ends_with(b"\n") {
+                bytes.push(b'\n');
+            }
+            bytes.extend_from_slice(line.as_bytes());
+            bytes.push(b'\n');
+        }
+    }
+}
+
+/// Returns the change as a unified diff, safe for a terminal.
+fn diff(change: &Change) -> String {
+    let (old, new) = &change.shown;
+    let diff = TextDiff::from_lines(old, new);
+    let name = change.name.to_string();
+    let text = diff
+        .unified_diff()
+        .context_radius(2)
+        .header(&format!("a/{name}"), &format!("b/{name}"))
+        .to_string();
+    text.chars()
+        .filter(|c| *c != '\r')
+        .map(|c| match c {
+            '\n' | '\t' => c,
+            c if is_unsafe(c) => '·',
+            c => c,
+        })
+        .collect()
+}
+
+fn summary(told: &Told, changes: &[Change], applied: bool) -> String {
+    let mut text = String::new();
+    let mut list = |title: &str, lines: &[String]| {
+        if !lines.is_empty() {
+            let _ = writeln!(text, "{title}:");
+        }
+        for line in lines {
+            let _ = writeln!(text, "  {line}");
+        }
+    };
+    list(if applied { "Mended" } else { "Would mend" }, &told.done);
+    list("Left", &told.left);
+    let files = count(changes.len(), "file", "files");
+    let faults = count(told.done.len(), "fault", "faults");
+    let _ = match (told.done.is_empty(), applied) {
+        (true, _) => writeln!(text, "Nothing to mend by itself."),
+        (_, true) => writeln!(
+            text,
+            "{faults} mended in {files}. What was ever committed must be rotated all the same."
+        ),
+        (_, false) => writeln!(
+            text,
+            "{faults} in {files}: run it again with --apply to write."
+        ),
+    };
+    text
+}
+
+/// Writes one file, if it is still what was looked at.
+fn write(change: &Change) -> Result<(), CliError> {
+    let failed = |source| CliError::Write {
+        path: change.file.clone(),
+        source,
+    };
+    let now = match fs::read(&change.file) {
+        Ok(now) => now,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(failed(error)),
+    };
+    if now != change.old {
+        return Err(failed(std::io::Error::other(
+            "it changed while it was looked at",
+        )));
+    }
+    let permissions = fs::metadata(&change.file).map(|kind| kind.permissions());
+    scan::replace(&change.file, &change.new)?;
+    match permissions {
+        Ok(permissions) => fs::set_permissions(&change.file, permissions).map_err(failed),
+        Err(_) => Ok(()),
+    }
+}

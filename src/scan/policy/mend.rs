@@ -1,0 +1,212 @@
+//! Applies the fixes of lints to one file, each only if the file is still read as its kind and the lint is silent afterwards.
+//!
+//! Promises: bytes in, bytes out, nothing is written; a fix that does not apply, does not help or makes another lint speak is left out with its
+//! reason; what is shown of the change has every known secret masked.
+
+use std::collections::BTreeSet;
+
+use super::{
+    super::{
+        Options,
+        layers::{Layers, Parts},
+    },
+    Policy,
+};
+use crate::{
+    model::{BlobPath, DigestKey, Place, Provenance, RuleId, Severity},
+    policy::{self, Edit, Fault, Fix, FixClass, Persona, Reading},
+};
+
+/// What came of one file.
+#[derive(Debug)]
+pub struct Mended {
+    /// The file.
+    pub path: BlobPath,
+    /// What it holds now.
+    pub new: Vec<u8>,
+    /// Both states with every known secret masked, for a diff.
+    pub shown: (String, String),
+    /// What was done: lint, line, what the fix does.
+    pub done: Vec<(RuleId, u32, String)>,
+    /// What was not: lint, line, why.
+    pub left: Vec<(RuleId, u32, String)>,
+    /// Texts to append to other files, by path from the root.
+    pub appends: Vec<(String, String)>,
+}
+
+/// Applies the fixes of the faults that stand at `wanted` (lint and offset), of a class that `least` allows.
+#[must_use]
+pub fn mend(
+    path: &BlobPath,
+    bytes: &[u8],
+    wanted: &BTreeSet<(RuleId, u64)>,
+    least: FixClass,
+    options: &Options,
+) -> Mended {
+    let rules = options.policy.as_deref().cloned().unwrap_or_default();
+    let bench = Bench {
+        path,
+        rules: &rules,
+        key: &options.run_key,
+    };
+    let before = bench.read(bytes);
+    let line = |at: usize| {
+        let head = bytes.get(..at).unwrap_or_default();
+        u32::try_from(head.iter().filter(|b| **b == b'\n').count() + 1).unwrap_or(u32::MAX)
+    };
+    let mut mended = Mended {
+        path: path.clone(),
+        new: bytes.to_vec(),
+        shown: Default::default(),
+        done: Vec::new(),
+        left: Vec::new(),
+        appends: Vec::new(),
+    };
+    let mut edits: Vec<Edit> = Vec::new();
+    for fault in &before.faults {
+        let id = RuleId::new(fault.lint.id);
+        let Some(fix) = fault
+            .fix
+            .as_ref()
+            .filter(|_| wanted.contains(&(id.clone(), fault.span.start as u64)))
+        else {
+            continue;
+        };
+        let at = line(fault.span.start);
+        if fix.class < least {
+            let why = format!(
+                "changes what the file does ({}): --unsafe applies it",
+                fix.title
+            );
+            mended.left.push((id, at, why));
+            continue;
+        }
+        match bench.try_out(bytes, &before, &edits, fault, fix) {
+            Ok(all) => {
+                edits = all;
+                let outside = fix
+                    .edits
+                    .iter()
+                    .filter_map(|edit| Some((edit.append_to.clone()?, edit.text.clone())));
+                mended.appends.extend(outside);
+                mended.done.push((id, at, fix.title.clone()));
+            }
+            Err(why) => mended.left.push((id, at, why.to_owned())),
+        }
+    }
+    mended.new = applied(bytes, &edits);
+    let hidden = masked(bytes, &before, options);
+    let show = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    mended.shown = (show(&hidden), show(&applied(&hidden, &edits)));
+    mended
+}
+
+/// Reads one file again and again.
+struct Bench<'b> {
+    path: &'b BlobPath,
+    rules: &'b Policy,
+    key: &'b DigestKey,
+}
+
+impl Bench<'_> {
+    fn read(&self, bytes: &[u8]) -> Reading {
+        match policy::wants(self.path) {
+            Some(kind) => policy::read(self.path, kind, bytes, self.key, &self.rules.environments),
+            None => Reading::default(),
+        }
+    }
+
+    /// Returns all edits with those of one more fix, if that does what it should.
+    fn try_out(
+        &self,
+        bytes: &[u8],
+        before: &Reading,
+        edits: &[Edit],
+        fault: &Fault,
+        fix: &Fix,
+    ) -> Result<Vec<Edit>, &'static str> {
+        let own = fix.edits.iter().filter(|edit| edit.append_to.is_none());
+        let mut all: Vec<Edit> = edits.iter().chain(own).cloned().collect();
+        all.sort_by_key(|edit| (edit.span.start, edit.span.end));
+        let overlaps = |two: &[Edit]| match two {
+            [one, other] => other.span.start < one.span.end,
+            _ => false,
+        };
+        if all.windows(2).any(overlaps)
+            || all
+                .iter()
+                .any(|edit| bytes.get(edit.span.clone()).is_none())
+        {
+            return Err("another fix changes the same bytes: run the command again");
+        }
+        if all.len() == edits.len() {
+            // All of it is in another file.
+            return Ok(all);
+        }
+        let after = self.read(&applied(bytes, &all));
+        if after.note.is_some() && before.note.is_none() {
+            return Err("the file could not be read afterwards");
+        }
+        let count = |reading: &Reading| {
+            let same =
+                |other: &&Fault| other.lint.id == fault.lint.id && other.subject == fault.subject;
+            reading.faults.iter().filter(same).count()
+        };
+        if count(&after) >= count(before) {
+            return Err("the fault would still be there");
+        }
+        let loud = |reading: &Reading| {
+            let loud = |fault: &&Fault| {
+                fault.persona == Persona::Regular && fault.severity > Severity::Info
+            };
+            reading.faults.iter().filter(loud).count()
+        };
+        if loud(&after) > loud(before) {
+            return Err("another fault would come of it");
+        }
+        Ok(all)
+    }
+}
+
+/// Returns the bytes with the edits, which are sorted and do not overlap, applied.
+fn applied(bytes: &[u8], edits: &[Edit]) -> Vec<u8> {
+    let mut new = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    for edit in edits {
+        new.extend_from_slice(bytes.get(at..edit.span.start).unwrap_or_default());
+        new.extend_from_slice(edit.text.as_bytes());
+        at = edit.span.end;
+    }
+    new.extend_from_slice(bytes.get(at..).unwrap_or_default());
+    new
+}
+
+/// Returns the bytes with every secret that a rule or a lint knows replaced by as many `*`.
+fn masked(bytes: &[u8], reading: &Reading, options: &Options) -> Vec<u8> {
+    let mut hidden = bytes.to_vec();
+    let faults = reading
+        .faults
+        .iter()
+        .filter_map(|fault| fault.secret.clone());
+    let facts = reading.facts.iter().filter_map(|fact| fact.secret.clone());
+    let parts = Parts::new(options);
+    let layers = Layers::new(&parts, &options.rules, false);
+    let provenance = Provenance {
+        place: Place::File,
+        object: None,
+    };
+    let found = layers.again(bytes, &BTreeSet::from([None]), &provenance);
+    let found = found.iter().map(|hit| {
+        let at = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX);
+        at(hit.location.byte_start)..at(hit.location.byte_end)
+    });
+    for span in faults.chain(facts).chain(found) {
+        for byte in hidden.get_mut(span).unwrap_or_default() {
+            // Line breaks stay: a diff goes by lines.
+            if *byte != b'\n' && *byte != b'\r' {
+                *byte = b'*';
+            }
+        }
+    }
+    hidden
+}

@@ -119,8 +119,8 @@ pub(super) fn unquoted(chars: &[(char, usize)], escape: char) -> Scalar {
     scalar(&out, style, end)
 }
 
-/// Makes a scalar; one without content stands at `empty`.
-pub(super) fn scalar(chars: &[(char, usize)], style: Style, empty: usize) -> Scalar {
+/// Makes a scalar of characters with their offsets; one without content stands at `empty`.
+pub(crate) fn scalar(chars: &[(char, usize)], style: Style, empty: usize) -> Scalar {
     let mut text = String::with_capacity(chars.len());
     let mut map = Vec::new();
     let mut next = None;

@@ -1,0 +1,471 @@
+//! Secrets as `ARG` and `ENV`: they stay in the image, its history and the record of its build. An `ARG` that a `RUN` fills in is told
+//! there, and not once more where it is declared.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
+
+use super::{dockerfile, is_local, words};
+use crate::{
+    model::{Confidence, Severity},
+    policy::{
+        fault::{Fault, FixClass},
+        lint::{Context, Document, Lint, LintMeta, Persona},
+        names::{self, Secretness},
+        readers::dockerfile::{Dockerfile, Instruction, Pair, Run, What},
+        values::{self, Strength, Value},
+    },
+};
+
+const SECRET_ARG_ENV: LintMeta = LintMeta {
+    id: "docker-secret-arg-env",
+    title: "A secret is an ARG or ENV of an image",
+    tool: "Dockerfile",
+    severity: Severity::High,
+    confidence: Confidence::High,
+    persona: Persona::Regular,
+    sources: &[
+        "OWASP Secrets Management Cheat Sheet: Containers",
+        "Docker: Build checks, SecretsUsedInArgOrEnv",
+        "Docker: Build secrets",
+    ],
+    cwe: 538,
+    fix: FixClass::None,
+    why: "Values of ENV are part of the image, those of ARG part of its history and of the build's record and cache: \
+          whoever can pull the image or read the build reads the secret.",
+    help: "Mount the secret for the one RUN that needs it, `RUN --mount=type=secret,id=npm,env=NPM_TOKEN npm ci`, and hand \
+           secrets of the running program to the container, not to the image.",
+    bad: &[
+        &[("Dockerfile", "FROM node:22\nARG NPM_TOKEN\nRUN npm ci\n")],
+        &[("Dockerfile", "FROM alpine:3\nENV API_TOKEN=hunter2-Zq81\n")],
+        &[(
+            "Dockerfile",
+            "FROM alpine:3\nENV LANG=C \\\n    # of the database\n    DB_PASSWORD=\"Vx7kQ2mR9tLp\"\n",
+        )],
+        &[(
+            "build/app.Dockerfile",
+            "FROM alpine:3\nENV SIGNING_KEY Vx7kQ2mR9tLp\n",
+        )],
+    ],
+    good: &[
+        &[(
+            "Dockerfile",
+            "FROM node:22\nRUN --mount=type=secret,id=npm,env=NPM_TOKEN npm ci\n",
+        )],
+        &[(
+            "Dockerfile",
+            "FROM python:3\nENV GPG_KEY=7169605F62C751356D054A26A821E680E5FA6305 PYTHON_SHA256=ab12\n\
+             ENV KEY_DIR=/etc/keys SSH_KEY_PATH=/etc/keys/ssh ENABLE_DEFAULT_CA_KEY_USAGES=true\n\
+             ARG APT_KEYRING=/usr/share/keyrings/x.gpg\nENV DB_PASSWORD_FILE=/run/secrets/db TOKEN_TTL=3600\n",
+        )],
+    ],
+};
+
+const SECRET_ARG_IN_RUN: LintMeta = LintMeta {
+    id: "docker-secret-arg-in-run",
+    title: "A RUN uses a secret from a build argument",
+    tool: "Dockerfile",
+    severity: Severity::High,
+    confidence: Confidence::High,
+    persona: Persona::Regular,
+    sources: &[
+        "OWASP Secrets Management Cheat Sheet: Containers",
+        "Docker: Build variables",
+        "Docker: Build secrets",
+    ],
+    cwe: 538,
+    fix: FixClass::None,
+    why: "Build arguments are written into the image's history beside each RUN and into the build's record: a secret that has \
+          to be there at build time leaves with the image.",
+    help: "Mount it for this RUN alone: `RUN --mount=type=secret,id=name,env=NAME ...`, and drop the ARG.",
+    bad: &[
+        &[(
+            "Dockerfile",
+            "FROM alpine:3\nARG NPM_TOKEN\nRUN curl -H \"Authorization: Bearer ${NPM_TOKEN}\" https://npm.acme.test/x\n",
+        )],
+        &[(
+            "Dockerfile",
+            "ARG PYPI_PASSWORD\nFROM python:3\nARG PYPI_PASSWORD\nRUN pip install twine && \\\n    # the upload\n    twine upload -p \"$PYPI_PASSWORD\" dist/*\n",
+        )],
+        &[(
+            "Dockerfile",
+            "FROM alpine:3\nARG API_TOKEN\nRUN <<EOF\nfetch --header \"X-Token: $API_TOKEN\"\nEOF\n",
+        )],
+    ],
+    good: &[
+        &[(
+            "Dockerfile",
+            "FROM alpine:3\nRUN --mount=type=secret,id=npm,env=NPM_TOKEN curl -H \"Authorization: Bearer ${NPM_TOKEN}\" https://npm.acme.test/x\n",
+        )],
+        &[(
+            "Dockerfile",
+            "ARG TOKEN_VERSION=3\nFROM acme/token:${TOKEN_VERSION}\nARG TOKEN_VERSION\nLABEL version=${TOKEN_VERSION}\nRUN echo ${TOKEN_VERSION}\n",
+        )],
+    ],
+};
+
+/// `docker-secret-arg-env` and `docker-secret-arg-in-run`.
+pub(super) struct Arguments;
+
+impl Lint for Arguments {
+    fn metas(&self) -> &'static [&'static LintMeta] {
+        &[&SECRET_ARG_ENV, &SECRET_ARG_IN_RUN]
+    }
+
+    fn document(&self, document: &Document<'_>, context: &mut Context<'_>) {
+        let Some(file) = dockerfile(document) else {
+            return;
+        };
+        let used = uses(file);
+        let mut told: Vec<Fault> = used.iter().map(|(name, used)| used.fault(name)).collect();
+        told.extend(declared(file, &used, is_local(document.path)));
+        for fault in told {
+            context.tell(fault);
+        }
+    }
+}
+
+/// Most secret arguments of a stage that are followed: each stage upon it takes them over.
+const MAX_ARGS: usize = 64;
+
+/// What the stages see of their arguments.
+#[derive(Clone, Default)]
+struct Scope<'f> {
+    args: BTreeMap<&'f str, &'f Pair>,
+}
+
+/// Where a secret argument is filled in.
+struct Used {
+    declared: Range<usize>,
+    places: Vec<Range<usize>>,
+}
+
+impl Used {
+    fn fault(&self, name: &str) -> Fault {
+        let mut places = self.places.iter().cloned();
+        let first = places.next().unwrap_or_default();
+        let mut fault = Fault::new(
+            &SECRET_ARG_IN_RUN,
+            first,
+            format!("ARG {name}"),
+            format!(
+                "this RUN uses the build argument `{name}`: its value stays in the image's history"
+            ),
+        )
+        .related(self.declared.clone(), "declared here");
+        for place in places.take(8) {
+            fault = fault.related(place, "used here as well");
+        }
+        fault
+    }
+}
+
+/// Returns the secret arguments that `RUN`s fill in, by name.
+fn uses(file: &Dockerfile) -> BTreeMap<String, Used> {
+    let mut used: BTreeMap<String, Used> = BTreeMap::new();
+    let mut scopes: BTreeMap<&str, Scope<'_>> = BTreeMap::new();
+    for stage in &file.stages {
+        // Arguments of a stage are seen by those that build upon it.
+        let mut scope = scopes
+            .get(stage.image.to_ascii_lowercase().as_str())
+            .cloned()
+            .unwrap_or_default();
+        for instruction in &stage.instructions {
+            match &instruction.what {
+                What::Arg(pairs) if scope.args.len() < MAX_ARGS => scope
+                    .args
+                    .extend(secret(pairs).map(|pair| (pair.name.as_str(), pair))),
+                What::Run(run) if !scope.args.is_empty() => {
+                    for (pair, place) in filled(run, &scope) {
+                        let entry = used.entry(pair.name.clone());
+                        let entry = entry.or_insert_with(|| Used {
+                            declared: pair.name_span.clone(),
+                            places: Vec::new(),
+                        });
+                        entry.places.push(place);
+                    }
+                }
+                _ => {}
+            }
+        }
+        if let Some(name) = &stage.name {
+            scopes.insert(name, scope);
+        }
+    }
+    used
+}
+
+fn secret(pairs: &[Pair]) -> impl Iterator<Item = &Pair> {
+    pairs.iter().filter(|pair| names::is_secret(&pair.name))
+}
+
+/// Returns the arguments that a `RUN` fills in, those aside that a mount of the same name hides.
+fn filled<'f>(run: &Run, scope: &Scope<'f>) -> Vec<(&'f Pair, Range<usize>)> {
+    let Some(script) = &run.script else {
+        return Vec::new();
+    };
+    let mounts = run.flags.iter().filter(|flag| flag.name == "mount");
+    let mounted: BTreeSet<&str> = mounts.filter_map(|flag| flag.attribute("env")).collect();
+    words::expansions(&script.text)
+        .into_iter()
+        .filter(|one| !mounted.contains(one.name.as_str()))
+        .filter_map(|one| {
+            Some((
+                *scope.args.get(one.name.as_str())?,
+                script.source(one.range),
+            ))
+        })
+        .collect()
+}
+
+/// One `ARG` or `ENV` with the name of a secret.
+struct Declared<'f> {
+    pair: &'f Pair,
+    is_env: bool,
+    severity: Severity,
+    confidence: Confidence,
+    message: String,
+    /// Whether the secret itself stands there.
+    is_value: bool,
+}
+
+fn declared(file: &Dockerfile, used: &BTreeMap<String, Used>, local: bool) -> Vec<Fault> {
+    let mut groups: BTreeMap<(bool, &str), Vec<Declared<'_>>> = BTreeMap::new();
+    for instruction in super::instructions(file) {
+        for one in judged(instruction, local) {
+            groups
+                .entry((one.is_env, one.pair.name.as_str()))
+                .or_default()
+                .push(one);
+        }
+    }
+    let baked: Vec<&str> = groups
+        .keys()
+        .filter(|(is_env, _)| *is_env)
+        .map(|(_, name)| *name)
+        .collect();
+    let mut faults = Vec::new();
+    for ((is_env, name), group) in &groups {
+        // The worst speaks for all of the same name; an argument that is told as a variable or at its use is told once.
+        let Some(first) = group.iter().rev().max_by_key(|one| one.severity) else {
+            continue;
+        };
+        if !is_env && !first.is_value && (used.contains_key(*name) || baked.contains(name)) {
+            continue;
+        }
+        faults.push(fault(first, group));
+    }
+    faults
+}
+
+fn fault(first: &Declared<'_>, group: &[Declared<'_>]) -> Fault {
+    let pair = first.pair;
+    let value = pair
+        .value
+        .as_ref()
+        .filter(|_| first.is_value)
+        .map(|value| value.source(0..value.text.len()));
+    let word = if first.is_env { "ENV" } else { "ARG" };
+    let span = value.clone().unwrap_or_else(|| pair.name_span.clone());
+    let subject = format!("{word} {}", pair.name);
+    let mut fault = Fault::new(&SECRET_ARG_ENV, span, subject, first.message.clone())
+        .severity(first.severity)
+        .confidence(first.confidence);
+    if let Some(value) = value {
+        fault = fault.secret(value);
+    }
+    let others = group.iter().filter(|other| !std::ptr::eq(other.pair, pair));
+    for other in others.take(8) {
+        fault = fault.related(other.pair.name_span.clone(), "declared here as well");
+    }
+    fault
+}
+
+fn judged(instruction: &Instruction, local: bool) -> Vec<Declared<'_>> {
+    let (pairs, is_env) = match &instruction.what {
+        What::Arg(pairs) => (pairs, false),
+        What::Env(pairs) => (pairs, true),
+        _ => return Vec::new(),
+    };
+    secret(pairs)
+        .filter_map(|pair| judge(pair, is_env, local))
+        .collect()
+}
+
+fn judge(pair: &Pair, is_env: bool, local: bool) -> Option<Declared<'_>> {
+    let name = &pair.name;
+    let value = pair
+        .value
+        .as_ref()
+        .map_or(Value::Empty, |value| values::classify(&value.text));
+    let is_master = names::secretness(name) == Secretness::Master;
+    let (severity, is_value, message) = match value {
+        // `docker-url-credentials` tells those.
+        Value::Literal(_)
+            if pair
+                .value
+                .as_ref()
+                .is_some_and(|value| value.text.contains("://")) =>
+        {
+            return None;
+        }
+        Value::Literal(Strength::Weak) if local => (
+            Severity::Info,
+            true,
+            format!("`{name}` is set to a weak secret in an image for tests or examples"),
+        ),
+        Value::Literal(Strength::Weak) => (
+            Severity::Medium,
+            true,
+            format!("`{name}` is set to a weak secret that each container starts with"),
+        ),
+        Value::Literal(_) if is_env && is_master => (
+            Severity::Critical,
+            true,
+            format!("`{name}` is set in the image, and other secrets hang on it"),
+        ),
+        Value::Literal(_) if is_env => (
+            Severity::High,
+            true,
+            format!("`{name}` is set to a secret that stays in the image"),
+        ),
+        Value::Literal(_) => (
+            Severity::High,
+            true,
+            format!(
+                "the default of `{name}` is a secret that stays in the file and the image's history"
+            ),
+        ),
+        Value::Template if is_env => (
+            Severity::High,
+            false,
+            format!("`{name}` is filled in when the image is built and stays in it"),
+        ),
+        Value::Placeholder if is_env => (
+            Severity::Info,
+            false,
+            format!(
+                "`{name}` is set to a placeholder: whoever replaces it here puts the secret into the image"
+            ),
+        ),
+        Value::Empty if is_env => (
+            Severity::Medium,
+            false,
+            format!(
+                "`{name}` is an environment variable of the image: whoever fills it in here puts the secret into the image"
+            ),
+        ),
+        Value::Empty | Value::Template | Value::Placeholder => (
+            Severity::Medium,
+            false,
+            format!(
+                "the build argument `{name}` is a secret: its value stays in the image's history and the build's record"
+            ),
+        ),
+        _ => return None,
+    };
+    let confidence = if is_env {
+        Confidence::High
+    } else {
+        Confidence::Medium
+    };
+    Some(Declared {
+        pair,
+        is_env,
+        severity,
+        confidence,
+        message,
+        is_value,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::told;
+
+    #[test]
+    fn declarations_by_value() {
+        for (text, want) in [
+            ("ENV API_TOKEN=\n", "docker-secret-arg-env medium API_TOKEN"),
+            (
+                "ENV API_TOKEN=changeme\n",
+                "docker-secret-arg-env info API_TOKEN",
+            ),
+            (
+                "ENV API_TOKEN=password\n",
+                "docker-secret-arg-env medium password",
+            ),
+            (
+                "ENV ENCRYPTION_KEY=Vx7kQ2mR9tLp\n",
+                "docker-secret-arg-env critical Vx7kQ2mR9tLp",
+            ),
+            (
+                "ARG API_TOKEN=hunter2-Zq81\n",
+                "docker-secret-arg-env high hunter2-Zq81",
+            ),
+            (
+                "ARG API_TOKEN\nENV API_TOKEN=$API_TOKEN\n",
+                "docker-secret-arg-env high API_TOKEN",
+            ),
+            (
+                "ARG API_TOKEN\nFROM b\nARG API_TOKEN\n",
+                "docker-secret-arg-env medium API_TOKEN",
+            ),
+            (
+                "ONBUILD ARG API_TOKEN\n",
+                "docker-secret-arg-env medium API_TOKEN",
+            ),
+            (
+                "env API_TOKEN \"hunter2-Zq81\"\r\n",
+                "docker-secret-arg-env high hunter2-Zq81",
+            ),
+        ] {
+            assert_eq!(
+                told("Dockerfile", &format!("FROM a\n{text}")),
+                [want],
+                "{text:?}"
+            );
+        }
+        let text = "FROM a\nENV API_TOKEN=password\n";
+        assert_eq!(
+            told("test/Dockerfile", text),
+            ["docker-secret-arg-env info password"]
+        );
+    }
+
+    #[test]
+    fn uses_follow_the_scope_of_arguments() {
+        for (text, want) in [
+            (
+                "FROM a AS b\nARG X_TOKEN\nFROM b\nRUN c $X_TOKEN\n",
+                vec!["docker-secret-arg-in-run high $X_TOKEN"],
+            ),
+            (
+                "FROM a AS b\nARG X_TOKEN\nFROM c\nRUN c $X_TOKEN\n",
+                vec!["docker-secret-arg-env medium X_TOKEN"],
+            ),
+            (
+                "FROM a\nRUN c $X_TOKEN\nARG X_TOKEN\n",
+                vec!["docker-secret-arg-env medium X_TOKEN"],
+            ),
+            (
+                "FROM a\nARG X_TOKEN\nRUN c '$X_TOKEN'\n",
+                vec!["docker-secret-arg-env medium X_TOKEN"],
+            ),
+            (
+                "FROM a\nARG X_TOKEN\nRUN [\"sh\", \"-c\", \"c ${X_TOKEN:?}\"]\n",
+                vec!["docker-secret-arg-in-run high ${X_TOKEN:?}"],
+            ),
+            (
+                "FROM a\nARG X_TOKEN=hunter2-Zq81\nRUN c $X_TOKEN\n",
+                vec![
+                    "docker-secret-arg-env high hunter2-Zq81",
+                    "docker-secret-arg-in-run high $X_TOKEN",
+                ],
+            ),
+        ] {
+            assert_eq!(told("Dockerfile", text), want, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Dockerfiles.
+
+use super::super::{
+    lint::{Document, Lint, Syntax},
+    readers::dockerfile::{Dockerfile, Instruction},
+};
+
+mod arguments;
+pub(super) mod argv;
+mod start;
+mod url;
+pub(super) mod words;
+
+/// The lints of this family.
+pub(crate) const LINTS: &[&dyn Lint] = &[&arguments::Arguments, &url::Urls, &start::Starts];
+
+/// Returns the Dockerfile that a document is.
+fn dockerfile<'d>(document: &'d Document<'_>) -> Option<&'d Dockerfile> {
+    match &document.syntax {
+        Syntax::Docker(file) => Some(file),
+        _ => None,
+    }
+}
+
+/// Returns all instructions, global arguments first.
+fn instructions(file: &Dockerfile) -> impl Iterator<Item = &Instruction> {
+    let stages = file.stages.iter().flat_map(|stage| &stage.instructions);
+    file.globals.iter().chain(stages)
+}
+
+/// Words of paths that tell a file of tests, examples or one developer's machine.
+const LOCAL: [&str; 34] = [
+    "test",
+    "tests",
+    "testing",
+    "testdata",
+    "e2e",
+    "integration",
+    "example",
+    "examples",
+    "sample",
+    "samples",
+    "demo",
+    "demos",
+    "fixture",
+    "fixtures",
+    "dev",
+    "devel",
+    "develop",
+    "development",
+    "local",
+    "localhost",
+    "override",
+    "docs",
+    "doc",
+    "tutorial",
+    "tutorials",
+    "playground",
+    "sandbox",
+    "quickstart",
+    "devcontainer",
+    "ci",
+    "mock",
+    "mocks",
+    "spec",
+    "benchmark",
+];
+
+/// Tells whether a file is by its path one of tests, examples or one developer's machine: a password in it guards nothing.
+pub(super) fn is_local(path: &str) -> bool {
+    path.split(['/', '.', '-', '_'])
+        .any(|word| LOCAL.contains(&word.to_ascii_lowercase().as_str()))
+}
+
+#[cfg(test)]
+pub(in crate::policy::lints) mod tests {
+    use super::*;
+    use crate::{
+        model::{BlobPath, DigestKey},
+        policy::{environment::Environments, read, wants},
+    };
+
+    /// What the lints of Dockerfiles and compose files tell of a file: id, severity and the bytes that are pointed at.
+    pub(in crate::policy::lints) fn told(path: &str, text: &str) -> Vec<String> {
+        let blob = BlobPath::from(path);
+        let kind = wants(&blob).expect("a file of policy");
+        let reading = read(
+            &blob,
+            kind,
+            text.as_bytes(),
+            &DigestKey::new([7; 32]),
+            &Environments::default(),
+        );
+        assert_eq!(reading.note, None, "{text}");
+        let own = reading.faults.iter().filter(|fault| {
+            fault.lint.id.starts_with("docker-") || fault.lint.id.starts_with("compose-")
+        });
+        own.map(|fault| {
+            for (span, _) in &fault.related {
+                assert!(text.get(span.clone()).is_some());
+            }
+            format!(
+                "{} {} {}",
+                fault.lint.id,
+                fault.severity.as_str(),
+                &text[fault.span.clone()]
+            )
+        })
+        .collect()
+    }
+
+    #[test]
+    fn paths_of_tests_and_examples_are_local() {
+        for path in [
+            "test/Dockerfile",
+            "docker-compose.dev.yml",
+            "examples/a/compose.yml",
+            "docker-compose.override.yml",
+        ] {
+            assert!(is_local(path), "{path}");
+        }
+        for path in [
+            "Dockerfile",
+            "deploy/compose.yml",
+            "docker-compose.prod.yml",
+            "contest/Dockerfile",
+        ] {
+            assert!(!is_local(path), "{path}");
+        }
+    }
+}

@@ -6,15 +6,59 @@ use super::{Environment, words};
 
 /// Folders whose children are named as environments.
 const PARENTS: [&str; 19] = [
-    "env", "envs", "environment", "environments", "overlays", "overlay", "stages", "inventories", "inventory",
-    "group_vars", "host_vars", "clusters", "deploy", "deployment", "deployments", "config", "settings", "live", "tenants",
+    "env",
+    "envs",
+    "environment",
+    "environments",
+    "overlays",
+    "overlay",
+    "stages",
+    "inventories",
+    "inventory",
+    "group_vars",
+    "host_vars",
+    "clusters",
+    "deploy",
+    "deployment",
+    "deployments",
+    "config",
+    "settings",
+    "live",
+    "tenants",
 ];
 
 /// Folders of tests, examples and documentation.
 const FIXTURES: [&str; 31] = [
-    "test", "tests", "spec", "specs", "fixture", "fixtures", "testdata", "test-data", "test_data", "testing", "example",
-    "examples", "doc", "docs", "sample", "samples", "__tests__", "__mocks__", "__fixtures__", "molecule", "cypress", "e2e",
-    "mocks", "mock", "testfixtures", "test-fixtures", "test_fixtures", "integration-tests", "playwright", "tutorial",
+    "test",
+    "tests",
+    "spec",
+    "specs",
+    "fixture",
+    "fixtures",
+    "testdata",
+    "test-data",
+    "test_data",
+    "testing",
+    "example",
+    "examples",
+    "doc",
+    "docs",
+    "sample",
+    "samples",
+    "__tests__",
+    "__mocks__",
+    "__fixtures__",
+    "molecule",
+    "cypress",
+    "e2e",
+    "mocks",
+    "mock",
+    "testfixtures",
+    "test-fixtures",
+    "test_fixtures",
+    "integration-tests",
+    "playwright",
+    "tutorial",
     "tutorials",
 ];
 
@@ -37,16 +81,24 @@ impl Siblings {
             for segment in folders.split('/') {
                 if words::whole(segment, false).is_some() {
                     let parent = folders.get(..at).unwrap_or_default().trim_end_matches('/');
-                    children.entry(parent.to_owned()).or_default().insert(segment.to_owned());
+                    children
+                        .entry(parent.to_owned())
+                        .or_default()
+                        .insert(segment.to_owned());
                 }
                 at += segment.len() + 1;
             }
         }
         let is_tree = |children: &BTreeSet<String>| {
-            let kinds: BTreeSet<_> = children.iter().filter_map(|one| words::whole(one, false)).collect();
+            let kinds: BTreeSet<_> = children
+                .iter()
+                .filter_map(|one| words::whole(one, false))
+                .collect();
             kinds.len() >= 2 && children.iter().any(|one| words::is_strict(one))
         };
-        let trees = children.into_iter().filter(|(_, children)| is_tree(children));
+        let trees = children
+            .into_iter()
+            .filter(|(_, children)| is_tree(children));
         Self {
             parents: trees.map(|(parent, _)| parent).collect(),
         }
@@ -73,7 +125,11 @@ pub(super) fn read(name: &str, folders: &[&str], siblings: &Siblings) -> Vec<Env
     }
     flavours(name, folders, &mut found);
     if name == "terragrunt.hcl" {
-        found.extend(folders.iter().filter_map(|folder| words::whole(folder, false)));
+        found.extend(
+            folders
+                .iter()
+                .filter_map(|folder| words::whole(folder, false)),
+        );
     }
     if found.is_empty()
         && let Some((last, above)) = folders.split_last()
@@ -90,7 +146,8 @@ fn flavours(name: &str, folders: &[&str], found: &mut Vec<Environment>) {
     let is_flavour_file = matches!(name, "google-services.json" | "androidmanifest.xml");
     for (at, two) in folders.windows(2).enumerate() {
         let next = folders.get(at + 2);
-        let is_flavour = next.is_some_and(|next| holds.contains(next)) || is_flavour_file && next.is_none();
+        let is_flavour =
+            next.is_some_and(|next| holds.contains(next)) || is_flavour_file && next.is_none();
         if let ["src", flavour] = two
             && is_flavour
             && *flavour != "test"
@@ -104,7 +161,8 @@ fn flavours(name: &str, folders: &[&str], found: &mut Vec<Environment>) {
 pub(super) fn is_fixture(folders: &[&str]) -> bool {
     folders.iter().enumerate().any(|(at, folder)| {
         let parent = at.checked_sub(1).and_then(|at| folders.get(at));
-        let is_environment = words::whole(folder, false).is_some() && parent.is_some_and(|parent| is_parent(parent));
+        let is_environment =
+            words::whole(folder, false).is_some() && parent.is_some_and(|parent| is_parent(parent));
         FIXTURES.contains(folder) && !is_environment
     })
 }

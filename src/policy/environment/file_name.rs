@@ -21,12 +21,23 @@ const TEMPLATES: [&str; 3] = ["template", "tmpl", "tpl"];
 
 /// How files of settings begin.
 const SETTINGS: [&str; 8] = [
-    ".env", "env.", "config", "values", "settings", "appsettings", "application", "secrets",
+    ".env",
+    "env.",
+    "config",
+    "values",
+    "settings",
+    "appsettings",
+    "application",
+    "secrets",
 ];
 
 /// `name-<env>.ext`: beginnings, the signs that may part, and the extensions.
 const PREFIXED: [(&str, &[char], &[&str]); 17] = [
-    ("application", &['-'], &["yml", "yaml", "properties", "json", "toml"]),
+    (
+        "application",
+        &['-'],
+        &["yml", "yaml", "properties", "json", "toml"],
+    ),
     ("bootstrap", &['-'], &["yml", "yaml", "properties"]),
     ("appsettings", &['.'], &["json"]),
     ("web", &['.'], &["config"]),
@@ -34,9 +45,30 @@ const PREFIXED: [(&str, &[char], &[&str]); 17] = [
     ("app", &['.', '-', '_'], &["yaml", "yml"]),
     ("environment", &['.'], &["ts", "js"]),
     ("values", &['-', '.', '_'], &["yaml", "yml"]),
-    ("secrets", &['-', '.', '_'], &["yaml", "yml", "json", "toml"]),
-    ("config", &['-', '.', '_'], &["yml", "yaml", "json", "toml", "js", "ts", "ini", "properties"]),
-    ("settings", &['-', '.', '_'], &["py", "toml", "yaml", "yml", "json", "ini"]),
+    (
+        "secrets",
+        &['-', '.', '_'],
+        &["yaml", "yml", "json", "toml"],
+    ),
+    (
+        "config",
+        &['-', '.', '_'],
+        &[
+            "yml",
+            "yaml",
+            "json",
+            "toml",
+            "js",
+            "ts",
+            "ini",
+            "properties",
+        ],
+    ),
+    (
+        "settings",
+        &['-', '.', '_'],
+        &["py", "toml", "yaml", "yml", "json", "ini"],
+    ),
     ("serverless", &['-', '.', '_'], &["yml", "yaml", "json"]),
     ("samconfig", &['-', '.', '_'], &["toml", "yaml"]),
     ("pulumi", &['.'], &["yaml", "yml"]),
@@ -47,9 +79,27 @@ const PREFIXED: [(&str, &[char], &[&str]); 17] = [
 
 /// Names of base layers, without the extension where it is not given.
 const BASES: [&str; 21] = [
-    ".env", "application", "bootstrap", "appsettings.json", "web.config", "credentials.yml.enc", "environment.ts",
-    "values", "compose", "docker-compose", "variables.tf", "terraform.tfvars", "pulumi.yaml", "serverless",
-    "app.yaml", "app.yml", "fly.toml", "wrangler.toml", "config", "settings", "terraform.tfvars.json",
+    ".env",
+    "application",
+    "bootstrap",
+    "appsettings.json",
+    "web.config",
+    "credentials.yml.enc",
+    "environment.ts",
+    "values",
+    "compose",
+    "docker-compose",
+    "variables.tf",
+    "terraform.tfvars",
+    "pulumi.yaml",
+    "serverless",
+    "app.yaml",
+    "app.yml",
+    "fly.toml",
+    "wrangler.toml",
+    "config",
+    "settings",
+    "terraform.tfvars.json",
 ];
 
 /// Reads a name.
@@ -57,8 +107,12 @@ pub(super) fn read(name: &str, folders: &[&str]) -> FileName {
     if let Some(found) = special(name) {
         return found;
     }
-    let parts: Vec<&str> = name.split(['.', '-', '_']).filter(|part| !part.is_empty()).collect();
-    let is_settings = SETTINGS.iter().any(|start| name.starts_with(start)) || name.ends_with(".env");
+    let parts: Vec<&str> = name
+        .split(['.', '-', '_'])
+        .filter(|part| !part.is_empty())
+        .collect();
+    let is_settings =
+        SETTINGS.iter().any(|start| name.starts_with(start)) || name.ends_with(".env");
     let asks = |part: &&str| EXAMPLES.contains(part) || is_settings && TEMPLATES.contains(part);
     let is_example = parts.len() > 1 && parts.iter().any(asks);
     let mut environments = Vec::new();
@@ -76,7 +130,9 @@ pub(super) fn read(name: &str, folders: &[&str]) -> FileName {
 fn special(name: &str) -> Option<FileName> {
     let environment = match name {
         "local.settings.json" | ".dev.vars" | ".envrc" | ".env.local" => Environment::LOCAL,
-        "docker-compose.override.yml" | "docker-compose.override.yaml" | "compose.override.yml"
+        "docker-compose.override.yml"
+        | "docker-compose.override.yaml"
+        | "compose.override.yml"
         | "compose.override.yaml" => Environment::LOCAL,
         "settings_local.py" | "local_settings.py" | "localsettings.py" => Environment::LOCAL,
         _ => return None,
@@ -107,7 +163,11 @@ fn slots(name: &str, folders: &[&str]) -> Vec<String> {
     }
     if matches!(extension, "yaml" | "yml") {
         let ends = [".values", "-values", "_values"];
-        slots.extend(ends.iter().filter_map(|end| stem.strip_suffix(end)).map(str::to_owned));
+        slots.extend(
+            ends.iter()
+                .filter_map(|end| stem.strip_suffix(end))
+                .map(str::to_owned),
+        );
     }
     if let Some(slot) = name.strip_suffix(".dockerfile") {
         slots.push(slot.to_owned());
@@ -118,7 +178,9 @@ fn slots(name: &str, folders: &[&str]) -> Vec<String> {
 
 /// `.env.<env>[.local]`, `.env-<env>`, `<env>.env`.
 fn dotenv(name: &str, slots: &mut Vec<String>) {
-    let inner = name.strip_prefix(".env").and_then(|rest| rest.strip_prefix(['.', '-', '_']));
+    let inner = name
+        .strip_prefix(".env")
+        .and_then(|rest| rest.strip_prefix(['.', '-', '_']));
     if let Some(slot) = inner {
         // `.local` adds itself to the environment before it.
         if let Some(front) = slot.strip_suffix(".local") {
@@ -136,7 +198,9 @@ fn dotenv(name: &str, slots: &mut Vec<String>) {
 /// `<env>.tfvars`, `terraform.<env>.tfvars`, `<env>.auto.tfvars.json`, `<env>.tfbackend`, `backend-<env>.hcl`.
 fn terraform(name: &str, slots: &mut Vec<String>) {
     let bare = name.strip_suffix(".json").unwrap_or(name);
-    let bare = ["tfvars", "tfbackend"].iter().find_map(|end| bare.strip_suffix(end)?.strip_suffix('.'));
+    let bare = ["tfvars", "tfbackend"]
+        .iter()
+        .find_map(|end| bare.strip_suffix(end)?.strip_suffix('.'));
     if let Some(bare) = bare {
         let bare = bare.strip_suffix(".auto").unwrap_or(bare);
         let starts = ["terraform.", "terraform-", "backend.", "backend-"];
@@ -144,7 +208,9 @@ fn terraform(name: &str, slots: &mut Vec<String>) {
         slots.push(slot.unwrap_or(bare).to_owned());
     }
     if let Some(stem) = name.strip_suffix(".hcl") {
-        let slot = stem.strip_prefix("backend").and_then(|rest| rest.strip_prefix(['.', '-', '_']));
+        let slot = stem
+            .strip_prefix("backend")
+            .and_then(|rest| rest.strip_prefix(['.', '-', '_']));
         slots.extend(slot.map(str::to_owned));
     }
 }
@@ -155,7 +221,9 @@ fn compose(name: &str, slots: &mut Vec<String>) {
     if !matches!(extension, "yml" | "yaml") {
         return;
     }
-    let rest = stem.strip_prefix("docker-compose").or_else(|| stem.strip_prefix("compose"));
+    let rest = stem
+        .strip_prefix("docker-compose")
+        .or_else(|| stem.strip_prefix("compose"));
     let slot = rest.and_then(|rest| rest.strip_prefix(['-', '.', '_']));
     slots.extend(slot.map(str::to_owned));
 }
@@ -167,11 +235,15 @@ fn below_a_folder(name: &str, stem: &str, folders: &[&str], slots: &mut Vec<Stri
         return;
     };
     let bare = name.split('.').next().unwrap_or_default();
-    if matches!(*parent, "group_vars" | "host_vars" | "inventories" | "inventory") {
+    if matches!(
+        *parent,
+        "group_vars" | "host_vars" | "inventories" | "inventory"
+    ) {
         slots.push(bare.to_owned());
     }
     let is_one = words::whole(bare, true).is_some() && (stem == bare || name.ends_with(".enc"));
-    let is_settings = directory::is_parent(parent) || matches!(*parent, "credentials" | "stacks" | "profiles");
+    let is_settings =
+        directory::is_parent(parent) || matches!(*parent, "credentials" | "stacks" | "profiles");
     // `config/local-production.json` of node-config: the name of an environment with `local` before it.
     if is_settings && is_one {
         slots.push(bare.to_owned());
@@ -186,7 +258,10 @@ fn below_a_folder(name: &str, stem: &str, folders: &[&str], slots: &mut Vec<Stri
 
 fn is_base(name: &str, folders: &[&str]) -> bool {
     let (stem, extension) = split(name);
-    let is_settings = matches!(extension, "yml" | "yaml" | "properties" | "json" | "toml" | "env");
+    let is_settings = matches!(
+        extension,
+        "yml" | "yaml" | "properties" | "json" | "toml" | "env"
+    );
     let parent = folders.last().copied().unwrap_or_default();
     BASES.contains(&name)
         || is_settings && BASES.contains(&stem)

@@ -157,7 +157,13 @@ fn traps_are_of_no_environment() {
 
 #[test]
 fn folders_beside_a_folder_tell_that_both_are_environments() {
-    let siblings = Siblings::of(["infra/prod/app.yaml", "infra/dev/app.yaml", "src/test/a.json", "src/ci/b.json", "one/prod/x"]);
+    let siblings = Siblings::of([
+        "infra/prod/app.yaml",
+        "infra/dev/app.yaml",
+        "src/test/a.json",
+        "src/ci/b.json",
+        "one/prod/x",
+    ]);
     let environments = Environments::default();
     let of = |path: &str| environments.of_path_among(path, &siblings).names();
     assert_eq!(of("infra/prod/app.json"), "prod");
@@ -181,9 +187,19 @@ fn keys_declarations_stores_and_hosts() {
         (&["live", "password"], ""),
         (&["API_TOKEN"], ""),
     ] {
-        assert_eq!(environments.of_keys(keys.iter().copied()).names(), want, "{keys:?}");
+        assert_eq!(
+            environments.of_keys(keys.iter().copied()).names(),
+            want,
+            "{keys:?}"
+        );
     }
-    for (name, want) in [("production", "prod"), ("payments-prod", "prod"), ("review/feature", "preview"), ("kube-system", ""), ("live", "prod")] {
+    for (name, want) in [
+        ("production", "prod"),
+        ("payments-prod", "prod"),
+        ("review/feature", "preview"),
+        ("kube-system", ""),
+        ("live", "prod"),
+    ] {
         assert_eq!(environments.of_declared(name).names(), want, "{name}");
     }
     for (address, want) in [
@@ -197,8 +213,13 @@ fn keys_declarations_stores_and_hosts() {
         assert_eq!(environments.of_store(address).names(), want, "{address}");
     }
     for (host, want) in [
-        ("db.prod.internal", "prod"), ("staging-db:5432", "staging"), ("localhost", "local"), ("127.0.0.1:80", "local"), ("example.dev", ""),
-        ("db.svc.cluster.local", ""), ("app.test", ""),
+        ("db.prod.internal", "prod"),
+        ("staging-db:5432", "staging"),
+        ("localhost", "local"),
+        ("127.0.0.1:80", "local"),
+        ("example.dev", ""),
+        ("db.svc.cluster.local", ""),
+        ("app.test", ""),
     ] {
         assert_eq!(environments.of_host(host).names(), want, "{host}");
     }
@@ -220,12 +241,21 @@ fn configuration_comes_first() {
     };
     let environments = Environments::new(&[definition], &[service]).unwrap();
     let labels = environments.of_path("k8s/c/values-dev.yaml");
-    assert_eq!((labels.names().as_str(), labels.is_production()), ("canary", true));
+    assert_eq!(
+        (labels.names().as_str(), labels.is_production()),
+        ("canary", true)
+    );
     assert_eq!(environments.of_declared("blue-1").names(), "canary");
     assert_eq!(environments.of_keys(["CNRY_PASSWORD"]).names(), "canary");
     assert_eq!(environments.of_store("secret/data/c/db").names(), "canary");
-    assert_eq!(environments.service_of_path("money/a.env").as_deref(), Some("billing"));
-    assert_eq!(environments.service_of_path("services/api/.env").as_deref(), Some("api"));
+    assert_eq!(
+        environments.service_of_path("money/a.env").as_deref(),
+        Some("billing")
+    );
+    assert_eq!(
+        environments.service_of_path("services/api/.env").as_deref(),
+        Some("api")
+    );
     assert_eq!(environments.service_of_path("api/.env"), None);
     let bad = Definition {
         name: "x".to_owned(),
@@ -249,8 +279,14 @@ fn the_strongest_evidence_wins_and_fixtures_stay_marked() {
     assert_eq!(of("values.yaml", &[&key]).names(), "prod");
     assert_eq!(of("values.yaml", &[]).names(), "shared");
     assert_eq!(of("tests/app.yaml", &[&key]).names(), "fixture");
-    assert_eq!(of("tests/app.yaml", &[&declared]).names(), "fixture+staging");
-    assert_eq!(of("tests/app.yaml", &[&declared]).tier(), Some(Tier::Fixture));
+    assert_eq!(
+        of("tests/app.yaml", &[&declared]).names(),
+        "fixture+staging"
+    );
+    assert_eq!(
+        of("tests/app.yaml", &[&declared]).tier(),
+        Some(Tier::Fixture)
+    );
 }
 
 #[test]

@@ -68,22 +68,104 @@ static WORDS: [(&str, Environment, Strength); 47] = [
 
 /// Words that only say where: they may stand beside any environment.
 const REGIONS: [&str; 44] = [
-    "eu", "us", "ap", "ca", "sa", "af", "me", "uk", "de", "fr", "nl", "ie", "in", "jp", "au", "sg", "br", "asia", "europe",
-    "east", "west", "north", "south", "central", "northeast", "northwest", "southeast", "southwest", "euw", "use", "usw",
-    "weu", "neu", "eus", "wus", "cluster", "eks", "gke", "aks", "k8s", "blue", "green", "primary", "secondary",
+    "eu",
+    "us",
+    "ap",
+    "ca",
+    "sa",
+    "af",
+    "me",
+    "uk",
+    "de",
+    "fr",
+    "nl",
+    "ie",
+    "in",
+    "jp",
+    "au",
+    "sg",
+    "br",
+    "asia",
+    "europe",
+    "east",
+    "west",
+    "north",
+    "south",
+    "central",
+    "northeast",
+    "northwest",
+    "southeast",
+    "southwest",
+    "euw",
+    "use",
+    "usw",
+    "weu",
+    "neu",
+    "eus",
+    "wus",
+    "cluster",
+    "eks",
+    "gke",
+    "aks",
+    "k8s",
+    "blue",
+    "green",
+    "primary",
+    "secondary",
 ];
 
 /// Second words after which a first one is no environment: the tools, data and stages of a build.
 const FOLLOWERS: [(&str, &[&str]); 4] = [
-    ("dev", &["tools", "tool", "dependencies", "deps", "requirements", "container", "server", "kit", "ops"]),
-    ("test", &["data", "case", "cases", "suite", "suites", "result", "results", "utils", "helpers", "fixture", "fixtures", "containers", "runner", "kit", "ng"]),
-    ("local", &["storage", "path", "volume", "provisioner", "time"]),
-    ("stage", &["one", "two", "three", "build", "first", "second", "third", "a", "b"]),
+    (
+        "dev",
+        &[
+            "tools",
+            "tool",
+            "dependencies",
+            "deps",
+            "requirements",
+            "container",
+            "server",
+            "kit",
+            "ops",
+        ],
+    ),
+    (
+        "test",
+        &[
+            "data",
+            "case",
+            "cases",
+            "suite",
+            "suites",
+            "result",
+            "results",
+            "utils",
+            "helpers",
+            "fixture",
+            "fixtures",
+            "containers",
+            "runner",
+            "kit",
+            "ng",
+        ],
+    ),
+    (
+        "local",
+        &["storage", "path", "volume", "provisioner", "time"],
+    ),
+    (
+        "stage",
+        &[
+            "one", "two", "three", "build", "first", "second", "third", "a", "b",
+        ],
+    ),
 ];
 
 /// First words after which `stage` is a step of a pipeline.
 const BEFORE_STAGE: [&str; 11] = [
-    "first", "second", "third", "multi", "build", "final", "two", "pipeline", "one", "single", "last",
+    "first", "second", "third", "multi", "build", "final", "two", "pipeline", "one", "single",
+    "last",
 ];
 
 /// One part of a name.
@@ -108,7 +190,11 @@ pub(super) fn named(text: &str, is_slot: bool) -> Vec<Environment> {
     let parts = parts(text);
     let mut found = Vec::new();
     let last = parts.len().saturating_sub(1);
-    for (at, part) in parts.iter().enumerate().filter(|(at, _)| *at == 0 || *at == last) {
+    for (at, part) in parts
+        .iter()
+        .enumerate()
+        .filter(|(at, _)| *at == 0 || *at == last)
+    {
         let Part::Environment(environment, strength) = part else {
             continue;
         };
@@ -151,11 +237,15 @@ fn parts(text: &str) -> Vec<Part> {
             Some(name) => parts.extend(lookup(name)),
             None if taken == 2 => parts.extend([Part::Other, Part::Other]),
             None if is_number(word) => {}
-            None if *word == "stage" && before.is_some_and(|before| BEFORE_STAGE.contains(&before)) => {
+            None if *word == "stage"
+                && before.is_some_and(|before| BEFORE_STAGE.contains(&before)) =>
+            {
                 parts.push(Part::Other);
             }
             None if REGIONS.contains(word) => parts.push(Part::Region),
-            None => parts.push(lookup(word.trim_end_matches(|c: char| c.is_ascii_digit())).unwrap_or(Part::Other)),
+            None => parts.push(
+                lookup(word.trim_end_matches(|c: char| c.is_ascii_digit())).unwrap_or(Part::Other),
+            ),
         }
     }
     parts
@@ -172,7 +262,12 @@ fn pair(word: &str, next: &str) -> (Option<&'static str>, usize) {
         "user" if next == "acceptance" => (Some("user-acceptance"), 2),
         "pr" if is_number(next) => (Some("pr-n"), 2),
         "stage" if is_number(next) => (None, 2),
-        _ if FOLLOWERS.iter().any(|(first, then)| *first == word && then.contains(&next)) => (None, 2),
+        _ if FOLLOWERS
+            .iter()
+            .any(|(first, then)| *first == word && then.contains(&next)) =>
+        {
+            (None, 2)
+        }
         _ => (None, 1),
     }
 }
@@ -190,36 +285,94 @@ fn is_number(word: &str) -> bool {
 mod tests {
     use super::*;
 
+    const KNOWN: &[(&str, &str)] = &[
+        ("prod", "prod"),
+        ("Production", "prod"),
+        ("PRD", "prod"),
+        ("prdn", "prod"),
+        ("prod2", "prod"),
+        ("stg", "staging"),
+        ("stage", "staging"),
+        ("staging", "staging"),
+        ("preprod", "preprod"),
+        ("pre-prod", "preprod"),
+        ("pre_production", "preprod"),
+        ("ppd", "preprod"),
+        ("uat", "uat"),
+        ("acceptance", "uat"),
+        ("preview", "preview"),
+        ("pr-12", "preview"),
+        ("qa", "qa"),
+        ("test", "test"),
+        ("tst", "test"),
+        ("testing", "test"),
+        ("ci", "ci"),
+        ("dev", "dev"),
+        ("devel", "dev"),
+        ("dev01", "dev"),
+        ("development", "dev"),
+        ("develop", "dev"),
+        ("local", "local"),
+        ("docker-local", "local"),
+        ("sandbox", "sandbox"),
+        ("sbx", "sandbox"),
+        ("demo", "demo"),
+        ("non-prod", "nonprod"),
+        ("nonprod", "nonprod"),
+        ("not-prod", "nonprod"),
+        ("prod-like", "preprod"),
+    ];
+
     fn names(text: &str, is_slot: bool) -> Vec<String> {
-        named(text, is_slot).iter().map(|one| one.name().to_owned()).collect()
+        named(text, is_slot)
+            .iter()
+            .map(|one| one.name().to_owned())
+            .collect()
     }
 
     #[test]
     fn words_name_environments() {
-        for (word, name) in [
-            ("prod", "prod"), ("Production", "prod"), ("PRD", "prod"), ("prdn", "prod"), ("prod2", "prod"), ("stg", "staging"),
-            ("stage", "staging"), ("staging", "staging"), ("preprod", "preprod"), ("pre-prod", "preprod"), ("pre_production", "preprod"),
-            ("ppd", "preprod"), ("uat", "uat"), ("acceptance", "uat"), ("preview", "preview"), ("pr-12", "preview"), ("qa", "qa"),
-            ("test", "test"), ("tst", "test"), ("testing", "test"), ("ci", "ci"), ("dev", "dev"), ("devel", "dev"), ("dev01", "dev"),
-            ("development", "dev"), ("develop", "dev"), ("local", "local"), ("docker-local", "local"), ("sandbox", "sandbox"),
-            ("sbx", "sandbox"), ("demo", "demo"), ("non-prod", "nonprod"), ("nonprod", "nonprod"), ("not-prod", "nonprod"),
-            ("prod-like", "preprod"),
-        ] {
-            assert_eq!(whole(word, false).map(|one| one.name().to_owned()).as_deref(), Some(name), "{word}");
+        for (word, name) in KNOWN {
+            assert_eq!(
+                whole(word, false)
+                    .map(|one| one.name().to_owned())
+                    .as_deref(),
+                Some(*name),
+                "{word}"
+            );
         }
         for (word, name) in [
-            ("pro", "prod"), ("live", "prod"), ("dr", "dr"), ("stag", "staging"), ("acc", "uat"), ("review", "preview"), ("int", "qa"), ("sit", "qa"),
+            ("pro", "prod"),
+            ("live", "prod"),
+            ("dr", "dr"),
+            ("stag", "staging"),
+            ("acc", "uat"),
+            ("review", "preview"),
+            ("int", "qa"),
+            ("sit", "qa"),
         ] {
             assert_eq!(whole(word, false), None, "{word}");
-            assert_eq!(whole(word, true).map(|one| one.name().to_owned()).as_deref(), Some(name), "{word}");
+            assert_eq!(
+                whole(word, true)
+                    .map(|one| one.name().to_owned())
+                    .as_deref(),
+                Some(name),
+                "{word}"
+            );
         }
     }
 
     #[test]
     fn first_and_last_words_count() {
         for (text, want) in [
-            ("prod-eu-west-1", &["prod"][..]), ("eu-prod", &["prod"]), ("prod-payments", &["prod"]), ("acme-staging", &["staging"]),
-            ("test-eu", &["test"]), ("load-test", &["test"]), ("test.local", &["test", "local"]), ("eu-live", &["prod"]),
+            ("prod-eu-west-1", &["prod"][..]),
+            ("eu-prod", &["prod"]),
+            ("prod-payments", &["prod"]),
+            ("acme-staging", &["staging"]),
+            ("test-eu", &["test"]),
+            ("load-test", &["test"]),
+            ("test.local", &["test", "local"]),
+            ("eu-live", &["prod"]),
         ] {
             assert_eq!(names(text, true), want, "{text}");
         }
@@ -228,9 +381,35 @@ mod tests {
     #[test]
     fn trap_words_name_nothing() {
         for text in [
-            "dev-tools", "test-data", "stages", "second-stage", "stage-2", "stages_second_stage", "local-storage", "go-live", "code-review",
-            "product", "produce", "latest", "contest", "device", "devops", "protest", "integration", "mint", "print", "attest", "first",
-            "reproduction", "live-reload", "dev-dependencies", "test-containers", "ci-runner", "profile", "accounts", "",
+            "dev-tools",
+            "test-data",
+            "stages",
+            "second-stage",
+            "stage-2",
+            "stages_second_stage",
+            "local-storage",
+            "go-live",
+            "code-review",
+            "product",
+            "produce",
+            "latest",
+            "contest",
+            "device",
+            "devops",
+            "protest",
+            "integration",
+            "mint",
+            "print",
+            "attest",
+            "first",
+            "reproduction",
+            "live-reload",
+            "dev-dependencies",
+            "test-containers",
+            "ci-runner",
+            "profile",
+            "accounts",
+            "",
         ] {
             assert_eq!(names(text, true), [""; 0], "{text}");
         }

@@ -104,6 +104,22 @@ pub(super) enum CliError {
         #[source]
         source: io::Error,
     },
+    /// A glob of `[environments]` or `[services]` is none.
+    #[error("`{glob}` of `{name}` is no glob: {reason}")]
+    #[diagnostic(
+        code(keysweep::config::environment),
+        help(
+            "write it as in `deploy/prod/**`, `prod-*` or `secret/data/prod/**` in [environments] or [services]"
+        )
+    )]
+    Glob {
+        /// The glob, made safe.
+        glob: String,
+        /// Of which environment or service, made safe.
+        name: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// A fix was asked for of something else than a directory.
     #[error("{} is not a directory", shown(path))]
     #[diagnostic(
@@ -255,6 +271,7 @@ impl CliError {
             | Self::Write { .. }
             | Self::UnknownRule { .. }
             | Self::FixPath { .. }
+            | Self::Glob { .. }
             | Self::Key
             | Self::Paths { .. }
             | Self::StdinPaths

@@ -13,7 +13,10 @@ use crate::{
         suppress::{Baseline, Markers, Suppressor},
     },
     model::{BlobPath, DigestKey, Persona, RuleId, Severity},
-    policy::{self, environment::Environments},
+    policy::{
+        self,
+        environment::{Definition, Environments, ServiceDefinition, Tier},
+    },
     rules::{self, RuleSet},
     scan::{self, Options, Report, Target},
     sources::{
@@ -42,6 +45,7 @@ pub(super) struct Gathered {
     trust: Trust,
     only: Option<args::OnlyArg>,
     persona: Persona,
+    environments: Environments,
 }
 
 impl Gathered {
@@ -103,6 +107,7 @@ impl Gathered {
             .map(Persona::from)
             .or(config.persona)
             .unwrap_or_default();
+        let environments = environments(&config)?;
         let (rules, known) = rule_set(&config, trust, &mut notes)?;
         if trust == Trust::Foreign && holds_ignored(target) {
             notes.push(FOREIGN_IGNORE.to_owned());
@@ -122,6 +127,7 @@ impl Gathered {
             trust,
             only: args.only,
             persona,
+            environments,
         })
     }
 
@@ -195,7 +201,7 @@ impl Gathered {
         let catalogue = &self.config.catalogue;
         scan::policy::Policy {
             persona: self.persona,
-            environments: Environments::default(),
+            environments: self.environments.clone(),
             disabled: catalogue.disable.iter().cloned().collect(),
             severity: catalogue.severity.clone(),
             at_least: catalogue.at_least.clone(),
@@ -253,6 +259,41 @@ fn rule_set(
     }
     let set = set.with_severities(&config.catalogue.severity, &config.catalogue.at_least);
     Ok((set, known))
+}
+
+/// Returns what the configuration says of environments and services.
+fn environments(config: &Config) -> Result<Environments, CliError> {
+    let tier = |tier: config::Tier| match tier {
+        config::Tier::Production => Tier::Production,
+        config::Tier::Staging => Tier::Staging,
+        config::Tier::Development => Tier::Lower,
+        config::Tier::Fixture => Tier::Fixture,
+    };
+    let definitions: Vec<Definition> = config
+        .environments
+        .iter()
+        .map(|(name, one)| Definition {
+            name: name.clone(),
+            tier: one.tier.map(tier),
+            paths: one.paths.clone(),
+            namespaces: one.namespaces.clone(),
+            key_prefixes: one.keys.clone(),
+            store_paths: one.stores.clone(),
+        })
+        .collect();
+    let services: Vec<ServiceDefinition> = config
+        .services
+        .iter()
+        .map(|(name, paths)| ServiceDefinition {
+            name: name.clone(),
+            paths: paths.clone(),
+        })
+        .collect();
+    Environments::new(&definitions, &services).map_err(|bad| CliError::Glob {
+        glob: BlobPath::from(bad.glob.as_str()).to_string(),
+        name: BlobPath::from(bad.name.as_str()).to_string(),
+        reason: bad.reason,
+    })
 }
 
 /// Returns the directory whose configuration may count: the root of the working tree that the target is in, if it is in one.

@@ -166,11 +166,11 @@ pub struct Environment {
     pub tier: Option<Tier>,
     /// Globs of paths.
     pub paths: Vec<String>,
-    /// Kubernetes namespaces.
+    /// Globs of Kubernetes namespaces.
     pub namespaces: Vec<String>,
     /// Beginnings of keys and variables (`PROD_`).
     pub keys: Vec<String>,
-    /// Beginnings of addresses in a store (`secret/data/prod/`).
+    /// Globs of addresses in stores (`secret/data/prod/**`).
     pub stores: Vec<String>,
 }
 

@@ -16,6 +16,7 @@ mod lint;
 mod lints;
 pub mod names;
 pub mod node;
+pub mod page;
 mod read;
 pub mod readers;
 mod registry;

@@ -18,6 +18,8 @@ mod hostile;
 mod layering;
 mod leak;
 mod passwords;
+mod policy;
+mod policy_page;
 mod ranges;
 mod staged;
 mod support;

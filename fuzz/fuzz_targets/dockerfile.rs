@@ -1,0 +1,6 @@
+//! Dockerfiles.
+#![no_main]
+
+mod shared;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| shared::run(&["Dockerfile"], data));

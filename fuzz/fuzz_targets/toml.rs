@@ -1,0 +1,6 @@
+//! TOML.
+#![no_main]
+
+mod shared;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| shared::run(&["a.toml", "wrangler.toml"], data));

@@ -1,0 +1,221 @@
+//! Policy in a run: what it finds where, who owns a value, personas, configuration, changes, fixes.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::support::{Repo, Run, keysweep, token};
+
+/// A value that no rule for secrets knows the shape of, and a person might choose.
+const VALUE: &str = "hunter2-Zq81";
+
+fn json(repo: &Repo, args: &[&str]) -> Run {
+    let all: Vec<&str> = args.iter().copied().chain(["--output=json"]).collect();
+    keysweep(repo.path(), &all)
+}
+
+/// Returns `rule path:line` of each finding of a kind, sorted.
+fn told(run: &Run, kind: &str) -> Vec<String> {
+    let report = run.json();
+    let findings = report["findings"].as_array().unwrap().iter();
+    let mut all: Vec<String> = findings
+        .filter(|finding| finding["kind"] == kind)
+        .map(|finding| {
+            format!(
+                "{} {}:{}",
+                finding["rule"].as_str().unwrap(),
+                finding["location"]["path"].as_str().unwrap(),
+                finding["location"]["start_line"]
+            )
+        })
+        .collect();
+    all.sort();
+    all
+}
+
+const POD: &str = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  containers:\n    - name: a\n      image: a\n      env:\n        - name: DB_PASSWORD\n          value: hunter2-Zq81\n";
+
+fn pod() -> Repo {
+    let repo = Repo::new();
+    repo.write("k8s/pod.yaml", POD);
+    repo
+}
+
+#[test]
+fn a_tree_is_told_its_habits_with_their_place_and_a_masked_excerpt() {
+    let repo = pod();
+    let run = json(&repo, &["scan"]);
+    assert_eq!(run.code, 1, "{}", run.stderr);
+    let report = run.json();
+    let finding = &report["findings"][0];
+    let rules = report["rules"].as_array().unwrap();
+    let named = told(&run, "policy").iter().any(|one| one == "k8s-plaintext-env k8s/pod.yaml:10")
+        || finding["related"].to_string().contains("k8s-plaintext-env");
+    assert!(named, "{report:#}");
+    assert!(!rules.is_empty());
+    assert!(!String::from_utf8_lossy(&run.stdout).contains(VALUE));
+}
+
+#[test]
+fn a_value_that_a_rule_knows_has_one_owner_and_both_facts() {
+    let repo = Repo::new();
+    let text = POD.replace(VALUE, &token(7)).replace("DB_PASSWORD", "GITHUB_TOKEN");
+    repo.write("k8s/pod.yaml", text);
+    let report = json(&repo, &["scan"]).json();
+    let findings = report["findings"].as_array().unwrap();
+    assert_eq!(findings.len(), 1, "{report:#}");
+    assert_eq!(findings[0]["kind"], "secret");
+    let related = findings[0]["related"].to_string();
+    assert!(related.contains("k8s-plaintext-env"), "{related}");
+}
+
+#[test]
+fn only_one_kind_is_reported_where_it_is_asked_for() {
+    let repo = pod();
+    repo.write("a.txt", format!("token = {}\n", token(1)));
+    let kinds = |only: &str| {
+        let report = json(&repo, &["scan", only]).json();
+        let findings = report["findings"].as_array().unwrap().clone();
+        findings.iter().map(|finding| finding["kind"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert!(kinds("--only=policy").iter().all(|kind| kind != "secret"));
+    assert!(kinds("--only=secrets").iter().all(|kind| kind == "secret"));
+    assert!(kinds("--only=secrets").contains(&"secret".to_owned()));
+}
+
+#[test]
+fn a_lint_is_set_aside_as_a_rule_is() {
+    let repo = pod();
+    let id = |run: &Run| -> Vec<String> { told(run, "policy") };
+    let all = json(&repo, &["scan", "--only=policy"]);
+    assert_eq!(id(&all), ["k8s-plaintext-env k8s/pod.yaml:10"]);
+    // By a marker on its line,
+    repo.write(
+        "k8s/pod.yaml",
+        POD.replace("Zq81\n", "Zq81 # keysweep:allow[k8s-plaintext-env] made up\n"),
+    );
+    let run = json(&repo, &["scan", "--only=policy"]);
+    assert_eq!((id(&run), run.code), (vec![], 0));
+    assert_eq!(run.json()["suppressed"][0]["reason"], "made up");
+    // by the catalogue,
+    repo.write("k8s/pod.yaml", POD);
+    repo.write("keysweep.toml", "[catalogue]\ndisable = [\"k8s-plaintext-env\"]\n");
+    assert_eq!(id(&json(&repo, &["scan", "--only=policy"])), Vec::<String>::new());
+    // by an entry for its path,
+    repo.write(
+        "keysweep.toml",
+        "[[allow]]\nreason = \"a demo\"\nrules = [\"k8s-plaintext-env\"]\npaths = [\"k8s/**\"]\n",
+    );
+    assert_eq!(id(&json(&repo, &["scan", "--only=policy"])), Vec::<String>::new());
+    // and its severity is the user's.
+    repo.write("keysweep.toml", "[catalogue.severity]\nk8s-plaintext-env = \"info\"\n");
+    let run = json(&repo, &["scan", "--only=policy"]);
+    assert_eq!((run.json()["findings"][0]["severity"].as_str(), run.code), (Some("info"), 0));
+}
+
+#[test]
+fn a_baseline_knows_habits_and_forgets_those_that_are_mended() {
+    let repo = pod();
+    let run = keysweep(repo.path(), &["baseline", "create"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let run = json(&repo, &["scan"]);
+    assert_eq!((run.json()["findings"].as_array().unwrap().len(), run.code), (0, 0), "{}", run.text());
+    // Lines that move change nothing.
+    repo.write("k8s/pod.yaml", format!("# moved\n\n{POD}"));
+    assert_eq!(json(&repo, &["scan"]).code, 0);
+    repo.write("k8s/pod.yaml", "# mended\n");
+    let run = json(&repo, &["scan"]);
+    assert!(run.json()["unused_suppressions"].to_string().contains("baseline line"));
+}
+
+#[test]
+fn a_file_that_is_no_yaml_is_told_and_read_line_by_line() {
+    let repo = Repo::new();
+    repo.write(".gitlab-ci.yml", "variables: {\n  broken: [\n");
+    let run = json(&repo, &["scan"]);
+    let notes = run.json()["ledger"]["notes"].to_string();
+    assert!(notes.contains("policy: .gitlab-ci.yml") && notes.contains("line by line"), "{notes}");
+}
+
+#[test]
+fn staged_ranges_and_bare_repositories_see_the_same_habit() {
+    let repo = Repo::new();
+    repo.write("README.md", "x\n").commit("Begin");
+    repo.write("k8s/pod.yaml", POD);
+    repo.git(&["add", "-A"]);
+    let staged = json(&repo, &["scan", "--staged", "--only=policy"]);
+    assert_eq!(told(&staged, "policy"), ["k8s-plaintext-env k8s/pod.yaml:10"]);
+    repo.commit("Add a pod");
+    let range = json(&repo, &["scan", "--range=HEAD~1..HEAD", "--only=policy"]);
+    assert_eq!(told(&range, "policy"), ["k8s-plaintext-env k8s/pod.yaml:10"]);
+    repo.write("README.md", "y\n").commit("Go on");
+    let later = json(&repo, &["scan", "--range=HEAD~1..HEAD", "--only=policy"]);
+    assert_eq!(told(&later, "policy"), Vec::<String>::new());
+    let bare = Repo::plain();
+    let from = repo.path().to_str().unwrap();
+    bare.git(&["clone", "-q", "--bare", from, "b.git"]);
+    let bare = keysweep(bare.path(), &["scan", "--history", "--only=policy", "--output=json", "b.git"]);
+    assert_eq!(told(&bare, "policy"), ["k8s-plaintext-env k8s/pod.yaml:10"]);
+    let tree = json(&repo, &["scan", "--history", "--only=policy"]);
+    assert_eq!(told(&tree, "policy"), ["k8s-plaintext-env k8s/pod.yaml:10"]);
+}
+
+#[test]
+fn one_value_in_two_environments_is_told_where_the_change_is() {
+    let value = format!("DB_PASSWORD={}\n", "Vx7kQ2mR9tLp4wZs");
+    let repo = Repo::new();
+    repo.write(".gitignore", ".env\n");
+    repo.write("deploy/.env.production", &value).commit("Begin");
+    repo.write("deploy/.env.development", &value);
+    let tree = json(&repo, &["scan", "--only=policy"]);
+    let reuse = told(&tree, "reuse");
+    assert_eq!(reuse.len(), 1, "{}", tree.text());
+    assert!(reuse[0].starts_with("xenv-reuse-exact"), "{reuse:?}");
+    repo.git(&["add", "-A"]);
+    let staged = json(&repo, &["scan", "--staged", "--only=policy"]);
+    assert_eq!(told(&staged, "reuse"), ["xenv-reuse-exact deploy/.env.development:1"], "{}", staged.text());
+    let other = staged.json();
+    let finding: &Value = other["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|finding| finding["kind"] == "reuse")
+        .unwrap();
+    assert_eq!(finding["related"][0]["location"]["path"], "deploy/.env.production");
+    assert!(!staged.text().contains("Vx7k"));
+    repo.commit("Add development");
+    repo.write("README.md", "x\n");
+    repo.git(&["add", "-A"]);
+    let staged = json(&repo, &["scan", "--staged", "--only=policy"]);
+    assert_eq!(told(&staged, "reuse"), Vec::<String>::new(), "nothing of the group changed");
+}
+
+#[test]
+fn fixes_are_shown_masked_and_written_on_request_only() {
+    let repo = Repo::new();
+    let text = format!("variable \"db_password\" {{\n  type = string\n}}\n\nlocals {{\n  other_password = \"{VALUE}\"\n}}\n");
+    repo.write("main.tf", &text);
+    let run = keysweep(repo.path(), &["fix"]);
+    assert!(run.text().contains("+  sensitive = true"), "{}{}", run.text(), run.stderr);
+    assert!(!run.text().contains(VALUE), "{}", run.text());
+    assert_eq!(fs::read_to_string(repo.path().join("main.tf")).unwrap(), text);
+    let run = keysweep(repo.path(), &["fix", "--apply"]);
+    assert_eq!(run.code, 0, "{}", run.text());
+    let now = fs::read_to_string(repo.path().join("main.tf")).unwrap();
+    assert!(now.contains("sensitive = true") && now.contains(VALUE), "{now}");
+    let run = keysweep(repo.path(), &["fix", "--apply"]);
+    assert!(run.text().contains("Nothing to mend"), "{}", run.text());
+}
+
+#[test]
+fn the_catalogue_lists_shows_and_tests_lints() {
+    let repo = Repo::plain();
+    let list = keysweep(repo.path(), &["rules", "list"]);
+    assert!(list.text().contains("k8s-plaintext-env") && list.text().contains("lints of policy"));
+    let show = keysweep(repo.path(), &["rules", "show", "k8s-plaintext-env"]);
+    assert!(show.text().contains("fires on"), "{}", show.text());
+    let test = keysweep(repo.path(), &["rules", "test", "k8s-plaintext-env"]);
+    assert_eq!(test.code, 0, "{}", test.text());
+    let near = keysweep(repo.path(), &["rules", "show", "k8s-plaintext-enf"]);
+    assert!(near.code == 2 && near.stderr.contains("k8s-plaintext-env"), "{}", near.stderr);
+}

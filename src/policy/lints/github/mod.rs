@@ -6,9 +6,39 @@
 use super::super::lint::Lint;
 
 mod evaluate;
+mod exposure;
 mod expression;
+mod inline;
+mod lasting;
+mod literal;
 mod model;
+mod purpose;
+mod reach;
 mod secrets;
+mod unpinned;
 
 /// The lints of this family.
-pub(crate) const LINTS: &[&dyn Lint] = &[];
+pub(crate) const LINTS: &[&dyn Lint] = &[
+    &inline::Inline,
+    &exposure::Exposure,
+    &literal::Literal,
+    &unpinned::Unpinned,
+    &reach::Reach,
+    &lasting::Lasting,
+];
+
+/// As the metadata of all lints here names it.
+const TOOL: &str = "GitHub Actions";
+
+/// OWASP's risk of pipelines that is about credentials.
+const CICD_6: &str =
+    "OWASP Top 10 CI/CD Security Risks: CICD-SEC-6 Insufficient Credential Hygiene";
+
+/// GitHub's page on secrets in workflows.
+const SECURE_USE: &str = "GitHub Docs: Secure use reference";
+
+/// The principle that rules on the reach of secrets come from.
+const LEAST: &str = "OWASP Secrets Management Cheat Sheet: least privilege";
+
+#[cfg(test)]
+mod testing;

@@ -15,16 +15,19 @@ mod model;
 mod purpose;
 mod reach;
 mod secrets;
+mod sharing;
 mod unpinned;
+mod when;
 
 /// The lints of this family.
 pub(crate) const LINTS: &[&dyn Lint] = &[
     &inline::Inline,
+    &lasting::Lasting,
+    &reach::Reach,
+    &sharing::Sharing,
     &exposure::Exposure,
     &literal::Literal,
     &unpinned::Unpinned,
-    &reach::Reach,
-    &lasting::Lasting,
 ];
 
 /// As the metadata of all lints here names it.

@@ -122,7 +122,14 @@ pub(super) enum Production {
 
 /// Returns how a job serves production, if it does.
 pub(super) fn production(job: &Job<'_>) -> Option<Production> {
-    let environment = job.environment.filter(|name| !name.contains("${{"));
+    let handed = job
+        .with
+        .iter()
+        .find(|entry| matches!(entry.key.as_str(), "environment" | "env" | "stage"));
+    let environment = job
+        .environment
+        .or(handed.and_then(|entry| entry.value.text()));
+    let environment = environment.filter(|name| !name.contains("${{"));
     if let Some(environment) = environment {
         if is_production(environment) {
             return Some(Production::Declared);

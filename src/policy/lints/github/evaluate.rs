@@ -122,6 +122,8 @@ fn chain(items: &[Expr], event: Event<'_>, ends_at: bool) -> Value {
 fn github(path: &str, event: Event<'_>) -> Value {
     let is_request = matches!(event, Event::PullRequest | Event::PullRequestTarget);
     match path {
+        // A workflow that is called sees the event of its caller.
+        "github.event_name" if event == Event::Other("workflow_call") => Value::Unknown,
         "github.event_name" => Value::Text(event.name().to_owned()),
         "github.ref" => match event {
             Event::PullRequest => Value::Begins("refs/pull/"),

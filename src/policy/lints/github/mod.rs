@@ -6,9 +6,42 @@
 use super::super::lint::Lint;
 
 mod evaluate;
+mod exposure;
 mod expression;
+mod inline;
+mod lasting;
+mod literal;
 mod model;
+mod purpose;
+mod reach;
 mod secrets;
+mod sharing;
+mod unpinned;
+mod when;
 
 /// The lints of this family.
-pub(crate) const LINTS: &[&dyn Lint] = &[];
+pub(crate) const LINTS: &[&dyn Lint] = &[
+    &inline::Inline,
+    &lasting::Lasting,
+    &reach::Reach,
+    &sharing::Sharing,
+    &exposure::Exposure,
+    &literal::Literal,
+    &unpinned::Unpinned,
+];
+
+/// As the metadata of all lints here names it.
+const TOOL: &str = "GitHub Actions";
+
+/// OWASP's risk of pipelines that is about credentials.
+const CICD_6: &str =
+    "OWASP Top 10 CI/CD Security Risks: CICD-SEC-6 Insufficient Credential Hygiene";
+
+/// GitHub's page on secrets in workflows.
+const SECURE_USE: &str = "GitHub Docs: Secure use reference";
+
+/// The principle that rules on the reach of secrets come from.
+const LEAST: &str = "OWASP Secrets Management Cheat Sheet: least privilege";
+
+#[cfg(test)]
+mod testing;

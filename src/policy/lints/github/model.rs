@@ -28,6 +28,8 @@ pub(super) struct Job<'d> {
     pub(super) id: &'d str,
     /// The bytes of its key.
     pub(super) id_span: Range<usize>,
+    /// The whole of it.
+    pub(super) node: &'d Node,
     /// Its shown name.
     pub(super) name: Option<&'d str>,
     /// Its condition.
@@ -252,6 +254,7 @@ fn job<'d>(entry: &'d Entry, shell: Option<&'d str>) -> Job<'d> {
     Job {
         id: &entry.key,
         id_span: entry.key_span.clone(),
+        node,
         name: node.text_at(&["name"]),
         condition: node.get("if").and_then(Node::scalar),
         needs: texts(node.get("needs")),

@@ -212,6 +212,14 @@ impl<'w, 'd> Reader<'w, 'd> {
         out
     }
 
+    /// Returns what one expression yields.
+    pub(super) fn expression(&self, expr: &Expr) -> Vec<Yield> {
+        self.budget.set(MAX_FOLLOWED);
+        let mut out = Vec::new();
+        self.walk(expr, false, 0, &mut out);
+        out
+    }
+
     /// Returns the first secret that a variable holds.
     pub(super) fn held(&self, name: &str) -> Option<Secret> {
         let binding = self.variable(name)?;

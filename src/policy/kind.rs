@@ -49,7 +49,7 @@ pub enum FileKind {
     Serverless,
     /// `.env*`, `*.env`.
     Dotenv,
-    /// `.gitignore`, `.dockerignore`.
+    /// `.gitignore`, `.dockerignore`, `<Dockerfile>.dockerignore`.
     Ignore,
     /// A file that is a credential by its name.
     KeyFile,
@@ -130,6 +130,7 @@ fn by_name(name: &str, path: &str, is_yaml: bool) -> Option<FileKind> {
         }
         "wrangler.toml" | "wrangler.json" | "wrangler.jsonc" | "vercel.json" | "fly.toml"
         | "netlify.toml" | "render.yaml" | "render.yml" | "samconfig.toml" => FileKind::Serverless,
+        _ if name.ends_with(".dockerignore") => FileKind::Ignore,
         _ if is_dotenv(name) => FileKind::Dotenv,
         _ if is_key_file(name, path) => FileKind::KeyFile,
         _ if is_yaml && name.starts_with("pulumi.") => FileKind::Pulumi,
@@ -355,6 +356,7 @@ mod tests {
             (".circleci/config.yml", Some(FileKind::CircleCi)),
             ("Jenkinsfile.release", Some(FileKind::Jenkinsfile)),
             ("docker/Dockerfile.prod", Some(FileKind::Dockerfile)),
+            ("api.Dockerfile.dockerignore", Some(FileKind::Ignore)),
             ("api.dockerfile", Some(FileKind::Dockerfile)),
             ("docker-compose.dev.yml", Some(FileKind::Compose)),
             ("compose.yaml", Some(FileKind::Compose)),

@@ -7,12 +7,21 @@ use super::super::{
 
 mod arguments;
 pub(super) mod argv;
+mod context;
+mod copy;
+mod credential;
+mod ignore;
 mod start;
 mod url;
 pub(super) mod words;
 
 /// The lints of this family.
-pub(crate) const LINTS: &[&dyn Lint] = &[&arguments::Arguments, &url::Urls, &start::Starts];
+pub(crate) const LINTS: &[&dyn Lint] = &[
+    &arguments::Arguments,
+    &copy::Copies,
+    &url::Urls,
+    &start::Starts,
+];
 
 /// Returns the Dockerfile that a document is.
 fn dockerfile<'d>(document: &'d Document<'_>) -> Option<&'d Dockerfile> {
@@ -76,8 +85,8 @@ pub(super) fn is_local(path: &str) -> bool {
 pub(in crate::policy::lints) mod tests {
     use super::*;
     use crate::{
-        model::{BlobPath, DigestKey},
-        policy::{environment::Environments, read, wants},
+        model::{BlobPath, DigestKey, Location},
+        policy::{Gathered, Index, environment::Environments, read, wants},
     };
 
     /// What the lints of Dockerfiles and compose files tell of a file: id, severity and the bytes that are pointed at.
@@ -107,6 +116,55 @@ pub(in crate::policy::lints) mod tests {
             )
         })
         .collect()
+    }
+
+    /// What the lint of copies tells of a tree: severity, subject and what its fix appends.
+    pub(super) fn crossed(files: &[(&str, &str)]) -> Vec<String> {
+        let (key, environments) = (DigestKey::new([7; 32]), Environments::default());
+        let paths = files
+            .iter()
+            .map(|(path, _)| BlobPath::from(*path))
+            .collect();
+        let mut facts = Vec::new();
+        for (path, text) in files {
+            let blob = BlobPath::from(*path);
+            let Some(kind) = wants(&blob) else { continue };
+            let location = Location {
+                path: blob.clone(),
+                start_line: 1,
+                start_column: 1,
+                end_line: 1,
+                end_column: 1,
+                byte_start: 0,
+                byte_end: 0,
+            };
+            let reading = read(&blob, kind, text.as_bytes(), &key, &environments);
+            facts.extend(reading.facts.into_iter().map(|fact| Gathered {
+                path: blob.clone(),
+                location: location.clone(),
+                digest: None,
+                data: fact.data,
+            }));
+        }
+        let index = Index {
+            paths: &paths,
+            facts: &facts,
+            environments: &environments,
+            whole: true,
+        };
+        let mut out = Vec::new();
+        copy::Copies.files(&index, &mut out);
+        let told = out.into_iter().map(|fault| {
+            let edit = fault.fix.and_then(|fix| fix.edits.into_iter().next());
+            let text = edit.map_or_else(String::new, |edit| edit.text);
+            format!(
+                "{} {} {}",
+                fault.severity.as_str(),
+                fault.subject,
+                text.trim_end()
+            )
+        });
+        told.collect()
     }
 
     #[test]

@@ -1,0 +1,463 @@
+//! Build contexts: which files of the tree a `COPY` takes, and which of them hold credentials.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::{
+    copy::{CONTENT, COPY, IGNORE, fault, is_plain},
+    credential::{self, Named},
+    ignore, is_local,
+};
+use crate::{
+    model::{BlobPath, Severity},
+    policy::{
+        fault::{CrossFault, Edit, FactData, Fix, FixClass, Gathered},
+        lint::Index,
+    },
+};
+
+/// Most credential files that are looked at for one copy.
+const MAX_CANDIDATES: usize = 20;
+
+/// One source of a `COPY`.
+pub(super) struct Copied<'i> {
+    pub(super) fact: usize,
+    dockerfile: &'i str,
+    word: &'i str,
+    source: &'i str,
+    beside: Vec<&'i str>,
+    /// Whether the same source was there before in the file.
+    repeated: bool,
+}
+
+/// What an ignore file says.
+struct Patterns<'i> {
+    lines: Vec<&'i str>,
+    /// As Docker reads them; git does otherwise.
+    docker: ignore::Ignore,
+    /// Whether the last line has no line break.
+    open: bool,
+}
+
+/// All that the facts say.
+pub(super) struct Tree<'i> {
+    whole: bool,
+    paths: &'i BTreeSet<BlobPath>,
+    pub(super) copies: Vec<Copied<'i>>,
+    /// `.dockerignore` and `.gitignore` by path.
+    ignores: HashMap<&'i str, Patterns<'i>>,
+    /// Whether a credential file holds one.
+    contents: HashMap<&'i str, bool>,
+    /// Credential files of the tree.
+    credentials: BTreeSet<&'i str>,
+}
+
+impl<'i> Tree<'i> {
+    pub(super) fn new(index: &Index<'i>) -> Self {
+        let mut tree = Tree {
+            whole: index.whole,
+            paths: index.paths,
+            copies: Vec::new(),
+            ignores: HashMap::new(),
+            contents: HashMap::new(),
+            credentials: BTreeSet::new(),
+        };
+        let mut seen = BTreeSet::new();
+        for (number, gathered) in index.facts.iter().enumerate() {
+            let Gathered {
+                data: FactData::Item(item),
+                ..
+            } = gathered
+            else {
+                continue;
+            };
+            let all = |name: &str| {
+                item.attributes
+                    .iter()
+                    .filter(|(key, _)| *key == name)
+                    .map(|(_, value)| value.as_str())
+                    .collect::<Vec<_>>()
+            };
+            let one = |name: &str| all(name).first().copied().unwrap_or_default();
+            let subject = item.subject.as_str();
+            match item.topic {
+                COPY => tree.copies.push(Copied {
+                    fact: number,
+                    dockerfile: subject,
+                    word: one("word"),
+                    source: one("source"),
+                    beside: all("beside"),
+                    repeated: !seen.insert((subject, one("source"))),
+                }),
+                IGNORE => {
+                    let lines = all("pattern");
+                    let of_docker = subject.ends_with(".dockerignore");
+                    let docker = if of_docker {
+                        ignore::Ignore::new(lines.iter().copied())
+                    } else {
+                        ignore::Ignore::default()
+                    };
+                    let open = !all("open").is_empty();
+                    tree.ignores.insert(
+                        subject,
+                        Patterns {
+                            lines,
+                            docker,
+                            open,
+                        },
+                    );
+                }
+                CONTENT => {
+                    tree.contents.insert(subject, one("holds") == "true");
+                }
+                _ => {}
+            }
+        }
+        let names = index
+            .paths
+            .iter()
+            .filter_map(|path| std::str::from_utf8(path.as_bytes()).ok());
+        tree.credentials = names.filter(|path| tree.is_credential(path)).collect();
+        tree
+    }
+
+    /// Tells whether a file of the tree is a credential: by its content, or by its name if that was not read.
+    fn is_credential(&self, path: &str) -> bool {
+        match (credential::named(path), self.contents.get(path)) {
+            (None, _) | (_, Some(false)) => false,
+            (Some(_), Some(true)) | (Some(Named::Surely), None) => true,
+            (Some(Named::Maybe), None) => false,
+        }
+    }
+
+    fn has(&self, path: &str) -> bool {
+        self.paths.contains(&BlobPath::from(path))
+    }
+
+    /// Tells whether a path is a file or folder.
+    fn exists(&self, path: &str) -> bool {
+        let folder = BlobPath::from(format!("{path}/").as_str());
+        let next = self.paths.range(folder..).next();
+        self.has(path)
+            || next.is_some_and(|next| next.as_bytes().starts_with(format!("{path}/").as_bytes()))
+    }
+
+    /// Returns the folder that is most likely the context: the nearest that holds all that is copied by name.
+    fn context(&self, copy: &Copied<'_>) -> String {
+        let mut folder = parent(copy.dockerfile);
+        let own = folder;
+        let named: Vec<&&str> = copy
+            .beside
+            .iter()
+            .filter(|source| credential::named(source).is_none())
+            .collect();
+        while !named.is_empty() {
+            if named
+                .iter()
+                .all(|source| self.exists(&join(folder, source)))
+            {
+                return folder.to_owned();
+            }
+            if folder.is_empty() {
+                break;
+            }
+            folder = parent(folder);
+        }
+        // Folders that only hold what builds images are no context.
+        let last = own.rsplit('/').next().unwrap_or_default();
+        let is_tooling = [
+            "docker",
+            ".docker",
+            "dockerfiles",
+            "build",
+            "deploy",
+            "ci",
+            ".devcontainer",
+            "container",
+            "containers",
+        ]
+        .contains(&last);
+        if is_tooling {
+            parent(own).to_owned()
+        } else {
+            own.to_owned()
+        }
+    }
+
+    /// A credential file that is copied by its name.
+    pub(super) fn by_name(&self, copy: &Copied<'_>) -> Option<CrossFault> {
+        if copy.repeated || !is_plain(copy.source) {
+            return None;
+        }
+        let named = credential::named(copy.source)?;
+        let path = join(&self.context(copy), copy.source);
+        let known = self
+            .contents
+            .get(path.as_str())
+            .or_else(|| self.contents.get(copy.source))
+            .copied();
+        let is_there = self.has(&path) || self.has(copy.source);
+        let severity = match (named, known) {
+            (_, Some(false)) => return None,
+            (_, Some(true)) | (Named::Surely, None) => Severity::High,
+            // A file that is not in the repository comes from whoever builds, with what it holds.
+            (Named::Maybe, None) if self.whole && !is_there && copy.source.ends_with(".npmrc") => {
+                Severity::Medium
+            }
+            (Named::Maybe, None) => return None,
+        };
+        let severity = if is_local(copy.dockerfile) {
+            Severity::Info
+        } else {
+            severity
+        };
+        let message = format!(
+            "`{}` puts the credential file `{}` into the image",
+            copy.word, copy.source
+        );
+        Some(fault(
+            copy,
+            severity,
+            message,
+            format!("{} {}", copy.word, copy.source),
+        ))
+    }
+
+    /// Credential files that are copied with the folder they are in.
+    pub(super) fn by_folder(&self, copy: &Copied<'_>) -> Option<CrossFault> {
+        let source = copy.source;
+        if copy.repeated
+            || source.starts_with("..")
+            || source.contains(['*', '?', '['])
+            || credential::named(source).is_some()
+        {
+            return None;
+        }
+        let context = self.context(copy);
+        let folder = join(&context, source);
+        let prefix = if folder.is_empty() {
+            String::new()
+        } else {
+            format!("{folder}/")
+        };
+        let below = self
+            .credentials
+            .range(prefix.as_str()..)
+            .take_while(|path| path.starts_with(&prefix));
+        let candidates = below.take(MAX_CANDIDATES).map(|path| (*path).to_owned());
+        let inside = |path: &str| {
+            path.get(
+                if context.is_empty() {
+                    0
+                } else {
+                    context.len() + 1
+                }..,
+            )
+            .unwrap_or_default()
+            .to_owned()
+        };
+        let ignore_path = self.ignore_path(copy, &context);
+        let ignore = self.ignores.get(ignore_path.as_str());
+        if ignore.is_none() && self.has(&ignore_path) {
+            return None;
+        }
+        let excludes = |path: &str| ignore.is_some_and(|ignore| ignore.docker.excludes(path));
+        let mut left: Vec<String> = candidates
+            .map(|path| inside(&path))
+            .filter(|path| !excludes(path))
+            .collect();
+        let is_likely =
+            left.is_empty() && source.is_empty() && self.is_likely(&context) && !excludes(".env");
+        if is_likely {
+            left.push(".env".to_owned());
+        }
+        let first = left.first()?;
+        let more = if left.len() > 1 {
+            format!(" and {} more", left.len() - 1)
+        } else {
+            String::new()
+        };
+        let shown = if source.is_empty() { "." } else { source };
+        let (severity, message) = if is_likely {
+            (
+                Severity::Low,
+                format!(
+                    "`{} {shown}` takes a local `.env` into the image: `.dockerignore` does not leave it out",
+                    copy.word
+                ),
+            )
+        } else {
+            (
+                Severity::High,
+                format!(
+                    "`{} {shown}` takes the credential file `{first}`{more} into the image",
+                    copy.word
+                ),
+            )
+        };
+        let severity = if is_local(copy.dockerfile) {
+            Severity::Info
+        } else {
+            severity
+        };
+        let mut fault = fault(copy, severity, message, format!("{} {shown}", copy.word));
+        let needed = left.iter().any(|path| copy.beside.contains(&path.as_str()));
+        fault.fix = (!needed).then(|| self.fix(&ignore_path, &left));
+        Some(fault)
+    }
+
+    /// Returns the file that says what the context leaves out, whether it is there or not.
+    fn ignore_path(&self, copy: &Copied<'_>, context: &str) -> String {
+        let own = format!("{}.dockerignore", copy.dockerfile);
+        if self.has(&own) {
+            own
+        } else {
+            join(context, ".dockerignore")
+        }
+    }
+
+    /// Tells whether people who work here have a `.env` of their own: there is an example of one, and git ignores the real one.
+    fn is_likely(&self, context: &str) -> bool {
+        let examples = [
+            ".env.example",
+            ".env.sample",
+            ".env.template",
+            ".env.dist",
+            "example.env",
+        ];
+        let has_example = examples.iter().any(|name| self.has(&join(context, name)));
+        let ignored = |folder: &str| {
+            let patterns = self.ignores.get(join(folder, ".gitignore").as_str());
+            patterns.is_some_and(|patterns| {
+                patterns.lines.iter().any(|pattern| {
+                    pattern.trim_start_matches("**").trim_start_matches('/') == ".env"
+                })
+            })
+        };
+        has_example && (ignored(context) || ignored(""))
+    }
+
+    fn fix(&self, path: &str, files: &[String]) -> Fix {
+        let open = self.ignores.get(path).is_some_and(|patterns| patterns.open);
+        let text = format!("{}{}\n", if open { "\n" } else { "" }, files.join("\n"));
+        Fix {
+            class: FixClass::Safe,
+            title: format!("leave it out by `{path}`"),
+            edits: vec![Edit {
+                append_to: Some(path.to_owned()),
+                span: 0..0,
+                text,
+            }],
+        }
+    }
+}
+
+fn parent(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+fn join(folder: &str, path: &str) -> String {
+    let path = if path == "." { "" } else { path };
+    match (folder, path) {
+        ("", path) => path.to_owned(),
+        (folder, "") => folder.to_owned(),
+        (folder, path) => format!("{folder}/{path}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::crossed;
+
+    #[test]
+    fn contexts_and_what_they_leave_out() {
+        let secret = "DB_PASSWORD=hunter2-Zq81\n";
+        for (files, want) in [
+            (
+                vec![("Dockerfile", "FROM a\nCOPY . .\n"), (".env", secret)],
+                vec!["high COPY . .env"],
+            ),
+            (
+                vec![
+                    ("Dockerfile", "FROM a\nADD ./ /app\n"),
+                    ("api/.env", secret),
+                ],
+                vec!["high ADD . api/.env"],
+            ),
+            (
+                vec![("Dockerfile", "FROM a\nCOPY . .\n"), (".env", "PORT=80\n")],
+                vec![],
+            ),
+            (
+                vec![
+                    ("Dockerfile", "FROM a\nCOPY . .\n"),
+                    (".env", secret),
+                    (".dockerignore", "*\n!src"),
+                ],
+                vec![],
+            ),
+            (
+                vec![
+                    ("Dockerfile", "FROM a\nCOPY . .\n"),
+                    (".env", secret),
+                    (".dockerignore", ".env\n!.env"),
+                ],
+                vec!["high COPY . \n.env"],
+            ),
+            (
+                vec![
+                    ("Dockerfile", "FROM a\nCOPY api /app\n"),
+                    ("api/.env", secret),
+                ],
+                vec!["high COPY api api/.env"],
+            ),
+            (
+                vec![
+                    ("Dockerfile", "FROM a\nCOPY web /app\n"),
+                    ("api/.env", secret),
+                ],
+                vec![],
+            ),
+            (
+                vec![("api/Dockerfile", "FROM a\nCOPY . .\n"), (".env", secret)],
+                vec![],
+            ),
+            (
+                vec![
+                    ("docker/Dockerfile", "FROM a\nCOPY . .\n"),
+                    (".env", secret),
+                ],
+                vec!["high COPY . .env"],
+            ),
+            (
+                vec![
+                    ("api/Dockerfile", "FROM a\nCOPY api/go.mod .\nCOPY . .\n"),
+                    ("api/go.mod", ""),
+                    (".env", secret),
+                ],
+                vec!["high COPY . .env"],
+            ),
+            (
+                vec![
+                    ("Dockerfile", "FROM a\nCOPY . .\n"),
+                    ("Dockerfile.dockerignore", ".env\n"),
+                    (".env", secret),
+                ],
+                vec![],
+            ),
+            (
+                vec![("tests/Dockerfile", "FROM a\nCOPY .env .\n")],
+                vec!["info COPY .env "],
+            ),
+            (
+                vec![("Dockerfile", "FROM a\nCOPY .npmrc .\n")],
+                vec!["medium COPY .npmrc "],
+            ),
+            (
+                vec![("Dockerfile", "FROM a\nCOPY .env .\nRUN a\nCOPY .env /b\n")],
+                vec!["high COPY .env "],
+            ),
+        ] {
+            assert_eq!(crossed(&files), want, "{files:?}");
+        }
+    }
+}

@@ -284,10 +284,9 @@ pub fn by_content(kind: FileKind, trees: &[Node]) -> FileKind {
         return kind;
     }
     let any = |test: &dyn Fn(&Node) -> bool| trees.iter().any(test);
-    if kind == FileKind::HelmTemplate {
-        return kind;
-    }
-    if any(&|tree| tree.get("apiVersion").is_some() && tree.get("kind").is_some()) {
+    if kind != FileKind::HelmTemplate
+        && any(&|tree| tree.get("apiVersion").is_some() && tree.get("kind").is_some())
+    {
         let is_kustomization = any(&|tree| {
             tree.text_at(&["kind"])
                 .is_some_and(|kind| kind == "Kustomization")
@@ -313,8 +312,12 @@ pub fn by_content(kind: FileKind, trees: &[Node]) -> FileKind {
         };
         tree.get("AWSTemplateFormatVersion").is_some() || resources.iter().any(is_aws)
     };
+    // Stacks live in folders called `templates` too.
     if any(&is_stack) {
         return FileKind::CloudFormation;
+    }
+    if kind == FileKind::HelmTemplate {
+        return kind;
     }
     if any(&|tree| {
         tree.text_at(&["$schema"]).is_some_and(|schema| {

@@ -73,6 +73,8 @@ pub fn read(
     };
     let (syntax, note) = match parse(kind, text) {
         Ok(syntax) => (syntax, None),
+        // Most templates of Helm are no YAML before they are filled in: that is no gap to tell of.
+        Err(_) if kind == FileKind::HelmTemplate => (Syntax::Lines(dotenv::fallback(text)), None),
         Err(reason) => (
             Syntax::Lines(dotenv::fallback(text)),
             Some(Note(format!("{reason}: read line by line"))),

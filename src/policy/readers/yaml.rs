@@ -290,6 +290,12 @@ fn block(raw: &str, text: &str, start: usize) -> Vec<(usize, usize)> {
     }
     let mut out = 0;
     let rest = text.as_bytes();
+    // Empty lines before the first one with content are no part of the span.
+    let blanks = rest.iter().take_while(|b| **b == b'\n').count();
+    if blanks > 0 && !raw.trim_start_matches([' ', '\t']).starts_with(['|', '>', '\r', '\n']) {
+        map.push((0, start));
+        out = blanks;
+    }
     while out < rest.len() {
         // A piece goes to the end of the line of source, which folding may have joined with the next one.
         let line = raw.get(from..).unwrap_or_default();
@@ -379,6 +385,9 @@ mod tests {
             "k: \"one\n\n  two\"\n",
             "k: |\r\n  one\r\n  two\r\n",
             "k: |\n  é one\n  two\n",
+            "k: |\n\n  one\n  two\n",
+            "a: x\nk: >\n\n\n    one\n\n    two\n",
+            "k: |\r\n\r\n  one\r\n  two\r\n",
         ] {
             let tree = one(text);
             assert_eq!(

@@ -102,7 +102,7 @@ const WEAK: [(&str, &str); 12] = [
 ];
 
 /// Last words that make a name one of something about a secret. `url` and `uri` of a strong name are told by the value.
-const TAILS: [&str; 99] = [
+const TAILS: [&str; 103] = [
     "file", "files", "path", "paths", "dir", "directory", "folder", "name", "names", "id", "ids", "arn",
     "url", "uri", "version", "versions", "type", "types", "usage", "usages", "ttl", "expiry", "expires",
     "expiration", "expire", "enabled", "enable", "disabled", "disable", "length", "len", "size", "header",
@@ -113,6 +113,7 @@ const TAILS: [&str; 99] = [
     "minutes", "seconds", "days", "hours", "ms", "lifetime", "age", "digits", "env", "var", "variable",
     "status", "state", "source", "scope", "scopes", "audience", "claim", "claims", "kind", "rules", "config",
     "settings", "location", "encoding",
+    "filename", "filenames", "description", "descriptions",
 ];
 
 /// First words that do the same: `ENABLE_PASSWORD`, `PUBLIC_KEY`.
@@ -274,7 +275,8 @@ mod tests {
             "SECRET_NAME", "aws_secret_arn", "JWT_ALGORITHM", "token_type", "existingSecret", "USE_TOKEN",
             "compass", "bypass", "keyboard", "monkey", "publishableKey", "passThrough", "max_tokens",
             "existingSecretPasswordKey", "TOKEN_BUCKET", "key", "author", "PASSWORD_MIN_LENGTH", "csrf_token",
-            "automountServiceAccountToken", "imagePullSecrets", "secretKeyRef",
+            "automountServiceAccountToken", "imagePullSecrets", "secretKeyRef", "private_key_filename",
+            "kms_key_description",
         ] {
             assert!(!is_secret(name), "{name}: {:?}", words(name));
         }

@@ -277,8 +277,21 @@ pub fn by_content(kind: FileKind, trees: &[Node]) -> FileKind {
         return kind;
     }
     let any = |test: &dyn Fn(&Node) -> bool| trees.iter().any(test);
+    let is_stack = |tree: &Node| {
+        let resources = tree.get("Resources").map_or(&[][..], Node::entries);
+        let is_aws = |entry: &super::node::Entry| {
+            let kind = entry.value.text_at(&["Type"]);
+            kind.is_some_and(|kind| kind.starts_with("AWS::") || kind.starts_with("Custom::"))
+        };
+        tree.get("AWSTemplateFormatVersion").is_some() || resources.iter().any(is_aws)
+    };
     if kind == FileKind::HelmTemplate {
-        return kind;
+        // Stacks are often kept in a folder of that name too.
+        return if any(&is_stack) {
+            FileKind::CloudFormation
+        } else {
+            kind
+        };
     }
     if any(&|tree| tree.get("apiVersion").is_some() && tree.get("kind").is_some()) {
         let is_kustomization =
@@ -296,14 +309,6 @@ pub fn by_content(kind: FileKind, trees: &[Node]) -> FileKind {
     if kind == FileKind::HelmValues {
         return kind;
     }
-    let is_stack = |tree: &Node| {
-        let resources = tree.get("Resources").map_or(&[][..], Node::entries);
-        let is_aws = |entry: &super::node::Entry| {
-            let kind = entry.value.text_at(&["Type"]);
-            kind.is_some_and(|kind| kind.starts_with("AWS::") || kind.starts_with("Custom::"))
-        };
-        tree.get("AWSTemplateFormatVersion").is_some() || resources.iter().any(is_aws)
-    };
     if any(&is_stack) {
         return FileKind::CloudFormation;
     }

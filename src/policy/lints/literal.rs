@@ -1,14 +1,145 @@
 //! How bad a literal is under a name: shared by the lints of infrastructure code.
 //!
-//! Lives on `names` and `values`; adds what only such files know: addresses of resources, and files that show how it would be done.
+//! Lives on `names` and `values`; adds what only such files know: addresses of resources, files that show how it would be done, pairs of
+//! `name` and `value`, and JSON that stands in a text.
+
+use std::ops::Range;
 
 use crate::model::Severity;
 
 use super::super::{
     names::{self, Secretness},
-    node::Node,
+    node::{Node, Scalar},
+    readers::json,
     values::{self, Strength, Value},
 };
+
+/// A literal under a name.
+#[derive(Clone, Debug)]
+pub(super) struct Literal {
+    /// The nearest name.
+    pub(super) name: String,
+    /// The name of what the nearest one is in: `secrets` of `secrets = { db = "x" }`.
+    pub(super) owner: Option<String>,
+    /// All names from the outermost, joined by dots.
+    pub(super) path: String,
+    /// The text.
+    pub(super) value: String,
+    /// Its bytes, without quotes.
+    pub(super) span: Range<usize>,
+}
+
+impl Literal {
+    /// Returns how bad it is in the file with this path. What stands below the name of a secret is one if it looks random:
+    /// `tokens = { ci = "..." }`.
+    pub(super) fn judge(&self, path: &str, usual: Severity) -> Option<Severity> {
+        const ABOUT: [&str; 10] = [
+            "id", "ids", "arn", "name", "user", "username", "url", "host", "email", "version",
+        ];
+        judge_in(path, &self.name, &self.value, usual).or_else(|| {
+            let words = names::words(&self.name);
+            let is_about = words.last().is_some_and(|last| ABOUT.contains(&last.as_str()));
+            let is_below = self.owner.as_deref().is_some_and(is_secret) && !is_about;
+            let is_random = strength(&self.value) == Some(Strength::Random);
+            (is_below && is_random)
+                .then(|| judge_place_in(path, &self.value, usual))
+                .flatten()
+        })
+    }
+}
+
+/// The names that lead to a node.
+#[derive(Clone)]
+pub(super) struct Names<'n> {
+    /// As [`Literal::name`].
+    pub(super) name: &'n str,
+    /// As [`Literal::owner`].
+    pub(super) owner: Option<&'n str>,
+    /// As [`Literal::path`].
+    pub(super) path: String,
+}
+
+impl<'n> Names<'n> {
+    /// Of the outermost node.
+    pub(super) fn root(name: &'n str) -> Self {
+        Names {
+            name,
+            owner: None,
+            path: name.to_owned(),
+        }
+    }
+
+    /// Of what stands below under a name.
+    pub(super) fn below<'b>(&'b self, name: &'b str) -> Names<'b> {
+        let path = match self.path.as_str() {
+            "" => name.to_owned(),
+            path => format!("{path}.{name}"),
+        };
+        Names {
+            name,
+            owner: Some(self.name),
+            path,
+        }
+    }
+
+    /// Returns a literal under these names.
+    pub(super) fn literal(&self, value: String, span: Range<usize>) -> Literal {
+        Literal {
+            name: self.name.to_owned(),
+            owner: self.owner.map(str::to_owned),
+            path: self.path.clone(),
+            value,
+            span,
+        }
+    }
+}
+
+/// Calls `f` with the literals of a tree. `outer` is the text that the tree stands in, if it is not the file itself.
+pub(super) fn each(names: &Names<'_>, node: &Node, outer: Option<&Scalar>, f: &mut dyn FnMut(Literal)) {
+    if let Some((name, value)) = pair(node) {
+        each(&names.below(name), value, outer, f);
+    }
+    for entry in node.entries() {
+        match entry.key.as_str() {
+            // What CloudFormation fills in later; the first two hold texts.
+            "Fn::Sub" | "Fn::Base64" | "fn::secret" | "<<" => each(names, &entry.value, outer, f),
+            "Ref" => {}
+            key if key.starts_with("Fn::") || key.starts_with("fn::") => {}
+            key => each(&names.below(key), &entry.value, outer, f),
+        }
+    }
+    for item in node.items() {
+        each(names, item, outer, f);
+    }
+    let Some(scalar) = node.scalar().filter(|_| is_text(node)) else {
+        return;
+    };
+    let nested = outer.is_none() && scalar.text.trim_start().starts_with(['{', '[']);
+    let tree = nested.then(|| json::read(&scalar.text).ok()).flatten();
+    if let Some(tree) = tree.filter(|tree| !tree.entries().is_empty() || !tree.items().is_empty()) {
+        return each(names, &tree, Some(scalar), f);
+    }
+    let within = scalar.source(0..scalar.text.len());
+    let span = outer.map_or(within.clone(), |outer| outer.source(within));
+    f(names.literal(scalar.text.clone(), span));
+}
+
+/// Tells whether a scalar is a text and not what a tag makes of it.
+fn is_text(node: &Node) -> bool {
+    node.tag
+        .as_deref()
+        .is_none_or(|tag| matches!(tag, "!Sub" | "!unsafe" | "!!str" | "!"))
+}
+
+/// Tells whether a name is that of a secret; the key of a key service is an address.
+pub(super) fn is_secret(name: &str) -> bool {
+    names::is_secret(name) && !is_service_key(name)
+}
+
+fn is_service_key(name: &str) -> bool {
+    let words = names::words(name);
+    words.ends_with(&["kms".to_owned(), "key".to_owned()])
+}
 
 /// Returns how bad it is that this value stands under this name as it is in the file with this path; `None` if it is no secret, or only
 /// shows how it would be done. `usual` is the severity of a value that somebody chose; a known default is told at info.
@@ -33,6 +164,9 @@ fn is_worth_it(path: &str, value: &str) -> bool {
 
 fn judge(name: &str, value: &str, usual: Severity) -> Option<Severity> {
     let strength = strength(value)?;
+    if is_service_key(name) {
+        return None;
+    }
     let secretness = match names::secretness(name) {
         // Under any name the password of an address is one.
         Secretness::No | Secretness::Weak => holds_password(value).then_some(Secretness::Weak)?,
@@ -120,10 +254,9 @@ pub(super) enum Place {
 
 /// Returns where a file stands by its path.
 pub(super) fn place(path: &str) -> Place {
-    const EXAMPLE: [&str; 18] = [
-        "example", "examples", "sample", "samples", "template", "test", "tests", "testing",
-        "testdata", "fixture", "fixtures", "molecule", "demo", "tutorial", "mock", "mocks", "e2e",
-        "spec",
+    const EXAMPLE: [&str; 17] = [
+        "example", "examples", "sample", "samples", "test", "tests", "testing", "testdata", "fixture",
+        "fixtures", "molecule", "demo", "tutorial", "mock", "mocks", "e2e", "spec",
     ];
     const DEVELOPMENT: [&str; 6] = [
         "dev",
@@ -137,7 +270,7 @@ pub(super) fn place(path: &str) -> Place {
     for part in path.split('/') {
         let words = names::words(part);
         let any = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));
-        if any(&EXAMPLE) && !matches!(part, "template.yaml" | "template.yml" | "template.json") {
+        if any(&EXAMPLE) || [".template", ".tpl", ".dist"].iter().any(|end| part.ends_with(end)) {
             return Place::Example;
         }
         if any(&DEVELOPMENT) {
@@ -156,8 +289,8 @@ pub(super) fn eased(severity: Severity, path: &str) -> Severity {
     }
 }
 
-/// Returns the name and the value of an entry that is written as a pair (`{name: X, value: y}`), with the value's node.
-pub(super) fn pair(node: &Node) -> Option<(&str, &Node)> {
+/// Returns the name and the value of an entry that is written as a pair: `{name: X, value: y}`.
+fn pair(node: &Node) -> Option<(&str, &Node)> {
     const NAMES: [&str; 6] = [
         "name",
         "Name",

@@ -6,7 +6,6 @@ use super::{
             FileKind, Fix, FixClass, Persona,
             fault::Fault,
             lint::{Context, Document, Lint, LintMeta},
-            names,
             readers::hcl::{Block, Expr, ExprKind},
         },
         literal,
@@ -131,7 +130,7 @@ fn output(block: &Block, document: &Document<'_>) -> Option<Fault> {
 
 /// A secret that is written into the output itself.
 fn literal_of(name: &str, value: &Expr, subject: &str, document: &Document<'_>) -> Option<Fault> {
-    if !names::is_secret(name) {
+    if !literal::is_secret(name) {
         return None;
     }
     let mut found = None;

@@ -6,7 +6,6 @@ use super::{
             FileKind, FixClass, Persona,
             fault::Fault,
             lint::{Context, Document, Lint, LintMeta},
-            names,
             readers::hcl::{Attribute, Block, Expr, ExprKind},
             values::Strength,
         },
@@ -191,7 +190,7 @@ fn is_stand_in(block: &Block) -> bool {
             && matches!(attribute.value.kind, ExprKind::Bool(true));
         literals::each(&attribute.key, &attribute.value, &mut |it| {
             is_local |= HOSTS.iter().any(|host| it.value.contains(host));
-            is_random |= names::is_secret(&it.name)
+            is_random |= literal::is_secret(&it.name)
                 && literal::strength(&it.value) == Some(Strength::Random);
         });
     });

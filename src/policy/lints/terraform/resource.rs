@@ -6,13 +6,12 @@ use super::{
             FileKind, FixClass, Persona,
             fault::Fault,
             lint::{Context, Document, Lint, LintMeta},
-            names,
             readers::hcl::{Attribute, Block, Body, ExprKind},
             values::Strength,
         },
-        literal,
+        literal::{self, Literal},
     },
-    literals::{self, Literal},
+    literals,
     userdata,
 };
 use crate::model::{Confidence, Severity};
@@ -205,7 +204,7 @@ fn severity(
     let is_holder = is_own
         && block.kind == "resource"
         && (HOLDERS.contains(&here) || is_secure(block, attribute));
-    if is_holder && it.path != attribute.key && !names::is_secret(&it.name) {
+    if is_holder && it.path != attribute.key && !literal::is_secret(&it.name) {
         // Beside the password stand the user and the host.
         let is_random = literal::strength(&it.value) == Some(Strength::Random);
         return is_random

@@ -1,9 +1,8 @@
 //! Which expressions give a secret: variables and locals by name, attributes of resources by name or by table.
 
-use crate::policy::{
-    names,
-    readers::hcl::{Expr, ExprKind},
-};
+use crate::policy::readers::hcl::{Expr, ExprKind};
+
+use super::super::literal;
 
 /// Attributes that hold a secret though their name alone does not tell: type of the resource (its beginning), attribute.
 const ATTRIBUTES: [(&str, &str); 24] = [
@@ -108,11 +107,11 @@ fn walk(expr: &Expr, unmarked: bool, out: &mut Vec<Taint>) {
 fn address(names: &[String]) -> Option<String> {
     let all: Vec<&str> = names.iter().map(String::as_str).collect();
     let is_secret = match all[..] {
-        ["var" | "local", name] => names::is_secret(name) && !is_bare(name),
+        ["var" | "local", name] => literal::is_secret(name) && !is_bare(name),
         ["var" | "local", name, .., last] => {
-            names::is_secret(last) && !is_bare(last) || names::is_secret(name) && last == "[]"
+            literal::is_secret(last) && !is_bare(last) || literal::is_secret(name) && last == "[]"
         }
-        ["module", _, .., last] => names::is_secret(last) && !is_bare(last),
+        ["module", _, .., last] => literal::is_secret(last) && !is_bare(last),
         [
             "each" | "self" | "path" | "terraform" | "count" | "dependency" | "include",
             ..,
@@ -135,7 +134,7 @@ fn is_attribute(kind: &str, fields: &[&str]) -> bool {
         .any(|(of, field)| kind == *of && named.is_some_and(|named| named == field));
     // A map of several: `data["username"]`.
     in_table && (named == Some(last) || !is_harmless(last))
-        || names::is_secret(last) && !is_bare(last)
+        || literal::is_secret(last) && !is_bare(last)
 }
 
 /// Names that are as often those of a thing about secrets.

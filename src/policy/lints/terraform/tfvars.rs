@@ -2,13 +2,14 @@
 
 use super::{
     super::{
+        literal::Literal,
         super::{
             FileKind, FixClass, Persona,
             fault::Fault,
             lint::{Context, Document, Lint, LintMeta},
         },
     },
-    literals::{self, Literal},
+    literals,
 };
 use crate::model::{Confidence, Severity};
 

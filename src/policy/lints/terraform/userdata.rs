@@ -8,7 +8,6 @@ use super::{
             FileKind, FixClass, Persona,
             fault::Fault,
             lint::{Context, Document, Lint, LintMeta},
-            names,
             readers::hcl::{Attribute, Block, Expr, ExprKind},
         },
         literal,
@@ -247,7 +246,7 @@ fn binding(line: &str) -> Option<(Range<usize>, Range<usize>)> {
     let before = line.get(..at)?.trim_end();
     let start = before.rfind(|c| !is_name(c)).map_or(0, |at| at + 1);
     let name = start..before.len();
-    if name.is_empty() || !names::is_secret(before.get(name.clone())?) {
+    if name.is_empty() || !literal::is_secret(before.get(name.clone())?) {
         return None;
     }
     let rest = line.get(at + 1..)?;

@@ -6,7 +6,6 @@ use super::{
             FileKind, Fix, FixClass, Persona,
             fault::Fault,
             lint::{Context, Document, Lint, LintMeta},
-            names,
             readers::hcl::{Block, Expr, ExprKind},
         },
         literal,
@@ -107,7 +106,7 @@ fn fault(block: &Block, document: &Document<'_>) -> Option<Fault> {
         told.severity(literal::eased(Severity::Low, document.path))
             .confidence(Confidence::Medium)
     });
-    let is_text = names::is_secret(name) && is_text(block);
+    let is_text = literal::is_secret(name) && is_text(block);
     let worse = match (default, unmarked) {
         (Some(default), Some(unmarked)) if default.severity < unmarked.severity => unmarked,
         (default, unmarked) => default.or(unmarked)?,
@@ -161,7 +160,7 @@ fn is_unmarked(block: &Block, name: &str) -> bool {
         .iter()
         .any(|words| text.contains(words))
     });
-    names::is_secret(name)
+    literal::is_secret(name)
         && !matches!(name, "secret" | "secrets" | "credentials" | "tokens")
         && !is_about
         && is_text(block)

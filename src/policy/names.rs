@@ -102,7 +102,7 @@ const WEAK: [(&str, &str); 12] = [
 ];
 
 /// Last words that make a name one of something about a secret. `url` and `uri` of a strong name are told by the value.
-const TAILS: [&str; 99] = [
+const TAILS: [&str; 103] = [
     "file",
     "files",
     "path",
@@ -202,6 +202,10 @@ const TAILS: [&str; 99] = [
     "settings",
     "location",
     "encoding",
+    "filename",
+    "filenames",
+    "description",
+    "descriptions",
 ];
 
 /// First words that do the same: `ENABLE_PASSWORD`, `PUBLIC_KEY`.
@@ -493,6 +497,8 @@ mod tests {
             "automountServiceAccountToken",
             "imagePullSecrets",
             "secretKeyRef",
+            "private_key_filename",
+            "kms_key_description",
         ] {
             assert!(!is_secret(name), "{name}: {:?}", words(name));
         }

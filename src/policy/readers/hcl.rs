@@ -245,10 +245,10 @@ impl Expr {
         }
     }
 
-    /// Returns the text of a text or template as one, where `fill` writes what stands for an interpolation. Offsets in it lead back to
-    /// the file.
+    /// Returns the text of a text or template as one, where `fill` writes what stands for an interpolation after the text so far. Offsets
+    /// in it lead back to the file.
     #[must_use]
-    pub fn filled(&self, fill: &mut dyn FnMut(&Expr) -> String) -> Option<Scalar> {
+    pub fn filled(&self, fill: &mut dyn FnMut(&Expr, &str) -> String) -> Option<Scalar> {
         let parts = match &self.kind {
             ExprKind::Text(scalar) => return Some(scalar.clone()),
             ExprKind::Template(parts) => parts,
@@ -270,7 +270,8 @@ impl Expr {
                 }
                 Part::Value(value) => {
                     whole.map.push((at, value.span.start));
-                    whole.text.push_str(&fill(value));
+                    let filling = fill(value, &whole.text);
+                    whole.text.push_str(&filling);
                 }
             }
         }

@@ -15,6 +15,7 @@ pub(super) mod helm;
 pub(super) mod keyfile;
 pub(super) mod kubernetes;
 pub(super) mod lifecycle;
+mod pairs;
 pub(super) mod reuse;
 pub(super) mod shell;
 pub(super) mod source;

@@ -318,21 +318,18 @@ pub(super) fn place(path: &str) -> Place {
                 place.production = true;
             }
             "local" | "dev" | "development" | "develop" | "debug" | "localhost"
-            | "devcontainer" => place.local = true,
+            | "devcontainer" | "ci" => place.local = true,
             "test" | "tests" | "testing" | "testdata" | "testcase" | "testcases" | "fixture"
-            | "fixtures" | "spec" | "specs" | "mock" | "mocks" | "e2e" | "cassette"
-            | "cassettes" | "snapshot" | "snapshots" | "stub" | "stubs" | "fake" | "fakes"
-            | "dummy" | "ci" | "it" | "testresources" | "bench" | "benchmark" | "benchmarks" => {
-                place.test = true
-            }
+            | "fixtures" | "spec" | "specs" | "mock" | "mocks" | "cassette" | "cassettes"
+            | "snapshot" | "snapshots" | "stub" | "stubs" | "fake" | "fakes" | "dummy"
+            | "testresources" | "bench" | "benchmark" | "benchmarks" => place.test = true,
             "example" | "examples" | "sample" | "samples" | "demo" | "demos" | "tutorial"
             | "tutorials" | "docs" | "doc" | "documentation" | "dist" | "template" | "tpl"
-            | "tmpl" | "templates" | "skeleton" | "default" | "defaults" | "quickstart"
-            | "playground" | "boilerplate" => place.example = true,
-            "locale" | "locales" | "i18n" | "lang" | "langs" | "language" | "languages"
-            | "translation" | "translations" | "l10n" | "messages" | "intl" | "nls" => {
-                place.prose = true
+            | "tmpl" | "templates" | "skeleton" | "quickstart" | "playground" | "boilerplate" => {
+                place.example = true
             }
+            "locale" | "locales" | "lang" | "langs" | "language" | "languages" | "translation"
+            | "translations" | "messages" | "intl" | "nls" => place.prose = true,
             _ => {}
         }
     }

@@ -65,11 +65,18 @@ pub fn read(
     if !is_worth_it(kind, bytes) {
         return reading;
     }
-    let Ok(text) = std::str::from_utf8(bytes) else {
-        if !matches!(kind, FileKind::KeyFile) {
-            reading.note = Some(Note("not UTF-8: policy did not read it".to_owned()));
+    let lossy;
+    let text = match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        // A store in binary form has no places: its lint tells it as a whole.
+        Err(_) if kind == FileKind::KeyFile => {
+            lossy = String::from_utf8_lossy(bytes);
+            &lossy
         }
-        return reading;
+        Err(_) => {
+            reading.note = Some(Note("not UTF-8: policy did not read it".to_owned()));
+            return reading;
+        }
     };
     let (syntax, note) = match parse(kind, text) {
         Ok(syntax) => (syntax, None),

@@ -16,6 +16,7 @@ pub(super) mod keyfile;
 pub(super) mod kubernetes;
 pub(super) mod lifecycle;
 mod literal;
+mod pairs;
 pub(super) mod reuse;
 pub(super) mod shell;
 pub(super) mod source;

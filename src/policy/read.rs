@@ -169,6 +169,7 @@ fn is_worth_it(kind: FileKind, bytes: &[u8]) -> bool {
                 "apiversion",
                 "hosts:",
                 "auth",
+                "dsn",
             ])
             .ok()
     });

@@ -1,0 +1,110 @@
+//! Program text (rules 76-81): secrets that are logged, put into errors or arguments of processes, that fall back to values in the code,
+//! or that are made from weak sources. Python, JavaScript, TypeScript and Go.
+//!
+//! A text passes a gate of words first (`gate`); what passes becomes a syntax tree, over which one walk goes (`walk`), with what is
+//! known of variables inside one function (`taint`). What calls other functions make of a secret is not followed: calls that are not known
+//! to hand a secret on are taken to make it safe.
+//!
+//! Promises: one parse and two walks a file, bounded by its length; text that no person wrote (lines of thousands of bytes) is
+//! left alone, for nothing in it can be mended; what stands in tests and examples is told at info.
+
+use std::ops::ControlFlow;
+
+use tree_sitter::{Language, ParseOptions, ParseState, Parser, Tree};
+
+use super::super::{
+    kind::FileKind,
+    lint::{Context, Document, Lint, LintMeta},
+};
+
+mod fallback;
+mod gate;
+mod logged;
+mod metas;
+mod names;
+mod shape;
+mod sinks;
+mod taint;
+mod walk;
+mod weak;
+
+/// The lints of this family.
+pub(crate) const LINTS: &[&dyn Lint] = &[&Source];
+
+/// Rules 76 to 81: they share one walk.
+struct Source;
+
+/// Most bytes a line has on average in text that people write.
+const MAX_LINE: usize = 400;
+
+impl Lint for Source {
+    fn metas(&self) -> &'static [&'static LintMeta] {
+        metas::ALL
+    }
+
+    fn document(&self, document: &Document<'_>, context: &mut Context<'_>) {
+        let (language, tongue): (Language, _) = match document.kind {
+            FileKind::Python => (tree_sitter_python::LANGUAGE.into(), shape::Tongue::Python),
+            FileKind::JavaScript => (tree_sitter_javascript::LANGUAGE.into(), shape::Tongue::Script),
+            FileKind::TypeScript => (tree_sitter_typescript::LANGUAGE_TYPESCRIPT.into(), shape::Tongue::Script),
+            FileKind::Tsx => (tree_sitter_typescript::LANGUAGE_TSX.into(), shape::Tongue::Script),
+            FileKind::Go => (tree_sitter_go::LANGUAGE.into(), shape::Tongue::Go),
+            _ => return,
+        };
+        let text = document.text;
+        if is_generated(text) || !gate::is_worth_it(text) {
+            return;
+        }
+        if let Some(tree) = parse(&language, text) {
+            walk::walk(shape::Code { tongue, text }, &tree, document.path, context);
+        }
+    }
+}
+
+/// Returns the tree of a text, unless it takes more steps than text of its length needs.
+fn parse(language: &Language, text: &str) -> Option<Tree> {
+    let mut parser = Parser::new();
+    parser.set_language(language).ok()?;
+    // The callback comes every hundred steps of the parser; a token takes a few.
+    let most = text.len() / 4 + 10_000;
+    let mut steps = 0_usize;
+    let mut count = |_: &ParseState| {
+        steps += 1;
+        if steps > most { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    let bytes = text.as_bytes();
+    let options = ParseOptions::new().progress_callback(&mut count);
+    parser.parse_with_options(&mut |at, _| bytes.get(at..).unwrap_or_default(), None, Some(options))
+}
+
+/// Tells whether no person wrote a text: its lines are too long.
+fn is_generated(text: &str) -> bool {
+    let lines = text.bytes().filter(|byte| *byte == b'\n').count() + 1;
+    text.len() / lines > MAX_LINE
+}
+
+/// Tells whether a file is a test or an example.
+fn is_test(path: &str) -> bool {
+    const FOLDERS: &[&str] = &[
+        "test", "tests", "spec", "specs", "__tests__", "__mocks__", "fixtures", "fixture", "testdata", "examples", "example", "mocks", "mock", "e2e",
+        "demo", "demos", "docs", "doc", "benchmark", "benchmarks", "bench", "samples", "sample", "cypress", "integration", "testing", "testutil",
+        "testutils", "acceptance", "test-utils", "tutorial", "tutorials", "playground", "stories", "seed", "seeds",
+    ];
+    let lower = path.to_ascii_lowercase();
+    let (folders, name) = lower.rsplit_once('/').unwrap_or(("", &lower));
+    let stem = name.split('.').next().unwrap_or_default();
+    folders.split('/').any(|folder| FOLDERS.contains(&folder) || folder.starts_with("test-") || folder.ends_with("-test") || folder.ends_with("_test") || folder.ends_with("-tests"))
+        || stem.starts_with("test_")
+        || stem.ends_with("_test")
+        || stem.ends_with("_tests")
+        || matches!(stem, "test" | "tests" | "conftest" | "setuptests")
+        || name.split('.').skip(1).any(|part| matches!(part, "test" | "tests" | "spec" | "stories" | "e2e" | "mock"))
+}
+
+/// Tells whether a file's path says that it is for development alone.
+fn is_development(path: &str) -> bool {
+    super::super::names::words(path).iter().any(|word| matches!(word.as_str(), "dev" | "development" | "local" | "debug"))
+}
+
+#[cfg(test)]
+mod tests;

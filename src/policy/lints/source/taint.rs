@@ -1,0 +1,353 @@
+//! Whether a secret flows into an expression, inside one function: from reads of the environment and of settings, and from parameters,
+//! variables and fields whose names say so.
+//!
+//! What a call returns is taken for a secret only if the call is known to hand on what it is given (`str`, `JSON.stringify`,
+//! `fmt.Sprintf`): whatever else stands around a secret (a mask, a hash, a length, a test) makes it safe.
+
+use std::{collections::HashMap, collections::HashSet, ops::Range};
+
+use tree_sitter::Node;
+
+use super::names as idents;
+use super::shape::{Code, Shape, Tongue};
+use crate::policy::names::{Secretness, secretness};
+
+/// Deepest nest of expressions that is followed.
+const MAX_DEPTH: usize = 24;
+
+/// Where a secret came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// A variable of the environment with a secret's name.
+    Environment,
+    /// A setting with a secret's name.
+    Settings,
+    /// A parameter, variable or field whose name says so.
+    Name,
+    /// An address that may hold a password.
+    Address,
+    /// All variables of the environment.
+    Everything,
+}
+
+/// A secret in an expression.
+#[derive(Clone, Debug)]
+pub(super) struct Taint<'t> {
+    /// The name it goes by there.
+    pub(super) name: &'t str,
+    /// Where that stands.
+    pub(super) span: Range<usize>,
+    /// Where it came from.
+    pub(super) origin: Origin,
+}
+
+/// What is known of a variable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// It holds a secret.
+    Secret(Origin),
+    /// It does not, whatever its name says.
+    Clean,
+}
+
+struct Scope<'t> {
+    end: usize,
+    name: &'t str,
+    variables: HashMap<&'t str, State>,
+}
+
+/// What is known at one place of a text.
+pub(super) struct Knowledge<'t> {
+    /// The text.
+    pub(super) code: Code<'t>,
+    scopes: Vec<Scope<'t>>,
+    /// Constants and fields of the file that hold no secret, whatever their names say.
+    pub(super) harmless: HashSet<&'t str>,
+    /// Names that packages are imported by.
+    pub(super) packages: HashSet<&'t str>,
+    /// How many more expressions may be looked at.
+    budget: usize,
+}
+
+impl<'t> Knowledge<'t> {
+    /// Knows nothing but the text.
+    pub(super) fn new(code: Code<'t>) -> Self {
+        Self {
+            code,
+            scopes: vec![Scope { end: usize::MAX, name: "", variables: HashMap::new() }],
+            harmless: HashSet::new(),
+            packages: HashSet::new(),
+            // Each expression is looked at a few times at most in text that people write.
+            budget: code.text.len().saturating_mul(4).saturating_add(10_000),
+        }
+    }
+
+    /// Leaves the functions that end before `start`.
+    pub(super) fn leave(&mut self, start: usize) {
+        while self.scopes.len() > 1 && self.scopes.last().is_some_and(|scope| scope.end <= start) {
+            self.scopes.pop();
+        }
+    }
+
+    /// Enters a function.
+    pub(super) fn enter(&mut self, name: &'t str, end: usize) {
+        self.scopes.push(Scope { end, name, variables: HashMap::new() });
+    }
+
+    /// Returns the name of the function, the innermost that has one.
+    pub(super) fn function(&self) -> &'t str {
+        let named = self.scopes.iter().rev().map(|scope| scope.name);
+        named.into_iter().find(|name| !name.is_empty()).unwrap_or_default()
+    }
+
+    /// Keeps what is known of a variable; nothing makes it what its name says.
+    pub(super) fn bind(&mut self, name: &'t str, state: Option<State>) {
+        if let Some(scope) = self.scopes.last_mut() {
+            match state {
+                Some(state) => {
+                    scope.variables.insert(name, state);
+                }
+                None => {
+                    scope.variables.remove(name);
+                }
+            }
+        }
+    }
+
+    /// Returns the secret that flows into an expression: the first of several.
+    pub(super) fn taint(&mut self, node: Node<'t>) -> Option<Taint<'t>> {
+        self.look(node, 0)
+    }
+
+    fn look(&mut self, node: Node<'t>, depth: usize) -> Option<Taint<'t>> {
+        self.budget = self.budget.checked_sub(1)?;
+        if depth > MAX_DEPTH {
+            return None;
+        }
+        let told = |name, origin| Some(Taint { name, span: node.byte_range(), origin });
+        if let Some((key, _)) = self.read_of_environment(node) {
+            return told(key, environment(key)?);
+        }
+        if self.is_whole_environment(node) {
+            return told("environment", Origin::Everything);
+        }
+        match self.code.shape(node) {
+            Shape::Name(name) => told(name, self.variable(name)?),
+            Shape::Member(object, name) => told(name, self.member(object, name)?),
+            Shape::Index(object, index) => {
+                let (key, _) = self.code.literal(index)?;
+                told(key, self.key(object, key)?)
+            }
+            Shape::Call(callee, arguments) => self.call(node, callee, &arguments, depth),
+            Shape::Pair(key, value) => {
+                let found = self.look(value, depth + 1)?;
+                // `password=True`, `"token_type": x`: the value decides; a key that names a mask does too.
+                (!self.code.of(key).contains("mask")).then_some(found)
+            }
+            Shape::Parts(parts) => parts.into_iter().find_map(|part| self.look(part, depth + 1)),
+            Shape::Same(inner) => self.look(inner, depth + 1),
+            Shape::Text | Shape::Other => None,
+        }
+    }
+
+    fn variable(&self, name: &'t str) -> Option<Origin> {
+        let known = self.scopes.iter().rev().find_map(|scope| scope.variables.get(name));
+        match known {
+            Some(State::Secret(origin)) => Some(*origin),
+            Some(State::Clean) => None,
+            None if self.harmless.contains(name) || self.packages.contains(name) || is_type_name(name) => None,
+            None => by_name(name),
+        }
+    }
+
+    fn member(&self, object: Node<'t>, name: &'t str) -> Option<Origin> {
+        let path = self.code.path(object);
+        let last = path.last().copied().unwrap_or_default();
+        let is_enumeration = match self.code.tongue {
+            Tongue::Go => path.len() == 1 && self.packages.contains(last),
+            Tongue::Python | Tongue::Script => {
+                is_type_name(name) || is_type_name(last) && !idents::holds_settings(last)
+            }
+        };
+        if is_enumeration || idents::holds_no_values(last) || self.harmless.contains(name) {
+            return None;
+        }
+        by_name(name)
+    }
+
+    fn key(&self, object: Node<'t>, key: &str) -> Option<Origin> {
+        let path = self.code.path(object);
+        let last = path.last().copied().unwrap_or_default();
+        if idents::holds_no_values(last) {
+            return None;
+        }
+        if idents::holds_settings(last) && secretness(key) >= Secretness::Strong {
+            return Some(Origin::Settings);
+        }
+        by_name(key)
+    }
+
+    fn call(&mut self, node: Node<'t>, callee: Node<'t>, arguments: &[Node<'t>], depth: usize) -> Option<Taint<'t>> {
+        let path = self.code.path(callee);
+        let last = path.last().copied().unwrap_or_default();
+        if let Some((key, settings)) = self.read_of_settings(&path, arguments) {
+            let is_secret = if settings { secretness(key) >= Secretness::Strong } else { idents::is_certain(key) };
+            return is_secret.then(|| Taint { name: key, span: node.byte_range(), origin: Origin::Settings });
+        }
+        let receiver = match self.code.shape(callee) {
+            Shape::Member(object, _) => Some(object),
+            _ => None,
+        };
+        let flow = flow(self.code.tongue, &path, callee.kind());
+        if flow.receiver
+            && let Some(found) = receiver.and_then(|receiver| self.look(receiver, depth + 1))
+        {
+            return Some(found);
+        }
+        let from_arguments = flow.arguments.then(|| arguments.iter().find_map(|argument| self.look(*argument, depth + 1)));
+        let found = from_arguments.flatten()?;
+        // What joins or lists a map of Python has its keys alone.
+        let has_keys_alone = found.origin == Origin::Everything && self.code.tongue == Tongue::Python && last == "join";
+        (!has_keys_alone).then_some(found)
+    }
+
+    /// Returns the name that is read from the environment, and where the name stands.
+    pub(super) fn read_of_environment(&self, node: Node<'t>) -> Option<(&'t str, Range<usize>)> {
+        let text = |node: Node<'t>| self.code.literal(node);
+        let is_map = |path: &[&str]| match self.code.tongue {
+            Tongue::Python => matches!(path, ["os", "environ"] | ["environ"]),
+            Tongue::Script => matches!(path, ["process" | "Bun", "env"] | ["import", "meta", "env"] | ["globalThis", "process", "env"]),
+            Tongue::Go => false,
+        };
+        match self.code.shape(node) {
+            Shape::Member(object, name) if self.code.tongue == Tongue::Script && is_map(&self.code.path(object)) => {
+                Some((name, node.byte_range()))
+            }
+            Shape::Index(object, index) if is_map(&self.code.path(object)) => text(index),
+            Shape::Call(callee, arguments) => {
+                let path = self.code.path(callee);
+                let is_read = match self.code.tongue {
+                    Tongue::Python => match path.as_slice() {
+                        ["os", "getenv"] | ["getenv"] => true,
+                        [map @ .., "get" | "pop"] => is_map(map),
+                        [front @ .., last] => {
+                            *last == "env" && front.is_empty()
+                                || front == ["env"] && matches!(*last, "str" | "get" | "string" | "bytes")
+                                || (*last == "config" && front.is_empty() && self.packages.contains("decouple"))
+                        }
+                        [] => false,
+                    },
+                    Tongue::Script => path == ["Deno", "env", "get"],
+                    Tongue::Go => {
+                        matches!(path.as_slice(), ["os", "Getenv" | "LookupEnv"] | ["syscall", "Getenv"])
+                            || path.len() <= 2 && path.last().is_some_and(|last| reads_environment(last))
+                    }
+                };
+                let first = arguments.first().filter(|_| is_read)?;
+                text(*first)
+            }
+            _ => None,
+        }
+    }
+
+    /// Returns the key of a call that reads one setting, and whether its receiver is named after settings.
+    fn read_of_settings(&self, path: &[&str], arguments: &[Node<'t>]) -> Option<(&'t str, bool)> {
+        let (last, front) = path.split_last()?;
+        let object = front.last()?;
+        let is_read = match self.code.tongue {
+            Tongue::Python => matches!(*last, "get" | "getstr" | "get_string" | "getfirst" | "getlist"),
+            Tongue::Script => *last == "get",
+            Tongue::Go => matches!(*last, "GetString" | "Get" | "FormValue" | "PostFormValue" | "PostForm"),
+        };
+        if !is_read || idents::holds_no_values(object) {
+            return None;
+        }
+        let (key, _) = self.code.literal(*arguments.first()?)?;
+        Some((key, idents::holds_settings(object)))
+    }
+
+    /// Tells whether an expression is the whole environment.
+    pub(super) fn is_whole_environment(&self, node: Node<'t>) -> bool {
+        match (self.code.tongue, self.code.shape(node)) {
+            (Tongue::Python, Shape::Member(..)) => self.code.of(node) == "os.environ",
+            (Tongue::Python, Shape::Name("environ")) => self.packages.contains("environ"),
+            (Tongue::Script, Shape::Member(..)) => self.code.of(node) == "process.env",
+            (Tongue::Script, Shape::Call(callee, _)) => self.code.of(callee) == "Deno.env.toObject",
+            (Tongue::Go, Shape::Call(callee, _)) => matches!(self.code.of(callee), "os.Environ" | "syscall.Environ"),
+            _ => false,
+        }
+    }
+}
+
+/// Tells whether a function of this name returns one variable of the environment.
+pub(super) fn reads_environment(function: &str) -> bool {
+    let words = crate::policy::names::words(function);
+    let has = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));
+    has(&["env", "getenv"]) && !has(&["set", "setenv", "unset", "is", "has", "with", "parse", "load", "new"]) && words.len() <= 5
+}
+
+/// Returns where a secret comes from that the environment holds by this name.
+fn environment(name: &str) -> Option<Origin> {
+    match secretness(name) {
+        Secretness::No => None,
+        Secretness::Weak => idents::is_address(name).then_some(Origin::Address),
+        Secretness::Strong | Secretness::Master => (!matches!(name, "PWD" | "OLDPWD")).then_some(Origin::Environment),
+    }
+}
+
+fn by_name(name: &str) -> Option<Origin> {
+    if idents::is_certain(name) {
+        Some(Origin::Name)
+    } else {
+        idents::is_address(name).then_some(Origin::Address)
+    }
+}
+
+/// Tells whether a name is written as those of types and components are: `Password`, not `PASSWORD`.
+fn is_type_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_uppercase()) && name.chars().any(|c| c.is_ascii_lowercase())
+}
+
+/// What a call hands on.
+struct Flow {
+    receiver: bool,
+    arguments: bool,
+}
+
+/// Tells what a call hands on: calls that are not known hand on nothing.
+fn flow(tongue: Tongue, path: &[&str], kind: &str) -> Flow {
+    let (receiver, arguments): (&[&str], &[&str]) = match tongue {
+        Tongue::Python => (
+            &[
+                "encode", "decode", "strip", "lstrip", "rstrip", "upper", "lower", "format", "items", "values", "copy", "join", "replace",
+                "get_secret_value", "title",
+            ],
+            &[
+                "str", "repr", "bytes", "dict", "format", "join", "dumps", "urlencode", "quote", "quote_plus", "b64encode", "b64decode",
+                "pformat", "force_str", "force_text", "smart_str", "_", "gettext", "literal_eval", "standard_b64encode", "urlsafe_b64encode",
+            ],
+        ),
+        Tongue::Script => (
+            &["toString", "trim", "concat", "join", "toUpperCase", "toLowerCase", "replace", "replaceAll", "valueOf"],
+            &[
+                "String", "concat", "stringify", "inspect", "format", "from", "encodeURIComponent", "encodeURI", "btoa", "atob", "entries",
+                "values", "assign",
+            ],
+        ),
+        Tongue::Go => (
+            &["String", "Error"],
+            &[
+                "Sprint", "Sprintf", "Sprintln", "string", "TrimSpace", "Trim", "Join", "ToLower", "ToUpper", "Quote", "EncodeToString",
+                "QueryEscape", "PathEscape", "append", "Any", "ByteString", "Stringp", "Reflect", "Marshal", "MarshalIndent", "Fields", "Dict",
+                "StringValue", "ReplaceAll", "TrimSuffix", "TrimPrefix", "Str",
+            ],
+        ),
+    };
+    let last = path.last().copied().unwrap_or_default();
+    // `zap.String("password", password)` hands on its argument, `password.String()` its receiver: the first has arguments.
+    let is_field = tongue == Tongue::Go && last == "String";
+    Flow {
+        receiver: receiver.contains(&last),
+        arguments: arguments.contains(&last) || is_field || matches!(kind, "slice_type" | "array_type"),
+    }
+}

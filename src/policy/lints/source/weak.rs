@@ -1,0 +1,160 @@
+//! Secrets that are made from a source that can be predicted, or from too few bytes (rule 81).
+
+use tree_sitter::Node;
+
+use super::{
+    metas,
+    names as idents,
+    shape::{Shape, Tongue, named},
+    walk::Walk,
+};
+use crate::model::Severity;
+use crate::policy::{
+    fault::{Edit, Fix, FixClass},
+    names::words,
+};
+
+/// Most nodes of one value that are looked at.
+const MAX_NODES: usize = 300;
+
+/// Least bytes of a secret that a machine makes.
+const LEAST_BYTES: u32 = 16;
+
+/// What is wrong with the way a secret is made.
+enum Weakness<'t> {
+    /// The source can be predicted.
+    Source(String),
+    /// So few bytes, and where the number stands.
+    Short(u32, Node<'t>),
+}
+
+/// `password = random.choice(...)`.
+pub(super) fn assigned<'t>(walk: &mut Walk<'t, '_>, target: Node<'t>, value: Node<'t>) {
+    let code = walk.code();
+    let name = match code.shape(target) {
+        Shape::Name(name) | Shape::Member(_, name) => name,
+        Shape::Index(_, index) => code.literal(index).map_or("", |(name, _)| name),
+        _ => "",
+    };
+    made(walk, name, value);
+}
+
+/// `{ password: Math.random() }`, `User(password=random.choice(...))`.
+pub(super) fn pair<'t>(walk: &mut Walk<'t, '_>, node: Node<'t>) {
+    let code = walk.code();
+    if let Shape::Pair(key, value) = code.shape(node) {
+        let name = code.literal(key).map_or_else(|| code.of(key), |(name, _)| name);
+        made(walk, name, value);
+    }
+}
+
+/// `return random.choice(...)` in a function that is called after what it makes.
+pub(super) fn returned<'t>(walk: &mut Walk<'t, '_>, node: Node<'t>) {
+    let function = walk.known.function();
+    if is_maker(function)
+        && let Some(value) = named(node).first().copied()
+        && let Some((call, weakness)) = find(walk, value)
+    {
+        tell(walk, function, call, &weakness);
+    }
+}
+
+fn made<'t>(walk: &mut Walk<'t, '_>, name: &'t str, value: Node<'t>) {
+    if is_target(name)
+        && let Some((call, weakness)) = find(walk, value)
+    {
+        tell(walk, name, call, &weakness);
+    }
+}
+
+fn tell<'t>(walk: &mut Walk<'t, '_>, name: &str, call: Node<'t>, weakness: &Weakness<'t>) {
+    match weakness {
+        Weakness::Source(source) => {
+            let message = format!("`{name}` is made by `{source}`, whose results can be predicted");
+            walk.tell(&metas::WEAK, call.byte_range(), name, message);
+        }
+        Weakness::Short(bytes, number) => {
+            let message = format!("`{name}` is made of {bytes} random bytes: {LEAST_BYTES} are the least that can't be guessed, 32 are usual");
+            if let Some(fault) = walk.tell(&metas::WEAK, call.byte_range(), name, message) {
+                fault.fix = Some(Fix {
+                    class: FixClass::Unsafe,
+                    title: "use 32 bytes".to_owned(),
+                    edits: vec![Edit::replace(number.byte_range(), "32")],
+                });
+            }
+            walk.grade(Severity::Low);
+        }
+    }
+}
+
+/// Words that make a name one of something that need not be secret.
+const HARMLESS: &[&str] = &[
+    "request", "trace", "csrf", "xsrf", "cancel", "cancellation", "nonce", "test", "fake", "mock", "dummy", "next", "correlation", "id", "ids",
+    "device", "page", "continuation", "cursor", "count", "sample", "prompt",
+];
+
+/// Tells whether what is given to this name must be hard to guess.
+fn is_target(name: &str) -> bool {
+    let words = words(name);
+    let is_harmless = words.iter().any(|word| HARMLESS.contains(&word.as_str()));
+    let is_named = words.last().is_some_and(|last| matches!(last.as_str(), "token" | "secret" | "otp" | "passcode"));
+    !is_harmless && (idents::is_certain(name) || is_named && !idents::is_address(name) && words.len() <= 4)
+}
+
+/// Tells whether a function of this name makes secrets.
+fn is_maker(function: &str) -> bool {
+    let words = words(function);
+    let first = words.first().map_or("", String::as_str);
+    let is_maker = matches!(first, "generate" | "gen" | "create" | "make" | "random" | "rand" | "new" | "get");
+    let makes = words.iter().skip(1).any(|word| matches!(word.as_str(), "password" | "token" | "secret" | "apikey" | "passphrase" | "otp"));
+    let is_key = words.windows(2).any(|two| matches!(two, [a, b] if a == "api" && b == "key"));
+    is_maker && (makes || is_key) && !words.iter().any(|word| HARMLESS.contains(&word.as_str()))
+}
+
+/// Returns the first weak source below a node.
+fn find<'t>(walk: &Walk<'t, '_>, value: Node<'t>) -> Option<(Node<'t>, Weakness<'t>)> {
+    let mut cursor = value.walk();
+    for _ in 0..MAX_NODES {
+        let node = cursor.node();
+        if let Some(weakness) = weakness(walk, node) {
+            return Some((node, weakness));
+        }
+        if cursor.goto_first_child() || cursor.goto_next_sibling() {
+            continue;
+        }
+        loop {
+            if !cursor.goto_parent() {
+                return None;
+            }
+            if cursor.goto_next_sibling() {
+                break;
+            }
+        }
+    }
+    None
+}
+
+fn weakness<'t>(walk: &Walk<'t, '_>, node: Node<'t>) -> Option<Weakness<'t>> {
+    let code = walk.code();
+    let Shape::Call(callee, arguments) = code.shape(node) else { return None };
+    let path = code.path(callee);
+    let source = || Some(Weakness::Source(path.join(".")));
+    let short = || {
+        let number = *arguments.first()?;
+        let bytes: u32 = code.of(number).parse().ok()?;
+        (bytes < LEAST_BYTES).then_some(Weakness::Short(bytes, number))
+    };
+    match (code.tongue, path.as_slice()) {
+        (
+            Tongue::Python,
+            ["random" | "rand", "choice" | "choices" | "randint" | "random" | "randrange" | "getrandbits" | "sample" | "randbytes"]
+            | ["np" | "numpy", "random", _]
+            | ["uuid", "uuid1"],
+        )
+        | (Tongue::Script, ["Math", "random"] | ["Date", "now", "toString"]) => source(),
+        (Tongue::Python, ["secrets", "token_hex" | "token_bytes" | "token_urlsafe"] | ["os", "urandom"])
+        | (Tongue::Script, ["crypto", "randomBytes"] | ["randomBytes"]) => short(),
+        (Tongue::Go, ["rand", name]) if walk.known.packages.contains("math/rand") && *name != "New" && *name != "Seed" => source(),
+        _ => None,
+    }
+}

@@ -16,6 +16,7 @@ mod lint;
 mod lints;
 pub mod names;
 pub mod node;
+mod owner;
 pub mod page;
 mod read;
 pub mod readers;

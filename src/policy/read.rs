@@ -12,7 +12,7 @@ use super::{
     kind::{self, FileKind},
     lint::{Context, Document, Syntax},
     readers::{dockerfile, dotenv, hcl, json, toml, xml, yaml},
-    registry,
+    owner, registry,
 };
 
 /// Largest file that is read, in bytes.
@@ -110,6 +110,7 @@ pub fn read(
     reading.facts = context.facts;
     reading.note = note;
     tidy(&mut reading.faults);
+    owner::settle(&mut reading.faults);
     reading
 }
 

@@ -32,6 +32,7 @@ pub fn cross(index: &super::lint::Index<'_>) -> Vec<super::fault::CrossFault> {
     for lint in lints() {
         lint.files(index, &mut out);
     }
+    super::owner::settle_across(&mut out, index.facts);
     out
 }
 

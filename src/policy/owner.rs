@@ -13,9 +13,10 @@ enum Reach {
 }
 
 /// Who is preferred to whom. The second may be any lint (`*`) where the first is named, and the other way round.
-const OWNERS: [(&str, &str, Reach); 8] = [
+const OWNERS: [(&str, &str, Reach); 9] = [
     ("dotenv-client-exposed", "docker-secret-arg-env", Reach::Overlap),
     ("dotenv-client-exposed", "config-inline-credential", Reach::Overlap),
+    ("dotenv-client-exposed", "src-env-dumped", Reach::Overlap),
     ("k8s-static-sa-token", "keyfile-committed", Reach::File),
     ("docker-copy-credential-file", "dotenv-not-ignored", Reach::File),
     ("k8s-plaintext-env", "k8s-secret-as-env", Reach::Overlap),

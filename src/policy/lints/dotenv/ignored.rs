@@ -38,12 +38,6 @@ const NOT_IGNORED: LintMeta = LintMeta {
             (".gitignore", "target/\n"),
             (".env.example", "DB_PASSWORD=\n"),
         ],
-        &[
-            (".gitignore", ".env\n"),
-            (".dockerignore", "node_modules\n"),
-            (".env.example", "DB_PASSWORD=\n"),
-            ("Dockerfile", "FROM node:22\nCOPY . .\n"),
-        ],
     ],
     good: &[
         // The good form.

@@ -56,7 +56,7 @@ fn what_is_told_in_scripts() {
         ("console.log(`a ${await f(x) || password}`)\n", "src-secret-logged password"),
         ("console.log(JSON.stringify(process.env))\n", "src-env-dumped process.env"),
         ("for (const [k, v] of Object.entries(process.env)) { console.log(k, v); }\n", "src-env-dumped v"),
-        ("module.exports = { plugins: [new DefinePlugin({ 'process.env': JSON.stringify(process.env) })] };\n", "src-env-dumped process.env"),
+        ("module.exports = { plugins: [new DefinePlugin({ 'process.env': JSON.stringify(process.env) })] };\n", "dotenv-client-exposed 'process.env': JSON.stringify(process.env)"),
         ("spawn('mysql', ['-p' + password]);\n", "src-secret-subprocess-argv password"),
         ("reject(new HttpError('bad ' + accessToken));\n", "src-secret-in-error accessToken"),
         ("const k = process.env.K_SECRET ?? `hunter2-Zq81`;\n", "src-secret-fallback `hunter2-Zq81`"),

@@ -24,8 +24,6 @@ pub(super) struct Pair<'p, 'd> {
     pub(super) around: &'p [&'d str],
     /// The name that says what the value is.
     pub(super) name: &'d str,
-    /// The bytes of the name.
-    pub(super) name_span: Range<usize>,
     /// The value, quotes and escapes undone.
     pub(super) value: &'d str,
     origin: Origin<'d>,
@@ -170,7 +168,6 @@ pub(super) fn each<'d>(document: &'d Document<'_>, f: Visit<'_, 'd>) {
                 f(&Pair {
                     around: &[&line.section],
                     name: &line.key,
-                    name_span: line.key_span.clone(),
                     value: &line.value,
                     origin: Origin::Line(line),
                 });
@@ -193,7 +190,6 @@ fn of_node<'d>(node: &'d Node, around: &mut Vec<&'d str>, f: Visit<'_, 'd>) {
             f(&Pair {
                 around,
                 name: key,
-                name_span: key_span.clone(),
                 value: &scalar.text,
                 origin: Origin::Scalar(scalar, 0),
             });
@@ -223,7 +219,6 @@ fn of_item<'d>(scalar: &'d Scalar, around: &[&'d str], f: Visit<'_, 'd>) {
         f(&Pair {
             around,
             name,
-            name_span: scalar.source(0..name.len()),
             value,
             origin: Origin::Scalar(scalar, name.len() + 1),
         });
@@ -245,7 +240,6 @@ fn named<'d>(node: &'d Node, around: &[&'d str], f: Visit<'_, 'd>) {
         f(&Pair {
             around,
             name: &name.text,
-            name_span: name.source(0..name.text.len()),
             value: &value.text,
             origin: Origin::Scalar(value, 0),
         });
@@ -265,7 +259,6 @@ fn of_element<'d>(around: &[&'d Element], element: &'d Element, f: Visit<'_, 'd>
         f(&Pair {
             around,
             name,
-            name_span: element.span.start..element.span.start,
             value,
             origin: Origin::Text(span.clone()),
         });
@@ -334,7 +327,7 @@ pub(super) fn place(path: &str) -> Place {
         }
     }
     let lower = path.to_ascii_lowercase();
-    place.test |= ["e2e", "__tests__"].iter().any(|part| lower.contains(part));
+    place.test |= lower.contains("e2e") || lower.split('/').any(|folder| folder == "t");
     place.prose |= ["i18n", "l10n", "/res/values", "strings.xml"]
         .iter()
         .any(|part| lower.contains(part));

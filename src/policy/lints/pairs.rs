@@ -93,6 +93,25 @@ pub(super) enum Form {
     Connection,
 }
 
+/// Tells whether a name is that of a secret that people choose: passwords, and what is called a secret.
+pub(super) fn is_chosen(name: &str) -> bool {
+    const CHOSEN: [&str; 10] = [
+        "password",
+        "passwd",
+        "passphrase",
+        "passcode",
+        "pwd",
+        "pw",
+        "pass",
+        "secret",
+        "requirepass",
+        "userpass",
+    ];
+    names::words(name)
+        .iter()
+        .any(|word| CHOSEN.contains(&word.as_str()) || word.ends_with("password"))
+}
+
 /// Returns the secret in a value, by its name and its form.
 pub(super) fn secret(name: &str, value: &str) -> Option<Held> {
     let literal = |text: &str| match values::classify(text) {
@@ -180,12 +199,7 @@ pub(super) fn each<'d>(document: &'d Document<'_>, f: Visit<'_, 'd>) {
 
 fn of_node<'d>(node: &'d Node, around: &mut Vec<&'d str>, f: Visit<'_, 'd>) {
     named(node, around, f);
-    for Entry {
-        key,
-        key_span,
-        value,
-    } in node.entries()
-    {
+    for Entry { key, value, .. } in node.entries() {
         if let Some(scalar) = value.scalar() {
             f(&Pair {
                 around,

@@ -7,7 +7,6 @@ use super::{
         fault::{Fault, FixClass},
         kind::FileKind,
         lint::{Context, Document, Lint, LintMeta, Persona},
-        names,
         values::{self, Store, Strength},
     },
     pairs::{self, Form, Pair, Place},
@@ -15,7 +14,7 @@ use super::{
 use crate::model::{Confidence, Severity};
 
 mod special;
-mod traps;
+pub(super) mod traps;
 
 /// The lints of this family.
 pub(crate) const LINTS: &[&dyn Lint] = &[&Inline];
@@ -210,22 +209,7 @@ fn keeps(pair: &Pair<'_, '_>, place: Place) -> Option<Kept> {
 
 /// Tells whether a value is strong enough to be what its name says: tokens and keys are made by machines, passwords by people too.
 fn is_enough(name: &str, strength: Strength) -> bool {
-    const CHOSEN: [&str; 10] = [
-        "password",
-        "passwd",
-        "passphrase",
-        "passcode",
-        "pwd",
-        "pw",
-        "pass",
-        "secret",
-        "requirepass",
-        "userpass",
-    ];
-    strength == Strength::Random
-        || names::words(name)
-            .iter()
-            .any(|word| CHOSEN.contains(&word.as_str()) || word.ends_with("password"))
+    strength == Strength::Random || pairs::is_chosen(name)
 }
 
 fn tell(

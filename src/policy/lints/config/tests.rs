@@ -16,67 +16,70 @@ fn told(path: &str, text: &str) -> Vec<(String, String, Severity)> {
         .collect()
 }
 
+/// A path and a text that holds one secret.
+const FORMS: &[(&str, &str)] = &[
+    ("a.yml", "db:\n  password: 'hunter2-Zq81'\n"),
+    ("a.yml", "db: {password: \"hunter2-Zq81\"}\r\n"),
+    (
+        "a.yml",
+        "env:\n  - name: DB_PASSWORD\n    value: hunter2-Zq81\n",
+    ),
+    ("a.yml", "args:\n  - DB_PASSWORD=hunter2-Zq81\n"),
+    ("a.yml", "a: [\nb: x\npassword: hunter2-Zq81\n"),
+    ("a.toml", "[db]\npassword = '''hunter2-Zq81'''\n"),
+    (
+        "a.json",
+        "{\"db\": {\"password\": \"hunter2-Zq81\"}, /* c */}",
+    ),
+    ("a.json", "{\"db\": {\"password\": \"hunter2-Zq81\"\n"),
+    ("a.properties", "db.password: hunter2-Zq81\n"),
+    ("redis.conf", "requirepass hunter2-Zq81\n"),
+    ("a.ini", "[db]\nuser=a\npwd=\"hunter2-Zq81\" ; c\n"),
+    (
+        "settings.xml",
+        "<settings><servers><server><password>hunter2-Zq81</password></server></servers></settings>",
+    ),
+    (
+        "tomcat.xml",
+        "<Context><Resource username='a' password='hunter2-Zq81'/></Context>",
+    ),
+    (
+        "hibernate.xml",
+        "<!DOCTYPE a SYSTEM 'b'><a><property name='connection.password'>hunter2-Zq81</property></a>",
+    ),
+    (
+        "nuget.config",
+        "<c><x><add key='ClearTextPassword' value='hunter2-Zq81' /></x></c>",
+    ),
+    (
+        "web.config",
+        "<c><add name='D' connectionString='Server=db;Pwd=hunter2-Zq81;'/></c>",
+    ),
+    (".pypirc", "[pypi]\nusername = a\npassword = hunter2-Zq81\n"),
+    (".pgpass", "# c\ndb:5432:shop:app:hunter2-Zq81\n"),
+    (
+        ".git-credentials",
+        "https://me:hunter2-Zq81@git.example.org\n",
+    ),
+    (".netrc", "machine a\n  login b\n  password hunter2-Zq81\n"),
+    ("gradle.properties", "repoPassword=hunter2-Zq81\n"),
+    (
+        "a.properties",
+        "url=jdbc:mysql://db/x?user=a&password=hunter2-Zq81\n",
+    ),
+    (
+        "pip.conf",
+        "[global]\nindex-url = https://a:hunter2-Zq81@pypi.example.org/simple\n",
+    ),
+    (
+        "pyproject.toml",
+        "[[tool.x.source]]\nurl = \"https://a:hunter2-Zq81@pypi.example.org\"\n",
+    ),
+];
+
 #[test]
 fn finds_the_value_in_every_form() {
-    for (path, text) in [
-        ("a.yml", "db:\n  password: 'hunter2-Zq81'\n"),
-        ("a.yml", "db: {password: \"hunter2-Zq81\"}\r\n"),
-        (
-            "a.yml",
-            "env:\n  - name: DB_PASSWORD\n    value: hunter2-Zq81\n",
-        ),
-        ("a.yml", "args:\n  - DB_PASSWORD=hunter2-Zq81\n"),
-        ("a.yml", "a: [\nb: x\npassword: hunter2-Zq81\n"),
-        ("a.toml", "[db]\npassword = '''hunter2-Zq81'''\n"),
-        (
-            "a.json",
-            "{\"db\": {\"password\": \"hunter2-Zq81\"}, /* c */}",
-        ),
-        ("a.json", "{\"db\": {\"password\": \"hunter2-Zq81\"\n"),
-        ("a.properties", "db.password: hunter2-Zq81\n"),
-        ("redis.conf", "requirepass hunter2-Zq81\n"),
-        ("a.ini", "[db]\nuser=a\npwd=\"hunter2-Zq81\" ; c\n"),
-        (
-            "settings.xml",
-            "<settings><servers><server><password>hunter2-Zq81</password></server></servers></settings>",
-        ),
-        (
-            "tomcat.xml",
-            "<Context><Resource username='a' password='hunter2-Zq81'/></Context>",
-        ),
-        (
-            "hibernate.xml",
-            "<!DOCTYPE a SYSTEM 'b'><a><property name='connection.password'>hunter2-Zq81</property></a>",
-        ),
-        (
-            "nuget.config",
-            "<c><x><add key='ClearTextPassword' value='hunter2-Zq81' /></x></c>",
-        ),
-        (
-            "web.config",
-            "<c><add name='D' connectionString='Server=db;Pwd=hunter2-Zq81;'/></c>",
-        ),
-        (".pypirc", "[pypi]\nusername = a\npassword = hunter2-Zq81\n"),
-        (".pgpass", "# c\ndb:5432:shop:app:hunter2-Zq81\n"),
-        (
-            ".git-credentials",
-            "https://me:hunter2-Zq81@git.example.org\n",
-        ),
-        (".netrc", "machine a\n  login b\n  password hunter2-Zq81\n"),
-        ("gradle.properties", "repoPassword=hunter2-Zq81\n"),
-        (
-            "a.properties",
-            "url=jdbc:mysql://db/x?user=a&password=hunter2-Zq81\n",
-        ),
-        (
-            "pip.conf",
-            "[global]\nindex-url = https://a:hunter2-Zq81@pypi.example.org/simple\n",
-        ),
-        (
-            "pyproject.toml",
-            "[[tool.x.source]]\nurl = \"https://a:hunter2-Zq81@pypi.example.org\"\n",
-        ),
-    ] {
+    for (path, text) in FORMS {
         let told = told(path, text);
         assert_eq!(
             told.iter().map(|one| one.1.as_str()).collect::<Vec<_>>(),

@@ -3,7 +3,7 @@
 use super::super::super::{lint::Document, names, node::Node};
 
 /// Tells whether a document describes data instead of setting values: schemas, descriptions of interfaces, snapshots, word lists.
-pub(super) fn is_none(document: &Document<'_>) -> bool {
+pub(in super::super) fn is_none(document: &Document<'_>) -> bool {
     const PARTS: [&str; 17] = [
         "schema",
         "openapi",
@@ -42,7 +42,7 @@ fn describes(tree: &Node) -> bool {
 }
 
 /// Tells whether a file lists packages: what looks like a password there sets a tool.
-pub(super) fn is_manifest(name: &str) -> bool {
+pub(in super::super) fn is_manifest(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     matches!(
         lower.as_str(),
@@ -64,7 +64,7 @@ pub(super) fn is_manifest(name: &str) -> bool {
 }
 
 /// Tells whether one of the last `count` words of a key says that its values are texts for people.
-pub(super) fn is_about_text(key: &str, count: usize) -> bool {
+pub(in super::super) fn is_about_text(key: &str, count: usize) -> bool {
     const WORDS: [&str; 24] = [
         "label",
         "labels",
@@ -99,12 +99,12 @@ pub(super) fn is_about_text(key: &str, count: usize) -> bool {
 }
 
 /// Tells whether a value is a text for people: words with blanks, or letters that passwords seldom have.
-pub(super) fn is_prose(value: &str) -> bool {
+pub(in super::super) fn is_prose(value: &str) -> bool {
     value.contains(char::is_whitespace) || value.chars().any(|c| !c.is_ascii() && c.is_alphabetic())
 }
 
 /// Tells whether a value is a name: of a secret, a field, a selector. Its words can be spoken, and digits stand at its end at most.
-pub(super) fn is_name(value: &str) -> bool {
+pub(in super::super) fn is_name(value: &str) -> bool {
     let value = value.trim_matches(|c: char| !c.is_ascii_alphanumeric());
     let has_separator = value.contains(['-', '_', '.', '/', ':']);
     let is_shaped = value

@@ -116,7 +116,6 @@ fn grade(place: Place, strength: Strength) -> Option<(Severity, Confidence)> {
             (Severity::Medium, Confidence::Medium)
         }
         Strength::Named => (Severity::High, Confidence::Medium),
-        Strength::Weak if place.production => (Severity::Medium, Confidence::Medium),
         Strength::Weak => (Severity::Info, Confidence::Medium),
     })
 }
@@ -199,7 +198,7 @@ mod tests {
             (
                 ".env.production",
                 "DB_PASSWORD=postgres",
-                Some(Severity::Medium),
+                Some(Severity::Info),
             ),
             (
                 ".env",

@@ -162,6 +162,7 @@ fn guess(
     if is_field
         || about.clone().any(|key| traps::is_about_text(key, 1))
         || value.contains(char::is_whitespace)
+        || held.form == Form::Url && pair.value.contains(char::is_whitespace)
     {
         return None;
     }
@@ -177,7 +178,8 @@ fn guess(
     } else {
         values::is_weak(value) || value.chars().count() < 8
     };
-    if !is_named && !(held.strength == Strength::Weak && is_known) && !is_season(value) {
+    let is_weak = held.strength == Strength::Weak && is_known;
+    if !(is_named || is_weak || is_season(value)) {
         return None;
     }
     let is_production =
@@ -185,7 +187,7 @@ fn guess(
     Some(Guess {
         path: pair.path(),
         span: pair.source(held.part),
-        exposed: is_production || is_published(document, pair.around),
+        exposed: is_production || is_published(document, pair),
     })
 }
 
@@ -215,18 +217,21 @@ fn is_season(value: &str) -> bool {
     is_year && (3..=12).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_alphabetic())
 }
 
-/// Tells whether the service of a compose file that a value belongs to has a port on all addresses of the host.
-fn is_published(document: &Document<'_>, around: &[&str]) -> bool {
-    let [services, service, ..] = around else {
+/// Tells whether a value opens a service of a compose file that has a port on all addresses of the host.
+fn is_published(document: &Document<'_>, pair: &Pair<'_, '_>) -> bool {
+    let [services, service, ..] = pair.around else {
         return false;
     };
     if document.kind != FileKind::Compose || *services != "services" {
         return false;
     }
-    let ports = document
-        .trees()
-        .iter()
-        .filter_map(|tree| tree.at(&["services", service, "ports"]));
+    let trees = document.trees().iter();
+    let Some(service) = trees
+        .filter_map(|tree| tree.at(&["services", service]))
+        .next()
+    else {
+        return false;
+    };
     let is_local = |host: &str| {
         matches!(
             host.trim_matches(['[', ']']),
@@ -239,7 +244,42 @@ fn is_published(document: &Document<'_>, around: &[&str]) -> bool {
             port.get("published").is_some() && !port.text_at(&["host_ip"]).is_some_and(is_local)
         }
     };
-    ports.flat_map(Node::items).any(is_open)
+    let is_open = service
+        .get("ports")
+        .is_some_and(|ports| ports.items().iter().any(is_open));
+    is_open && is_own(service, pair.name)
+}
+
+/// Tells whether a password is that of the service itself, not one by which it calls another: `DB_PASSWORD` of a web server.
+fn is_own(service: &Node, name: &str) -> bool {
+    const STORES: [&str; 22] = [
+        "postgres",
+        "postgresql",
+        "postgis",
+        "pg",
+        "timescaledb",
+        "mysql",
+        "mariadb",
+        "percona",
+        "mongo",
+        "mongodb",
+        "redis",
+        "valkey",
+        "mssql",
+        "couchdb",
+        "influxdb",
+        "neo",
+        "elasticsearch",
+        "opensearch",
+        "clickhouse",
+        "rabbitmq",
+        "db",
+        "database",
+    ];
+    let is_store = |word: &String| STORES.contains(&word.as_str());
+    let image = service.text_at(&["image"]).unwrap_or_default();
+    let image = image.rsplit('/').next().unwrap_or_default();
+    names::words(image).iter().any(is_store) || !names::words(name).iter().any(is_store)
 }
 
 /// Makes one fault of all guesses: at the first that others can try, or else at the first.
@@ -342,7 +382,7 @@ mod tests {
     fn published_ports_and_production_make_it_a_fault() {
         let compose = |ports: &str| {
             format!(
-                "services:\n  db:\n    ports: [{ports}]\n    environment: {{POSTGRES_PASSWORD: postgres, PGADMIN_PASSWORD: admin}}\n"
+                "services:\n  db:\n    image: postgres:17\n    ports: [{ports}]\n    environment: {{POSTGRES_PASSWORD: postgres, PGADMIN_PASSWORD: admin}}\n"
             )
         };
         for (path, ports, want) in [
@@ -363,6 +403,15 @@ mod tests {
                 "{path} {ports}"
             );
         }
+    }
+
+    #[test]
+    fn ports_of_callers_open_nothing() {
+        let text = "services:\n  web:\n    image: shop\n    ports: ['80:80']\n    environment: [POSTGRES_PASSWORD=postgres]\n";
+        assert_eq!(
+            told("compose.yml", text),
+            [("postgres".to_owned(), Severity::Info, 0)]
+        );
     }
 
     #[test]

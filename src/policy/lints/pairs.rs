@@ -60,11 +60,6 @@ impl Pair<'_, '_> {
         }
     }
 
-    /// Returns the bytes of the whole value.
-    pub(super) fn span(&self) -> Range<usize> {
-        self.source(0..self.value.len())
-    }
-
     /// Returns the secret that the value is or holds, if it stands there itself and not by an address.
     pub(super) fn secret(&self) -> Option<Held> {
         secret(self.name, self.value)
@@ -444,7 +439,11 @@ mod tests {
             };
             let mut shown = Vec::new();
             each(&document, &mut |pair| {
-                shown.push(format!("{}={}", pair.path(), &text[pair.span()]))
+                shown.push(format!(
+                    "{}={}",
+                    pair.path(),
+                    &text[pair.source(0..pair.value.len())]
+                ))
             });
             assert!(shown.iter().any(|one| one == want), "{text} {shown:?}");
         }

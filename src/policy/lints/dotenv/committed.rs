@@ -86,7 +86,9 @@ impl Lint for Committed {
             return;
         }
         let place = pairs::place(document.path);
-        let kept = kept(document);
+        let mut kept = kept(document);
+        // What everybody knows is told as such by `weak-default-password`.
+        kept.retain(|kept| kept.strength > Strength::Weak);
         let worst = kept
             .iter()
             .max_by_key(|kept| (kept.strength, std::cmp::Reverse(kept.span.start)));
@@ -115,8 +117,7 @@ fn grade(place: Place, strength: Strength) -> Option<(Severity, Confidence)> {
         Strength::Named if place.local && !place.production => {
             (Severity::Medium, Confidence::Medium)
         }
-        Strength::Named => (Severity::High, Confidence::Medium),
-        Strength::Weak => (Severity::Info, Confidence::Medium),
+        Strength::Named | Strength::Weak => (Severity::High, Confidence::Medium),
     })
 }
 
@@ -194,12 +195,7 @@ mod tests {
                 "K_TOKEN=f3b1c0d9e8a7f6b5c4d3e2f1a0b9c8d7",
                 Some(Severity::Info),
             ),
-            (".env", "DB_PASSWORD='postgres'", Some(Severity::Info)),
-            (
-                ".env.production",
-                "DB_PASSWORD=postgres",
-                Some(Severity::Info),
-            ),
+            (".env", "DB_PASSWORD='postgres'", None),
             (
                 ".env",
                 "export K_TOKEN=`f3b1c0d9e8a7f6b5c4d3e2f1a0b9c8d7`",

@@ -169,8 +169,10 @@ fn keeps(pair: &Pair<'_, '_>, place: Place) -> Option<Kept> {
         } else {
             pair.value
         });
-    let is_name =
-        held.form == Form::Whole && (traps::is_name(value) || !is_enough(pair.name, held.strength));
+    let is_name = held.form == Form::Whole
+        && (traps::is_name(value)
+            || traps::is_encoded_prose(value)
+            || !is_enough(pair.name, held.strength));
     let is_about_text = traps::is_about_text(pair.name, 1)
         || pair
             .around

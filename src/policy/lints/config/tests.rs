@@ -150,6 +150,10 @@ fn names_and_texts_are_no_secrets() {
     ] {
         assert!(!traps::is_name(value), "{value}");
     }
+    assert!(traps::is_encoded_prose(
+        "bXktc2VjcmV0LWtleS10aGF0LW11c3QtYmUtY2hhbmdlZAo="
+    ));
+    assert!(!traps::is_encoded_prose("q8Zr2Lw9Xk4Tn7Vb1Mc6Hd3q"));
     assert!(traps::is_prose("Passwort vergessen?") && traps::is_prose("Mot\u{a0}de"));
 }
 

@@ -1,5 +1,7 @@
 //! What looks like a secret in a file of settings and is none.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+
 use super::super::super::{lint::Document, names, node::Node};
 
 /// Tells whether a document describes data instead of setting values: schemas, descriptions of interfaces, snapshots, word lists.
@@ -101,6 +103,23 @@ pub(in super::super) fn is_about_text(key: &str, count: usize) -> bool {
 /// Tells whether a value is a text for people: words with blanks, or letters that passwords seldom have.
 pub(in super::super) fn is_prose(value: &str) -> bool {
     value.contains(char::is_whitespace) || value.chars().any(|c| !c.is_ascii() && c.is_alphabetic())
+}
+
+/// Tells whether a value is a sentence in base64, as generators of projects write it: "my-secret-key-which-should-be-changed".
+pub(in super::super) fn is_encoded_prose(value: &str) -> bool {
+    let Ok(bytes) = STANDARD.decode(value.trim()) else {
+        return false;
+    };
+    let is_text = bytes
+        .iter()
+        .all(|b| b.is_ascii_graphic() || b.is_ascii_whitespace());
+    let separators = bytes
+        .iter()
+        .filter(|b| matches!(b, b'-' | b'_' | b' '))
+        .count();
+    is_text
+        && separators >= 3
+        && bytes.iter().filter(|b| b.is_ascii_lowercase()).count() * 3 > bytes.len() * 2
 }
 
 /// Tells whether a value is a name: of a secret, a field, a selector. Its words can be spoken, and digits stand at its end at most.

@@ -115,9 +115,14 @@ fn scope(kind: FileKind) -> Option<bool> {
         | FileKind::Dotenv
         | FileKind::Ansible
         | FileKind::Serverless => Some(false),
-        FileKind::Properties | FileKind::Toml | FileKind::Json | FileKind::Xml | FileKind::Yaml => {
-            Some(true)
-        }
+        FileKind::Properties
+        | FileKind::Toml
+        | FileKind::Json
+        | FileKind::Xml
+        | FileKind::Yaml
+        | FileKind::Terraform
+        | FileKind::Tfvars
+        | FileKind::Hcl => Some(true),
         _ => None,
     }
 }
@@ -366,6 +371,11 @@ mod tests {
             ("app.yml", "password: Summer2024!\n", "Summer2024!"),
             ("app.ini", "[db]\npassword = 12345678\n", "12345678"),
             ("app.xml", "<a><password>admin</password></a>", "admin"),
+            (
+                "main.tf",
+                "variable \"db_password\" {\n  default = \"postgres\"\n}\n",
+                "postgres",
+            ),
         ] {
             let told = told(path, text);
             assert_eq!(

@@ -14,6 +14,8 @@ use super::super::{
     values::{self, Strength, Value},
 };
 
+mod hcl;
+
 /// Most bytes of a key, and most keys, that are told of a path: a hostile file must not make its report large.
 const MAX_KEY: usize = 60;
 const MAX_KEYS: usize = 8;
@@ -188,7 +190,8 @@ pub(super) fn each<'d>(document: &'d Document<'_>, f: Visit<'_, 'd>) {
             }
         }
         Syntax::Xml(root) => root.walk(&mut |around, element| of_element(around, element, f)),
-        Syntax::Hcl(_) | Syntax::Docker(_) | Syntax::Text => {}
+        Syntax::Hcl(body) => hcl::each(body, f),
+        Syntax::Docker(_) | Syntax::Text => {}
     }
 }
 
@@ -406,6 +409,7 @@ mod tests {
     fn pairs_of_all_formats_lead_back_to_their_bytes() {
         let tree = |text| Syntax::Tree(readers::yaml::read(text).unwrap());
         let xml = |text| Syntax::Xml(readers::xml::read(text).unwrap());
+        let hcl = |text| Syntax::Hcl(readers::hcl::read(text).unwrap());
         for (text, syntax, want) in [
             ("a:\n  b: \"v1\"\n", tree("a:\n  b: \"v1\"\n"), "a.b=v1"),
             ("- N=v1\n", tree("- N=v1\n"), "N=v1"),
@@ -423,6 +427,16 @@ mod tests {
                 "<r><p name='N'>v1</p></r>",
                 xml("<r><p name='N'>v1</p></r>"),
                 "p.N=v1",
+            ),
+            (
+                "variable \"N\" { default = \"v1\" }\n",
+                hcl("variable \"N\" { default = \"v1\" }\n"),
+                "variable.N=v1",
+            ),
+            (
+                "a = { N = \"v1\" }\n",
+                hcl("a = { N = \"v1\" }\n"),
+                "a.N=v1",
             ),
             ("<r><n>v1</n></r>", xml("<r><n>v1</n></r>"), "n=v1"),
             (

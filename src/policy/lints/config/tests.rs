@@ -168,3 +168,65 @@ fn rows_of_data_are_told_once() {
         [Severity::Low]
     );
 }
+
+/// Parts of texts that lead the lints and readers far.
+const PARTS: &str = "(password[=: ]|DB_SECRET=|VITE_A_SECRET|hunter2-Zq81|[\"'`{}\\[\\]<>=:;,#&?@/\\\\ \n\r\t-]|://u:p@h|Pwd=x;|<a k='v'>|</a>|\
+    -----BEGIN PRIVATE KEY-----|machine |kind: Config\n|users: |AGE-SECRET-KEY-1|\"sensitive_attributes\":|services:\n|ports: |\\PC){0,40}";
+
+proptest::proptest! {
+    #[test]
+    fn no_text_of_any_kind_panics_and_spans_lie_within(text in PARTS) {
+        let key = crate::model::DigestKey::new([7; 32]);
+        for path in [
+            "a.yml", "a.json", "a.toml", "a.xml", "a.ini", "a.properties", ".env", ".env.example", ".netrc", ".pgpass", ".git-credentials",
+            ".npmrc", "kubeconfig", "a.pem", "a.key", "a.ppk", "a.tfstate", ".env.keys", "compose.yml", "values.yaml", "a.ts", ".gitignore",
+        ] {
+            let blob = path.into();
+            let kind = policy::wants(&blob).unwrap();
+            let reading = policy::read(&blob, kind, text.as_bytes(), &key, &Environments::default());
+            for fault in reading.faults {
+                assert!(text.get(fault.span.clone()).is_some(), "{path} {fault:?}");
+                assert!(fault.secret.is_none_or(|secret| text.get(secret).is_some()), "{path}");
+                assert!(fault.related.iter().all(|one| text.get(one.0.clone()).is_some()), "{path}");
+            }
+        }
+    }
+}
+
+#[test]
+fn large_files_take_time_in_proportion() {
+    let row = "\"password\": \"hunter2-Zq81\", \"user\": \"a\", \"url\": \"x://u:p@h?a=b&c=d\",\n";
+    let json = format!("{{{}\"z\": 1}}", row.repeat(20_000));
+    let lines = "DB_PASSWORD=postgres\nVITE_A_SECRET=x\nURL=a://b:c@d\n".repeat(20_000);
+    let xml = format!(
+        "<a>{}</a>",
+        "<password>hunter2-Zq81</password>".repeat(20_000)
+    );
+    let hosts = "machine a login b password hunter2-Zq81\n".repeat(20_000);
+    let code = "process.env.VITE_A_SECRET;".repeat(40_000);
+    let files = [
+        ("a.json", json),
+        (".env", lines),
+        ("a.xml", xml),
+        (".netrc", hosts),
+        ("a.ts", code),
+    ];
+    for (path, text) in files {
+        let key = crate::model::DigestKey::new([7; 32]);
+        let blob = path.into();
+        let start = std::time::Instant::now();
+        let reading = policy::read(
+            &blob,
+            policy::wants(&blob).unwrap(),
+            text.as_bytes(),
+            &key,
+            &Environments::default(),
+        );
+        assert!(reading.faults.len() < 100, "{path}");
+        assert!(
+            start.elapsed().as_secs() < 20,
+            "{path} took {:?}",
+            start.elapsed()
+        );
+    }
+}

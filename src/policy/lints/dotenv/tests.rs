@@ -8,7 +8,7 @@ use crate::{
     policy::{
         self, CrossFault, Edit, Gathered, Index, Pointer,
         environment::Environments,
-        lint::{Lint, LintMeta},
+        lint::LintMeta,
     },
 };
 

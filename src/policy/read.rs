@@ -62,7 +62,8 @@ pub fn read(
     };
     let path = String::from_utf8_lossy(path.as_bytes());
     let mut reading = Reading::default();
-    if !is_worth_it(kind, bytes) {
+    // Fields of this file have no names.
+    if !is_worth_it(kind, bytes) && !path.ends_with(".pgpass") {
         return reading;
     }
     let lossy;

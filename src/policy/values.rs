@@ -463,7 +463,8 @@ fn is_template(value: &str) -> bool {
         || value
             .strip_prefix('%')
             .and_then(|rest| rest.strip_suffix('%'))
-            .is_some_and(whole_name)
+            // `%NAME%` of Windows, `%kernel.secret%` and `%env(NAME)%` of Symfony.
+            .is_some_and(|name| whole_name(&name.replace(['.', ':', '(', ')'], "_")))
         || value.strip_prefix("$env:").is_some_and(whole_name)
         || value.starts_with("!Ref")
         || value.starts_with("process.env.")
@@ -668,6 +669,8 @@ mod tests {
             ("{{ .Values.password }}", Value::Template),
             ("$DB_PASSWORD", Value::Template),
             ("%(password)s", Value::Template),
+            ("%env(APP_SECRET)%", Value::Template),
+            ("%kernel.secret%", Value::Template),
             ("${{ secrets.TOKEN }}", Value::Reference(Store::Ci)),
             (
                 "vault:secret/data/prod/db#password",

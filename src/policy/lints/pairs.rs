@@ -14,6 +14,8 @@ use super::super::{
     values::{self, Strength, Value},
 };
 
+mod hcl;
+
 /// Most bytes of a key, and most keys, that are told of a path: a hostile file must not make its report large.
 const MAX_KEY: usize = 60;
 const MAX_KEYS: usize = 8;
@@ -24,8 +26,6 @@ pub(super) struct Pair<'p, 'd> {
     pub(super) around: &'p [&'d str],
     /// The name that says what the value is.
     pub(super) name: &'d str,
-    /// The bytes of the name.
-    pub(super) name_span: Range<usize>,
     /// The value, quotes and escapes undone.
     pub(super) value: &'d str,
     origin: Origin<'d>,
@@ -62,11 +62,6 @@ impl Pair<'_, '_> {
         }
     }
 
-    /// Returns the bytes of the whole value.
-    pub(super) fn span(&self) -> Range<usize> {
-        self.source(0..self.value.len())
-    }
-
     /// Returns the secret that the value is or holds, if it stands there itself and not by an address.
     pub(super) fn secret(&self) -> Option<Held> {
         secret(self.name, self.value)
@@ -93,6 +88,25 @@ pub(super) enum Form {
     Url,
     /// It is a row of settings with a password in it: `Server=db;Password=...`.
     Connection,
+}
+
+/// Tells whether a name is that of a secret that people choose: passwords, and what is called a secret.
+pub(super) fn is_chosen(name: &str) -> bool {
+    const CHOSEN: [&str; 10] = [
+        "password",
+        "passwd",
+        "passphrase",
+        "passcode",
+        "pwd",
+        "pw",
+        "pass",
+        "secret",
+        "requirepass",
+        "userpass",
+    ];
+    names::words(name)
+        .iter()
+        .any(|word| CHOSEN.contains(&word.as_str()) || word.ends_with("password"))
 }
 
 /// Returns the secret in a value, by its name and its form.
@@ -170,30 +184,24 @@ pub(super) fn each<'d>(document: &'d Document<'_>, f: Visit<'_, 'd>) {
                 f(&Pair {
                     around: &[&line.section],
                     name: &line.key,
-                    name_span: line.key_span.clone(),
                     value: &line.value,
                     origin: Origin::Line(line),
                 });
             }
         }
         Syntax::Xml(root) => root.walk(&mut |around, element| of_element(around, element, f)),
-        Syntax::Hcl(_) | Syntax::Docker(_) | Syntax::Text => {}
+        Syntax::Hcl(body) => hcl::each(body, f),
+        Syntax::Docker(_) | Syntax::Text => {}
     }
 }
 
 fn of_node<'d>(node: &'d Node, around: &mut Vec<&'d str>, f: Visit<'_, 'd>) {
     named(node, around, f);
-    for Entry {
-        key,
-        key_span,
-        value,
-    } in node.entries()
-    {
+    for Entry { key, value, .. } in node.entries() {
         if let Some(scalar) = value.scalar() {
             f(&Pair {
                 around,
                 name: key,
-                name_span: key_span.clone(),
                 value: &scalar.text,
                 origin: Origin::Scalar(scalar, 0),
             });
@@ -223,7 +231,6 @@ fn of_item<'d>(scalar: &'d Scalar, around: &[&'d str], f: Visit<'_, 'd>) {
         f(&Pair {
             around,
             name,
-            name_span: scalar.source(0..name.len()),
             value,
             origin: Origin::Scalar(scalar, name.len() + 1),
         });
@@ -245,7 +252,6 @@ fn named<'d>(node: &'d Node, around: &[&'d str], f: Visit<'_, 'd>) {
         f(&Pair {
             around,
             name: &name.text,
-            name_span: name.source(0..name.text.len()),
             value: &value.text,
             origin: Origin::Scalar(value, 0),
         });
@@ -265,7 +271,6 @@ fn of_element<'d>(around: &[&'d Element], element: &'d Element, f: Visit<'_, 'd>
         f(&Pair {
             around,
             name,
-            name_span: element.span.start..element.span.start,
             value,
             origin: Origin::Text(span.clone()),
         });
@@ -334,7 +339,7 @@ pub(super) fn place(path: &str) -> Place {
         }
     }
     let lower = path.to_ascii_lowercase();
-    place.test |= ["e2e", "__tests__"].iter().any(|part| lower.contains(part));
+    place.test |= lower.contains("e2e") || lower.split('/').any(|folder| folder == "t");
     place.prose |= ["i18n", "l10n", "/res/values", "strings.xml"]
         .iter()
         .any(|part| lower.contains(part));
@@ -404,6 +409,7 @@ mod tests {
     fn pairs_of_all_formats_lead_back_to_their_bytes() {
         let tree = |text| Syntax::Tree(readers::yaml::read(text).unwrap());
         let xml = |text| Syntax::Xml(readers::xml::read(text).unwrap());
+        let hcl = |text| Syntax::Hcl(readers::hcl::read(text).unwrap());
         for (text, syntax, want) in [
             ("a:\n  b: \"v1\"\n", tree("a:\n  b: \"v1\"\n"), "a.b=v1"),
             ("- N=v1\n", tree("- N=v1\n"), "N=v1"),
@@ -422,6 +428,16 @@ mod tests {
                 xml("<r><p name='N'>v1</p></r>"),
                 "p.N=v1",
             ),
+            (
+                "variable \"N\" { default = \"v1\" }\n",
+                hcl("variable \"N\" { default = \"v1\" }\n"),
+                "variable.N=v1",
+            ),
+            (
+                "a = { N = \"v1\" }\n",
+                hcl("a = { N = \"v1\" }\n"),
+                "a.N=v1",
+            ),
             ("<r><n>v1</n></r>", xml("<r><n>v1</n></r>"), "n=v1"),
             (
                 "[s]\nN = v1\n",
@@ -437,7 +453,11 @@ mod tests {
             };
             let mut shown = Vec::new();
             each(&document, &mut |pair| {
-                shown.push(format!("{}={}", pair.path(), &text[pair.span()]))
+                shown.push(format!(
+                    "{}={}",
+                    pair.path(),
+                    &text[pair.source(0..pair.value.len())]
+                ))
             });
             assert!(shown.iter().any(|one| one == want), "{text} {shown:?}");
         }

@@ -182,15 +182,25 @@ fn of_text(text: &str) -> impl Iterator<Item = (&str, Range<usize>)> {
     static NAMES: OnceLock<Option<Regex>> = OnceLock::new();
     let names =
         NAMES.get_or_init(|| Regex::new(&format!("(?:{})[A-Z0-9_]+", PREFIXES.join("|"))).ok());
-    let found = names.iter().flat_map(move |names| names.find_iter(text));
-    found.filter_map(move |found| {
-        let before = text.get(..found.start())?;
-        let after = text.get(found.end()..)?;
-        let is_whole = |c: Option<char>| !c.is_some_and(|c| c.is_alphanumeric() || c == '_');
-        let line = before.rsplit('\n').next().unwrap_or_default().trim_start();
-        let is_comment = line.starts_with(['#', '*']) || line.starts_with("//");
-        (is_whole(before.chars().next_back()) && is_whole(after.chars().next()) && !is_comment)
-            .then(|| (found.as_str(), found.range()))
+    let mut at = 0;
+    let lines = text.split_inclusive('\n').map(move |line| {
+        at += line.len();
+        (at - line.len(), line)
+    });
+    let is_comment = |line: &str| {
+        let line = line.trim_start();
+        line.starts_with(['#', '*']) || line.starts_with("//")
+    };
+    let lines = lines.filter(move |(_, line)| !is_comment(line));
+    lines.flat_map(move |(start, line)| {
+        let found = names.iter().flat_map(move |names| names.find_iter(line));
+        found.filter_map(move |found| {
+            let is_part = |c: char| c.is_alphanumeric() || c == '_';
+            let before = line.get(..found.start())?.chars().next_back();
+            let after = line.get(found.end()..)?.chars().next();
+            let is_whole = !before.is_some_and(is_part) && !after.is_some_and(is_part);
+            is_whole.then(|| (found.as_str(), start + found.start()..start + found.end()))
+        })
     })
 }
 
@@ -203,74 +213,78 @@ fn is_read(text: &str, at: usize) -> bool {
         .any(|end| before.ends_with(end))
 }
 
+/// Words of keys that are made for the browser, or of services whose keys are.
+const OPEN: [&str; 40] = [
+    "publishable",
+    "public",
+    "anon",
+    "anonymous",
+    "site",
+    "sitekey",
+    "client",
+    "recaptcha",
+    "hcaptcha",
+    "turnstile",
+    "captcha",
+    "firebase",
+    "maps",
+    "map",
+    "mapbox",
+    "maptiler",
+    "google",
+    "algolia",
+    "search",
+    "sentry",
+    "posthog",
+    "mixpanel",
+    "amplitude",
+    "segment",
+    "analytics",
+    "datadog",
+    "rum",
+    "launchdarkly",
+    "intercom",
+    "hotjar",
+    "bugsnag",
+    "rollbar",
+    "logrocket",
+    "gtm",
+    "vapid",
+    "paypal",
+    "razorpay",
+    "storefront",
+    "csrf",
+    "giphy",
+];
+
+/// Services whose keys belong on a server.
+const SERVER: [&str; 22] = [
+    "openai",
+    "anthropic",
+    "claude",
+    "gemini",
+    "groq",
+    "mistral",
+    "cohere",
+    "replicate",
+    "huggingface",
+    "deepseek",
+    "pinecone",
+    "sendgrid",
+    "mailgun",
+    "resend",
+    "postmark",
+    "twilio",
+    "github",
+    "gitlab",
+    "slack",
+    "aws",
+    "admin",
+    "npm",
+];
+
 /// Tells how surely what follows the prefix names a secret.
 fn exposure(rest: &str) -> Option<Severity> {
-    const OPEN: [&str; 40] = [
-        "publishable",
-        "public",
-        "anon",
-        "anonymous",
-        "site",
-        "sitekey",
-        "client",
-        "recaptcha",
-        "hcaptcha",
-        "turnstile",
-        "captcha",
-        "firebase",
-        "maps",
-        "map",
-        "mapbox",
-        "maptiler",
-        "google",
-        "algolia",
-        "search",
-        "sentry",
-        "posthog",
-        "mixpanel",
-        "amplitude",
-        "segment",
-        "analytics",
-        "datadog",
-        "rum",
-        "launchdarkly",
-        "intercom",
-        "hotjar",
-        "bugsnag",
-        "rollbar",
-        "logrocket",
-        "gtm",
-        "vapid",
-        "paypal",
-        "razorpay",
-        "storefront",
-        "csrf",
-        "giphy",
-    ];
-    const SERVER: [&str; 22] = [
-        "openai",
-        "anthropic",
-        "claude",
-        "gemini",
-        "groq",
-        "mistral",
-        "cohere",
-        "replicate",
-        "huggingface",
-        "deepseek",
-        "pinecone",
-        "sendgrid",
-        "mailgun",
-        "resend",
-        "postmark",
-        "twilio",
-        "github",
-        "gitlab",
-        "slack",
-        "aws",
-        "admin",
-        "npm",
-    ];
     let words = names::words(rest);
     let any = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));
     if rest.ends_with("SERVICE_ROLE_KEY") || rest.ends_with("SERVICE_ROLE") {

@@ -1,5 +1,7 @@
 //! `dotenv-committed`: a real environment file stands among the tracked files.
 
+use std::cmp::Reverse;
+
 use super::{
     super::{
         super::{
@@ -8,6 +10,7 @@ use super::{
             lint::{Context, Document, Lint, LintMeta, Persona},
             values::Strength,
         },
+        config::traps,
         pairs::{self, Place},
     },
     Kept, client, is_example, is_sops, kept,
@@ -86,13 +89,21 @@ impl Lint for Committed {
             return;
         }
         let place = pairs::place(document.path);
-        let kept = kept(document);
-        let worst = kept
-            .iter()
-            .max_by_key(|kept| (kept.strength, std::cmp::Reverse(kept.span.start)));
+        let mut kept = kept(document);
+        // What everybody knows is told as such by `weak-default-password`.
+        kept.retain(|kept| kept.strength > Strength::Weak);
+        let worst = kept.iter().max_by_key(|kept| {
+            (
+                kept.strength,
+                !is_name(kept.value),
+                Reverse(kept.span.start),
+            )
+        });
         match worst {
             Some(worst) => {
-                if let Some((severity, confidence)) = grade(place, worst.strength) {
+                if let Some((severity, confidence)) =
+                    grade(place, worst.strength, is_name(worst.value))
+                {
                     context.tell(
                         secrets(&kept, worst)
                             .severity(severity)
@@ -105,19 +116,24 @@ impl Lint for Committed {
     }
 }
 
+/// Tells whether a value consists of words.
+fn is_name(value: &str) -> bool {
+    traps::is_name(value) || traps::is_encoded_prose(value)
+}
+
 /// Returns how bad a file with secrets is; `None` if it belongs to tests or shows how something is done.
-fn grade(place: Place, strength: Strength) -> Option<(Severity, Confidence)> {
+fn grade(place: Place, strength: Strength, is_name: bool) -> Option<(Severity, Confidence)> {
     let is_shown = place.test || place.example;
     Some(match strength {
         Strength::Random if is_shown => (Severity::Info, Confidence::Medium),
         _ if is_shown => return None,
+        // Words that name what they are for: seldom the value in use.
+        _ if is_name => (Severity::Low, Confidence::Low),
         Strength::Random => (Severity::High, Confidence::High),
         Strength::Named if place.local && !place.production => {
             (Severity::Medium, Confidence::Medium)
         }
-        Strength::Named => (Severity::High, Confidence::Medium),
-        Strength::Weak if place.production => (Severity::Medium, Confidence::Medium),
-        Strength::Weak => (Severity::Info, Confidence::Medium),
+        Strength::Named | Strength::Weak => (Severity::High, Confidence::Medium),
     })
 }
 
@@ -189,18 +205,18 @@ mod tests {
         for (path, text, want) in [
             (".env", named, Some(Severity::High)),
             (".env.dev", named, Some(Severity::Medium)),
+            (
+                ".env",
+                "DB_PASSWORD=root-secret-password",
+                Some(Severity::Low),
+            ),
             ("tests/.env", named, None),
             (
                 ".env.test",
                 "K_TOKEN=f3b1c0d9e8a7f6b5c4d3e2f1a0b9c8d7",
                 Some(Severity::Info),
             ),
-            (".env", "DB_PASSWORD='postgres'", Some(Severity::Info)),
-            (
-                ".env.production",
-                "DB_PASSWORD=postgres",
-                Some(Severity::Medium),
-            ),
+            (".env", "DB_PASSWORD='postgres'", None),
             (
                 ".env",
                 "export K_TOKEN=`f3b1c0d9e8a7f6b5c4d3e2f1a0b9c8d7`",

@@ -83,3 +83,6 @@ fn split(path: &str) -> (&str, &str) {
 fn is_dotenv(path: &str) -> bool {
     kind::is_dotenv(&split(path).1.to_ascii_lowercase())
 }
+
+#[cfg(test)]
+mod tests;

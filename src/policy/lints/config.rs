@@ -1,6 +1,0 @@
-//! Configuration files of applications.
-
-use super::super::lint::Lint;
-
-/// The lints of this family.
-pub(crate) const LINTS: &[&dyn Lint] = &[];

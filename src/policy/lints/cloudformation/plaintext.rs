@@ -60,13 +60,27 @@ impl Lint for Plaintext {
 
     fn document(&self, document: &Document<'_>, context: &mut Context<'_>) {
         for template in templates(document) {
-            for part in ["Resources", "Globals", "Mappings", "Metadata"] {
-                for entry in section(template, part) {
-                    let names = Names::root(&entry.key);
-                    literal::each(&names, &entry.value, None, &mut |it| {
+            for entry in section(template, "Resources") {
+                let names = Names {
+                    name: "",
+                    owner: None,
+                    path: entry.key.clone(),
+                };
+                for part in ["Properties", "Metadata"] {
+                    let Some(node) = entry.value.get(part) else {
+                        continue;
+                    };
+                    literal::each(&names.below(part), node, None, &mut |it| {
                         if !is_address(&entry.value, &it) {
                             tell(&it, document, context);
                         }
+                    });
+                }
+            }
+            for part in ["Globals", "Mappings"] {
+                for entry in section(template, part) {
+                    literal::each(&Names::root(&entry.key), &entry.value, None, &mut |it| {
+                        tell(&it, document, context);
                     });
                 }
             }

@@ -102,7 +102,7 @@ const WEAK: [(&str, &str); 12] = [
 ];
 
 /// Last words that make a name one of something about a secret. `url` and `uri` of a strong name are told by the value.
-const TAILS: [&str; 103] = [
+const TAILS: [&str; 105] = [
     "file", "files", "path", "paths", "dir", "directory", "folder", "name", "names", "id", "ids", "arn",
     "url", "uri", "version", "versions", "type", "types", "usage", "usages", "ttl", "expiry", "expires",
     "expiration", "expire", "enabled", "enable", "disabled", "disable", "length", "len", "size", "header",
@@ -113,7 +113,7 @@ const TAILS: [&str; 103] = [
     "minutes", "seconds", "days", "hours", "ms", "lifetime", "age", "digits", "env", "var", "variable",
     "status", "state", "source", "scope", "scopes", "audience", "claim", "claims", "kind", "rules", "config",
     "settings", "location", "encoding",
-    "filename", "filenames", "description", "descriptions",
+    "filename", "filenames", "description", "descriptions", "realm", "body",
 ];
 
 /// First words that do the same: `ENABLE_PASSWORD`, `PUBLIC_KEY`.
@@ -276,7 +276,7 @@ mod tests {
             "compass", "bypass", "keyboard", "monkey", "publishableKey", "passThrough", "max_tokens",
             "existingSecretPasswordKey", "TOKEN_BUCKET", "key", "author", "PASSWORD_MIN_LENGTH", "csrf_token",
             "automountServiceAccountToken", "imagePullSecrets", "secretKeyRef", "private_key_filename",
-            "kms_key_description",
+            "kms_key_description", "basic_auth_realm",
         ] {
             assert!(!is_secret(name), "{name}: {:?}", words(name));
         }

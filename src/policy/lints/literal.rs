@@ -3,11 +3,12 @@
 //! Lives on `names` and `values`; adds what only such files know: addresses of resources, files that show how it would be done, pairs of
 //! `name` and `value`, and JSON that stands in a text.
 
-use std::ops::Range;
+use std::{collections::BTreeMap, ops::Range};
 
 use crate::model::Severity;
 
 use super::super::{
+    lint::Context,
     names::{self, Secretness},
     node::{Node, Scalar},
     readers::json,
@@ -38,7 +39,9 @@ impl Literal {
         ];
         judge_in(path, &self.name, &self.value, usual).or_else(|| {
             let words = names::words(&self.name);
-            let is_about = words.last().is_some_and(|last| ABOUT.contains(&last.as_str()));
+            let is_about = words
+                .last()
+                .is_some_and(|last| ABOUT.contains(&last.as_str()));
             let is_below = self.owner.as_deref().is_some_and(is_secret) && !is_about;
             let is_random = strength(&self.value) == Some(Strength::Random);
             (is_below && is_random)
@@ -82,6 +85,14 @@ impl<'n> Names<'n> {
         }
     }
 
+    /// Of an item of a list, by what it is called.
+    pub(super) fn item(&self, name: &str) -> Names<'n> {
+        Names {
+            path: format!("{}[{name}]", self.path),
+            ..self.clone()
+        }
+    }
+
     /// Returns a literal under these names.
     pub(super) fn literal(&self, value: String, span: Range<usize>) -> Literal {
         Literal {
@@ -95,7 +106,12 @@ impl<'n> Names<'n> {
 }
 
 /// Calls `f` with the literals of a tree. `outer` is the text that the tree stands in, if it is not the file itself.
-pub(super) fn each(names: &Names<'_>, node: &Node, outer: Option<&Scalar>, f: &mut dyn FnMut(Literal)) {
+pub(super) fn each(
+    names: &Names<'_>,
+    node: &Node,
+    outer: Option<&Scalar>,
+    f: &mut dyn FnMut(Literal),
+) {
     if let Some((name, value)) = pair(node) {
         each(&names.below(name), value, outer, f);
     }
@@ -109,7 +125,12 @@ pub(super) fn each(names: &Names<'_>, node: &Node, outer: Option<&Scalar>, f: &m
         }
     }
     for item in node.items() {
-        each(names, item, outer, f);
+        match (item.scalar(), item.text_at(&["name"])) {
+            // Lists of texts are mostly words.
+            (Some(text), _) if strength(&text.text) != Some(Strength::Random) => {}
+            (None, Some(name)) if pair(item).is_none() => each(&names.item(name), item, outer, f),
+            _ => each(names, item, outer, f),
+        }
     }
     let Some(scalar) = node.scalar().filter(|_| is_text(node)) else {
         return;
@@ -188,7 +209,13 @@ pub(super) fn strength(value: &str) -> Option<Strength> {
     let Value::Literal(strength) = values::classify(value) else {
         return None;
     };
-    (!is_address(value) && !is_prose(value) && !is_name(value)).then_some(strength)
+    let is_none = is_address(value) || is_prose(value) || is_name(value) || is_filled(value);
+    (!is_none).then_some(strength)
+}
+
+/// A path of JSON that a state machine fills in, or a value that somebody is to fill in.
+fn is_filled(value: &str) -> bool {
+    value.starts_with("$.") || value.starts_with("$$.") || value.starts_with("Your")
 }
 
 /// Tells whether an address with a password in it is all of the value.
@@ -241,6 +268,25 @@ fn is_name(value: &str) -> bool {
     is_wordy && value.contains(['-', '_', '/']) && names::is_secret(value)
 }
 
+/// Runs a lint and parts those of its faults that have the same subject in different places.
+pub(super) fn parted(context: &mut Context<'_>, lint: impl FnOnce(&mut Context<'_>)) {
+    let before = context.faults.len();
+    lint(context);
+    let mut seen: BTreeMap<String, Vec<Range<usize>>> = BTreeMap::new();
+    for fault in context.faults.iter_mut().skip(before) {
+        let places = seen.entry(fault.subject.clone()).or_default();
+        // The same place again is dropped later: it came by an alias.
+        let at = places.iter().position(|place| *place == fault.span);
+        let at = at.unwrap_or_else(|| {
+            places.push(fault.span.clone());
+            places.len() - 1
+        });
+        if at > 0 {
+            fault.subject = format!("{}#{}", fault.subject, at + 1);
+        }
+    }
+}
+
 /// Where a file stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Place {
@@ -255,8 +301,8 @@ pub(super) enum Place {
 /// Returns where a file stands by its path.
 pub(super) fn place(path: &str) -> Place {
     const EXAMPLE: [&str; 17] = [
-        "example", "examples", "sample", "samples", "test", "tests", "testing", "testdata", "fixture",
-        "fixtures", "molecule", "demo", "tutorial", "mock", "mocks", "e2e", "spec",
+        "example", "examples", "sample", "samples", "test", "tests", "testing", "testdata",
+        "fixture", "fixtures", "molecule", "demo", "tutorial", "mock", "mocks", "e2e", "spec",
     ];
     const DEVELOPMENT: [&str; 6] = [
         "dev",
@@ -270,7 +316,11 @@ pub(super) fn place(path: &str) -> Place {
     for part in path.split('/') {
         let words = names::words(part);
         let any = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));
-        if any(&EXAMPLE) || [".template", ".tpl", ".dist"].iter().any(|end| part.ends_with(end)) {
+        if any(&EXAMPLE)
+            || [".template", ".tpl", ".dist"]
+                .iter()
+                .any(|end| part.ends_with(end))
+        {
             return Place::Example;
         }
         if any(&DEVELOPMENT) {

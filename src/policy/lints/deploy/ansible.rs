@@ -31,27 +31,69 @@ const META: LintMeta = LintMeta {
     why: "Whoever can read the repository, now or in its history, has the secret of every host that the file is for.",
     help: "Encrypt the value (`ansible-vault encrypt_string`, which gives `!vault |`) or look it up in a store (`community.hashi_vault`, `amazon.aws.secretsmanager_secret`). Rotate what was committed.",
     bad: &[
-        &[("group_vars/prod.yml", "db_user: app\ndb_password: hunter2-Zq81\n")],
-        &[("site.yml", "- hosts: db\n  vars:\n    db_password: \"hunter2-Zq81\"\n  tasks: []\n")],
-        &[("roles/db/tasks/main.yml", "- name: make the user\n  mysql_user:\n    name: app\n    password: hunter2-Zq81\n")],
-        &[("roles/db/tasks/main.yml", "- name: make the user\n  mysql_user: name=app password=hunter2-Zq81\n")],
-        &[("inventory/prod", "[db]\ndb1 ansible_host=10.0.0.1 ansible_password='hunter2-Zq81'\n")],
-        &[("inventory/hosts.yml", "all:\n  hosts:\n    db1:\n      ansible_become_pass: hunter2-Zq81\n")],
+        &[(
+            "group_vars/prod.yml",
+            "db_user: app\ndb_password: hunter2-Zq81\n",
+        )],
+        &[(
+            "site.yml",
+            "- hosts: db\n  vars:\n    db_password: \"hunter2-Zq81\"\n  tasks: []\n",
+        )],
+        &[(
+            "roles/db/tasks/main.yml",
+            "- name: make the user\n  mysql_user:\n    name: app\n    password: hunter2-Zq81\n",
+        )],
+        &[(
+            "roles/db/tasks/main.yml",
+            "- name: make the user\n  mysql_user: name=app password=hunter2-Zq81\n",
+        )],
+        &[(
+            "inventory/prod",
+            "[db]\ndb1 ansible_host=10.0.0.1 ansible_password='hunter2-Zq81'\n",
+        )],
+        &[(
+            "inventory/hosts.yml",
+            "all:\n  hosts:\n    db1:\n      ansible_become_pass: hunter2-Zq81\n",
+        )],
     ],
     good: &[
-        &[("group_vars/prod.yml", "db_user: app\ndb_password: \"{{ vault_db_password }}\"\napi_token: \"{{ lookup('community.hashi_vault.hashi_vault', 'secret/data/app:token') }}\"\n")],
-        &[("group_vars/prod.yml", "db_password: !vault |\n  $ANSIBLE_VAULT;1.1;AES256\n  6162636465666768\n  6162636465666768\n")],
-        &[("group_vars/vault.yml", "$ANSIBLE_VAULT;1.1;AES256\n61626364656667686162636465666768\n6162636465666768\n")],
+        &[(
+            "group_vars/prod.yml",
+            "db_user: app\ndb_password: \"{{ vault_db_password }}\"\napi_token: \"{{ lookup('community.hashi_vault.hashi_vault', 'secret/data/app:token') }}\"\n",
+        )],
+        &[(
+            "group_vars/prod.yml",
+            "db_password: !vault |\n  $ANSIBLE_VAULT;1.1;AES256\n  6162636465666768\n  6162636465666768\n",
+        )],
+        &[(
+            "group_vars/vault.yml",
+            "$ANSIBLE_VAULT;1.1;AES256\n61626364656667686162636465666768\n6162636465666768\n",
+        )],
         // Empty defaults of roles, and words about passwords.
-        &[("roles/db/defaults/main.yml", "db_password: \"\"\ndb_password_file: /etc/db/pw\nupdate_password: on_create\n")],
-        &[("molecule/default/converge.yml", "- hosts: all\n  vars:\n    db_password: hunter2-Zq81\n  roles: [db]\n")],
-        &[("inventory/prod", "[db]\ndb1 ansible_host=10.0.0.1 ansible_password=\"{{ vault_pw }}\"\n[db:vars]\nansible_user=deploy\n")],
+        &[(
+            "roles/db/defaults/main.yml",
+            "db_password: \"\"\ndb_password_file: /etc/db/pw\nupdate_password: on_create\n",
+        )],
+        &[(
+            "molecule/default/converge.yml",
+            "- hosts: all\n  vars:\n    db_password: hunter2-Zq81\n  roles: [db]\n",
+        )],
+        &[(
+            "inventory/prod",
+            "[db]\ndb1 ansible_host=10.0.0.1 ansible_password=\"{{ vault_pw }}\"\n[db:vars]\nansible_user=deploy\n",
+        )],
     ],
 };
 
 /// Arguments whose names sound like secrets and that take a word.
 const NO_SECRETS: [&str; 8] = [
-    "update_password", "no_log", "password_lock", "ask_pass", "ask_become_pass", "become_ask_pass", "token_type",
+    "update_password",
+    "no_log",
+    "password_lock",
+    "ask_pass",
+    "ask_become_pass",
+    "become_ask_pass",
+    "token_type",
     "vars_prompt",
 ];
 
@@ -61,43 +103,47 @@ impl Lint for Ansible {
     }
 
     fn document(&self, document: &Document<'_>, context: &mut Context<'_>) {
-        if is_inventory(document) {
-            inventory(document, context);
-        }
-        if document.kind != FileKind::Ansible || document.text.starts_with("$ANSIBLE_VAULT;") {
-            return;
-        }
-        for tree in document.trees() {
-            let mut found = Vec::new();
-            literal::each(&Names::root(""), tree, None, &mut |it| found.push(it));
-            for it in found {
-                if NO_SECRETS.contains(&it.name.as_str()) {
-                    continue;
-                }
-                // The old form of arguments: `module: a=x b=y`.
-                let pairs = if it.value.contains('=') && !literal::is_secret(&it.name) {
-                    words(&it.value)
-                } else {
-                    Vec::new()
-                };
-                for (name, value) in pairs {
-                    // The text of such a line is as it stands in the file.
-                    let same = it.span.len() == it.value.len();
-                    let name = it.value.get(name).unwrap_or_default();
-                    let text = it.value.get(value.clone()).unwrap_or_default();
-                    if same && !NO_SECRETS.contains(&name) {
-                        let span = it.span.start + value.start..it.span.start + value.end;
-                        let names = Names {
-                            name: &it.name,
-                            owner: None,
-                            path: it.path.clone(),
-                        };
-                        let inner = names.below(name).literal(text.to_owned(), span);
-                        super::tell(&META, inner, document, context);
-                    }
-                }
-                super::tell(&META, it, document, context);
+        literal::parted(context, |context| all(document, context));
+    }
+}
+
+fn all(document: &Document<'_>, context: &mut Context<'_>) {
+    if is_inventory(document) {
+        inventory(document, context);
+    }
+    if document.kind != FileKind::Ansible || document.text.starts_with("$ANSIBLE_VAULT;") {
+        return;
+    }
+    for tree in document.trees() {
+        let mut found = Vec::new();
+        literal::each(&Names::root(""), tree, None, &mut |it| found.push(it));
+        for it in found {
+            if NO_SECRETS.contains(&it.name.as_str()) {
+                continue;
             }
+            // The old form of arguments: `module: a=x b=y`.
+            let pairs = if it.value.contains('=') && !literal::is_secret(&it.name) {
+                words(&it.value)
+            } else {
+                Vec::new()
+            };
+            for (name, value) in pairs {
+                // The text of such a line is as it stands in the file.
+                let same = it.span.len() == it.value.len();
+                let name = it.value.get(name).unwrap_or_default();
+                let text = it.value.get(value.clone()).unwrap_or_default();
+                if same && !NO_SECRETS.contains(&name) {
+                    let span = it.span.start + value.start..it.span.start + value.end;
+                    let names = Names {
+                        name: &it.name,
+                        owner: None,
+                        path: it.path.clone(),
+                    };
+                    let inner = names.below(name).literal(text.to_owned(), span);
+                    super::tell(&META, inner, document, context);
+                }
+            }
+            super::tell(&META, it, document, context);
         }
     }
 }
@@ -144,7 +190,11 @@ pub(super) fn words(text: &str) -> Vec<(Range<usize>, Range<usize>)> {
         let sign = at + sign;
         let before = text.get(at..sign).unwrap_or_default().trim_end();
         let start = before.rfind(|c| !is_name(c)).map_or(0, |found| {
-            found + before.get(found..).and_then(|rest| rest.chars().next()).map_or(1, char::len_utf8)
+            found
+                + before
+                    .get(found..)
+                    .and_then(|rest| rest.chars().next())
+                    .map_or(1, char::len_utf8)
         });
         let name = at + start..at + before.len();
         let rest = text.get(sign + 1..).unwrap_or_default();
@@ -187,7 +237,10 @@ mod tests {
         assert_eq!(found("name=app password=x"), ["name>app", "password>x"]);
         assert_eq!(found("a='x y' b = \"z\"\n"), ["a>x y", "b>z"]);
         assert_eq!(found("a={{ x | y }} b=1\r\n"), ["a>{{ x | y }}", "b>1"]);
-        assert_eq!(found("host1 ansible_password=x=y"), ["ansible_password>x=y"]);
+        assert_eq!(
+            found("host1 ansible_password=x=y"),
+            ["ansible_password>x=y"]
+        );
         assert!(found("no signs").is_empty());
         assert!(found("=").is_empty());
     }

@@ -30,19 +30,49 @@ const META: LintMeta = LintMeta {
     why: "Ansible prints commands, items of loops and facts, at the latest when the task fails or somebody runs it with `-v`. Pipelines keep that in their logs.",
     help: "Add `no_log: true` to the task, or `loop_control: label:` for a loop. Do not show secrets with `debug`; assert that they are set instead.",
     bad: &[
-        &[("roles/db/tasks/main.yml", "- name: show it\n  debug:\n    var: db_password\n")],
-        &[("roles/db/tasks/main.yml", "- debug: msg=\"the password is {{ db_password }}\"\n")],
-        &[("roles/db/tasks/main.yml", "- name: log in\n  command: \"docker login -u app -p {{ registry_password }}\"\n")],
-        &[("site.yml", "- hosts: db\n  tasks:\n    - name: make users\n      mysql_user:\n        name: \"{{ item.name }}\"\n        password: \"{{ item.password }}\"\n      loop: \"{{ users }}\"\n")],
-        &[("site.yml", "- hosts: db\n  tasks:\n    - block:\n        - name: keep it\n          ansible.builtin.set_fact:\n            api_token: \"{{ result.json.token }}\"\n")],
+        &[(
+            "roles/db/tasks/main.yml",
+            "- name: show it\n  debug:\n    var: db_password\n",
+        )],
+        &[(
+            "roles/db/tasks/main.yml",
+            "- debug: msg=\"the password is {{ db_password }}\"\n",
+        )],
+        &[(
+            "roles/db/tasks/main.yml",
+            "- name: log in\n  command: \"docker login -u app -p {{ registry_password }}\"\n",
+        )],
+        &[(
+            "site.yml",
+            "- hosts: db\n  tasks:\n    - name: make users\n      mysql_user:\n        name: \"{{ item.name }}\"\n        password: \"{{ item.password }}\"\n      loop: \"{{ users }}\"\n",
+        )],
+        &[(
+            "site.yml",
+            "- hosts: db\n  tasks:\n    - block:\n        - name: keep it\n          ansible.builtin.set_fact:\n            api_token: \"{{ result.json.token }}\"\n",
+        )],
     ],
     good: &[
-        &[("roles/db/tasks/main.yml", "- name: log in\n  command: \"docker login -u app -p {{ registry_password }}\"\n  no_log: true\n")],
-        &[("site.yml", "- hosts: db\n  tasks:\n    - no_log: true\n      block:\n        - name: keep it\n          set_fact:\n            api_token: \"{{ result.json.token }}\"\n")],
+        &[(
+            "roles/db/tasks/main.yml",
+            "- name: log in\n  command: \"docker login -u app -p {{ registry_password }}\"\n  no_log: true\n",
+        )],
+        &[(
+            "site.yml",
+            "- hosts: db\n  tasks:\n    - no_log: true\n      block:\n        - name: keep it\n          set_fact:\n            api_token: \"{{ result.json.token }}\"\n",
+        )],
         // The module hides the argument itself, and there is no item that could be printed.
-        &[("roles/db/tasks/main.yml", "- name: make the user\n  mysql_user:\n    name: app\n    password: \"{{ db_password }}\"\n")],
-        &[("roles/db/tasks/main.yml", "- name: make users\n  mysql_user:\n    name: \"{{ item.name }}\"\n    password: \"{{ item.password }}\"\n  loop: \"{{ users }}\"\n  loop_control:\n    label: \"{{ item.name }}\"\n")],
-        &[("roles/db/tasks/main.yml", "- name: check it\n  debug:\n    msg: \"{{ db_password | length }} characters, file {{ db_password_file }}\"\n- assert:\n    that: db_password is defined\n")],
+        &[(
+            "roles/db/tasks/main.yml",
+            "- name: make the user\n  mysql_user:\n    name: app\n    password: \"{{ db_password }}\"\n",
+        )],
+        &[(
+            "roles/db/tasks/main.yml",
+            "- name: make users\n  mysql_user:\n    name: \"{{ item.name }}\"\n    password: \"{{ item.password }}\"\n  loop: \"{{ users }}\"\n  loop_control:\n    label: \"{{ item.name }}\"\n",
+        )],
+        &[(
+            "roles/db/tasks/main.yml",
+            "- name: check it\n  debug:\n    msg: \"{{ db_password | length }} characters, file {{ db_password_file }}\"\n- assert:\n    that: db_password is defined\n",
+        )],
     ],
 };
 
@@ -52,19 +82,30 @@ impl Lint for NoLog {
     }
 
     fn document(&self, document: &Document<'_>, context: &mut Context<'_>) {
-        if document.kind != FileKind::Ansible {
-            return;
-        }
-        for tree in document.trees() {
-            tasks(tree, document, context);
-        }
+        literal::parted(context, |context| all(document, context));
+    }
+}
+
+fn all(document: &Document<'_>, context: &mut Context<'_>) {
+    if document.kind != FileKind::Ansible {
+        return;
+    }
+    for tree in document.trees() {
+        tasks(tree, document, context);
     }
 }
 
 /// Goes through plays, blocks and tasks; what stands below a `no_log` is silent.
 fn tasks(list: &Node, document: &Document<'_>, context: &mut Context<'_>) {
     const LISTS: [&str; 8] = [
-        "tasks", "pre_tasks", "post_tasks", "handlers", "block", "rescue", "always", "roles",
+        "tasks",
+        "pre_tasks",
+        "post_tasks",
+        "handlers",
+        "block",
+        "rescue",
+        "always",
+        "roles",
     ];
     for item in list.items() {
         if is_silent(item) {
@@ -114,7 +155,11 @@ fn task(task: &Node, document: &Document<'_>, context: &mut Context<'_>) {
         let span = node.span.clone();
         let subject = format!("{title}.{module}.{name}");
         let mut fault = Fault::new(&META, span, subject, message);
-        let severity = if module == "debug" { Severity::High } else { META.severity };
+        let severity = if module == "debug" {
+            Severity::High
+        } else {
+            META.severity
+        };
         fault = fault.severity(literal::eased(severity, document.path));
         if module != "debug" {
             if let Some(edit) = insertion(task, document.text) {
@@ -133,8 +178,22 @@ fn task(task: &Node, document: &Document<'_>, context: &mut Context<'_>) {
 /// Keys of a task that are no module.
 fn is_keyword(key: &str) -> bool {
     const KEYWORDS: [&str; 16] = [
-        "name", "when", "loop", "vars", "tags", "register", "environment", "loop_control", "until", "notify", "become",
-        "become_user", "delegate_to", "args", "changed_when", "failed_when",
+        "name",
+        "when",
+        "loop",
+        "vars",
+        "tags",
+        "register",
+        "environment",
+        "loop_control",
+        "until",
+        "notify",
+        "become",
+        "become_user",
+        "delegate_to",
+        "args",
+        "changed_when",
+        "failed_when",
     ];
     KEYWORDS.contains(&key) || key.starts_with("with_")
 }
@@ -164,7 +223,11 @@ fn shown(entry: &Entry) -> Option<(String, &Node)> {
 /// A secret on a command line; what a command reads from its input or environment is not.
 fn command(node: &Node) -> Option<(String, &Node)> {
     let nodes = std::iter::once(node)
-        .chain(["cmd", "_raw_params"].iter().filter_map(|key| node.get(key)))
+        .chain(
+            ["cmd", "_raw_params"]
+                .iter()
+                .filter_map(|key| node.get(key)),
+        )
         .chain(node.get("argv").map_or(&[][..], Node::items));
     nodes
         .filter_map(|node| Some((interpolated(node.text()?)?, node)))
@@ -175,7 +238,10 @@ fn command(node: &Node) -> Option<(String, &Node)> {
 fn fact(node: &Node) -> Option<(String, &Node)> {
     let entry = node.entries().iter().find(|entry| {
         let value = entry.value.text().unwrap_or_default();
-        literal::is_secret(&entry.key) && value.contains("{{") && !is_cleaned(value)
+        literal::is_secret(&entry.key)
+            && !matches!(entry.key.as_str(), "secret" | "secrets")
+            && value.contains("{{")
+            && !is_cleaned(value)
     })?;
     Some((entry.key.clone(), &entry.value))
 }
@@ -187,7 +253,7 @@ fn item(node: &Node) -> Option<(String, &Node)> {
         let text = leaf.text().unwrap_or_default();
         let is_item = text.contains("{{") && text.contains("item");
         let name = path.key().map(|key| key.key).unwrap_or_default();
-        let is_secret = literal::is_secret(name)
+        let is_secret = literal::is_secret(name) && !name.ends_with("ssh_key")
             || interpolated(text).is_some_and(|name| name.starts_with("item."));
         if found.is_none() && is_item && is_secret && !is_cleaned(text) {
             found = Some((interpolated(text).unwrap_or_else(|| name.to_owned()), leaf));
@@ -233,7 +299,10 @@ fn secret_of(expression: &str) -> Option<String> {
     bare.split(|c| !is_name(c))
         .find(|name| {
             let last = name.rsplit('.').next().unwrap_or_default();
-            literal::is_secret(last) && !matches!(last, "secret" | "secrets" | "pass")
+            // The key for SSH is mostly the public one.
+            literal::is_secret(last)
+                && !matches!(last, "secret" | "secrets" | "pass")
+                && !last.ends_with("ssh_key")
         })
         .map(str::to_owned)
 }
@@ -241,10 +310,21 @@ fn secret_of(expression: &str) -> Option<String> {
 /// Tells whether an expression gives only something about the secret.
 fn is_cleaned(expression: &str) -> bool {
     const CLEANERS: [&str; 11] = [
-        "length", "is defined", "is not defined", "password_hash", "hash(", "bool", "ternary", "type_debug", "is none",
-        "is not none", "count",
+        "length",
+        "is defined",
+        "is not defined",
+        "password_hash",
+        "hash(",
+        "bool",
+        "ternary",
+        "type_debug",
+        "is none",
+        "is not none",
+        "count",
     ];
-    let filters = expression.split_once(['|', ' ']).map_or("", |(_, rest)| rest);
+    let filters = expression
+        .split_once(['|', ' '])
+        .map_or("", |(_, rest)| rest);
     CLEANERS.iter().any(|cleaner| filters.contains(cleaner))
 }
 
@@ -261,7 +341,10 @@ fn insertion(task: &Node, text: &str) -> Option<Edit> {
     }
     let newline = if text.contains("\r\n") { "\r\n" } else { "\n" };
     let indent = " ".repeat(line.chars().count());
-    Some(Edit::replace(start..start, format!("no_log: true{newline}{indent}")))
+    Some(Edit::replace(
+        start..start,
+        format!("no_log: true{newline}{indent}"),
+    ))
 }
 
 #[cfg(test)]

@@ -30,15 +30,33 @@ const META: LintMeta = LintMeta {
     why: "The value is in the repository, and Pulumi keeps it in the stack's state and shows it in its output.",
     help: "Set it again with `pulumi config set --secret`, which stores it as `secure:`, or take it from Pulumi ESC. Rotate what was committed.",
     bad: &[
-        &[("Pulumi.prod.yaml", "config:\n  aws:region: eu-west-1\n  app:dbPassword: hunter2-Zq81\n")],
-        &[("Pulumi.prod.yaml", "config:\n  app:db:\n    user: app\n    password: hunter2-Zq81\n")],
-        &[("Pulumi.yaml", "name: app\nruntime: yaml\nresources:\n  db:\n    type: aws:rds:Instance\n    properties:\n      password: hunter2-Zq81\n")],
+        &[(
+            "Pulumi.prod.yaml",
+            "config:\n  aws:region: eu-west-1\n  app:dbPassword: hunter2-Zq81\n",
+        )],
+        &[(
+            "Pulumi.prod.yaml",
+            "config:\n  app:db:\n    user: app\n    password: hunter2-Zq81\n",
+        )],
+        &[(
+            "Pulumi.yaml",
+            "name: app\nruntime: yaml\nresources:\n  db:\n    type: aws:rds:Instance\n    properties:\n      password: hunter2-Zq81\n",
+        )],
     ],
     good: &[
-        &[("Pulumi.prod.yaml", "encryptionsalt: v1:Vx7kQ2mR9tLp=:v1:Zq81hunter2Vx7k:Qm9tLpVx7kZq81==\nconfig:\n  aws:region: eu-west-1\n  app:dbPassword:\n    secure: AAABAVx7kQ2mR9tLpZq81hunter2==\n")],
+        &[(
+            "Pulumi.prod.yaml",
+            "encryptionsalt: v1:Vx7kQ2mR9tLp=:v1:Zq81hunter2Vx7k:Qm9tLpVx7kZq81==\nconfig:\n  aws:region: eu-west-1\n  app:dbPassword:\n    secure: AAABAVx7kQ2mR9tLpZq81hunter2==\n",
+        )],
         // What the salt and the key of a provider say is public.
-        &[("Pulumi.dev.yaml", "secretsprovider: awskms://alias/pulumi-key-2?region=eu-west-1\nencryptedkey: Vx7kQ2mR9tLpZq81hunter2Vx7k==\nconfig:\n  app:passwordLength: 32\n  app:dbPasswordSecretName: prod-db\n")],
-        &[("Pulumi.yaml", "name: app\nruntime: nodejs\nconfig:\n  dbPassword:\n    type: string\n    secret: true\n")],
+        &[(
+            "Pulumi.dev.yaml",
+            "secretsprovider: awskms://alias/pulumi-key-2?region=eu-west-1\nencryptedkey: Vx7kQ2mR9tLpZq81hunter2Vx7k==\nconfig:\n  app:passwordLength: 32\n  app:dbPasswordSecretName: prod-db\n",
+        )],
+        &[(
+            "Pulumi.yaml",
+            "name: app\nruntime: nodejs\nconfig:\n  dbPassword:\n    type: string\n    secret: true\n",
+        )],
     ],
 };
 
@@ -48,14 +66,18 @@ impl Lint for Pulumi {
     }
 
     fn document(&self, document: &Document<'_>, context: &mut Context<'_>) {
-        if document.kind != FileKind::Pulumi {
-            return;
-        }
-        for tree in document.trees() {
-            for part in ["config", "resources", "variables", "template"] {
-                let Some(node) = tree.get(part) else { continue };
-                each(&Names::root(part), node, document, context);
-            }
+        literal::parted(context, |context| all(document, context));
+    }
+}
+
+fn all(document: &Document<'_>, context: &mut Context<'_>) {
+    if document.kind != FileKind::Pulumi {
+        return;
+    }
+    for tree in document.trees() {
+        for part in ["config", "resources", "variables", "template"] {
+            let Some(node) = tree.get(part) else { continue };
+            each(&Names::root(part), node, document, context);
         }
     }
 }
@@ -71,7 +93,9 @@ fn each(names: &Names<'_>, node: &Node, document: &Document<'_>, context: &mut C
         match entry.key.as_str() {
             "default" | "value" => each(names, &entry.value, document, context),
             key if key.starts_with("fn::") => {
-                literal::each(names, node, None, &mut |it| super::tell(&META, it, document, context));
+                literal::each(names, node, None, &mut |it| {
+                    super::tell(&META, it, document, context)
+                });
             }
             _ => each(&names.below(key), &entry.value, document, context),
         }
@@ -80,6 +104,8 @@ fn each(names: &Names<'_>, node: &Node, document: &Document<'_>, context: &mut C
         each(names, item, document, context);
     }
     if node.scalar().is_some() {
-        literal::each(names, node, None, &mut |it| super::tell(&META, it, document, context));
+        literal::each(names, node, None, &mut |it| {
+            super::tell(&META, it, document, context)
+        });
     }
 }

@@ -32,24 +32,69 @@ const META: LintMeta = LintMeta {
     why: "The value is in the repository, and in the settings of what is deployed, where everybody who may look at it can read it.",
     help: "Keep it in the platform's own secrets (`wrangler secret put`, `fly secrets set`, `sync: false` for Render) or fetch it from the store when the code runs. Rotate what was committed.",
     bad: &[
-        &[("serverless.yml", "service: app\nprovider:\n  name: aws\n  environment:\n    DB_PASSWORD: hunter2-Zq81\n")],
-        &[("serverless.yml", "service: app\nprovider: {name: aws}\nfunctions:\n  hello:\n    handler: a.b\n    environment:\n      API_TOKEN: \"Vx7kQ2mR9tLp\"\n")],
-        &[("serverless.yml", "service: app\nprovider:\n  name: aws\n  environment:\n    DB_PASSWORD: ${env:DB_PASSWORD}\n")],
-        &[("wrangler.toml", "name = \"app\"\n[vars]\nAPI_TOKEN = \"hunter2-Zq81\"\n")],
-        &[("vercel.json", "{\"env\": {\"API_TOKEN\": \"hunter2-Zq81\"}}")],
-        &[("app.yaml", "runtime: python312\nenv_variables:\n  DB_PASSWORD: hunter2-Zq81\n")],
-        &[("fly.toml", "app = \"app\"\n[env]\n  DATABASE_URL = \"postgres://app:hunter2-Zq81@db/app\"\n")],
-        &[("render.yaml", "services:\n  - type: web\n    name: app\n    envVars:\n      - key: API_TOKEN\n        value: hunter2-Zq81\n")],
-        &[("netlify.toml", "[build.environment]\n  API_TOKEN = \"hunter2-Zq81\"\n")],
-        &[("samconfig.toml", "version = 0.1\n[default.deploy.parameters]\nstack_name = \"app\"\nparameter_overrides = \"Stage=\\\"prod\\\" DbPassword=\\\"hunter2-Zq81\\\"\"\n")],
+        &[(
+            "serverless.yml",
+            "service: app\nprovider:\n  name: aws\n  environment:\n    DB_PASSWORD: hunter2-Zq81\n",
+        )],
+        &[(
+            "serverless.yml",
+            "service: app\nprovider: {name: aws}\nfunctions:\n  hello:\n    handler: a.b\n    environment:\n      API_TOKEN: \"Vx7kQ2mR9tLp\"\n",
+        )],
+        &[(
+            "serverless.yml",
+            "service: app\nprovider:\n  name: aws\n  environment:\n    DB_PASSWORD: ${env:DB_PASSWORD}\n",
+        )],
+        &[(
+            "wrangler.toml",
+            "name = \"app\"\n[vars]\nAPI_TOKEN = \"hunter2-Zq81\"\n",
+        )],
+        &[(
+            "vercel.json",
+            "{\"env\": {\"API_TOKEN\": \"hunter2-Zq81\"}}",
+        )],
+        &[(
+            "app.yaml",
+            "runtime: python312\nenv_variables:\n  DB_PASSWORD: hunter2-Zq81\n",
+        )],
+        &[(
+            "fly.toml",
+            "app = \"app\"\n[env]\n  DATABASE_URL = \"postgres://app:hunter2-Zq81@db/app\"\n",
+        )],
+        &[(
+            "render.yaml",
+            "services:\n  - type: web\n    name: app\n    envVars:\n      - key: API_TOKEN\n        value: hunter2-Zq81\n",
+        )],
+        &[(
+            "netlify.toml",
+            "[build.environment]\n  API_TOKEN = \"hunter2-Zq81\"\n",
+        )],
+        &[(
+            "samconfig.toml",
+            "version = 0.1\n[default.deploy.parameters]\nstack_name = \"app\"\nparameter_overrides = \"Stage=\\\"prod\\\" DbPassword=\\\"hunter2-Zq81\\\"\"\n",
+        )],
     ],
     good: &[
-        &[("serverless.yml", "service: app\nprovider:\n  name: aws\n  environment:\n    DB_PASSWORD_PATH: /prod/db\n    STAGE: ${sls:stage}\n")],
-        &[("wrangler.toml", "name = \"app\"\naccount_id = \"f3b1c0d9e8a7f6b5c4d3e2f1a0b9c8d7\"\n[vars]\nAPI_TOKEN_URL = \"https://example.org/token\"\n")],
-        &[("render.yaml", "services:\n  - type: web\n    name: app\n    envVars:\n      - key: API_TOKEN\n        sync: false\n      - key: SECRET_KEY\n        generateValue: true\n")],
+        &[(
+            "serverless.yml",
+            "service: app\nprovider:\n  name: aws\n  environment:\n    DB_PASSWORD_PATH: /prod/db\n    STAGE: ${sls:stage}\n",
+        )],
+        &[(
+            "wrangler.toml",
+            "name = \"app\"\naccount_id = \"f3b1c0d9e8a7f6b5c4d3e2f1a0b9c8d7\"\n[vars]\nAPI_TOKEN_URL = \"https://example.org/token\"\n",
+        )],
+        &[(
+            "render.yaml",
+            "services:\n  - type: web\n    name: app\n    envVars:\n      - key: API_TOKEN\n        sync: false\n      - key: SECRET_KEY\n        generateValue: true\n",
+        )],
         // The old form of addresses in Vercel's own store.
-        &[("vercel.json", "{\"env\": {\"API_TOKEN\": \"@api-token-2\"}}")],
-        &[("samconfig.toml", "version = 0.1\n[default.deploy.parameters]\nparameter_overrides = \"Stage=prod DbPasswordArn=x\"\n")],
+        &[(
+            "vercel.json",
+            "{\"env\": {\"API_TOKEN\": \"@api-token-2\"}}",
+        )],
+        &[(
+            "samconfig.toml",
+            "version = 0.1\n[default.deploy.parameters]\nparameter_overrides = \"Stage=prod DbPasswordArn=x\"\n",
+        )],
     ],
 };
 
@@ -59,22 +104,26 @@ impl Lint for Serverless {
     }
 
     fn document(&self, document: &Document<'_>, context: &mut Context<'_>) {
-        if document.kind != FileKind::Serverless {
-            return;
-        }
-        for tree in document.trees() {
-            for entry in tree.entries() {
-                // Stacks of CloudFormation have lints of their own.
-                if entry.key != "resources" {
-                    let mut found = Vec::new();
-                    literal::each(&Names::root(&entry.key), &entry.value, None, &mut |it| {
-                        found.push(it);
-                    });
-                    for it in found {
-                        look(it, document, context);
-                    }
-                    overrides(&entry.value, document, context);
+        literal::parted(context, |context| all(document, context));
+    }
+}
+
+fn all(document: &Document<'_>, context: &mut Context<'_>) {
+    if document.kind != FileKind::Serverless {
+        return;
+    }
+    for tree in document.trees() {
+        for entry in tree.entries() {
+            // Stacks of CloudFormation have lints of their own.
+            if entry.key != "resources" {
+                let mut found = Vec::new();
+                literal::each(&Names::root(&entry.key), &entry.value, None, &mut |it| {
+                    found.push(it);
+                });
+                for it in found {
+                    look(it, document, context);
                 }
+                overrides(&entry.value, document, context);
             }
         }
     }

@@ -102,15 +102,19 @@ impl Lint for UserData {
     }
 
     fn document(&self, document: &Document<'_>, context: &mut Context<'_>) {
-        let Some(body) = super::body(document, &[FileKind::Terraform]) else {
-            return;
-        };
-        for block in &body.blocks {
-            if matches!(block.kind.as_str(), "resource" | "module" | "data") {
-                block.body.each(&mut |parents, attribute| {
-                    look(block, parents, attribute, document, context);
-                });
-            }
+        literal::parted(context, |context| all(document, context));
+    }
+}
+
+fn all(document: &Document<'_>, context: &mut Context<'_>) {
+    let Some(body) = super::body(document, &[FileKind::Terraform]) else {
+        return;
+    };
+    for block in &body.blocks {
+        if matches!(block.kind.as_str(), "resource" | "module" | "data") {
+            block.body.each(&mut |parents, attribute| {
+                look(block, parents, attribute, document, context);
+            });
         }
     }
 }

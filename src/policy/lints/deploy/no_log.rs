@@ -161,14 +161,14 @@ fn task(task: &Node, document: &Document<'_>, context: &mut Context<'_>) {
             META.severity
         };
         fault = fault.severity(literal::eased(severity, document.path));
-        if module != "debug" {
-            if let Some(edit) = insertion(task, document.text) {
-                fault = fault.fix(Fix {
-                    class: FixClass::Safe,
-                    title: "keep the task out of the log".to_owned(),
-                    edits: vec![edit],
-                });
-            }
+        if module != "debug"
+            && let Some(edit) = insertion(task, document.text)
+        {
+            fault = fault.fix(Fix {
+                class: FixClass::Safe,
+                title: "keep the task out of the log".to_owned(),
+                edits: vec![edit],
+            });
         }
         context.tell(fault);
         return;
@@ -267,10 +267,8 @@ fn interpolated(text: &str) -> Option<String> {
     let mut rest = text;
     while let Some((_, after)) = rest.split_once("{{") {
         let (expression, next) = after.split_once("}}")?;
-        if !is_cleaned(expression) {
-            if let Some(name) = secret_of(expression) {
-                return Some(name);
-            }
+        if let Some(name) = secret_of(expression).filter(|_| !is_cleaned(expression)) {
+            return Some(name);
         }
         rest = next;
     }

@@ -13,6 +13,7 @@ mod output;
 mod provider;
 mod resource;
 mod rotation;
+mod script;
 mod state;
 mod taint;
 mod tfvars;

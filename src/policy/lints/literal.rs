@@ -51,6 +51,41 @@ impl Literal {
     }
 }
 
+/// Longest name that is kept, in bytes: each literal below it has a copy.
+const MAX_NAME: usize = 100;
+
+/// Length from which on a path grows no more.
+const MAX_PATH: usize = 400;
+
+fn clip(name: &str) -> &str {
+    name.get(..MAX_NAME).unwrap_or_else(|| {
+        let end = name.char_indices().map(|(at, _)| at).take_while(|at| *at <= MAX_NAME).last();
+        name.get(..end.filter(|_| name.len() > MAX_NAME).unwrap_or(name.len())).unwrap_or(name)
+    })
+}
+
+/// The bytes of a line before a place, if they are few: what stands before the first entry of a map, or before a block.
+pub(super) fn before(text: &str, at: usize) -> Option<&str> {
+    const MAX_LINE: usize = 400;
+    let mut start = at.saturating_sub(MAX_LINE);
+    while !text.is_char_boundary(start) {
+        start += 1;
+    }
+    let near = text.get(start..at)?;
+    match near.rsplit_once('\n') {
+        Some((_, line)) => Some(line),
+        None => (start == 0).then_some(near),
+    }
+}
+
+/// Returns how the line that a place is in ends.
+pub(super) fn newline(text: &str, at: usize) -> &'static str {
+    let rest = text.as_bytes().get(at..).unwrap_or_default();
+    let end = memchr::memchr(b'\n', rest.get(..rest.len().min(400)).unwrap_or_default());
+    let is_windows = end.and_then(|end| end.checked_sub(1)).and_then(|at| rest.get(at)) == Some(&b'\r');
+    if is_windows { "\r\n" } else { "\n" }
+}
+
 /// The names that lead to a node.
 #[derive(Clone)]
 pub(super) struct Names<'n> {
@@ -65,6 +100,7 @@ pub(super) struct Names<'n> {
 impl<'n> Names<'n> {
     /// Of the outermost node.
     pub(super) fn root(name: &'n str) -> Self {
+        let name = clip(name);
         Names {
             name,
             owner: None,
@@ -74,8 +110,10 @@ impl<'n> Names<'n> {
 
     /// Of what stands below under a name.
     pub(super) fn below<'b>(&'b self, name: &'b str) -> Names<'b> {
+        let name = clip(name);
         let path = match self.path.as_str() {
             "" => name.to_owned(),
+            path if path.len() > MAX_PATH => path.to_owned(),
             path => format!("{path}.{name}"),
         };
         Names {
@@ -87,10 +125,11 @@ impl<'n> Names<'n> {
 
     /// Of an item of a list, by what it is called.
     pub(super) fn item(&self, name: &str) -> Names<'n> {
-        Names {
-            path: format!("{}[{name}]", self.path),
-            ..self.clone()
+        let mut below = self.clone();
+        if self.path.len() <= MAX_PATH {
+            below.path = format!("{}[{}]", self.path, clip(name));
         }
+        below
     }
 
     /// Returns a literal under these names.
@@ -272,17 +311,15 @@ fn is_name(value: &str) -> bool {
 pub(super) fn parted(context: &mut Context<'_>, lint: impl FnOnce(&mut Context<'_>)) {
     let before = context.faults.len();
     lint(context);
-    let mut seen: BTreeMap<String, Vec<Range<usize>>> = BTreeMap::new();
+    let mut seen: BTreeMap<String, BTreeMap<(usize, usize), usize>> = BTreeMap::new();
     for fault in context.faults.iter_mut().skip(before) {
         let places = seen.entry(fault.subject.clone()).or_default();
         // The same place again is dropped later: it came by an alias.
-        let at = places.iter().position(|place| *place == fault.span);
-        let at = at.unwrap_or_else(|| {
-            places.push(fault.span.clone());
-            places.len() - 1
-        });
-        if at > 0 {
-            fault.subject = format!("{}#{}", fault.subject, at + 1);
+        let number = places.len() + 1;
+        let place = (fault.span.start, fault.span.end);
+        let number = *places.entry(place).or_insert(number);
+        if number > 1 {
+            fault.subject = format!("{}#{number}", fault.subject);
         }
     }
 }

@@ -1,5 +1,7 @@
 //! `cfn-plaintext-secret`: a literal in what a stack is made of.
 
+use std::collections::BTreeSet;
+
 use super::{
     super::{
         super::{
@@ -102,17 +104,18 @@ impl Lint for Plaintext {
 fn all(document: &Document<'_>, context: &mut Context<'_>) {
     for template in templates(document) {
         for entry in section(template, "Resources") {
+            let addresses = addresses(&entry.value);
             let names = Names {
                 name: "",
                 owner: None,
-                path: entry.key.clone(),
+                path: Names::root(&entry.key).path,
             };
             for part in ["Properties", "Metadata"] {
                 let Some(node) = entry.value.get(part) else {
                     continue;
                 };
                 literal::each(&names.below(part), node, None, &mut |it| {
-                    if !is_address(&entry.value, &it) {
+                    if !addresses.contains(&it.span.start) {
                         tell(&it, document, context);
                     }
                 });
@@ -142,19 +145,16 @@ fn tell(it: &Literal, document: &Document<'_>, context: &mut Context<'_>) {
     context.tell(fault.severity(severity).secret(it.span.clone()));
 }
 
-/// Tells whether a value of CodeBuild's environment is the address of the secret: its type says so.
-fn is_address(resource: &Node, it: &Literal) -> bool {
+/// Returns where values of CodeBuild's environment begin that are the address of the secret: their type says so.
+fn addresses(resource: &Node) -> BTreeSet<usize> {
     let variables = resource.at(&["Properties", "Environment", "EnvironmentVariables"]);
-    variables
-        .map_or(&[][..], Node::items)
-        .iter()
-        .any(|variable| {
-            let kind = variable.text_at(&["Type"]);
-            let is_here = variable.get("Value").is_some_and(|value| {
-                value.span.start <= it.span.start && it.span.end <= value.span.end
-            });
-            is_here && matches!(kind, Some("SECRETS_MANAGER" | "PARAMETER_STORE"))
-        })
+    let variables = variables.map_or(&[][..], Node::items).iter();
+    let addresses = variables.filter(|variable| {
+        let kind = variable.text_at(&["Type"]);
+        matches!(kind, Some("SECRETS_MANAGER" | "PARAMETER_STORE"))
+    });
+    let values = addresses.filter_map(|variable| variable.get("Value")?.scalar());
+    values.map(|value| value.source(0..value.text.len()).start).collect()
 }
 
 /// Templates and parameter files of Azure.

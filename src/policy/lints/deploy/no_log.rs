@@ -333,11 +333,11 @@ fn insertion(task: &Node, text: &str) -> Option<Edit> {
     }
     let entry = task.entries().get(1).or_else(|| task.entries().first())?;
     let start = entry.key_span.start;
-    let line = text.get(..start)?.rsplit('\n').next()?;
+    let line = literal::before(text, start)?;
     if text.get(task.span.start..)?.starts_with('{') || entry.value.alias.is_some() {
         return None;
     }
-    let newline = if text.contains("\r\n") { "\r\n" } else { "\n" };
+    let newline = literal::newline(text, start);
     let indent = " ".repeat(line.chars().count());
     Some(Edit::replace(
         start..start,

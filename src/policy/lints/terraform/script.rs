@@ -1,6 +1,6 @@
 //! What the shell scripts of a module do with secrets in their variables.
 
-use std::ops::Range;
+use std::{collections::BTreeSet, ops::Range};
 
 use crate::policy::{
     readers::hcl::Expr,
@@ -22,7 +22,8 @@ pub(super) struct Seen {
 
 /// Returns where a script shows secrets that its variables hold; `prints_only` leaves out the arguments of programs.
 pub(super) fn seen(script: &Expr, prints_only: bool) -> Vec<Seen> {
-    let mut out: Vec<Seen> = Vec::new();
+    let mut out = Vec::new();
+    let mut known = BTreeSet::new();
     let Some(scalar) = script.filled(&mut |_, _| "x".to_owned()) else {
         return out;
     };
@@ -39,7 +40,7 @@ pub(super) fn seen(script: &Expr, prints_only: bool) -> Vec<Seen> {
             _ => continue,
         };
         let Some(name) = one.names.first() else { continue };
-        if out.iter().any(|seen| seen.name == *name && seen.how == how) {
+        if !known.insert((name.clone(), how.clone())) {
             continue;
         }
         out.push(Seen {

@@ -1,6 +1,6 @@
 //! `tf-secret-in-user-data`: a secret in what a machine runs at its start, or in a provisioner's command.
 
-use std::ops::Range;
+use std::{collections::BTreeSet, ops::Range};
 
 use super::{
     super::{
@@ -182,9 +182,9 @@ struct Told<'t, 'd, 'c> {
 impl Told<'_, '_, '_> {
     /// Secrets that come from elsewhere in the module.
     fn references(&mut self, script: &Expr) {
-        let mut seen: Vec<String> = Vec::new();
+        let mut seen: BTreeSet<String> = BTreeSet::new();
         for secret in taint::secrets(script) {
-            if seen.contains(&secret.source) {
+            if !seen.insert(secret.source.clone()) {
                 continue;
             }
             let message = format!(
@@ -195,7 +195,6 @@ impl Told<'_, '_, '_> {
             let fault = Fault::new(&META, secret.span, subject, message);
             let severity = literal::eased(META.severity, self.document.path);
             self.context.tell(fault.severity(severity));
-            seen.push(secret.source);
         }
     }
 

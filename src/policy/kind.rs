@@ -131,6 +131,18 @@ fn by_name(name: &str, path: &str, is_yaml: bool) -> Option<FileKind> {
         "wrangler.toml" | "wrangler.json" | "wrangler.jsonc" | "vercel.json" | "fly.toml"
         | "netlify.toml" | "render.yaml" | "render.yml" | "samconfig.toml" => FileKind::Serverless,
         _ if name.ends_with(".dockerignore") => FileKind::Ignore,
+        // Inventories and variables of Ansible have no ending by habit.
+        "hosts" | "inventory" => FileKind::Properties,
+        _ if !name.contains('.') && (holds("/inventory/") || holds("/inventories/")) => {
+            if holds("/group_vars/") || holds("/host_vars/") {
+                FileKind::Ansible
+            } else {
+                FileKind::Properties
+            }
+        }
+        _ if !name.contains('.') && (holds("/group_vars/") || holds("/host_vars/")) => {
+            FileKind::Ansible
+        }
         _ if is_dotenv(name) => FileKind::Dotenv,
         _ if is_key_file(name, path) => FileKind::KeyFile,
         _ if is_yaml && name.starts_with("pulumi.") => FileKind::Pulumi,
@@ -332,6 +344,18 @@ pub fn by_content(kind: FileKind, trees: &[Node]) -> FileKind {
     {
         return FileKind::Serverless;
     }
+    let is_inventory = |tree: &Node| {
+        tree.get("all").is_some_and(|all| {
+            let parts = ["hosts", "children", "vars"];
+            all.entries()
+                .iter()
+                .all(|entry| parts.contains(&entry.key.as_str()))
+                && parts[..2].iter().any(|part| all.get(part).is_some())
+        })
+    };
+    if any(&is_inventory) {
+        return FileKind::Ansible;
+    }
     let is_play = |item: &Node| {
         (item.get("hosts").is_some()
             && ["tasks", "roles", "vars", "vars_files"]
@@ -369,6 +393,8 @@ mod tests {
             ("prod.tfvars", Some(FileKind::Tfvars)),
             ("Pulumi.dev.yaml", Some(FileKind::Pulumi)),
             ("group_vars/all.yml", Some(FileKind::Ansible)),
+            ("group_vars/all", Some(FileKind::Ansible)),
+            ("inventory/prod", Some(FileKind::Properties)),
             (".env.production", Some(FileKind::Dotenv)),
             ("deploy/prod.env", Some(FileKind::Dotenv)),
             ("src/env.ts", Some(FileKind::TypeScript)),

@@ -102,7 +102,7 @@ const WEAK: [(&str, &str); 12] = [
 ];
 
 /// Last words that make a name one of something about a secret. `url` and `uri` of a strong name are told by the value.
-const TAILS: [&str; 103] = [
+const TAILS: [&str; 105] = [
     "file",
     "files",
     "path",
@@ -206,6 +206,8 @@ const TAILS: [&str; 103] = [
     "filenames",
     "description",
     "descriptions",
+    "realm",
+    "body",
 ];
 
 /// First words that do the same: `ENABLE_PASSWORD`, `PUBLIC_KEY`.
@@ -499,6 +501,7 @@ mod tests {
             "secretKeyRef",
             "private_key_filename",
             "kms_key_description",
+            "basic_auth_realm",
         ] {
             assert!(!is_secret(name), "{name}: {:?}", words(name));
         }

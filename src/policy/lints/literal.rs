@@ -3,11 +3,12 @@
 //! Lives on `names` and `values`; adds what only such files know: addresses of resources, files that show how it would be done, pairs of
 //! `name` and `value`, and JSON that stands in a text.
 
-use std::ops::Range;
+use std::{collections::BTreeMap, ops::Range};
 
 use crate::model::Severity;
 
 use super::super::{
+    lint::Context,
     names::{self, Secretness},
     node::{Node, Scalar},
     readers::json,
@@ -38,7 +39,9 @@ impl Literal {
         ];
         judge_in(path, &self.name, &self.value, usual).or_else(|| {
             let words = names::words(&self.name);
-            let is_about = words.last().is_some_and(|last| ABOUT.contains(&last.as_str()));
+            let is_about = words
+                .last()
+                .is_some_and(|last| ABOUT.contains(&last.as_str()));
             let is_below = self.owner.as_deref().is_some_and(is_secret) && !is_about;
             let is_random = strength(&self.value) == Some(Strength::Random);
             (is_below && is_random)
@@ -46,6 +49,41 @@ impl Literal {
                 .flatten()
         })
     }
+}
+
+/// Longest name that is kept, in bytes: each literal below it has a copy.
+const MAX_NAME: usize = 100;
+
+/// Length from which on a path grows no more.
+const MAX_PATH: usize = 400;
+
+fn clip(name: &str) -> &str {
+    name.get(..MAX_NAME).unwrap_or_else(|| {
+        let end = name.char_indices().map(|(at, _)| at).take_while(|at| *at <= MAX_NAME).last();
+        name.get(..end.filter(|_| name.len() > MAX_NAME).unwrap_or(name.len())).unwrap_or(name)
+    })
+}
+
+/// The bytes of a line before a place, if they are few: what stands before the first entry of a map, or before a block.
+pub(super) fn before(text: &str, at: usize) -> Option<&str> {
+    const MAX_LINE: usize = 400;
+    let mut start = at.saturating_sub(MAX_LINE);
+    while !text.is_char_boundary(start) {
+        start += 1;
+    }
+    let near = text.get(start..at)?;
+    match near.rsplit_once('\n') {
+        Some((_, line)) => Some(line),
+        None => (start == 0).then_some(near),
+    }
+}
+
+/// Returns how the line that a place is in ends.
+pub(super) fn newline(text: &str, at: usize) -> &'static str {
+    let rest = text.as_bytes().get(at..).unwrap_or_default();
+    let end = memchr::memchr(b'\n', rest.get(..rest.len().min(400)).unwrap_or_default());
+    let is_windows = end.and_then(|end| end.checked_sub(1)).and_then(|at| rest.get(at)) == Some(&b'\r');
+    if is_windows { "\r\n" } else { "\n" }
 }
 
 /// The names that lead to a node.
@@ -62,6 +100,7 @@ pub(super) struct Names<'n> {
 impl<'n> Names<'n> {
     /// Of the outermost node.
     pub(super) fn root(name: &'n str) -> Self {
+        let name = clip(name);
         Names {
             name,
             owner: None,
@@ -71,8 +110,10 @@ impl<'n> Names<'n> {
 
     /// Of what stands below under a name.
     pub(super) fn below<'b>(&'b self, name: &'b str) -> Names<'b> {
+        let name = clip(name);
         let path = match self.path.as_str() {
             "" => name.to_owned(),
+            path if path.len() > MAX_PATH => path.to_owned(),
             path => format!("{path}.{name}"),
         };
         Names {
@@ -80,6 +121,15 @@ impl<'n> Names<'n> {
             owner: Some(self.name),
             path,
         }
+    }
+
+    /// Of an item of a list, by what it is called.
+    pub(super) fn item(&self, name: &str) -> Names<'n> {
+        let mut below = self.clone();
+        if self.path.len() <= MAX_PATH {
+            below.path = format!("{}[{}]", self.path, clip(name));
+        }
+        below
     }
 
     /// Returns a literal under these names.
@@ -95,7 +145,12 @@ impl<'n> Names<'n> {
 }
 
 /// Calls `f` with the literals of a tree. `outer` is the text that the tree stands in, if it is not the file itself.
-pub(super) fn each(names: &Names<'_>, node: &Node, outer: Option<&Scalar>, f: &mut dyn FnMut(Literal)) {
+pub(super) fn each(
+    names: &Names<'_>,
+    node: &Node,
+    outer: Option<&Scalar>,
+    f: &mut dyn FnMut(Literal),
+) {
     if let Some((name, value)) = pair(node) {
         each(&names.below(name), value, outer, f);
     }
@@ -109,7 +164,12 @@ pub(super) fn each(names: &Names<'_>, node: &Node, outer: Option<&Scalar>, f: &m
         }
     }
     for item in node.items() {
-        each(names, item, outer, f);
+        match (item.scalar(), item.text_at(&["name"])) {
+            // Lists of texts are mostly words.
+            (Some(text), _) if strength(&text.text) != Some(Strength::Random) => {}
+            (None, Some(name)) if pair(item).is_none() => each(&names.item(name), item, outer, f),
+            _ => each(names, item, outer, f),
+        }
     }
     let Some(scalar) = node.scalar().filter(|_| is_text(node)) else {
         return;
@@ -188,7 +248,13 @@ pub(super) fn strength(value: &str) -> Option<Strength> {
     let Value::Literal(strength) = values::classify(value) else {
         return None;
     };
-    (!is_address(value) && !is_prose(value) && !is_name(value)).then_some(strength)
+    let is_none = is_address(value) || is_prose(value) || is_name(value) || is_filled(value);
+    (!is_none).then_some(strength)
+}
+
+/// A path of JSON that a state machine fills in, or a value that somebody is to fill in.
+fn is_filled(value: &str) -> bool {
+    value.starts_with("$.") || value.starts_with("$$.") || value.starts_with("Your")
 }
 
 /// Tells whether an address with a password in it is all of the value.
@@ -241,6 +307,23 @@ fn is_name(value: &str) -> bool {
     is_wordy && value.contains(['-', '_', '/']) && names::is_secret(value)
 }
 
+/// Runs a lint and parts those of its faults that have the same subject in different places.
+pub(super) fn parted(context: &mut Context<'_>, lint: impl FnOnce(&mut Context<'_>)) {
+    let before = context.faults.len();
+    lint(context);
+    let mut seen: BTreeMap<String, BTreeMap<(usize, usize), usize>> = BTreeMap::new();
+    for fault in context.faults.iter_mut().skip(before) {
+        let places = seen.entry(fault.subject.clone()).or_default();
+        // The same place again is dropped later: it came by an alias.
+        let number = places.len() + 1;
+        let place = (fault.span.start, fault.span.end);
+        let number = *places.entry(place).or_insert(number);
+        if number > 1 {
+            fault.subject = format!("{}#{number}", fault.subject);
+        }
+    }
+}
+
 /// Where a file stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Place {
@@ -255,8 +338,8 @@ pub(super) enum Place {
 /// Returns where a file stands by its path.
 pub(super) fn place(path: &str) -> Place {
     const EXAMPLE: [&str; 17] = [
-        "example", "examples", "sample", "samples", "test", "tests", "testing", "testdata", "fixture",
-        "fixtures", "molecule", "demo", "tutorial", "mock", "mocks", "e2e", "spec",
+        "example", "examples", "sample", "samples", "test", "tests", "testing", "testdata",
+        "fixture", "fixtures", "molecule", "demo", "tutorial", "mock", "mocks", "e2e", "spec",
     ];
     const DEVELOPMENT: [&str; 6] = [
         "dev",
@@ -270,7 +353,11 @@ pub(super) fn place(path: &str) -> Place {
     for part in path.split('/') {
         let words = names::words(part);
         let any = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));
-        if any(&EXAMPLE) || [".template", ".tpl", ".dist"].iter().any(|end| part.ends_with(end)) {
+        if any(&EXAMPLE)
+            || [".template", ".tpl", ".dist"]
+                .iter()
+                .any(|end| part.ends_with(end))
+        {
             return Place::Example;
         }
         if any(&DEVELOPMENT) {

@@ -60,10 +60,10 @@ fn references(node: &Node, f: &mut dyn FnMut(&str, Range<usize>)) {
             _ => references(&entry.value, f),
         }
     }
-    if node.tag.as_deref() == Some("!Sub") {
-        if let Some(text) = node.items().first() {
-            substitutions(text, f);
-        }
+    if node.tag.as_deref() == Some("!Sub")
+        && let Some(text) = node.items().first()
+    {
+        substitutions(text, f);
     }
     for item in node.items() {
         references(item, f);

@@ -1,6 +1,9 @@
 //! `cfn-secret-parameter-exposed`: a secret parameter that is shown, has a default, or comes out again.
 
-use std::{collections::BTreeSet, ops::Range};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 use super::{
     super::{
@@ -145,14 +148,14 @@ fn insertion(parameter: &Node, text: &str) -> Option<Edit> {
         return None;
     }
     let first = parameter.entries().first()?.key_span.start;
-    let line = text.get(..first)?.rsplit('\n').next().unwrap_or_default();
+    let is_flow = text.get(parameter.span.start..)?.starts_with('{');
     let added = if text.get(first..)?.starts_with('"') {
         "\"NoEcho\": true, ".to_owned()
-    } else if line.trim().is_empty() {
-        let newline = if text.contains("\r\n") { "\r\n" } else { "\n" };
-        format!("NoEcho: true{newline}{line}")
-    } else {
+    } else if is_flow {
         "NoEcho: true, ".to_owned()
+    } else {
+        let line = literal::before(text, first).filter(|line| line.trim().is_empty())?;
+        format!("NoEcho: true{}{line}", literal::newline(text, first))
     };
     Some(Edit::replace(first..first, added))
 }
@@ -165,10 +168,10 @@ fn shown(
     context: &mut Context<'_>,
 ) {
     let mut tell = |node: &Node, place: &str, subject: &str| {
-        let mut found: Vec<(String, Range<usize>)> = Vec::new();
+        let mut found: BTreeMap<String, Range<usize>> = BTreeMap::new();
         references(node, &mut |name, span| {
-            if secret.contains(name) && !found.iter().any(|(other, _)| other == name) {
-                found.push((name.to_owned(), span));
+            if secret.contains(name) {
+                found.entry(name.to_owned()).or_insert(span);
             }
         });
         for (name, span) in found {

@@ -1,5 +1,7 @@
 //! `cfn-plaintext-secret`: a literal in what a stack is made of.
 
+use std::collections::BTreeSet;
+
 use super::{
     super::{
         super::{
@@ -35,21 +37,57 @@ const META: LintMeta = LintMeta {
     why: "The value is in the repository, and in the template that everybody who may describe the stack can fetch.",
     help: "Use a dynamic reference (`{{resolve:secretsmanager:...}}`) or let the service keep the password (`ManageMasterUserPassword: true`). In ARM and Bicep take it from Key Vault by a secure parameter. Rotate what was committed.",
     bad: &[
-        &[("template.yaml", "Resources:\n  Db:\n    Type: AWS::RDS::DBInstance\n    Properties:\n      MasterUsername: app\n      MasterUserPassword: hunter2-Zq81\n")],
-        &[("template.yaml", "Transform: AWS::Serverless-2016-10-31\nResources:\n  Fn:\n    Type: AWS::Serverless::Function\n    Properties:\n      Environment:\n        Variables:\n          DB_PASSWORD: hunter2-Zq81\n")],
-        &[("cdk.out/app.template.json", "{\"Resources\": {\"B\": {\"Type\": \"AWS::CodeBuild::Project\", \"Properties\": {\"Environment\": {\"EnvironmentVariables\": [{\"Name\": \"API_TOKEN\", \"Type\": \"PLAINTEXT\", \"Value\": \"hunter2-Zq81\"}]}}}}}")],
-        &[("template.yaml", "Resources:\n  S:\n    Type: AWS::SecretsManager::Secret\n    Properties:\n      SecretString: '{\"username\": \"app\", \"password\": \"hunter2-Zq81\"}'\n")],
-        &[("azuredeploy.json", "{\"$schema\": \"https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#\", \"resources\": [{\"type\": \"Microsoft.Sql/servers\", \"properties\": {\"administratorLogin\": \"app\", \"administratorLoginPassword\": \"hunter2-Zq81\"}}]}")],
-        &[("azuredeploy.json", "{\"$schema\": \"https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#\", \"parameters\": {\"adminPassword\": {\"type\": \"string\"}}}")],
-        &[("prod.parameters.json", "{\"$schema\": \"https://schema.management.azure.com/schemas/2019-04-01/deploymentParameters.json#\", \"parameters\": {\"adminPassword\": {\"value\": \"hunter2-Zq81\"}}}")],
+        &[(
+            "template.yaml",
+            "Resources:\n  Db:\n    Type: AWS::RDS::DBInstance\n    Properties:\n      MasterUsername: app\n      MasterUserPassword: hunter2-Zq81\n",
+        )],
+        &[(
+            "template.yaml",
+            "Transform: AWS::Serverless-2016-10-31\nResources:\n  Fn:\n    Type: AWS::Serverless::Function\n    Properties:\n      Environment:\n        Variables:\n          DB_PASSWORD: hunter2-Zq81\n",
+        )],
+        &[(
+            "cdk.out/app.template.json",
+            "{\"Resources\": {\"B\": {\"Type\": \"AWS::CodeBuild::Project\", \"Properties\": {\"Environment\": {\"EnvironmentVariables\": [{\"Name\": \"API_TOKEN\", \"Type\": \"PLAINTEXT\", \"Value\": \"hunter2-Zq81\"}]}}}}}",
+        )],
+        &[(
+            "template.yaml",
+            "Resources:\n  S:\n    Type: AWS::SecretsManager::Secret\n    Properties:\n      SecretString: '{\"username\": \"app\", \"password\": \"hunter2-Zq81\"}'\n",
+        )],
+        &[(
+            "azuredeploy.json",
+            "{\"$schema\": \"https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#\", \"resources\": [{\"type\": \"Microsoft.Sql/servers\", \"properties\": {\"administratorLogin\": \"app\", \"administratorLoginPassword\": \"hunter2-Zq81\"}}]}",
+        )],
+        &[(
+            "azuredeploy.json",
+            "{\"$schema\": \"https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#\", \"parameters\": {\"adminPassword\": {\"type\": \"string\"}}}",
+        )],
+        &[(
+            "prod.parameters.json",
+            "{\"$schema\": \"https://schema.management.azure.com/schemas/2019-04-01/deploymentParameters.json#\", \"parameters\": {\"adminPassword\": {\"value\": \"hunter2-Zq81\"}}}",
+        )],
     ],
     good: &[
-        &[("template.yaml", "Resources:\n  Db:\n    Type: AWS::RDS::DBInstance\n    Properties:\n      MasterUsername: app\n      MasterUserPassword: '{{resolve:secretsmanager:prod/db:SecretString:password}}'\n  Fn:\n    Type: AWS::Lambda::Function\n    Properties:\n      Environment:\n        Variables:\n          DB_PASSWORD_ARN: !Ref Secret\n          DB_PASSWORD: !Sub '{{resolve:secretsmanager:${Secret}}}'\n")],
+        &[(
+            "template.yaml",
+            "Resources:\n  Db:\n    Type: AWS::RDS::DBInstance\n    Properties:\n      MasterUsername: app\n      MasterUserPassword: '{{resolve:secretsmanager:prod/db:SecretString:password}}'\n  Fn:\n    Type: AWS::Lambda::Function\n    Properties:\n      Environment:\n        Variables:\n          DB_PASSWORD_ARN: !Ref Secret\n          DB_PASSWORD: !Sub '{{resolve:secretsmanager:${Secret}}}'\n",
+        )],
         // The store makes the secret itself.
-        &[("template.yaml", "Resources:\n  S:\n    Type: AWS::SecretsManager::Secret\n    Properties:\n      Name: prod/db\n      GenerateSecretString:\n        SecretStringTemplate: '{\"username\": \"app\"}'\n        GenerateStringKey: password\n        PasswordLength: 32\n        ExcludeCharacters: '\"@/'\n")],
-        &[("template.yaml", "Resources:\n  B:\n    Type: AWS::CodeBuild::Project\n    Properties:\n      Environment:\n        EnvironmentVariables:\n          - {Name: API_TOKEN, Type: SECRETS_MANAGER, Value: 'prod/Api1:token'}\n  Pool:\n    Type: AWS::Cognito::UserPool\n    Properties:\n      Policies:\n        PasswordPolicy: {MinimumLength: 12, RequireNumbers: true}\n")],
-        &[("azuredeploy.json", "{\"$schema\": \"https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#\", \"parameters\": {\"adminPassword\": {\"type\": \"securestring\"}}, \"resources\": [{\"type\": \"Microsoft.Sql/servers\", \"properties\": {\"administratorLoginPassword\": \"[parameters('adminPassword')]\"}}]}")],
-        &[("prod.parameters.json", "{\"$schema\": \"https://schema.management.azure.com/schemas/2019-04-01/deploymentParameters.json#\", \"parameters\": {\"adminPassword\": {\"reference\": {\"keyVault\": {\"id\": \"/subscriptions/x/v\"}, \"secretName\": \"db\"}}}}")],
+        &[(
+            "template.yaml",
+            "Resources:\n  S:\n    Type: AWS::SecretsManager::Secret\n    Properties:\n      Name: prod/db\n      GenerateSecretString:\n        SecretStringTemplate: '{\"username\": \"app\"}'\n        GenerateStringKey: password\n        PasswordLength: 32\n        ExcludeCharacters: '\"@/'\n",
+        )],
+        &[(
+            "template.yaml",
+            "Resources:\n  B:\n    Type: AWS::CodeBuild::Project\n    Properties:\n      Environment:\n        EnvironmentVariables:\n          - {Name: API_TOKEN, Type: SECRETS_MANAGER, Value: 'prod/Api1:token'}\n  Pool:\n    Type: AWS::Cognito::UserPool\n    Properties:\n      Policies:\n        PasswordPolicy: {MinimumLength: 12, RequireNumbers: true}\n",
+        )],
+        &[(
+            "azuredeploy.json",
+            "{\"$schema\": \"https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#\", \"parameters\": {\"adminPassword\": {\"type\": \"securestring\"}}, \"resources\": [{\"type\": \"Microsoft.Sql/servers\", \"properties\": {\"administratorLoginPassword\": \"[parameters('adminPassword')]\"}}]}",
+        )],
+        &[(
+            "prod.parameters.json",
+            "{\"$schema\": \"https://schema.management.azure.com/schemas/2019-04-01/deploymentParameters.json#\", \"parameters\": {\"adminPassword\": {\"reference\": {\"keyVault\": {\"id\": \"/subscriptions/x/v\"}, \"secretName\": \"db\"}}}}",
+        )],
     ],
 };
 
@@ -59,22 +97,41 @@ impl Lint for Plaintext {
     }
 
     fn document(&self, document: &Document<'_>, context: &mut Context<'_>) {
-        for template in templates(document) {
-            for part in ["Resources", "Globals", "Mappings", "Metadata"] {
-                for entry in section(template, part) {
-                    let names = Names::root(&entry.key);
-                    literal::each(&names, &entry.value, None, &mut |it| {
-                        if !is_address(&entry.value, &it) {
-                            tell(&it, document, context);
-                        }
-                    });
-                }
+        literal::parted(context, |context| all(document, context));
+    }
+}
+
+fn all(document: &Document<'_>, context: &mut Context<'_>) {
+    for template in templates(document) {
+        for entry in section(template, "Resources") {
+            let addresses = addresses(&entry.value);
+            let names = Names {
+                name: "",
+                owner: None,
+                path: Names::root(&entry.key).path,
+            };
+            for part in ["Properties", "Metadata"] {
+                let Some(node) = entry.value.get(part) else {
+                    continue;
+                };
+                literal::each(&names.below(part), node, None, &mut |it| {
+                    if !addresses.contains(&it.span.start) {
+                        tell(&it, document, context);
+                    }
+                });
             }
         }
-        if document.kind == FileKind::Arm {
-            for tree in document.trees() {
-                arm(tree, document, context);
+        for part in ["Globals", "Mappings"] {
+            for entry in section(template, part) {
+                literal::each(&Names::root(&entry.key), &entry.value, None, &mut |it| {
+                    tell(&it, document, context);
+                });
             }
+        }
+    }
+    if document.kind == FileKind::Arm {
+        for tree in document.trees() {
+            arm(tree, document, context);
         }
     }
 }
@@ -88,16 +145,16 @@ fn tell(it: &Literal, document: &Document<'_>, context: &mut Context<'_>) {
     context.tell(fault.severity(severity).secret(it.span.clone()));
 }
 
-/// Tells whether a value of CodeBuild's environment is the address of the secret: its type says so.
-fn is_address(resource: &Node, it: &Literal) -> bool {
+/// Returns where values of CodeBuild's environment begin that are the address of the secret: their type says so.
+fn addresses(resource: &Node) -> BTreeSet<usize> {
     let variables = resource.at(&["Properties", "Environment", "EnvironmentVariables"]);
-    variables.map_or(&[][..], Node::items).iter().any(|variable| {
+    let variables = variables.map_or(&[][..], Node::items).iter();
+    let addresses = variables.filter(|variable| {
         let kind = variable.text_at(&["Type"]);
-        let is_here = variable.get("Value").is_some_and(|value| {
-            value.span.start <= it.span.start && it.span.end <= value.span.end
-        });
-        is_here && matches!(kind, Some("SECRETS_MANAGER" | "PARAMETER_STORE"))
-    })
+        matches!(kind, Some("SECRETS_MANAGER" | "PARAMETER_STORE"))
+    });
+    let values = addresses.filter_map(|variable| variable.get("Value")?.scalar());
+    values.map(|value| value.source(0..value.text.len()).start).collect()
 }
 
 /// Templates and parameter files of Azure.
@@ -107,20 +164,31 @@ fn arm(tree: &Node, document: &Document<'_>, context: &mut Context<'_>) {
     }
     for part in ["variables", "resources"] {
         if let Some(node) = tree.get(part) {
-            literal::each(&Names::root(part), node, None, &mut |it| tell(&it, document, context));
+            literal::each(&Names::root(part), node, None, &mut |it| {
+                tell(&it, document, context)
+            });
         }
     }
 }
 
 fn arm_parameter(entry: &Entry, document: &Document<'_>, context: &mut Context<'_>) {
-    let value = entry.value.entry("value").or_else(|| entry.value.entry("defaultValue"));
+    let value = entry
+        .value
+        .entry("value")
+        .or_else(|| entry.value.entry("defaultValue"));
     let before = context.faults.len();
     if let Some(value) = value {
         let names = Names::root(&entry.key);
-        literal::each(&names, &value.value, None, &mut |it| tell(&it, document, context));
+        literal::each(&names, &value.value, None, &mut |it| {
+            tell(&it, document, context)
+        });
     }
     let is_text = |kind: &str| kind.eq_ignore_ascii_case("string");
-    let Some(kind) = entry.value.get("type").filter(|kind| kind.text().is_some_and(is_text)) else {
+    let Some(kind) = entry
+        .value
+        .get("type")
+        .filter(|kind| kind.text().is_some_and(is_text))
+    else {
         return;
     };
     let is_choice = entry.value.get("allowedValues").is_some();

@@ -3,9 +3,12 @@
 //! Goes through objects, lists, both branches of conditions, the functions that hand on what they are given, pairs of `name` and
 //! `value`, and JSON that stands in a text.
 
-use crate::policy::readers::{
-    hcl::{Expr, ExprKind, Item},
-    json, yaml,
+use crate::policy::{
+    readers::{
+        hcl::{Expr, ExprKind, Item},
+        json, yaml,
+    },
+    values::Strength,
 };
 
 use super::super::literal::{self, Literal, Names};
@@ -39,7 +42,17 @@ fn expr(names: &Names<'_>, expr: &Expr, f: &mut dyn FnMut(Literal)) {
         ExprKind::Object(items) => object(names, items, f),
         ExprKind::List(items) => {
             for item in items {
-                self::expr(names, item, f);
+                let name = item.get("name").and_then(Expr::text);
+                match (item.text(), name) {
+                    // Lists of texts are mostly words; a text of JSON or YAML is none.
+                    (Some(text), _)
+                        if !text.text.contains('\n')
+                            && literal::strength(&text.text) != Some(Strength::Random) => {}
+                    (None, Some(name)) if item.get("value").is_none() => {
+                        self::expr(&names.item(&name.text), item, f);
+                    }
+                    _ => self::expr(names, item, f),
+                }
             }
         }
         ExprKind::Conditional(three) => {
@@ -90,10 +103,10 @@ fn text(names: &Names<'_>, expr: &Expr, f: &mut dyn FnMut(Literal)) {
         (if quotes % 2 == 1 { "${}" } else { "0" }).to_owned()
     };
     let is_nested = |text: &str| text.trim_start().starts_with(['{', '[']);
-    if let Some(scalar) = expr.filled(&mut fill).filter(|it| is_nested(&it.text)) {
-        if let Ok(tree) = json::read(&scalar.text) {
-            return literal::each(names, &tree, Some(&scalar), f);
-        }
+    if let Some(scalar) = expr.filled(&mut fill).filter(|it| is_nested(&it.text))
+        && let Ok(tree) = json::read(&scalar.text)
+    {
+        return literal::each(names, &tree, Some(&scalar), f);
     }
     let scalar = expr.filled(&mut |_, _| "${}".to_owned());
     let Some(scalar) = scalar.or_else(|| expr.text().cloned()) else {

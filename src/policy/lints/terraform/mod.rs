@@ -2,10 +2,14 @@
 //!
 //! `literals` finds texts under names, `taint` expressions that give secrets; the lints ask them.
 
-use super::super::{
-    kind::FileKind,
-    lint::{Document, Lint, Syntax},
-    readers::hcl::Body,
+use super::{
+    super::{
+        Edit,
+        kind::FileKind,
+        lint::{Document, Lint, Syntax},
+        readers::hcl::{Block, Body},
+    },
+    literal,
 };
 
 mod literals;
@@ -13,6 +17,7 @@ mod output;
 mod provider;
 mod resource;
 mod rotation;
+mod script;
 mod state;
 mod taint;
 mod tfvars;
@@ -45,28 +50,22 @@ fn folder(path: &str) -> &str {
 }
 
 /// Adds an attribute as the first of a block, in the block's own indent.
-fn insertion(
-    block: &super::super::readers::hcl::Block,
-    text: &str,
-    line: &str,
-) -> Vec<super::super::Edit> {
-    use super::super::Edit;
+fn insertion(block: &Block, text: &str, line: &str) -> Vec<Edit> {
     let close = block.span.end.saturating_sub(1).max(block.open);
     let inner = text.get(block.open..close).unwrap_or_default();
-    let before = text.get(..block.span.start).unwrap_or_default();
-    let outer = before.rsplit('\n').next().unwrap_or_default();
+    let outer = literal::before(text, block.span.start).unwrap_or_default();
     let outer: String = outer.chars().take_while(|c| c.is_whitespace()).collect();
-    let newline = if text.contains("\r\n") { "\r\n" } else { "\n" };
+    let newline = literal::newline(text, block.span.start);
     if inner.contains('\n') {
         let first = inner.lines().skip(1).find(|line| !line.trim().is_empty());
         let indent: String = match first {
             Some(first) => first.chars().take_while(|c| c.is_whitespace()).collect(),
             None => format!("{outer}  "),
         };
-        return vec![Edit::replace(
-            block.open..block.open,
-            format!("{newline}{indent}{line}"),
-        )];
+        // Behind a comment that may stand after the brace.
+        let first = inner.split('\n').next().unwrap_or_default();
+        let at = block.open + first.trim_end_matches('\r').len();
+        return vec![Edit::replace(at..at, format!("{newline}{indent}{line}"))];
     }
     // All on one line: HCL allows one attribute there.
     let indent = format!("{newline}{outer}  ");
@@ -85,4 +84,66 @@ fn insertion(
         ),
         Edit::replace(end..close, format!("{newline}{outer}")),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        model::{BlobPath, DigestKey},
+        policy::{
+            FixClass, environment::Environments, fault::Fault, lints::terraform::LINTS, read, wants,
+        },
+    };
+
+    fn faults(path: &str, text: &str) -> Vec<Fault> {
+        let path = BlobPath::from(path);
+        let key = DigestKey::new([7; 32]);
+        let kind = wants(&path).unwrap();
+        let reading = read(&path, kind, text.as_bytes(), &key, &Environments::default());
+        assert_eq!(reading.note, None, "{text}");
+        reading.faults
+    }
+
+    /// Applies all fixes of a text.
+    fn fixed(path: &str, text: &str) -> String {
+        let mut edits: Vec<_> = faults(path, text)
+            .into_iter()
+            .filter_map(|fault| fault.fix)
+            .flat_map(|fix| fix.edits)
+            .collect();
+        edits.sort_by_key(|edit| std::cmp::Reverse(edit.span.start));
+        let mut fixed = text.to_owned();
+        for edit in edits {
+            fixed.replace_range(edit.span, &edit.text);
+        }
+        fixed
+    }
+
+    #[test]
+    fn fixes_mark_what_is_shown() {
+        for (text, want) in [
+            ("variable \"api_token\" {\n    type = string\n}\n", "variable \"api_token\" {\n    sensitive = true\n    type = string\n}\n"),
+            ("variable \"api_token\" {}\n", "variable \"api_token\" {\n  sensitive = true\n}\n"),
+            ("variable \"api_token\" { type = string }\n", "variable \"api_token\" {\n  sensitive = true\n  type = string\n}\n"),
+            ("variable \"api_token\" { # why\n}\n", "variable \"api_token\" { # why\n  sensitive = true\n}\n"),
+            ("output \"pw\" {\r\n  value = random_password.p.result\r\n}\r\n", "output \"pw\" {\r\n  sensitive = true\r\n  value = random_password.p.result\r\n}\r\n"),
+            ("output \"pw\" { value = random_password.p.result }\n", "output \"pw\" {\n  sensitive = true\n  value = random_password.p.result\n}\n"),
+        ] {
+            let new = fixed("main.tf", text);
+            assert!(faults("main.tf", &new).is_empty(), "{new}");
+            assert_eq!(new, want);
+        }
+    }
+
+    #[test]
+    fn fixes_of_all_bad_examples_leave_what_can_be_read() {
+        let metas = LINTS.iter().flat_map(|lint| lint.metas());
+        for meta in metas.filter(|meta| meta.fix == FixClass::Safe) {
+            for (path, text) in meta.bad.iter().copied().flatten() {
+                let new = fixed(path, text);
+                let left = faults(path, &new);
+                assert!(left.iter().all(|fault| fault.fix.is_none()), "{new}");
+            }
+        }
+    }
 }

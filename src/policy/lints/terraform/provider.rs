@@ -91,20 +91,24 @@ impl Lint for Provider {
     }
 
     fn document(&self, document: &Document<'_>, context: &mut Context<'_>) {
-        let kinds = [FileKind::Terraform, FileKind::Hcl];
-        let Some(body) = super::body(document, &kinds) else {
-            return;
+        literal::parted(context, |context| all(document, context));
+    }
+}
+
+fn all(document: &Document<'_>, context: &mut Context<'_>) {
+    let kinds = [FileKind::Terraform, FileKind::Hcl];
+    let Some(body) = super::body(document, &kinds) else {
+        return;
+    };
+    for block in &body.blocks {
+        let is_ours = match block.kind.as_str() {
+            "provider" => !is_stand_in(block),
+            "terraform" | "remote_state" => true,
+            "data" => block.label(0) == "terraform_remote_state",
+            _ => false,
         };
-        for block in &body.blocks {
-            let is_ours = match block.kind.as_str() {
-                "provider" => !is_stand_in(block),
-                "terraform" | "remote_state" => true,
-                "data" => block.label(0) == "terraform_remote_state",
-                _ => false,
-            };
-            if is_ours {
-                look(block, document, context);
-            }
+        if is_ours {
+            look(block, document, context);
         }
     }
 }

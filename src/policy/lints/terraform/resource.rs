@@ -11,8 +11,7 @@ use super::{
         },
         literal::{self, Literal},
     },
-    literals,
-    userdata,
+    literals, userdata,
 };
 use crate::model::{Confidence, Severity};
 
@@ -143,18 +142,22 @@ impl Lint for Resource {
     }
 
     fn document(&self, document: &Document<'_>, context: &mut Context<'_>) {
-        let Some(body) = super::body(document, &[FileKind::Terraform]) else {
-            return;
-        };
-        for block in &body.blocks {
-            let is_remote = block.label(0) == "terraform_remote_state";
-            if matches!(
-                block.kind.as_str(),
-                "resource" | "module" | "locals" | "ephemeral"
-            ) || block.kind == "data" && !is_remote
-            {
-                look(block, document, context);
-            }
+        literal::parted(context, |context| all(document, context));
+    }
+}
+
+fn all(document: &Document<'_>, context: &mut Context<'_>) {
+    let Some(body) = super::body(document, &[FileKind::Terraform]) else {
+        return;
+    };
+    for block in &body.blocks {
+        let is_remote = block.label(0) == "terraform_remote_state";
+        if matches!(
+            block.kind.as_str(),
+            "resource" | "module" | "locals" | "ephemeral"
+        ) || block.kind == "data" && !is_remote
+        {
+            look(block, document, context);
         }
     }
 }

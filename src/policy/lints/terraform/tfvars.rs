@@ -2,12 +2,12 @@
 
 use super::{
     super::{
-        literal::Literal,
         super::{
             FileKind, FixClass, Persona,
             fault::Fault,
             lint::{Context, Document, Lint, LintMeta},
         },
+        literal::{self, Literal},
     },
     literals,
 };
@@ -74,51 +74,55 @@ impl Lint for Tfvars {
     }
 
     fn document(&self, document: &Document<'_>, context: &mut Context<'_>) {
-        if !matches!(document.kind, FileKind::Tfvars | FileKind::Hcl) {
-            return;
-        }
-        if let Some(body) = super::body(document, &[FileKind::Tfvars, FileKind::Hcl]) {
-            body.each(&mut |blocks, attribute| {
-                // Variables and providers of other files of HCL (Packer) have lints of their own.
-                let is_value = match blocks.first().map(|block| block.kind.as_str()) {
-                    None => document.kind == FileKind::Tfvars || attribute.key == "inputs",
-                    Some(kind) => kind == "locals" || kind == "remote_state",
-                };
-                if is_value {
-                    literals::each(&attribute.key, &attribute.value, &mut |it| {
-                        tell(&it, document, context);
-                    });
-                }
-            });
-        }
-        if document.kind != FileKind::Tfvars {
-            return;
-        }
-        for tree in document.trees() {
-            tree.leaves(&mut |path, node| {
-                let (Some(key), Some(scalar)) = (path.key(), node.scalar()) else {
-                    return;
-                };
-                let it = Literal {
-                    name: key.key.to_owned(),
-                    owner: None,
-                    path: path.dotted(),
-                    value: scalar.text.clone(),
-                    span: scalar.source(0..scalar.text.len()),
-                };
-                tell(&it, document, context);
-            });
-        }
-        for line in document.lines() {
+        literal::parted(context, |context| all(document, context));
+    }
+}
+
+fn all(document: &Document<'_>, context: &mut Context<'_>) {
+    if !matches!(document.kind, FileKind::Tfvars | FileKind::Hcl) {
+        return;
+    }
+    if let Some(body) = super::body(document, &[FileKind::Tfvars, FileKind::Hcl]) {
+        body.each(&mut |blocks, attribute| {
+            // Variables and providers of other files of HCL (Packer) have lints of their own.
+            let is_value = match blocks.first().map(|block| block.kind.as_str()) {
+                None => document.kind == FileKind::Tfvars || attribute.key == "inputs",
+                Some(kind) => kind == "locals" || kind == "remote_state",
+            };
+            if is_value {
+                literals::each(&attribute.key, &attribute.value, &mut |it| {
+                    tell(&it, document, context);
+                });
+            }
+        });
+    }
+    if document.kind != FileKind::Tfvars {
+        return;
+    }
+    for tree in document.trees() {
+        tree.leaves(&mut |path, node| {
+            let (Some(key), Some(scalar)) = (path.key(), node.scalar()) else {
+                return;
+            };
             let it = Literal {
-                name: line.key.clone(),
+                name: key.key.to_owned(),
                 owner: None,
-                path: line.key.clone(),
-                value: line.value.clone(),
-                span: line.value_span.clone(),
+                path: path.dotted(),
+                value: scalar.text.clone(),
+                span: scalar.source(0..scalar.text.len()),
             };
             tell(&it, document, context);
-        }
+        });
+    }
+    for line in document.lines() {
+        let it = Literal {
+            name: line.key.clone(),
+            owner: None,
+            path: line.key.clone(),
+            value: line.value.clone(),
+            span: line.value_span.clone(),
+        };
+        tell(&it, document, context);
     }
 }
 

@@ -1,6 +1,6 @@
 //! `tf-secret-in-user-data`: a secret in what a machine runs at its start, or in a provisioner's command.
 
-use std::ops::Range;
+use std::{collections::BTreeSet, ops::Range};
 
 use super::{
     super::{
@@ -12,7 +12,7 @@ use super::{
         },
         literal,
     },
-    taint,
+    script, taint,
 };
 use crate::model::{Confidence, Severity};
 
@@ -36,6 +36,7 @@ const META: LintMeta = LintMeta {
     why: "User data can be read by every process of the machine and by everybody who may describe it. The command line of a provisioner is seen by every user of the machine that runs it. `sensitive` hides the value in Terraform's output alone.",
     help: "Let the machine fetch the secret at its start with its own role. Hand a secret to `local-exec` in `environment`.",
     bad: &[
+        &[("main.tf", "resource \"terraform_data\" \"m\" {\n  provisioner \"local-exec\" {\n    command     = \"curl -u app:$API_TOKEN https://example.org\"\n    environment = { API_TOKEN = var.api_token }\n  }\n}\n")],
         &[(
             "main.tf",
             "resource \"terraform_data\" \"m\" {\n  provisioner \"local-exec\" {\n    command = \"mysql -u app -p${var.db_password} < schema.sql\"\n  }\n}\n",
@@ -102,15 +103,19 @@ impl Lint for UserData {
     }
 
     fn document(&self, document: &Document<'_>, context: &mut Context<'_>) {
-        let Some(body) = super::body(document, &[FileKind::Terraform]) else {
-            return;
-        };
-        for block in &body.blocks {
-            if matches!(block.kind.as_str(), "resource" | "module" | "data") {
-                block.body.each(&mut |parents, attribute| {
-                    look(block, parents, attribute, document, context);
-                });
-            }
+        literal::parted(context, |context| all(document, context));
+    }
+}
+
+fn all(document: &Document<'_>, context: &mut Context<'_>) {
+    let Some(body) = super::body(document, &[FileKind::Terraform]) else {
+        return;
+    };
+    for block in &body.blocks {
+        if matches!(block.kind.as_str(), "resource" | "module" | "data") {
+            block.body.each(&mut |parents, attribute| {
+                look(block, parents, attribute, document, context);
+            });
         }
     }
 }
@@ -162,6 +167,7 @@ fn look(
     for script in scripts {
         told.references(script);
         told.literals(script);
+        told.uses(script, !is_command);
     }
 }
 
@@ -176,9 +182,9 @@ struct Told<'t, 'd, 'c> {
 impl Told<'_, '_, '_> {
     /// Secrets that come from elsewhere in the module.
     fn references(&mut self, script: &Expr) {
-        let mut seen: Vec<String> = Vec::new();
+        let mut seen: BTreeSet<String> = BTreeSet::new();
         for secret in taint::secrets(script) {
-            if seen.contains(&secret.source) {
+            if !seen.insert(secret.source.clone()) {
                 continue;
             }
             let message = format!(
@@ -189,8 +195,20 @@ impl Told<'_, '_, '_> {
             let fault = Fault::new(&META, secret.span, subject, message);
             let severity = literal::eased(META.severity, self.document.path);
             self.context.tell(fault.severity(severity));
-            seen.push(secret.source);
         }
+    }
+
+    /// Secrets in variables of the shell.
+    fn uses(&mut self, script: &Expr, prints_only: bool) {
+        script.each(&mut |expr| {
+            for seen in script::seen(expr, prints_only) {
+                let message = format!("`{}` {} in {} of `{}`", seen.name, seen.how, self.place, self.owner);
+                let subject = format!("{}.{}", self.owner, seen.name);
+                let fault = Fault::new(&META, seen.span, subject, message);
+                let severity = literal::eased(Severity::Medium, self.document.path);
+                self.context.tell(fault.severity(severity));
+            }
+        });
     }
 
     /// Secrets that stand in the text: `NAME=value` and `name: value`.

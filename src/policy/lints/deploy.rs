@@ -1,6 +1,0 @@
-//! Pulumi, Ansible, Serverless and the settings of other platforms.
-
-use super::super::lint::Lint;
-
-/// The lints of this family.
-pub(crate) const LINTS: &[&dyn Lint] = &[];

@@ -6,8 +6,8 @@
 use std::ops::Range;
 
 /// Returns a template with every action replaced by text of equal length, so that what is left is YAML: by underscores within a line,
-/// which the classifier of values takes for a template, and by empty lines where nothing else stands on the line, which harm nothing in
-/// maps, lists and block scalars. The text of a CloudFormation stack, whose folder is often called `templates` too, stays as it is.
+/// which the classifier of values takes for a template, by blanks if it makes no word there, and by empty lines where nothing else stands
+/// on the line, which harm nothing in maps, lists and block scalars. The text of a CloudFormation stack, whose folder is often called `templates` too, stays as it is.
 pub(crate) fn masked(text: &str) -> String {
     if text.contains("AWSTemplateFormatVersion") || text.contains("Type: AWS::") {
         return text.to_owned();
@@ -26,12 +26,25 @@ pub(crate) fn masked(text: &str) -> String {
         if is_alone(text, group, &line) {
             fill(line, b'\n');
         } else {
-            group.iter().for_each(|action| fill(action.clone(), b'_'));
+            for action in group {
+                fill(action.clone(), if makes_no_word(text, action) { b' ' } else { b'_' });
+            }
         }
         rest = rest.get(taken.max(1)..).unwrap_or_default();
         debug_assert!(first.end <= text.len(), "an action lies in its text");
     }
     String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
+}
+
+/// Tells whether an action makes no word where it stands: statements, and what begins lines of its own (`key: {{- x | nindent 4 }}`).
+fn makes_no_word(text: &str, action: &Range<usize>) -> bool {
+    const STATEMENTS: [&str; 9] = ["if ", "else", "end", "range ", "with ", "define ", "block ", "/*", "$"];
+    let inner = text.get(action.clone()).unwrap_or_default();
+    let code = inner.trim_start_matches(['{', '-', ' ']);
+    inner.starts_with("{%")
+        || inner.contains("indent ")
+        || inner.starts_with("{{-") && !inner.ends_with("-}}")
+        || STATEMENTS.iter().any(|word| code.starts_with(word)) && (!code.starts_with('$') || code.contains(":="))
 }
 
 /// Returns how many of the actions stand on one line with the first, and that line: from its start to the end of the last action's.
@@ -216,6 +229,13 @@ mod tests {
             let b = trees[0].get("b").unwrap();
             assert_eq!(&text[b.span.clone()], "literal", "{masked}");
         }
+    }
+
+    #[test]
+    fn what_a_template_puts_below_a_key_is_left_blank() {
+        let text = "labels: {{- include \"a\" . | nindent 4 }}\n    b: literal\nname: x{{ if .y }}-z{{ end }}\n";
+        let tree = yaml::read(&masked(text)).unwrap().remove(0);
+        assert_eq!(tree.text_at(&["labels", "b"]), Some("literal"));
     }
 
     #[test]

@@ -87,8 +87,8 @@ impl Lint for Argv {
                     let fault = Fault::new(
                         &META,
                         argument.span,
-                        subjects.of(format!("{label}: container {}: {what}", container.name)),
-                        format!("container {} of {label} passes a secret to {what} on a command line", container.name),
+                        subjects.of(format!("{label}: {}: {what}", container.label)),
+                        format!("{} of {label} passes a secret to {what} on a command line", container.label),
                     );
                     let fault = fault.severity(severity);
                     context.tell(match argument.literal {

@@ -125,8 +125,7 @@ impl Lint for Environment {
         for object in objects(document) {
             for container in containers(&object) {
                 for variable in container.node.get("env").map_or(&[][..], Node::items) {
-                    let who = format!("container {}", container.name);
-                    plain(document, context, &mut subjects, place, &object, &who, variable, "value");
+                    plain(document, context, &mut subjects, place, &object, &container.label, variable, "value");
                 }
                 by_environment(context, &mut subjects, &object, &container);
             }
@@ -219,8 +218,8 @@ fn by_environment(context: &mut Context<'_>, subjects: &mut Subjects, object: &O
         context.tell(Fault::new(
             &BY_ENVIRONMENT,
             entry.key_span.clone(),
-            subjects.of(format!("{label}: container {}", container.name)),
-            format!("container {} of {label} gets `{first}`{more} by environment: mount the Secret as a file", container.name),
+            subjects.of(format!("{label}: {}", container.label)),
+            format!("{} of {label} gets `{first}`{more} by environment: mount the Secret as a file", container.label),
         ));
     }
     for source in container.node.get("envFrom").map_or(&[][..], Node::items) {
@@ -232,8 +231,8 @@ fn by_environment(context: &mut Context<'_>, subjects: &mut Subjects, object: &O
             Fault::new(
                 &BY_ENVIRONMENT,
                 entry.key_span.clone(),
-                subjects.of(format!("{label}: container {}: all of {name}", container.name)),
-                format!("container {} of {label} gets every key of {name} by environment: mount the keys that it needs", container.name),
+                subjects.of(format!("{label}: {}: all of {name}", container.label)),
+                format!("{} of {label} gets every key of {name} by environment: mount the keys that it needs", container.label),
             )
             .severity(Severity::Low),
         );

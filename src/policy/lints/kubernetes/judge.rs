@@ -78,7 +78,7 @@ pub(crate) fn judge(name: &str, value: &str) -> Option<Judged> {
     }
     let secretness = names::secretness(name);
     let inner = value.trim();
-    if secretness < Secretness::Strong || stands_for_another(name, inner) {
+    if secretness < Secretness::Strong || is_connection(name) || stands_for_another(name, inner) {
         return None;
     }
     let Value::Literal(strength) = classify(inner) else {
@@ -138,7 +138,7 @@ fn credential(name: &str, value: &str) -> Option<Range<usize>> {
     };
     // With a slash in it it is rather a port, a path and a version.
     let userinfo = userinfo.filter(|password| !password.contains('/')).and_then(within);
-    let may_have_pairs = rest.is_some() || is_weak_name || names::is_secret(name) && value.contains(';');
+    let may_have_pairs = rest.is_some() || is_weak_name || is_connection(name) || names::is_secret(name) && value.contains(';');
     userinfo.or_else(|| may_have_pairs.then(|| pair(value)).flatten())
 }
 
@@ -156,6 +156,21 @@ fn pair(value: &str) -> Option<Range<usize>> {
     })
 }
 
+/// Tells whether a name is that of a connection string, whose value is a secret only with a password in it.
+fn is_connection(name: &str) -> bool {
+    let words = names::words(name);
+    let last = words.iter().rev().map(String::as_str).find(|word| !word.bytes().all(|b| b.is_ascii_digit()));
+    last.is_some_and(|last| matches!(last, "string" | "str" | "dsn")) && words.len() >= 2
+}
+
+/// Tells whether a value is the address of a host or a net: `redis:6379`, `10.0.0.0/8`.
+fn is_address(value: &str) -> bool {
+    let is_host = |host: &str| host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-')) && !host.is_empty();
+    let is_port = |port: &str| (2..=5).contains(&port.len()) && port.bytes().all(|b| b.is_ascii_digit());
+    value.rsplit_once(':').is_some_and(|(host, port)| is_host(host) && is_port(port))
+        || value.matches('.').count() >= 3 && value.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'/' | b',' | b' '))
+}
+
 /// Tells whether a value is made of words without digits and capitals.
 fn is_wordy(value: &str) -> bool {
     value.chars().all(|c| c.is_ascii_lowercase() || matches!(c, '-' | '_' | '.' | ' '))
@@ -163,9 +178,9 @@ fn is_wordy(value: &str) -> bool {
 
 /// Tells whether a value is rather the name of a thing that holds the secret: an object, a key of it, a variable, a file.
 fn stands_for_another(name: &str, value: &str) -> bool {
-    const NAMES: [&str; 18] = [
+    const NAMES: [&str; 22] = [
         "secret", "secrets", "creds", "credential", "credentials", "token", "tokens", "key", "keys", "tls", "cert", "certs", "auth",
-        "password", "passwords", "sa", "account", "config",
+        "password", "passwords", "sa", "account", "config", "pw", "pwd", "pass", "passwd",
     ];
     const HOLDERS: [&str; 9] =
         ["secret", "secrets", "credential", "credentials", "creds", "key", "keys", "pat", "token"];
@@ -179,6 +194,9 @@ fn stands_for_another(name: &str, value: &str) -> bool {
         || ENDS.iter().any(|end| value.ends_with(end))
         || value.split_whitespace().nth(3).is_some()
         || value.contains("{{")
+        || is_address(value)
+        // A hash behind a user: `user:$2y$...`.
+        || value.split_once(':').is_some_and(|(_, rest)| classify(rest) == Value::Hash)
     {
         return true;
     }
@@ -246,6 +264,11 @@ mod tests {
             ("DATABASE_URL", "postgres://$(USER):$(PASS)@db/shop"),
             ("CDN", "https://cdn.example.net:443/npm/kit@1.2.3"),
             ("HOST", "db.example.net"),
+            ("cart.connectionString", "redis-cart:6379"),
+            ("connectionString", "Server=db;Trusted_Connection=True"),
+            ("masterKeyIps", "0.0.0.0/0"),
+            ("registry.credentials", "app:$2y$10$abcdefghijklmnopqrstuv"),
+            ("password", "another_pw"),
             ("password", "the password of the user of the database"),
             ("secret", "{{ .Values.x }}"),
         ] {

@@ -74,12 +74,18 @@ fn collect<'n>(node: &'n Node, depth: usize, found: &mut Vec<Object<'n>>) {
     }
 }
 
+/// Keys below which containers stand.
+const CONTAINERS: [&str; 9] = [
+    "containers", "initContainers", "ephemeralContainers", "container", "sidecars", "steps", "script", "stepTemplate",
+    "containerTemplate",
+];
+
 /// One container, or what has variables like one.
 pub(crate) struct Container<'n> {
     /// Its map.
     pub(crate) node: &'n Node,
-    /// Its name, or the key that it stands below.
-    pub(crate) name: &'n str,
+    /// How people call it: `container api`, or the key that it stands below.
+    pub(crate) label: String,
 }
 
 /// Returns the containers of an object in the order of the file.
@@ -93,9 +99,13 @@ fn walk<'n>(node: &'n Node, key: &'n str, found: &mut Vec<Container<'n>>) {
     match &node.kind {
         NodeKind::Map(entries) => {
             if is_container(node, key) {
-                let name = written(node.text_at(&["name"]));
-                let name = if name.is_empty() { key } else { name };
-                found.push(Container { node, name });
+                let label = match (written(node.text_at(&["name"])), CONTAINERS.contains(&key)) {
+                    ("", true) => "a container".to_owned(),
+                    ("", false) => format!("`{key}`"),
+                    (name, true) => format!("container {name}"),
+                    (name, false) => name.to_owned(),
+                };
+                found.push(Container { node, label });
             }
             for entry in entries.iter().filter(|entry| entry.key != "<<") {
                 walk(&entry.value, &entry.key, found);
@@ -111,13 +121,9 @@ fn walk<'n>(node: &'n Node, key: &'n str, found: &mut Vec<Container<'n>>) {
 }
 
 fn is_container(node: &Node, key: &str) -> bool {
-    const KEYS: [&str; 9] = [
-        "containers", "initContainers", "ephemeralContainers", "container", "sidecars", "steps", "script", "stepTemplate",
-        "containerTemplate",
-    ];
     let holds_maps = |key: &str| node.get(key).is_some_and(|list| list.items().iter().any(|item| !item.entries().is_empty()));
     node.get("image").is_some_and(|image| image.scalar().is_some())
-        || KEYS.contains(&key) && (node.get("command").is_some() || node.get("args").is_some())
+        || CONTAINERS.contains(&key) && (node.get("command").is_some() || node.get("args").is_some())
         || holds_maps("env")
         || holds_maps("envFrom")
 }

@@ -136,8 +136,11 @@ fn is_known(name: &str) -> bool {
 
 /// Tells whether a name is that of a controller.
 fn is_controller(name: &str) -> bool {
-    const WORDS: [&str; 9] =
-        ["operator", "controller", "manager", "ingress", "traefik", "gateway", "provisioner", "csi", "apiserver"];
+    const WORDS: [&str; 24] = [
+        "operator", "controller", "manager", "ingress", "traefik", "gateway", "provisioner", "csi", "apiserver", "metrics", "contour",
+        "gitops", "dex", "prometheus", "istio", "istiod", "linkerd", "kong", "knative", "tekton", "crossplane", "kyverno", "gatekeeper",
+        "kubeflow",
+    ];
     names::words(name).iter().any(|word| WORDS.contains(&word.as_str()))
 }
 

@@ -139,17 +139,31 @@ mod tests {
             "  DB_PASSWORD: >-\n    hunter2-Zq81\n",
             "  DATABASE_URL: postgres://app:hunter2-Zq81@db/shop\n",
         ] {
-            for text in [format!("{HEAD}{data}"), format!("{HEAD}{data}").replace('\n', "\r\n")] {
-                assert_eq!(texts("k8s-configmap-secret", "a.yaml", &text), ["hunter2-Zq81"], "{text:?}");
+            for text in [
+                format!("{HEAD}{data}"),
+                format!("{HEAD}{data}").replace('\n', "\r\n"),
+            ] {
+                assert_eq!(
+                    texts("k8s-configmap-secret", "a.yaml", &text),
+                    ["hunter2-Zq81"],
+                    "{text:?}"
+                );
             }
         }
     }
 
     #[test]
     fn what_a_template_fills_in_is_no_literal() {
-        let text = format!("{HEAD}  app.properties: |\n    {{{{- if .x }}}}\n    db.password={{{{ .Values.password }}}}-Zq81xx\n    {{{{- end }}}}\n");
+        let text = format!(
+            "{HEAD}  app.properties: |\n    {{{{- if .x }}}}\n    db.password={{{{ .Values.password }}}}-Zq81xx\n    {{{{- end }}}}\n"
+        );
         assert!(texts("k8s-configmap-secret", "chart/templates/a.yaml", &text).is_empty());
-        let text = format!("{HEAD}  app.properties: |\n    {{{{- if .x }}}}\n    db.password=hunter2-Zq81\n    {{{{- end }}}}\n");
-        assert_eq!(texts("k8s-configmap-secret", "chart/templates/a.yaml", &text), ["hunter2-Zq81"]);
+        let text = format!(
+            "{HEAD}  app.properties: |\n    {{{{- if .x }}}}\n    db.password=hunter2-Zq81\n    {{{{- end }}}}\n"
+        );
+        assert_eq!(
+            texts("k8s-configmap-secret", "chart/templates/a.yaml", &text),
+            ["hunter2-Zq81"]
+        );
     }
 }

@@ -51,7 +51,10 @@ fn written(text: Option<&str>) -> &str {
 /// Returns the objects of a file, those of lists among them. Definitions of custom resources hold schemas, no values: they are left out.
 pub(crate) fn objects<'n>(document: &'n Document<'_>) -> Vec<Object<'n>> {
     let mut found = Vec::new();
-    if matches!(document.kind, FileKind::Kubernetes | FileKind::HelmTemplate | FileKind::Kustomization) {
+    if matches!(
+        document.kind,
+        FileKind::Kubernetes | FileKind::HelmTemplate | FileKind::Kustomization
+    ) {
         for tree in document.trees() {
             collect(tree, MAX_LISTS, &mut found);
         }
@@ -60,7 +63,8 @@ pub(crate) fn objects<'n>(document: &'n Document<'_>) -> Vec<Object<'n>> {
 }
 
 fn collect<'n>(node: &'n Node, depth: usize, found: &mut Vec<Object<'n>>) {
-    let (Some(kind), Some(version)) = (node.text_at(&["kind"]), node.text_at(&["apiVersion"])) else {
+    let (Some(kind), Some(version)) = (node.text_at(&["kind"]), node.text_at(&["apiVersion"]))
+    else {
         return;
     };
     match node.get("items") {
@@ -70,13 +74,24 @@ fn collect<'n>(node: &'n Node, depth: usize, found: &mut Vec<Object<'n>>) {
             }
         }
         _ if kind == "CustomResourceDefinition" => {}
-        _ => found.push(Object { node, kind, version }),
+        _ => found.push(Object {
+            node,
+            kind,
+            version,
+        }),
     }
 }
 
 /// Keys below which containers stand.
 const CONTAINERS: [&str; 9] = [
-    "containers", "initContainers", "ephemeralContainers", "container", "sidecars", "steps", "script", "stepTemplate",
+    "containers",
+    "initContainers",
+    "ephemeralContainers",
+    "container",
+    "sidecars",
+    "steps",
+    "script",
+    "stepTemplate",
     "containerTemplate",
 ];
 
@@ -121,9 +136,14 @@ fn walk<'n>(node: &'n Node, key: &'n str, found: &mut Vec<Container<'n>>) {
 }
 
 fn is_container(node: &Node, key: &str) -> bool {
-    let holds_maps = |key: &str| node.get(key).is_some_and(|list| list.items().iter().any(|item| !item.entries().is_empty()));
-    node.get("image").is_some_and(|image| image.scalar().is_some())
-        || CONTAINERS.contains(&key) && (node.get("command").is_some() || node.get("args").is_some())
+    let holds_maps = |key: &str| {
+        node.get(key)
+            .is_some_and(|list| list.items().iter().any(|item| !item.entries().is_empty()))
+    };
+    node.get("image")
+        .is_some_and(|image| image.scalar().is_some())
+        || CONTAINERS.contains(&key)
+            && (node.get("command").is_some() || node.get("args").is_some())
         || holds_maps("env")
         || holds_maps("envFrom")
 }
@@ -136,7 +156,11 @@ pub(crate) fn literal<'n>(document: &Document<'_>, node: &'n Node) -> Option<&'n
 /// Tells whether a template fills in something within these bytes.
 pub(crate) fn is_filled(document: &Document<'_>, span: &Range<usize>) -> bool {
     let is_action = |two: &[u8]| two == b"{{" || two == b"{%";
-    let bytes = document.text.as_bytes().get(span.clone()).unwrap_or_default();
+    let bytes = document
+        .text
+        .as_bytes()
+        .get(span.clone())
+        .unwrap_or_default();
     document.kind == FileKind::HelmTemplate && bytes.windows(2).any(is_action)
 }
 
@@ -144,8 +168,12 @@ pub(crate) fn is_filled(document: &Document<'_>, span: &Range<usize>) -> bool {
 pub(crate) fn is_filled_around(document: &Document<'_>, span: &Range<usize>) -> bool {
     const REACH: usize = 512;
     let bytes = document.text.as_bytes();
-    let before = bytes.get(span.start.saturating_sub(REACH)..span.start).unwrap_or_default();
-    let after = bytes.get(span.end..bytes.len().min(span.end + REACH)).unwrap_or_default();
+    let before = bytes
+        .get(span.start.saturating_sub(REACH)..span.start)
+        .unwrap_or_default();
+    let after = bytes
+        .get(span.end..bytes.len().min(span.end + REACH))
+        .unwrap_or_default();
     let back = before.iter().rev().take_while(|b| **b != b'\n').count();
     let ahead = after.iter().take_while(|b| **b != b'\n').count();
     is_filled(document, &(span.start - back..span.end + ahead))

@@ -1,19 +1,19 @@
 //! From a document to its sites: what it keeps secret, under which keys, for which environment and service.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    ops::Range,
-};
+use std::{collections::BTreeMap, ops::Range};
+
+mod hcl;
+mod kubernetes;
+mod tree;
+mod xml;
 
 use super::{
     super::{
         environment::{self, Evidence, Labels},
         fault::{Fact, FactData},
         kind::FileKind,
-        lint::{Context, Document},
+        lint::{Context, Document, Syntax},
         names::{self, Secretness},
-        node::{Entry, Node, NodeKind, Scalar},
-        values,
     },
     Address, Content, Site, exempt, forms, normal,
 };
@@ -33,15 +33,11 @@ const STAGES: [&str; 8] = [
     "workspaces",
 ];
 
-/// Lists of `KEY=value`.
-const ASSIGNMENTS: [&str; 6] = [
-    "environment",
-    "env",
-    "literals",
-    "args",
-    "env_variables",
-    "build-args",
-];
+/// Longest key that is kept, in characters.
+const MAX_KEY: usize = 128;
+
+/// Most keys above a value that are kept.
+const MAX_KEYS: usize = 16;
 
 /// Keeps the sites of a document as facts.
 pub(crate) fn collect(document: &Document<'_>, context: &mut Context<'_>) {
@@ -62,6 +58,11 @@ pub(crate) fn collect(document: &Document<'_>, context: &mut Context<'_>) {
     }
     for line in document.lines() {
         collector.line(line);
+    }
+    match &document.syntax {
+        Syntax::Hcl(body) => collector.body(body),
+        Syntax::Xml(root) => collector.element(root, &Place::default()),
+        _ => {}
     }
 }
 
@@ -116,270 +117,6 @@ struct Collector<'a, 'c, 'd> {
 }
 
 impl Collector<'_, '_, '_> {
-    fn tree(&mut self, tree: &Node) {
-        let mut place = Place::default();
-        match self.document.kind {
-            FileKind::Kubernetes | FileKind::Kustomization => return self.object(tree),
-            _ => self.profile(tree, &mut place),
-        }
-        self.node(tree, &place);
-    }
-
-    /// A document of Spring for a profile of its own, a workflow's or stack's own words.
-    fn profile(&mut self, tree: &Node, place: &mut Place) {
-        let names = [
-            tree.text_at(&["spring", "config", "activate", "on-profile"]),
-            tree.text_at(&["spring.config.activate.on-profile"]),
-            tree.text_at(&["spring", "profiles"]),
-            tree.text_at(&["spring.profiles"]),
-        ];
-        for name in names.into_iter().flatten() {
-            let labels = name
-                .split([',', '|', '&'])
-                .map(|part| self.context.environments.of_declared(part.trim()));
-            place.declared = Labels::strongest(labels);
-            // Tells the layer even if the profile sets no secret.
-            let site = self.site(&place.declared.clone(), None, Content::Override, "");
-            self.note(site, tree.span.start..tree.span.start, None);
-        }
-    }
-
-    /// An object of Kubernetes.
-    fn object(&mut self, tree: &Node) {
-        let kind = tree.text_at(&["kind"]).unwrap_or_default();
-        let name = tree.text_at(&["metadata", "name"]).unwrap_or_default();
-        if kind == "List" {
-            for item in tree.get("items").map(Node::items).unwrap_or_default() {
-                self.object(item);
-            }
-            return;
-        }
-        let place = Place {
-            declared: self.of_object(tree),
-            service: service_of(tree, kind, name),
-            ..Place::default()
-        };
-        if kind == "Secret" {
-            self.keys.push(format!("Secret/{name}"));
-            for (part, is_encoded) in [("data", true), ("stringData", false)] {
-                let place = Place {
-                    is_encoded,
-                    is_secret: true,
-                    ..place.clone()
-                };
-                if let Some(node) = tree.get(part) {
-                    self.node(node, &place);
-                }
-            }
-        } else {
-            let object = if kind.is_empty() {
-                "Kustomization".to_owned()
-            } else {
-                format!("{kind}/{name}")
-            };
-            self.keys.push(object);
-            self.injected(tree, &place);
-            self.node(tree, &place);
-        }
-        self.keys.pop();
-    }
-
-    fn of_object(&self, tree: &Node) -> Labels {
-        let of = |text: &str| self.context.environments.of_declared(text);
-        let texts = [
-            &["metadata", "namespace"][..],
-            &["namespace"],
-            &["nameSuffix"],
-            &["namePrefix"],
-            &["spec", "destination", "namespace"],
-        ];
-        let namespaces = texts.iter().filter_map(|path| tree.text_at(path)).map(of);
-        let labels = ["labels", "annotations"]
-            .iter()
-            .filter_map(|part| tree.at(&["metadata", part]));
-        let labels = labels.flat_map(Node::entries).filter(|entry| {
-            let word = entry.key.rsplit(['/', '.']).next().unwrap_or_default();
-            matches!(word, "environment" | "env" | "stage" | "tier-environment")
-        });
-        let labels = labels.filter_map(|entry| entry.value.text()).map(of);
-        Labels::strongest(namespaces.chain(labels))
-    }
-
-    /// Paths in annotations of Vault's agent.
-    fn injected(&mut self, tree: &Node, place: &Place) {
-        let places = [
-            &["metadata", "annotations"][..],
-            &["spec", "template", "metadata", "annotations"],
-        ];
-        for entry in places
-            .iter()
-            .filter_map(|path| tree.at(path))
-            .flat_map(Node::entries)
-        {
-            let is_path = entry
-                .key
-                .starts_with("vault.hashicorp.com/agent-inject-secret-");
-            if let Some(scalar) = entry
-                .value
-                .scalar()
-                .filter(|scalar| is_path && !scalar.text.is_empty())
-            {
-                let address = Address::plain(values::Store::Vault, &scalar.text);
-                let span = scalar.source(0..scalar.text.len());
-                self.reference(&entry.key, address, span, place);
-            }
-        }
-    }
-
-    fn node(&mut self, node: &Node, place: &Place) {
-        if self.places.len() >= MAX_SITES {
-            return;
-        }
-        match &node.kind {
-            NodeKind::Scalar(scalar) => self.scalar(node, scalar, place),
-            NodeKind::Map(entries) => self.map(node, entries, place),
-            NodeKind::List(items) => {
-                let parent = self
-                    .keys
-                    .last()
-                    .map(|key| key.to_ascii_lowercase())
-                    .unwrap_or_default();
-                self.keys.push("[]".to_owned());
-                for item in items {
-                    match item.scalar() {
-                        Some(scalar) if ASSIGNMENTS.contains(&parent.as_str()) => {
-                            self.assignment(item, scalar, place)
-                        }
-                        _ => self.node(item, place),
-                    }
-                }
-                self.keys.pop();
-            }
-        }
-    }
-
-    fn map(&mut self, node: &Node, entries: &[Entry], place: &Place) {
-        if let Some((name, value)) = named_value(node) {
-            self.keys.push(name.to_owned());
-            self.node(value, place);
-            self.keys.pop();
-            return;
-        }
-        if let Some(last) = self.keys.last()
-            && matches!(last.as_str(), "remoteRef" | "extract")
-            && let Some(key) = node.get("key").and_then(Node::scalar)
-        {
-            let mut address = Address::plain(values::Store::Other, &key.text);
-            address.field = node.text_at(&["property"]).map(str::to_owned);
-            let name = self.keys.join(".");
-            self.reference(&name, address, key.source(0..key.text.len()), place);
-            return;
-        }
-        let is_service = self.document.kind == FileKind::Compose
-            && matches!(self.keys.as_slice(), [one] if one == "services");
-        let stages = self.stages(entries);
-        for entry in entries {
-            if entry.key == "<<" {
-                self.merge(entries, &entry.value, place);
-                continue;
-            }
-            let mut inner = place.clone();
-            if is_service {
-                inner.service = Some(compose_service(entries, entry));
-                let profiles = entry
-                    .value
-                    .get("profiles")
-                    .map(Node::items)
-                    .unwrap_or_default();
-                let labels = profiles
-                    .iter()
-                    .filter_map(Node::text)
-                    .map(|text| self.context.environments.of_declared(text));
-                inner.declared = Labels::strongest(labels.chain([inner.declared]));
-            }
-            if stages && let Some(environment) = environment::of_word(&entry.key) {
-                inner.declared = Labels::new([environment], Evidence::Document);
-            }
-            inner.merged |= entry.value.alias.is_some();
-            self.keys.push(entry.key.clone());
-            self.node(&entry.value, &inner);
-            self.keys.pop();
-        }
-    }
-
-    /// What a merge key brings: not what the map has itself.
-    fn merge(&mut self, own: &[Entry], merged: &Node, place: &Place) {
-        let own: BTreeSet<&str> = own.iter().map(|entry| entry.key.as_str()).collect();
-        let inner = Place {
-            merged: true,
-            ..place.clone()
-        };
-        for node in std::iter::once(merged).chain(merged.items()) {
-            for entry in node
-                .entries()
-                .iter()
-                .filter(|entry| entry.key == "<<" || !own.contains(entry.key.as_str()))
-            {
-                if entry.key == "<<" {
-                    self.merge(node.entries(), &entry.value, &inner);
-                    continue;
-                }
-                self.keys.push(entry.key.clone());
-                self.node(&entry.value, &inner);
-                self.keys.pop();
-            }
-        }
-    }
-
-    /// Tells whether the keys of a map are named as environments: two of them, or one below a key that says so.
-    fn stages(&self, entries: &[Entry]) -> bool {
-        let is_listed = self
-            .keys
-            .last()
-            .is_some_and(|key| STAGES.contains(&key.to_ascii_lowercase().as_str()));
-        let named = entries
-            .iter()
-            .filter_map(|entry| environment::of_word(&entry.key))
-            .take(8);
-        let mut kinds: Vec<_> = named.collect();
-        kinds.sort();
-        kinds.dedup();
-        kinds.len() >= 2 || is_listed && !kinds.is_empty()
-    }
-
-    /// `KEY=value` in a list.
-    fn assignment(&mut self, node: &Node, scalar: &Scalar, place: &Place) {
-        let Some((key, value)) = scalar.text.split_once('=') else {
-            return;
-        };
-        let start = key.len() + 1;
-        self.keys.push(key.trim().to_owned());
-        let span = |part: Range<usize>| scalar.source(start + part.start..start + part.end);
-        self.value(value, &span, place, node.alias.is_some());
-        self.keys.pop();
-    }
-
-    fn scalar(&mut self, node: &Node, scalar: &Scalar, place: &Place) {
-        if place.is_encoded {
-            let whole = scalar.source(0..scalar.text.len());
-            if let Some(plain) = forms::base64_text(&scalar.text) {
-                self.value(
-                    plain.trim_end_matches('\n'),
-                    &|_| whole.clone(),
-                    place,
-                    false,
-                );
-            }
-            return;
-        }
-        self.value(
-            &scalar.text,
-            &|part| scalar.source(part),
-            place,
-            node.alias.is_some(),
-        );
-    }
-
     fn line(&mut self, line: &super::super::readers::dotenv::Line) {
         let mut place = Place::default();
         // `[production]`, `[production:vars]` of an inventory.
@@ -387,18 +124,11 @@ impl Collector<'_, '_, '_> {
         if let Some(environment) = environment::of_word(section) {
             place.declared = Labels::new([environment], Evidence::Document);
         }
-        self.keys
-            .extend((!line.section.is_empty()).then(|| line.section.clone()));
-        self.keys.push(line.key.clone());
-        let whole = line.value_span.clone();
-        let is_plain = whole.len() == line.value.len();
-        let span = |part: Range<usize>| {
-            if is_plain {
-                whole.start + part.start..whole.start + part.end
-            } else {
-                whole.clone()
-            }
-        };
+        if !line.section.is_empty() {
+            self.push(&line.section);
+        }
+        self.push(&line.key);
+        let span = |part: Range<usize>| line.source(part);
         self.value(&line.value, &span, &place, false);
         self.keys.clear();
     }
@@ -427,12 +157,12 @@ impl Collector<'_, '_, '_> {
         let found = normal::secret(&name, text, place.is_secret);
         let found = found.filter(|found| !exempt::is_exempt(&found.value, self.is_tree));
         let Some(found) = found else {
-            if secretness > Secretness::No || place.is_secret {
+            if (secretness > Secretness::No || place.is_secret) && !place.merged {
                 let site = self.site(
                     &place.declared,
                     place.service.clone(),
                     Content::Override,
-                    &self.keys.join("."),
+                    &self.key(),
                 );
                 self.note(site, span(0..text.len()), None);
             }
@@ -458,7 +188,7 @@ impl Collector<'_, '_, '_> {
             &declared,
             place.service.clone(),
             Content::Value(Box::new(prints)),
-            &self.keys.join("."),
+            &self.key(),
         );
         self.note(site, at.clone(), Some(at));
     }
@@ -466,9 +196,7 @@ impl Collector<'_, '_, '_> {
     /// Tells the site that a merge key or alias leads to who takes it over.
     fn inherit(&mut self, at: &Range<usize>, declared: &Labels) {
         let labels = if declared.is_empty() {
-            self.context
-                .environments
-                .of_keys(self.keys.iter().map(String::as_str))
+            self.of_keys()
         } else {
             declared.clone()
         };
@@ -494,7 +222,7 @@ impl Collector<'_, '_, '_> {
         let key = if self.keys.is_empty() {
             name.to_owned()
         } else {
-            self.keys.join(".")
+            self.key()
         };
         let site = self.site(
             &place.declared,
@@ -512,18 +240,54 @@ impl Collector<'_, '_, '_> {
         content: Content,
         key: &str,
     ) -> Site {
-        let keys = self
-            .context
-            .environments
-            .of_keys(self.keys.iter().map(String::as_str));
         Site {
-            labels: Labels::strongest([declared.clone(), self.path.clone(), keys]),
+            labels: Labels::strongest([declared.clone(), self.path.clone(), self.of_keys()]),
             kind: self.document.kind,
             service,
             key: key.to_owned(),
             content,
             inherited: Labels::default(),
         }
+    }
+
+    /// Tells whether the keys of a map are named as environments: two of them, or one below a key that says so.
+    fn stages<'k>(&self, keys: impl Iterator<Item = &'k str>) -> bool {
+        let is_listed = self
+            .keys
+            .last()
+            .is_some_and(|key| STAGES.contains(&key.to_ascii_lowercase().as_str()));
+        let mut kinds: Vec<_> = keys.filter_map(environment::of_word).take(8).collect();
+        kinds.sort();
+        kinds.dedup();
+        kinds.len() >= 2 || is_listed && !kinds.is_empty()
+    }
+
+    /// Goes one key down. Keys are cut: a file may have few long ones above many values.
+    fn push(&mut self, key: &str) {
+        let end = key
+            .char_indices()
+            .map(|(at, _)| at)
+            .nth(MAX_KEY)
+            .unwrap_or(key.len());
+        self.keys
+            .push(key.get(..end).unwrap_or_default().to_owned());
+    }
+
+    /// Returns the innermost keys, the outer first.
+    fn inner(&self) -> &[String] {
+        self.keys
+            .get(self.keys.len().saturating_sub(MAX_KEYS)..)
+            .unwrap_or_default()
+    }
+
+    fn key(&self) -> String {
+        self.inner().join(".")
+    }
+
+    fn of_keys(&self) -> Labels {
+        self.context
+            .environments
+            .of_keys(self.inner().iter().map(String::as_str))
     }
 
     fn note(&mut self, site: Site, span: Range<usize>, secret: Option<Range<usize>>) {
@@ -535,59 +299,4 @@ impl Collector<'_, '_, '_> {
             data: FactData::Site(Box::new(site)),
         });
     }
-}
-
-/// Returns name and value of `{name: X, value: Y}` and its like.
-fn named_value(node: &Node) -> Option<(&str, &Node)> {
-    let pairs = [
-        ("name", "value"),
-        ("Name", "Value"),
-        ("key", "value"),
-        ("Key", "Value"),
-        ("ParameterKey", "ParameterValue"),
-    ];
-    pairs.iter().find_map(|(name, value)| {
-        let name = node.text_at(&[name])?;
-        let value = node.get(value)?;
-        (value.scalar().is_some() && !name.is_empty()).then_some((name, value))
-    })
-}
-
-/// Returns the workload that an object belongs to.
-fn service_of(tree: &Node, kind: &str, name: &str) -> Option<String> {
-    let labels = [
-        "app.kubernetes.io/name",
-        "app",
-        "k8s-app",
-        "app.kubernetes.io/instance",
-    ];
-    let labelled = labels
-        .iter()
-        .find_map(|label| tree.text_at(&["metadata", "labels", label]));
-    let is_workload = matches!(
-        kind,
-        "Deployment" | "StatefulSet" | "DaemonSet" | "Job" | "CronJob" | "Pod" | "ReplicaSet"
-    );
-    labelled
-        .or((is_workload && !name.is_empty()).then_some(name))
-        .map(str::to_owned)
-}
-
-/// Returns the service of Compose that an entry is: services of one image or build are one.
-fn compose_service(all: &[Entry], entry: &Entry) -> String {
-    let source = |entry: &Entry| {
-        let build = entry.value.get("build");
-        let context = build.and_then(|build| build.text().or_else(|| build.text_at(&["context"])));
-        let file = build
-            .and_then(|build| build.text_at(&["dockerfile"]))
-            .unwrap_or_default();
-        let image = entry.value.text_at(&["image"]);
-        image.or(context).map(|text| format!("{text} {file}"))
-    };
-    let own = source(entry);
-    let same = all
-        .iter()
-        .take(64)
-        .find(|other| own.is_some() && source(other) == own);
-    same.unwrap_or(entry).key.clone()
 }

@@ -4,6 +4,32 @@
 
 use super::super::values::{self, Value};
 
+/// Words of settings: levels of logs, states, ways to log in.
+const ENUMS: [&str; 22] = [
+    "warning",
+    "warn",
+    "error",
+    "debug",
+    "trace",
+    "fatal",
+    "notice",
+    "critical",
+    "verbose",
+    "silent",
+    "optional",
+    "mandatory",
+    "default",
+    "disabled",
+    "enabled",
+    "basic",
+    "bearer",
+    "client_secret_basic",
+    "client_secret_post",
+    "private_key_jwt",
+    "password_credentials",
+    "kubernetes",
+];
+
 /// Tells whether a value is not to be compared. `is_tree` says that it stands in YAML, JSON or TOML, where a row of plain words is the
 /// name of something more often than a password.
 pub(super) fn is_exempt(value: &str, is_tree: bool) -> bool {
@@ -14,6 +40,7 @@ pub(super) fn is_exempt(value: &str, is_tree: bool) -> bool {
     }
     value.len() < 6
         || values::is_weak(value)
+        || ENUMS.contains(&value.to_ascii_lowercase().as_str())
         || is_documented(value)
         || is_sentence(value)
         || is_host(value)

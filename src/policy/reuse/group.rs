@@ -161,8 +161,8 @@ mod tests {
         let (_, near) = groups(&[
             "Hunter2-dev",
             "Hunter2-prod",
-            "Zq81xkpwAB",
-            "zq81xkpwab",
+            "Zq81-xkpwAB",
+            "zq81-xkpwab",
             "SSO-C2-b7Jx9Qm2Lt5Rk8",
             "SSO-C3-b7Jx9Qm2Lt5Rk8",
         ]);

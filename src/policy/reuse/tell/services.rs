@@ -14,7 +14,8 @@ use super::{
         Class,
         group::Group,
     },
-    All, Seen, Told, key_base, message,
+    All, Seen, Told, message,
+    pairs::key_base,
 };
 
 /// Files that make a folder a package: a service of its own.

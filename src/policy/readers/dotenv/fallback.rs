@@ -127,18 +127,18 @@ fn key(text: &str, range: Range<usize>) -> Option<(Range<usize>, usize)> {
 fn value_of(text: &str, range: Range<usize>, is_flow: bool) -> (Range<usize>, usize, Option<u8>) {
     let line = text.get(range.clone()).unwrap_or_default();
     let bytes = line.as_bytes();
-    if let Some(quote) = bytes
+    let quote = bytes
         .first()
         .copied()
-        .filter(|b| matches!(b, b'"' | b'\'' | b'`'))
+        .filter(|b| matches!(b, b'"' | b'\'' | b'`'));
+    if let Some((quote, close)) =
+        quote.and_then(|quote| Some((quote, super::closing(bytes, 1, quote)?)))
     {
-        if let Some(close) = super::closing(bytes, 1, quote) {
-            return (
-                range.start + 1..range.start + close,
-                range.start + close + 1,
-                Some(quote),
-            );
-        }
+        return (
+            range.start + 1..range.start + close,
+            range.start + close + 1,
+            Some(quote),
+        );
     }
     let ends: &[char] = if is_flow { &[',', '}'] } else { &[] };
     let length = line.find(ends).unwrap_or(line.len());

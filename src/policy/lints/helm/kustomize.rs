@@ -134,7 +134,7 @@ impl Lint for Kustomize {
             let generator = item.attributes.first().map_or("", |(_, name)| name);
             out.push(CrossFault {
                 lint: &META,
-                severity: at(META.severity, place(&item.subject)),
+                severity: at(META.severity, place(index.environments, &item.subject)),
                 confidence: META.confidence,
                 persona: META.persona,
                 primary: Pointer::Fact(at_fact),
@@ -168,7 +168,7 @@ fn literals(
         let Some(strength) = strength_of(key, value.trim_matches(['"', '\''])) else {
             continue;
         };
-        let place = place(document.path);
+        let place = place(context.environments, document.path);
         let severity = match strength {
             Strength::Weak if place != Place::Live => Severity::Info,
             Strength::Weak => Severity::Medium,

@@ -87,7 +87,7 @@ impl Lint for Values {
     fn document(&self, document: &Document<'_>, context: &mut Context<'_>) {
         let mut teller = Teller {
             document,
-            place: place(document.path),
+            place: place(context.environments, document.path),
             subjects: Subjects::default(),
         };
         match document.kind {
@@ -117,6 +117,7 @@ impl Lint for Values {
             _ => {}
         }
         for object in objects(document) {
+            teller.place = object.place(document, context.environments);
             teller.object(context, &object);
         }
     }

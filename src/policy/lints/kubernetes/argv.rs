@@ -15,7 +15,7 @@ use crate::{
 };
 
 use super::{
-    judge::{at, judge, place},
+    judge::{at, judge},
     object::{Container, Subjects, containers, is_filled, objects},
     words,
 };
@@ -73,9 +73,9 @@ impl Lint for Argv {
     }
 
     fn document(&self, document: &Document<'_>, context: &mut Context<'_>) {
-        let place = place(document.path);
         let mut subjects = Subjects::default();
         for object in objects(document) {
+            let place = object.place(document, context.environments);
             let label = object.label();
             for container in containers(&object) {
                 let variables = Variables::of(document, &container);

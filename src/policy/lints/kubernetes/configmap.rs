@@ -10,7 +10,7 @@ use crate::{
 };
 
 use super::{
-    judge::{grade, judge, place},
+    judge::{grade, judge},
     nested::{self, Setting},
     object::{Subjects, is_filled_around, objects},
 };
@@ -64,9 +64,9 @@ impl Lint for ConfigMap {
     }
 
     fn document(&self, document: &Document<'_>, context: &mut Context<'_>) {
-        let place = place(document.path);
         let mut subjects = Subjects::default();
         for object in objects(document) {
+            let place = object.place(document, context.environments);
             if object.kind != "ConfigMap" || object.node.get("sops").is_some() {
                 continue;
             }

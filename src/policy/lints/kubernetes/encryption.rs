@@ -13,7 +13,7 @@ use crate::{
 };
 
 use super::{
-    judge::{Place, at, place},
+    judge::{Place, at},
     object::{Object, Subjects, containers, literal, objects},
 };
 
@@ -76,9 +76,9 @@ impl Lint for Encryption {
     }
 
     fn document(&self, document: &Document<'_>, context: &mut Context<'_>) {
-        let place = place(document.path);
         let mut subjects = Subjects::default();
         for object in objects(document) {
+            let place = object.place(document, context.environments);
             match object.kind {
                 "EncryptionConfiguration" | "EncryptionConfig" => {
                     configuration(document, context, &mut subjects, place, &object);

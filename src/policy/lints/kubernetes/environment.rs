@@ -10,7 +10,7 @@ use crate::{
 };
 
 use super::{
-    judge::{Place, grade, judge, place},
+    judge::{Place, grade, judge},
     object::{Container, Object, Subjects, containers, literal, objects},
 };
 
@@ -120,9 +120,9 @@ impl Lint for Environment {
     }
 
     fn document(&self, document: &Document<'_>, context: &mut Context<'_>) {
-        let place = place(document.path);
         let mut subjects = Subjects::default();
         for object in objects(document) {
+            let place = object.place(document, context.environments);
             for container in containers(&object) {
                 for variable in container.node.get("env").map_or(&[][..], Node::items) {
                     plain(

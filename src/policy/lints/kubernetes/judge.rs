@@ -8,17 +8,18 @@ use std::ops::Range;
 use crate::{
     model::{Confidence, Severity},
     policy::{
+        environment::{Environments, Labels, Tier},
         names::{self, Secretness},
         values::{self, Strength, Value, classify},
     },
 };
 
-/// What a path says about who uses a file.
+/// Who uses a file or an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     /// Tests, examples, documentation.
     Fixture,
-    /// The machines of developers.
+    /// Developers and automatic tests.
     Local,
     /// Nothing.
     Unknown,
@@ -39,75 +40,21 @@ pub(crate) struct Judged {
     pub(crate) is_master: bool,
 }
 
-/// Returns what the path says, by whole words of its segments.
-pub(crate) fn place(path: &str) -> Place {
-    const FIXTURE: [&str; 24] = [
-        "test",
-        "tests",
-        "testing",
-        "testdata",
-        "fixture",
-        "fixtures",
-        "example",
-        "examples",
-        "sample",
-        "samples",
-        "doc",
-        "docs",
-        "spec",
-        "specs",
-        "e2e",
-        "demo",
-        "demos",
-        "mock",
-        "mocks",
-        "tutorial",
-        "tutorials",
-        "quickstart",
-        "playground",
-        "template",
-    ];
-    const LOCAL: [&str; 9] = [
-        "dev",
-        "development",
-        "develop",
-        "local",
-        "minikube",
-        "sandbox",
-        "nonprod",
-        "kind",
-        "localhost",
-    ];
-    const LIVE: [&str; 8] = [
-        "prod",
-        "production",
-        "prd",
-        "live",
-        "staging",
-        "stage",
-        "stg",
-        "preprod",
-    ];
-    let words = names::words(path);
-    let has = |table: &[&str]| words.iter().any(|word| table.contains(&word.as_str()));
-    // `e2e` falls apart at its digit.
-    let is_end_to_end = words.windows(3).any(|three| three == ["e", "2", "e"]);
-    let is_quick = words.windows(2).any(|two| two == ["quick", "start"]);
-    let is_not_live = words.windows(2).any(|two| {
-        matches!(
-            [two[0].as_str(), two[1].as_str()],
-            ["non" | "not", "prod" | "production"]
-        )
-    });
-    if has(&FIXTURE) || is_end_to_end || is_quick {
-        Place::Fixture
-    } else if has(&LOCAL) || is_not_live {
-        Place::Local
-    } else if has(&LIVE) {
-        Place::Live
-    } else {
-        Place::Unknown
+impl Place {
+    /// Returns what labels say.
+    pub(crate) fn of(labels: &Labels) -> Self {
+        match labels.tier() {
+            Some(Tier::Fixture) => Self::Fixture,
+            Some(Tier::Lower) => Self::Local,
+            Some(Tier::Staging | Tier::Production) => Self::Live,
+            Some(Tier::Base) | None => Self::Unknown,
+        }
     }
+}
+
+/// Returns what a path says.
+pub(crate) fn place(environments: &Environments, path: &str) -> Place {
+    Place::of(&environments.of_path(path))
 }
 
 /// Tells what of a value under a name is a secret in clear, if anything is.
@@ -262,61 +209,69 @@ fn is_wordy(value: &str) -> bool {
         .all(|c| c.is_ascii_lowercase() || matches!(c, '-' | '_' | '.' | ' '))
 }
 
+/// Words in names of objects, of keys of Secrets and of variables.
+const NAMES: [&str; 22] = [
+    "secret",
+    "secrets",
+    "creds",
+    "credential",
+    "credentials",
+    "token",
+    "tokens",
+    "key",
+    "keys",
+    "tls",
+    "cert",
+    "certs",
+    "auth",
+    "password",
+    "passwords",
+    "sa",
+    "account",
+    "config",
+    "pw",
+    "pwd",
+    "pass",
+    "passwd",
+];
+
+/// Last words of settings that name an object or a key which holds the secret.
+const HOLDERS: [&str; 9] = [
+    "secret",
+    "secrets",
+    "credential",
+    "credentials",
+    "creds",
+    "key",
+    "keys",
+    "pat",
+    "token",
+];
+
+/// Beginnings of values that tell programs where to look.
+const STARTS: [&str; 12] = [
+    "$__",
+    "$$",
+    "env:",
+    "env.",
+    "os.environ",
+    "file:",
+    "secret:",
+    "secrets.",
+    "ref:",
+    "!",
+    "@",
+    "system:",
+];
+
+/// Endings of names of files.
+const ENDS: [&str; 14] = [
+    ".txt", ".json", ".yaml", ".yml", ".pem", ".key", ".crt", ".pub", ".jks", ".p12", ".env",
+    ".conf", ".toml", ".ini",
+];
+
 /// Tells whether a value is rather the name of a thing that holds the secret: an object, a key of it, a variable, a file.
 fn stands_for_another(name: &str, value: &str) -> bool {
-    const NAMES: [&str; 22] = [
-        "secret",
-        "secrets",
-        "creds",
-        "credential",
-        "credentials",
-        "token",
-        "tokens",
-        "key",
-        "keys",
-        "tls",
-        "cert",
-        "certs",
-        "auth",
-        "password",
-        "passwords",
-        "sa",
-        "account",
-        "config",
-        "pw",
-        "pwd",
-        "pass",
-        "passwd",
-    ];
-    const HOLDERS: [&str; 9] = [
-        "secret",
-        "secrets",
-        "credential",
-        "credentials",
-        "creds",
-        "key",
-        "keys",
-        "pat",
-        "token",
-    ];
-    const STARTS: [&str; 12] = [
-        "$__",
-        "$$",
-        "env:",
-        "env.",
-        "os.environ",
-        "file:",
-        "secret:",
-        "secrets.",
-        "ref:",
-        "!",
-        "@",
-        "system:",
-    ];
-    const ENDS: [&str; 14] = [
-        ".txt", ".json", ".yaml", ".yml", ".pem", ".key", ".crt", ".pub", ".jks", ".p12", ".env",
-        ".conf", ".toml", ".ini",
-    ];
     if STARTS.iter().any(|start| value.starts_with(start))
         || ENDS.iter().any(|end| value.ends_with(end))
         || value.split_whitespace().nth(3).is_some()
@@ -425,16 +380,16 @@ mod tests {
 
     #[test]
     fn places_by_path() {
+        let environments = Environments::default();
         for (path, want) in [
-            ("deploy/prod/app.yaml", Place::Live),
+            ("overlays/prod/app.yaml", Place::Live),
             ("chart/values-dev.yaml", Place::Local),
             ("chart/values.yaml", Place::Unknown),
             ("test/e2e/app.yaml", Place::Fixture),
             ("examples/app.yaml", Place::Fixture),
-            ("overlays/non-prod/app.yaml", Place::Local),
             ("latest/product.yaml", Place::Unknown),
         ] {
-            assert_eq!(place(path), want, "{path}");
+            assert_eq!(place(&environments, path), want, "{path}");
         }
     }
 

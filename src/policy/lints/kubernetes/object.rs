@@ -5,10 +5,13 @@
 use std::{collections::HashMap, ops::Range};
 
 use crate::policy::{
+    environment::{Environments, Labels},
     kind::FileKind,
     lint::Document,
     node::{Node, NodeKind, Scalar},
 };
+
+use super::judge::Place;
 
 /// Deepest nesting of lists of objects that is followed.
 const MAX_LISTS: usize = 4;
@@ -32,6 +35,24 @@ impl<'n> Object<'n> {
     /// Returns `metadata.namespace`; empty as for the name.
     pub(crate) fn namespace(&self) -> &'n str {
         written(self.node.text_at(&["metadata", "namespace"]))
+    }
+
+    /// Returns who uses it: what its namespace and labels declare, and what the path of the file says.
+    pub(crate) fn place(&self, document: &Document<'_>, environments: &Environments) -> Place {
+        const KEYS: [&str; 4] = [
+            "environment",
+            "env",
+            "stage",
+            "app.kubernetes.io/environment",
+        ];
+        let labels = self.node.at(&["metadata", "labels"]);
+        let labelled = KEYS.iter().filter_map(|key| labels?.text_at(&[key]));
+        let declared = std::iter::once(self.namespace())
+            .chain(labelled.map(|text| written(Some(text))))
+            .filter(|text| !text.is_empty())
+            .map(|text| environments.of_declared(text));
+        let path = environments.of_path(document.path);
+        Place::of(&Labels::strongest(declared.chain([path])))
     }
 
     /// Returns kind and name for people: `Deployment/api`.

@@ -11,7 +11,7 @@ use crate::{
 };
 
 use super::{
-    judge::{Place, place},
+    judge::Place,
     object::{Object, Subjects, objects},
 };
 
@@ -91,7 +91,11 @@ impl Lint for Rbac {
                 let is_bound = objects
                     .iter()
                     .any(|binding| binds_default(binding, object.name()));
-                let fault = fault.severity(severity(object, is_bound, place(document.path)));
+                let fault = fault.severity(severity(
+                    object,
+                    is_bound,
+                    object.place(document, context.environments),
+                ));
                 // Controllers mostly need it: worth a look, no fault.
                 let is_controller = is_controller(object.name()) || is_controller(document.path);
                 context.tell(if is_controller {

@@ -17,7 +17,7 @@ use crate::{
 };
 
 use super::{
-    judge::{Place, at, judge, place},
+    judge::{Place, at, judge},
     nested,
     object::{Object, Subjects, literal, objects},
 };
@@ -126,9 +126,9 @@ impl Lint for Secrets {
     }
 
     fn document(&self, document: &Document<'_>, context: &mut Context<'_>) {
-        let place = place(document.path);
         let mut subjects = Subjects::default();
         for object in objects(document) {
+            let place = object.place(document, context.environments);
             match object.kind {
                 "Secret" if object.version == "v1" => {
                     secret(document, context, &mut subjects, place, &object)

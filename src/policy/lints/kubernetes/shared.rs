@@ -91,7 +91,7 @@ impl Lint for Shared {
     }
 
     fn files(&self, index: &Index<'_>, out: &mut Vec<CrossFault>) {
-        let mut uses: BTreeMap<(&str, &str, &str), Vec<(usize, &str, &str)>> = BTreeMap::new();
+        let mut uses: BTreeMap<(&str, &str, &str), Vec<Use<'_>>> = BTreeMap::new();
         for (at, fact) in index.facts.iter().enumerate() {
             if let Some(item) = item(fact) {
                 let what = |name| attribute(item, name);
@@ -107,6 +107,9 @@ impl Lint for Shared {
     }
 }
 
+/// The fact, the workload, and the group of workloads.
+type Use<'i> = (usize, &'i str, &'i str);
+
 fn item(fact: &Gathered) -> Option<&Item> {
     match &fact.data {
         FactData::Item(item) if item.topic == TOPIC => Some(item),
@@ -120,7 +123,7 @@ fn attribute<'i>(item: &'i Item, name: &str) -> &'i str {
 }
 
 /// Tells of one Secret or account, if enough workloads or two groups of them use it.
-fn shared(what: &str, name: &str, uses: &[(usize, &str, &str)]) -> Option<CrossFault> {
+fn shared(what: &str, name: &str, uses: &[Use<'_>]) -> Option<CrossFault> {
     let mut seen = BTreeSet::new();
     let firsts: Vec<_> = uses
         .iter()

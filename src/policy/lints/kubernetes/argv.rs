@@ -16,7 +16,7 @@ use crate::{
 
 use super::{
     judge::{at, judge},
-    object::{Container, Subjects, containers, is_filled, objects},
+    object::{Container, Object, Subjects, containers, is_filled, objects},
     words,
 };
 
@@ -76,35 +76,52 @@ impl Lint for Argv {
         let mut subjects = Subjects::default();
         for object in objects(document) {
             let place = object.place(document, context.environments);
-            let label = object.label();
             for container in containers(&object) {
                 let variables = Variables::of(document, &container);
-                for argument in exposed(&container, &variables) {
-                    if argument.literal.is_some() && is_filled(document, &argument.span) {
-                        continue;
-                    }
-                    let (who, what) = (&container.label, &argument.what);
-                    let instead = argument
-                        .safe
-                        .map(|safe| format!(": {safe}"))
-                        .unwrap_or_default();
-                    let fault = Fault::new(
-                        &META,
-                        argument.span,
-                        subjects.of(format!("{label}: {who}: {what}")),
-                        format!(
-                            "{who} of {label} passes a secret to {what} on a command line{instead}"
-                        ),
-                    );
-                    let fault = fault.severity(at(Severity::Medium, place));
-                    context.tell(match argument.literal {
-                        Some(span) => fault.secret(span),
-                        None => fault,
-                    });
+                let exposed = exposed(&container, &variables).into_iter();
+                let exposed =
+                    exposed.filter(|one| one.literal.is_none() || !is_filled(document, &one.span));
+                for mut fault in faults(&object, &container, exposed) {
+                    fault.subject = subjects.of(fault.subject);
+                    context.tell(fault.severity(at(Severity::Medium, place)));
                 }
             }
         }
     }
+}
+
+/// Makes faults of what a container exposes: one for each option and for each literal, further places of the same option related.
+fn faults(
+    object: &Object<'_>,
+    container: &Container<'_>,
+    exposed: impl Iterator<Item = Exposed>,
+) -> Vec<Fault> {
+    let label = object.label();
+    let who = &container.label;
+    let mut faults: Vec<Fault> = Vec::new();
+    let mut firsts: HashMap<String, usize> = HashMap::new();
+    for one in exposed {
+        let what = &one.what;
+        let same = firsts.get(what).filter(|_| one.literal.is_none());
+        if let Some(first) = same.and_then(|at| faults.get_mut(*at)) {
+            if first.span != one.span {
+                first.related.push((one.span, "here too".to_owned()));
+            }
+            continue;
+        }
+        let instead = one.safe.map(|safe| format!(": {safe}")).unwrap_or_default();
+        let message =
+            format!("{who} of {label} passes a secret to {what} on a command line{instead}");
+        let fault = Fault::new(&META, one.span, format!("{label}: {who}: {what}"), message);
+        faults.push(match one.literal {
+            Some(span) => fault.secret(span),
+            None => {
+                firsts.insert(one.what, faults.len());
+                fault
+            }
+        });
+    }
+    faults
 }
 
 /// The variables of a container: whether each holds a secret.
@@ -243,6 +260,11 @@ fn script(scalar: &Scalar, variables: &Variables<'_>) -> Vec<Exposed> {
         trace: false,
         placeholders: &placeholders,
     };
+    // A library of functions that stands elsewhere: `. /opt/scripts/lib.sh`.
+    let sources = words::commands(text).iter().any(|command| {
+        let first = command.first().map(|word| word.text.as_str());
+        matches!(first, Some("." | "source"))
+    });
     let mut found = Vec::new();
     for one in shell::analyse(&script, &|name| variables.is_secret(name)) {
         let (what, safe) = match one.sink {
@@ -250,6 +272,9 @@ fn script(scalar: &Scalar, variables: &Variables<'_>) -> Vec<Exposed> {
             Sink::Url => (None, None),
             _ => continue,
         };
+        if sources && is_function(&one.command) {
+            continue;
+        }
         let what = what.unwrap_or(one.command);
         found.push(Exposed {
             what,
@@ -281,6 +306,12 @@ fn script(scalar: &Scalar, variables: &Variables<'_>) -> Vec<Exposed> {
         );
     }
     found
+}
+
+/// Tells whether a command is rather a function, by the way that these are called: `mysql_remote_execute`.
+fn is_function(command: &str) -> bool {
+    let is_part = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+    command.contains('_') && command.bytes().all(is_part)
 }
 
 /// Returns the variables that Kubernetes fills in before a shell sees the script: `$(NAME)`, if the manifest sets them.
@@ -413,6 +444,15 @@ mod tests {
     }
 
     #[test]
+    fn probes_that_do_the_same_are_one_fault() {
+        let probe = "exec: {command: [redis-cli, -a, $(PW), ping]}";
+        let text = pod(&format!(
+            "    livenessProbe:\n      {probe}\n    readinessProbe:\n      {probe}"
+        ));
+        assert_eq!(texts("k8s-secret-argv", "a.yaml", &text).len(), 1);
+    }
+
+    #[test]
     fn arguments_that_are_none() {
         for container in [
             "    args: [--token-ttl, 5m, --token-file, /run/x, --password-stdin]",
@@ -423,6 +463,7 @@ mod tests {
             "    command: [sh, -c, 'PGPASSWORD=\"$PW\" psql -h db']",
             "    command: [sh, -c, 'app ${PW:+--has-password} -p 8080']",
             "    args: [mysql, -p8080]",
+            "    command: [sh, -c, '. /opt/lib.sh; set_conf password \"$API_TOKEN\"']",
             "    command: [sh, -c, \"curl -H 'Authorization: _appnull' http://x\"]",
             "    args: [--authentication-token-webhook-config-file=/etc/x]",
         ] {

@@ -5,6 +5,8 @@
 
 use std::ops::Range;
 
+use base64::{Engine, engine::general_purpose::STANDARD};
+
 use crate::{
     model::{Confidence, Severity},
     policy::{
@@ -82,7 +84,7 @@ pub(crate) fn judge(name: &str, value: &str) -> Option<Judged> {
     let Value::Literal(strength) = classify(inner) else {
         return None;
     };
-    if value.contains("://") && strength < Strength::Random {
+    if value.contains("://") && strength < Strength::Random || is_packed_placeholder(inner) {
         return None;
     }
     let start = value.len() - value.trim_start().len();
@@ -200,6 +202,15 @@ fn is_address(value: &str) -> bool {
             && value
                 .bytes()
                 .all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'/' | b',' | b' '))
+}
+
+/// Tells whether a value is base64 of a text that asks to be replaced.
+fn is_packed_placeholder(value: &str) -> bool {
+    let decoded = STANDARD.decode(value).ok().filter(|_| value.len() <= 256);
+    let text = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
+    text.is_some_and(|text| {
+        text.bytes().all(|b| b.is_ascii_graphic()) && values::is_placeholder(&text)
+    })
 }
 
 /// Tells whether a value is made of words without digits and capitals.
@@ -371,6 +382,7 @@ mod tests {
             ("masterKeyIps", "0.0.0.0/0"),
             ("registry.credentials", "app:$2y$10$abcdefghijklmnopqrstuv"),
             ("password", "another_pw"),
+            ("staticClients.secret", "ZXhhbXBsZS1hcHAtc2VjcmV0"),
             ("password", "the password of the user of the database"),
             ("secret", "{{ .Values.x }}"),
         ] {

@@ -66,7 +66,8 @@ impl<'n> Object<'n> {
 
 /// Returns a text if no template fills it in.
 fn written(text: Option<&str>) -> &str {
-    text.filter(|text| !text.contains("__")).unwrap_or_default()
+    text.filter(|text| !text.contains("__") && !text.contains("  "))
+        .unwrap_or_default()
 }
 
 /// Returns the objects of a file, those of lists among them. Definitions of custom resources hold schemas, no values: they are left out.
@@ -88,6 +89,8 @@ fn collect<'n>(node: &'n Node, depth: usize, found: &mut Vec<Object<'n>>) {
     else {
         return;
     };
+    // `kind: {{ if x }}Deployment{{ else }}DaemonSet{{ end }}`.
+    let kind = kind.split_whitespace().next().unwrap_or_default();
     match node.get("items") {
         Some(items) if kind.ends_with("List") && depth > 0 => {
             for item in items.items() {

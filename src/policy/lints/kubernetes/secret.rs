@@ -130,7 +130,7 @@ impl Lint for Secrets {
         for object in objects(document) {
             let place = object.place(document, context.environments);
             match object.kind {
-                "Secret" if object.version == "v1" => {
+                "Secret" if object.version == "v1" || object.version.contains("__") => {
                     secret(document, context, &mut subjects, place, &object)
                 }
                 "Config" if object.version == "v1" => {

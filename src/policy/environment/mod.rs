@@ -242,6 +242,12 @@ impl Environments {
     }
 }
 
+/// Returns the environment that a whole word names, where other words may stand as well.
+#[must_use]
+pub fn of_word(word: &str) -> Option<Environment> {
+    words::whole(word, false)
+}
+
 fn globs(name: &str, globs: &[String]) -> Result<GlobSet, BadGlob> {
     let bad = |glob: &str, error: &globset::Error| BadGlob {
         glob: glob.to_owned(),

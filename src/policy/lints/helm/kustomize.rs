@@ -51,20 +51,32 @@ const META: LintMeta = LintMeta {
              - username=app\n      - password=hunter2-Zq81\n",
         )],
         &[
-            ("deploy/kustomization.yaml", "secretGenerator:\n  - name: app\n    envs: [prod.secrets]\n"),
+            (
+                "deploy/kustomization.yaml",
+                "secretGenerator:\n  - name: app\n    envs: [prod.secrets]\n",
+            ),
             ("deploy/prod.secrets", "DB_PASSWORD=hunter2-Zq81\n"),
         ],
     ],
     good: &[
-        &[("deploy/kustomization.yaml", "generators:\n  - secrets.enc.yaml\nresources:\n  - app.yaml\n")],
+        &[(
+            "deploy/kustomization.yaml",
+            "generators:\n  - secrets.enc.yaml\nresources:\n  - app.yaml\n",
+        )],
         &[(
             "deploy/kustomization.yaml",
             "secretGenerator:\n  - name: app\n    literals:\n      - password=\n      - token=${TOKEN}\n    envs: [prod.secrets]\n    \
              files: [tls.crt]\n",
         )],
         &[
-            ("deploy/kustomization.yaml", "secretGenerator:\n  - name: app\n    envs: [app.env.enc]\n"),
-            ("deploy/app.env.enc", "DB_PASSWORD=ENC[AES256_GCM,data:abc,type:str]\n"),
+            (
+                "deploy/kustomization.yaml",
+                "secretGenerator:\n  - name: app\n    envs: [app.env.enc]\n",
+            ),
+            (
+                "deploy/app.env.enc",
+                "DB_PASSWORD=ENC[AES256_GCM,data:abc,type:str]\n",
+            ),
         ],
     ],
 };
@@ -77,7 +89,12 @@ impl Lint for Kustomize {
     fn document(&self, document: &Document<'_>, context: &mut Context<'_>) {
         if document.kind == FileKind::Kustomization {
             let mut subjects = Subjects::default();
-            for generator in document.trees().iter().filter_map(|tree| tree.get("secretGenerator")).flat_map(Node::items) {
+            for generator in document
+                .trees()
+                .iter()
+                .filter_map(|tree| tree.get("secretGenerator"))
+                .flat_map(Node::items)
+            {
                 literals(document, context, &mut subjects, generator);
                 files(document, context, generator);
             }
@@ -85,20 +102,30 @@ impl Lint for Kustomize {
             context.note(Fact {
                 span: 0..0,
                 secret: None,
-                data: FactData::Item(Box::new(Item { topic: HARMLESS, subject: document.path.to_owned(), attributes: Vec::new() })),
+                data: FactData::Item(Box::new(Item {
+                    topic: HARMLESS,
+                    subject: document.path.to_owned(),
+                    attributes: Vec::new(),
+                })),
             });
         }
     }
 
     fn files(&self, index: &Index<'_>, out: &mut Vec<CrossFault>) {
         let items = || {
-            index.facts.iter().enumerate().filter_map(|(at, fact)| match &fact.data {
-                FactData::Item(item) => Some((at, item)),
-                _ => None,
-            })
+            index
+                .facts
+                .iter()
+                .enumerate()
+                .filter_map(|(at, fact)| match &fact.data {
+                    FactData::Item(item) => Some((at, item)),
+                    _ => None,
+                })
         };
         let of = |topic: &'static str| items().filter(move |(_, item)| item.topic == topic);
-        let harmless: BTreeSet<_> = of(HARMLESS).map(|(_, item)| item.subject.as_str()).collect();
+        let harmless: BTreeSet<_> = of(HARMLESS)
+            .map(|(_, item)| item.subject.as_str())
+            .collect();
         for (at_fact, item) in of(READ) {
             let file = BlobPath::from(item.subject.as_str());
             if harmless.contains(item.subject.as_str()) || !index.paths.contains(&file) {
@@ -107,7 +134,7 @@ impl Lint for Kustomize {
             let generator = item.attributes.first().map_or("", |(_, name)| name);
             out.push(CrossFault {
                 lint: &META,
-                severity: at(META.severity, place(&item.subject)),
+                severity: at(META.severity, place(index.environments, &item.subject)),
                 confidence: META.confidence,
                 persona: META.persona,
                 primary: Pointer::Fact(at_fact),
@@ -122,16 +149,26 @@ impl Lint for Kustomize {
 }
 
 /// Tells of the literals of one generator.
-fn literals(document: &Document<'_>, context: &mut Context<'_>, subjects: &mut Subjects, generator: &Node) {
+fn literals(
+    document: &Document<'_>,
+    context: &mut Context<'_>,
+    subjects: &mut Subjects,
+    generator: &Node,
+) {
     let name = generator.text_at(&["name"]).unwrap_or_default();
-    for scalar in generator.get("literals").map_or(&[][..], Node::items).iter().filter_map(Node::scalar) {
+    for scalar in generator
+        .get("literals")
+        .map_or(&[][..], Node::items)
+        .iter()
+        .filter_map(Node::scalar)
+    {
         let Some((key, value)) = scalar.text.split_once('=') else {
             continue;
         };
         let Some(strength) = strength_of(key, value.trim_matches(['"', '\''])) else {
             continue;
         };
-        let place = place(document.path);
+        let place = place(context.environments, document.path);
         let severity = match strength {
             Strength::Weak if place != Place::Live => Severity::Info,
             Strength::Weak => Severity::Medium,
@@ -139,7 +176,12 @@ fn literals(document: &Document<'_>, context: &mut Context<'_>, subjects: &mut S
         };
         let span = scalar.source(key.len() + 1..scalar.text.len());
         let message = format!("the generator of Secret {name} has the value of `{key}` in clear");
-        let fault = Fault::new(&META, span.clone(), subjects.of(format!("{name}: {key}")), message);
+        let fault = Fault::new(
+            &META,
+            span.clone(),
+            subjects.of(format!("{name}: {key}")),
+            message,
+        );
         context.tell(fault.severity(severity).secret(span));
     }
 }
@@ -167,7 +209,9 @@ fn files(document: &Document<'_>, context: &mut Context<'_>, generator: &Node) {
         }
     }
     for node in generator.get("files").map_or(&[][..], Node::items) {
-        let path = node.text().map(|text| text.rsplit_once('=').map_or(text, |(_, path)| path));
+        let path = node
+            .text()
+            .map(|text| text.rsplit_once('=').map_or(text, |(_, path)| path));
         if let Some(path) = path.filter(|path| is_secret_file(path)) {
             note(path, node.span.clone());
         }
@@ -185,7 +229,12 @@ fn is_secret_file(path: &str) -> bool {
 
 /// Tells whether a file's name says that it is encrypted.
 fn is_encrypted(path: &str) -> bool {
-    names::words(path).iter().any(|word| matches!(word.as_str(), "enc" | "encrypted" | "sops" | "age" | "gpg" | "sealed"))
+    names::words(path).iter().any(|word| {
+        matches!(
+            word.as_str(),
+            "enc" | "encrypted" | "sops" | "age" | "gpg" | "sealed"
+        )
+    })
 }
 
 /// Returns the path from the root of what a file names relative to itself; none of what lies outside.
@@ -207,9 +256,9 @@ fn resolve(from: &str, path: &str) -> Option<String> {
 /// Tells whether a file that a generator may read has nothing in clear: it is encrypted, or has placeholders alone.
 fn is_harmless(document: &Document<'_>) -> bool {
     match &document.syntax {
-        Syntax::Lines(lines) if document.kind == FileKind::Dotenv => {
-            lines.iter().all(|line| judge(&line.key, &line.value).is_none() && strength_of(&line.key, &line.value).is_none())
-        }
+        Syntax::Lines(lines) if document.kind == FileKind::Dotenv => lines.iter().all(|line| {
+            judge(&line.key, &line.value).is_none() && strength_of(&line.key, &line.value).is_none()
+        }),
         _ => document.text.contains("ENC[AES256_GCM,"),
     }
 }
@@ -221,24 +270,48 @@ mod tests {
 
     #[test]
     fn literals_in_every_style() {
-        for literal in ["password=hunter2-Zq81", "'password=hunter2-Zq81'", "\"password=hunter2-Zq81\"", "TLS_KEY_PASSPHRASE=hunter2-Zq81"] {
+        for literal in [
+            "password=hunter2-Zq81",
+            "'password=hunter2-Zq81'",
+            "\"password=hunter2-Zq81\"",
+            "TLS_KEY_PASSPHRASE=hunter2-Zq81",
+        ] {
             let text = format!("secretGenerator:\n- name: app\n  literals:\n  - {literal}\n");
-            assert_eq!(texts("kustomize-literal-secret", "kustomization.yaml", &text), ["hunter2-Zq81"], "{literal}");
+            assert_eq!(
+                texts("kustomize-literal-secret", "kustomization.yaml", &text),
+                ["hunter2-Zq81"],
+                "{literal}"
+            );
         }
-        let weak = told("kustomization.yaml", "secretGenerator:\n- literals: [password=password]\n");
+        let weak = told(
+            "kustomization.yaml",
+            "secretGenerator:\n- literals: [password=password]\n",
+        );
         assert_eq!(weak[0].severity, Severity::Info);
     }
 
     #[test]
     fn paths_are_resolved_within_the_root() {
-        assert_eq!(resolve("a/b/kustomization.yaml", "../c/./x.env").as_deref(), Some("a/c/x.env"));
-        assert_eq!(resolve("kustomization.yaml", "x.env").as_deref(), Some("x.env"));
+        assert_eq!(
+            resolve("a/b/kustomization.yaml", "../c/./x.env").as_deref(),
+            Some("a/c/x.env")
+        );
+        assert_eq!(
+            resolve("kustomization.yaml", "x.env").as_deref(),
+            Some("x.env")
+        );
         assert_eq!(resolve("a/kustomization.yaml", "../../x.env"), None);
     }
 
     #[test]
     fn files_that_are_secrets_by_name() {
-        for (path, want) in [("tls.key", true), ("password.txt", true), ("alertmanager.yaml", false), ("tls.crt", false), ("ca.pem", false)] {
+        for (path, want) in [
+            ("tls.key", true),
+            ("password.txt", true),
+            ("alertmanager.yaml", false),
+            ("tls.crt", false),
+            ("ca.pem", false),
+        ] {
             assert_eq!(is_secret_file(path), want, "{path}");
         }
     }

@@ -6,8 +6,8 @@
 use std::ops::Range;
 
 /// Returns a template with every action replaced by text of equal length, so that what is left is YAML: by underscores within a line,
-/// which the classifier of values takes for a template, and by empty lines where nothing else stands on the line, which harm nothing in
-/// maps, lists and block scalars. The text of a CloudFormation stack, whose folder is often called `templates` too, stays as it is.
+/// which the classifier of values takes for a template, by blanks if it makes no word there, and by empty lines where nothing else stands
+/// on the line, which harm nothing in maps, lists and block scalars. The text of a CloudFormation stack, whose folder is often called `templates` too, stays as it is.
 pub(crate) fn masked(text: &str) -> String {
     if text.contains("AWSTemplateFormatVersion") || text.contains("Type: AWS::") {
         return text.to_owned();
@@ -26,7 +26,16 @@ pub(crate) fn masked(text: &str) -> String {
         if is_alone(text, group, &line) {
             fill(line, b'\n');
         } else {
-            group.iter().for_each(|action| fill(action.clone(), b'_'));
+            for action in group {
+                fill(
+                    action.clone(),
+                    if makes_no_word(text, action) {
+                        b' '
+                    } else {
+                        b'_'
+                    },
+                );
+            }
         }
         rest = rest.get(taken.max(1)..).unwrap_or_default();
         debug_assert!(first.end <= text.len(), "an action lies in its text");
@@ -34,16 +43,35 @@ pub(crate) fn masked(text: &str) -> String {
     String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
 }
 
+/// Tells whether an action makes no word where it stands: statements, and what begins lines of its own (`key: {{- x | nindent 4 }}`).
+fn makes_no_word(text: &str, action: &Range<usize>) -> bool {
+    const STATEMENTS: [&str; 9] = [
+        "if ", "else", "end", "range ", "with ", "define ", "block ", "/*", "$",
+    ];
+    let inner = text.get(action.clone()).unwrap_or_default();
+    let code = inner.trim_start_matches(['{', '-', ' ']);
+    inner.starts_with("{%")
+        || inner.contains("indent ")
+        || inner.starts_with("{{-") && !inner.ends_with("-}}")
+        || STATEMENTS.iter().any(|word| code.starts_with(word))
+            && (!code.starts_with('$') || code.contains(":="))
+}
+
 /// Returns how many of the actions stand on one line with the first, and that line: from its start to the end of the last action's.
 fn line_of(text: &str, actions: &[Range<usize>]) -> (usize, Range<usize>) {
     let bytes = text.as_bytes();
     let break_after = |at: usize| {
         let rest = bytes.get(at..).unwrap_or_default();
-        rest.iter().position(|b| *b == b'\n').map_or(bytes.len(), |length| at + length)
+        rest.iter()
+            .position(|b| *b == b'\n')
+            .map_or(bytes.len(), |length| at + length)
     };
     let first = actions.first().cloned().unwrap_or_default();
     let before = bytes.get(..first.start).unwrap_or_default();
-    let start = before.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+    let start = before
+        .iter()
+        .rposition(|b| *b == b'\n')
+        .map_or(0, |at| at + 1);
     let mut end = break_after(first.end);
     let mut taken = 1;
     while let Some(next) = actions.get(taken).filter(|next| next.start < end) {
@@ -73,7 +101,13 @@ pub(super) fn actions(text: &str) -> Vec<Range<usize>> {
     let mut at = 0;
     while let Some(start) = opening(text, at) {
         let is_statement = text.get(start..).is_some_and(|rest| rest.starts_with("{%"));
-        let end = if is_statement { text.get(start..).and_then(|rest| rest.find("%}")).map(|length| start + length + 2) } else { closing(text, start) };
+        let end = if is_statement {
+            text.get(start..)
+                .and_then(|rest| rest.find("%}"))
+                .map(|length| start + length + 2)
+        } else {
+            closing(text, start)
+        };
         let Some(end) = end else { break };
         actions.push(start..end);
         at = end;
@@ -85,7 +119,9 @@ pub(super) fn actions(text: &str) -> Vec<Range<usize>> {
 fn opening(text: &str, at: usize) -> Option<usize> {
     let rest = text.as_bytes().get(at..)?;
     let is_opening = |three: &[u8]| matches!(three, [b'{', b'{', ..] | [b'{', b'%', b' ' | b'-']);
-    rest.windows(3).position(is_opening).map(|offset| at + offset)
+    rest.windows(3)
+        .position(is_opening)
+        .map(|offset| at + offset)
 }
 
 /// Returns the end of the action that begins here: braces in its strings and comments do not end it.
@@ -157,22 +193,36 @@ pub(super) fn defaults<'t>(text: &'t str, action: &Range<usize>) -> Vec<Default<
         let open = from + (after.len() - after.trim_start().len());
         let is_word = before.ends_with([' ', '(', '|', '-', '{', '\n']) && open > from;
         let quote = inner.as_bytes().get(open).copied();
-        let Some(end) = string_end(inner.as_bytes(), open).ok().filter(|_| is_word && matches!(quote, Some(b'"' | b'`'))) else {
+        let Some(end) = string_end(inner.as_bytes(), open)
+            .ok()
+            .filter(|_| is_word && matches!(quote, Some(b'"' | b'`')))
+        else {
             continue;
         };
         from = end;
         let piped = before.trim_end().strip_suffix('|').map(str::trim_end);
         let path = match piped {
-            Some(before) => before.rsplit([' ', '(', '\n']).next().filter(|path| !path.ends_with(')')),
-            None => inner.get(end..).and_then(|rest| rest.split_whitespace().next()),
+            Some(before) => before
+                .rsplit([' ', '(', '\n'])
+                .next()
+                .filter(|path| !path.ends_with(')')),
+            None => inner
+                .get(end..)
+                .and_then(|rest| rest.split_whitespace().next()),
         };
-        let path = path.map(|path| path.trim_end_matches([')', '}', '|'])).filter(|path| path.len() > 1 && path.starts_with(['.', '$']));
+        let path = path
+            .map(|path| path.trim_end_matches([')', '}', '|']))
+            .filter(|path| path.len() > 1 && path.starts_with(['.', '$']));
         let Some(path) = path.or_else(|| key_before(text, action.start)) else {
             continue;
         };
         let name = path.rsplit(['.', '$']).next().unwrap_or_default();
         let start = action.start + open + 1;
-        found.push(Default { name, path, span: start..(action.start + end - 1).max(start) });
+        found.push(Default {
+            name,
+            path,
+            span: start..(action.start + end - 1).max(start),
+        });
     }
     found
 }
@@ -185,8 +235,13 @@ fn key_before(text: &str, at: usize) -> Option<&str> {
     }
     let line = text.get(from..at)?.rsplit('\n').next()?;
     let key = line.trim_end_matches(['"', '\'', ' ']).strip_suffix(':')?;
-    let key = key.trim_start_matches(['-', ' ', '"', '\'']).trim_end_matches(['"', '\'']);
-    let is_key = !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));
+    let key = key
+        .trim_start_matches(['-', ' ', '"', '\''])
+        .trim_end_matches(['"', '\'']);
+    let is_key = !key.is_empty()
+        && key
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));
     is_key.then_some(key)
 }
 
@@ -219,6 +274,13 @@ mod tests {
     }
 
     #[test]
+    fn what_a_template_puts_below_a_key_is_left_blank() {
+        let text = "labels: {{- include \"a\" . | nindent 4 }}\n    b: literal\nname: x{{ if .y }}-z{{ end }}\n";
+        let tree = yaml::read(&masked(text)).unwrap().remove(0);
+        assert_eq!(tree.text_at(&["labels", "b"]), Some("literal"));
+    }
+
+    #[test]
     fn stacks_stay_as_they_are() {
         let text = "AWSTemplateFormatVersion: 2010-09-09\nx: '{{resolve:ssm:a}}'\n";
         assert_eq!(masked(text), text);
@@ -230,16 +292,37 @@ mod tests {
             ("x: {{ .Values.a.pw | default \"abc\" }}", "pw", "abc"),
             ("x: {{ default \"abc\" .Values.a.pw | quote }}", "pw", "abc"),
             ("x: {{ (default `abc` .Values.pw) }}", "pw", "abc"),
-            ("pass: {{ (index .Values \"x\") | default \"abc\" }}", "pass", "abc"),
-            ("pass: \"{{ include \"y\" . | default \"abc\" }}\"", "pass", "abc"),
+            (
+                "pass: {{ (index .Values \"x\") | default \"abc\" }}",
+                "pass",
+                "abc",
+            ),
+            (
+                "pass: \"{{ include \"y\" . | default \"abc\" }}\"",
+                "pass",
+                "abc",
+            ),
         ] {
             let actions = actions(text);
             let found = defaults(text, &actions[0]);
             assert_eq!(found.len(), 1, "{text}");
-            assert_eq!((found[0].name, &text[found[0].span.clone()]), (name, value), "{text}");
+            assert_eq!(
+                (found[0].name, &text[found[0].span.clone()]),
+                (name, value),
+                "{text}"
+            );
         }
-        for text in ["x: {{ .Values.defaultPassword }}", "x: {{ .Values.pw | default .Values.b }}", "x: {{ default \"abc }}"] {
-            assert!(actions(text).iter().all(|action| defaults(text, action).is_empty()), "{text}");
+        for text in [
+            "x: {{ .Values.defaultPassword }}",
+            "x: {{ .Values.pw | default .Values.b }}",
+            "x: {{ default \"abc }}",
+        ] {
+            assert!(
+                actions(text)
+                    .iter()
+                    .all(|action| defaults(text, action).is_empty()),
+                "{text}"
+            );
         }
     }
 

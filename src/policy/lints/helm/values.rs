@@ -62,7 +62,10 @@ const META: LintMeta = LintMeta {
             "postgresql:\n  auth:\n    username: app\n    password: \"\"\n    existingSecret: app-db\n    existingSecretPasswordKey: db-password\n    \
              secretKeys:\n      adminPasswordKey: admin-password\n",
         )],
-        &[("chart/ci/password-values.yaml", "auth:\n  password: hunter2-Zq81\n")],
+        &[(
+            "chart/ci/password-values.yaml",
+            "auth:\n  password: hunter2-Zq81\n",
+        )],
         &[(
             "chart/templates/secret.yaml",
             "apiVersion: v1\nkind: Secret\nmetadata:\n  name: app\nstringData:\n  password: {{ required \"auth.password\" .Values.auth.password | quote }}\n  \
@@ -82,7 +85,11 @@ impl Lint for Values {
     }
 
     fn document(&self, document: &Document<'_>, context: &mut Context<'_>) {
-        let mut teller = Teller { document, place: place(document.path), subjects: Subjects::default() };
+        let mut teller = Teller {
+            document,
+            place: place(context.environments, document.path),
+            subjects: Subjects::default(),
+        };
         match document.kind {
             FileKind::HelmValues if !is_of_tests(document.path) => {
                 for tree in document.trees() {
@@ -91,7 +98,12 @@ impl Lint for Values {
             }
             FileKind::HelmTemplate => teller.defaults(context),
             FileKind::Kustomization => {
-                for chart in document.trees().iter().filter_map(|tree| tree.get("helmCharts")).flat_map(Node::items) {
+                for chart in document
+                    .trees()
+                    .iter()
+                    .filter_map(|tree| tree.get("helmCharts"))
+                    .flat_map(Node::items)
+                {
                     if let Some(values) = chart.get("valuesInline") {
                         teller.tree(context, "valuesInline", values);
                     }
@@ -105,6 +117,7 @@ impl Lint for Values {
             _ => {}
         }
         for object in objects(document) {
+            teller.place = object.place(document, context.environments);
             teller.object(context, &object);
         }
     }
@@ -117,7 +130,10 @@ fn is_of_tests(path: &str) -> bool {
 
 fn is_helmfile(path: &str) -> bool {
     let mut parts = path.rsplit('/');
-    parts.next().is_some_and(|name| name.starts_with("helmfile")) || parts.next() == Some("helmfile.d")
+    parts
+        .next()
+        .is_some_and(|name| name.starts_with("helmfile"))
+        || parts.next() == Some("helmfile.d")
 }
 
 /// Tells faults of one file.
@@ -156,7 +172,9 @@ impl Teller<'_> {
             if entry.key == "helm" {
                 for key in ["values", "valuesObject", "parameters"] {
                     match entry.value.get(key) {
-                        Some(values) if values.scalar().is_some() => self.text(context, key, values),
+                        Some(values) if values.scalar().is_some() => {
+                            self.text(context, key, values)
+                        }
                         Some(values) => self.tree(context, key, values),
                         None => {}
                     }
@@ -193,11 +211,19 @@ impl Teller<'_> {
             let Some(scalar) = node.scalar() else { return };
             let path = || {
                 let root = (!root.is_empty()).then_some(root);
-                root.into_iter().chain(path.iter().copied()).collect::<Vec<_>>().join(".")
+                root.into_iter()
+                    .chain(path.iter().copied())
+                    .collect::<Vec<_>>()
+                    .join(".")
             };
             if nested::is_file(name) && scalar.text.contains('\n') {
                 for setting in nested::settings(name, &scalar.text) {
-                    self.tell(context, format!("{}: {}", path(), setting.path), scalar.source(setting.span), &setting.judged);
+                    self.tell(
+                        context,
+                        format!("{}: {}", path(), setting.path),
+                        scalar.source(setting.span),
+                        &setting.judged,
+                    );
                 }
             } else if let Some(judged) = judge(name, &scalar.text) {
                 self.tell(context, path(), scalar.source(judged.part.clone()), &judged);
@@ -209,18 +235,30 @@ impl Teller<'_> {
     fn text(&mut self, context: &mut Context<'_>, root: &str, node: &Node) {
         let Some(scalar) = node.scalar() else { return };
         for setting in nested::settings("values.yaml", &scalar.text) {
-            self.tell(context, format!("{root}.{}", setting.path), scalar.source(setting.span), &setting.judged);
+            self.tell(
+                context,
+                format!("{root}.{}", setting.path),
+                scalar.source(setting.span),
+                &setting.judged,
+            );
         }
     }
 
-    fn tell(&mut self, context: &mut Context<'_>, path: String, span: std::ops::Range<usize>, judged: &Judged) {
+    fn tell(
+        &mut self,
+        context: &mut Context<'_>,
+        path: String,
+        span: std::ops::Range<usize>,
+        judged: &Judged,
+    ) {
         let Some((severity, confidence)) = grade(judged, self.place) else {
             return;
         };
         if is_filled_around(self.document, &span) {
             return;
         }
-        let message = format!("`{path}` is set in clear: name a Secret that exists, or encrypt the file");
+        let message =
+            format!("`{path}` is set in clear: name a Secret that exists, or encrypt the file");
         let fault = Fault::new(&META, span.clone(), self.subjects.of(path), message);
         context.tell(fault.severity(severity).confidence(confidence).secret(span));
     }
@@ -234,9 +272,13 @@ impl Teller<'_> {
                 let Some((severity, confidence)) = fallback(default.name, value) else {
                     continue;
                 };
-                let message = format!("a template falls back to a password in clear for `{}`: use `required`", default.path);
+                let message = format!(
+                    "a template falls back to a password in clear for `{}`: use `required`",
+                    default.path
+                );
                 let subject = self.subjects.of(format!("default of {}", default.path));
-                let fault = Fault::new(&META, default.span.clone(), subject, message).severity(at(severity, self.place));
+                let fault = Fault::new(&META, default.span.clone(), subject, message)
+                    .severity(at(severity, self.place));
                 context.tell(fault.confidence(confidence).secret(default.span));
             }
         }
@@ -252,11 +294,17 @@ fn fallback(name: &str, value: &str) -> Option<(Severity, Confidence)> {
             _ => (Severity::High, Confidence::High),
         });
     }
-    let is_word = value.len() >= 6 && value.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+    let is_word = value.len() >= 6
+        && value
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
     // `changeme` asks to be replaced, and works until it is.
     let is_secret = crate::policy::names::is_secret(name) && judge(name, "hunter2-Zq81").is_some();
-    (is_secret && is_word && classify(value) == Value::Placeholder && value.to_ascii_lowercase().starts_with("change"))
-        .then_some((Severity::Medium, Confidence::High))
+    (is_secret
+        && is_word
+        && classify(value) == Value::Placeholder
+        && value.to_ascii_lowercase().starts_with("change"))
+    .then_some((Severity::Medium, Confidence::High))
 }
 
 #[cfg(test)]
@@ -270,17 +318,50 @@ mod tests {
     fn every_place_of_values() {
         for (path, text) in [
             ("values.yaml", "auth: {password: hunter2-Zq81}\n"),
-            ("values.prod.yaml", "extraEnv:\n- name: DB_PASSWORD\n  value: 'hunter2-Zq81'\n"),
-            ("values.yaml", "config:\n  app.properties: |\n    db.password=hunter2-Zq81\n    x=y\n"),
-            ("a.yaml", "apiVersion: argoproj.io/v1alpha1\nkind: Application\nspec: {source: {helm: {values: \"auth:\\n  password: hunter2-Zq81\\n\"}}}\n"),
-            ("a.yaml", "apiVersion: argoproj.io/v1alpha1\nkind: Application\nspec: {sources: [{helm: {valuesObject: {auth: {password: hunter2-Zq81}}}}]}\n"),
-            ("a.yaml", "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nspec: {template: {spec: {source: {helm: {parameters: [{name: auth.password, value: hunter2-Zq81}]}}}}}\n"),
-            ("a.yaml", "apiVersion: helm.cattle.io/v1\nkind: HelmChart\nspec:\n  valuesContent: |-\n    auth:\n      password: hunter2-Zq81\n"),
-            ("helmfile.yaml", "releases:\n- name: db\n  values:\n  - auth: {password: hunter2-Zq81}\n"),
-            ("helmfile.d/db.yaml", "releases:\n- name: db\n  set:\n  - name: auth.password\n    value: hunter2-Zq81\n"),
-            ("kustomization.yaml", "helmCharts:\n- name: db\n  valuesInline: {auth: {password: hunter2-Zq81}}\n"),
-            ("c/templates/a.yaml", "a: {{ default \"hunter2-Zq81\" .Values.auth.password }}\n"),
-            ("c/templates/a.yaml", "{{ if }}\n a: [\n{{- .Values.auth.password | default \"hunter2-Zq81\" }}\n"),
+            (
+                "values.prod.yaml",
+                "extraEnv:\n- name: DB_PASSWORD\n  value: 'hunter2-Zq81'\n",
+            ),
+            (
+                "values.yaml",
+                "config:\n  app.properties: |\n    db.password=hunter2-Zq81\n    x=y\n",
+            ),
+            (
+                "a.yaml",
+                "apiVersion: argoproj.io/v1alpha1\nkind: Application\nspec: {source: {helm: {values: \"auth:\\n  password: hunter2-Zq81\\n\"}}}\n",
+            ),
+            (
+                "a.yaml",
+                "apiVersion: argoproj.io/v1alpha1\nkind: Application\nspec: {sources: [{helm: {valuesObject: {auth: {password: hunter2-Zq81}}}}]}\n",
+            ),
+            (
+                "a.yaml",
+                "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nspec: {template: {spec: {source: {helm: {parameters: [{name: auth.password, value: hunter2-Zq81}]}}}}}\n",
+            ),
+            (
+                "a.yaml",
+                "apiVersion: helm.cattle.io/v1\nkind: HelmChart\nspec:\n  valuesContent: |-\n    auth:\n      password: hunter2-Zq81\n",
+            ),
+            (
+                "helmfile.yaml",
+                "releases:\n- name: db\n  values:\n  - auth: {password: hunter2-Zq81}\n",
+            ),
+            (
+                "helmfile.d/db.yaml",
+                "releases:\n- name: db\n  set:\n  - name: auth.password\n    value: hunter2-Zq81\n",
+            ),
+            (
+                "kustomization.yaml",
+                "helmCharts:\n- name: db\n  valuesInline: {auth: {password: hunter2-Zq81}}\n",
+            ),
+            (
+                "c/templates/a.yaml",
+                "a: {{ default \"hunter2-Zq81\" .Values.auth.password }}\n",
+            ),
+            (
+                "c/templates/a.yaml",
+                "{{ if }}\n a: [\n{{- .Values.auth.password | default \"hunter2-Zq81\" }}\n",
+            ),
         ] {
             assert_eq!(texts(ID, path, text), ["hunter2-Zq81"], "{path}\n{text}");
         }

@@ -8,15 +8,16 @@ use crate::{
         fault::{Fault, FixClass},
         lint::{Context, Document, Lint, LintMeta, Persona},
         names,
-        node::{Node, NodeKind},
+        node::{Node, Scalar},
+        shell::{self, Placeholder, Script, SecretArgument, Sink},
         values::Strength,
     },
 };
 
 use super::{
-    judge::{Judged, at, judge, place},
-    object::{Container, Subjects, containers, is_filled, objects},
-    words::{self, Word},
+    judge::{at, judge},
+    object::{Container, Object, Subjects, containers, is_filled, objects},
+    words,
 };
 
 /// Arguments of containers.
@@ -72,59 +73,102 @@ impl Lint for Argv {
     }
 
     fn document(&self, document: &Document<'_>, context: &mut Context<'_>) {
-        let place = place(document.path);
         let mut subjects = Subjects::default();
         for object in objects(document) {
-            let label = object.label();
+            let place = object.place(document, context.environments);
             for container in containers(&object) {
-                let variables = variables(document, &container);
-                for argument in arguments(&container).iter().flat_map(|line| exposed(line, &variables)) {
-                    if argument.literal.is_some() && is_filled(document, &argument.span) {
-                        continue;
-                    }
-                    let severity = at(Severity::Medium, place);
-                    let what = &argument.flag;
-                    let fault = Fault::new(
-                        &META,
-                        argument.span,
-                        subjects.of(format!("{label}: container {}: {what}", container.name)),
-                        format!("container {} of {label} passes a secret to {what} on a command line", container.name),
-                    );
-                    let fault = fault.severity(severity);
-                    context.tell(match argument.literal {
-                        Some(span) => fault.secret(span),
-                        None => fault,
-                    });
+                let variables = Variables::of(document, &container);
+                let exposed = exposed(&container, &variables).into_iter();
+                let exposed =
+                    exposed.filter(|one| one.literal.is_none() || !is_filled(document, &one.span));
+                for mut fault in faults(&object, &container, exposed) {
+                    fault.subject = subjects.of(fault.subject);
+                    context.tell(fault.severity(at(Severity::Medium, place)));
                 }
             }
         }
     }
 }
 
-/// Where a variable's value comes from.
-enum Origin {
-    Secret,
-    Other,
+/// Makes faults of what a container exposes: one for each option and for each literal, further places of the same option related.
+fn faults(
+    object: &Object<'_>,
+    container: &Container<'_>,
+    exposed: impl Iterator<Item = Exposed>,
+) -> Vec<Fault> {
+    let label = object.label();
+    let who = &container.label;
+    let mut faults: Vec<Fault> = Vec::new();
+    let mut firsts: HashMap<String, usize> = HashMap::new();
+    for one in exposed {
+        let what = &one.what;
+        let same = firsts.get(what).filter(|_| one.literal.is_none());
+        if let Some(first) = same.and_then(|at| faults.get_mut(*at)) {
+            if first.span != one.span {
+                first.related.push((one.span, "here too".to_owned()));
+            }
+            continue;
+        }
+        let instead = one.safe.map(|safe| format!(": {safe}")).unwrap_or_default();
+        let message =
+            format!("{who} of {label} passes a secret to {what} on a command line{instead}");
+        let fault = Fault::new(&META, one.span, format!("{label}: {who}: {what}"), message);
+        faults.push(match one.literal {
+            Some(span) => fault.secret(span),
+            None => {
+                firsts.insert(one.what, faults.len());
+                fault
+            }
+        });
+    }
+    faults
 }
 
-/// Returns what is known of a container's variables.
-fn variables<'n>(document: &Document<'_>, container: &Container<'n>) -> HashMap<&'n str, Origin> {
-    let items = container.node.get("env").map_or(&[][..], Node::items);
-    let origin = |item: &'n Node| {
-        let name = item.text_at(&["name"])?;
-        let from_secret = item.at(&["valueFrom", "secretKeyRef"]).is_some();
-        let value = item.get("value").filter(|value| !is_filled(document, &value.span));
-        let is_literal = value.and_then(Node::text).is_some_and(|value| judge(name, value).is_some());
-        // What a template fills in goes by its name.
-        let is_filled = item.get("value").is_some() && value.is_none() && names::is_secret(name);
-        let origin = if from_secret || is_literal || is_filled { Origin::Secret } else { Origin::Other };
-        Some((name, origin))
-    };
-    items.iter().filter_map(origin).collect()
+/// The variables of a container: whether each holds a secret.
+struct Variables<'n>(HashMap<&'n str, bool>);
+
+impl<'n> Variables<'n> {
+    fn of(document: &Document<'_>, container: &Container<'n>) -> Self {
+        let items = container.node.get("env").map_or(&[][..], Node::items);
+        let known = |item: &'n Node| {
+            let name = item.text_at(&["name"])?;
+            let from_secret = item.at(&["valueFrom", "secretKeyRef"]).is_some();
+            let value = item
+                .get("value")
+                .filter(|value| !is_filled(document, &value.span));
+            let is_literal = value
+                .and_then(Node::text)
+                .is_some_and(|value| judge(name, value).is_some());
+            // What a template fills in goes by its name.
+            let is_filled =
+                item.get("value").is_some() && value.is_none() && names::is_secret(name);
+            Some((name, from_secret || is_literal || is_filled))
+        };
+        Self(items.iter().filter_map(known).collect())
+    }
+
+    /// Tells whether a variable holds a secret; one that the manifest does not set goes by its name.
+    fn is_secret(&self, name: &str) -> bool {
+        self.0
+            .get(name)
+            .copied()
+            .unwrap_or_else(|| names::is_secret(name))
+    }
 }
 
-/// Returns the command lines of a container: its own, and those of its probes and hooks. A script is one for each of its commands.
-fn arguments(container: &Container<'_>) -> Vec<Vec<Word>> {
+/// One argument that is a secret.
+struct Exposed {
+    /// The option, or the program.
+    what: String,
+    span: Range<usize>,
+    /// The bytes of a literal.
+    literal: Option<Range<usize>>,
+    /// How the program takes it otherwise.
+    safe: Option<&'static str>,
+}
+
+/// Returns the secrets on the command lines of a container: its own, and those of its probes and hooks.
+fn exposed(container: &Container<'_>, variables: &Variables<'_>) -> Vec<Exposed> {
     const EXEC: [&[&str]; 5] = [
         &["livenessProbe", "exec", "command"],
         &["readinessProbe", "exec", "command"],
@@ -133,161 +177,208 @@ fn arguments(container: &Container<'_>) -> Vec<Vec<Word>> {
         &["lifecycle", "preStop", "exec", "command"],
     ];
     let own = ["command", "args"].map(|key| container.node.get(key));
-    let mut lines = lines(&own.into_iter().flatten().flat_map(parts).collect::<Vec<_>>());
-    for path in EXEC {
-        if let Some(node) = container.node.at(path) {
-            lines.extend(self::lines(&parts(node).collect::<Vec<_>>()));
-        }
+    let mut found = line(
+        &own.into_iter()
+            .flatten()
+            .flat_map(parts)
+            .collect::<Vec<_>>(),
+        variables,
+    );
+    for node in EXEC.iter().filter_map(|path| container.node.at(path)) {
+        found.extend(line(&parts(node).collect::<Vec<_>>(), variables));
     }
-    lines
+    found
 }
 
 /// Returns the scalars of a list, or a scalar itself.
-fn parts(node: &Node) -> impl Iterator<Item = &Node> {
-    let own = matches!(node.kind, NodeKind::Scalar(_)).then_some(node);
-    own.into_iter().chain(node.items())
+fn parts(node: &Node) -> impl Iterator<Item = &Scalar> {
+    node.scalar()
+        .into_iter()
+        .chain(node.items().iter().filter_map(Node::scalar))
 }
 
-/// Makes command lines of the parts of one: the parts themselves, or the commands of a script among them.
-fn lines(parts: &[&Node]) -> Vec<Vec<Word>> {
-    let is_shell = |node: &&Node| {
-        let program = node.text().and_then(|text| text.rsplit('/').next());
-        matches!(program, Some("sh" | "bash" | "ash" | "dash" | "zsh" | "busybox"))
+/// Looks at one command line: as a list of arguments, or at the script that a shell gets by it.
+fn line(parts: &[&Scalar], variables: &Variables<'_>) -> Vec<Exposed> {
+    let is_shell = |part: &&Scalar| {
+        let program = part.text.rsplit('/').next();
+        matches!(
+            program,
+            Some("sh" | "bash" | "ash" | "dash" | "zsh" | "busybox")
+        )
     };
-    let has_shell = parts.iter().take(4).any(is_shell);
-    let mut own = Vec::new();
-    let mut lines = Vec::new();
-    for scalar in parts.iter().filter_map(|part| part.scalar()) {
-        if has_shell && scalar.text.contains(char::is_whitespace) {
-            for command in words::commands(&scalar.text) {
-                let placed = command.into_iter().map(|word| Word { span: scalar.source(word.span), text: word.text });
-                lines.push(placed.collect());
-            }
-        } else {
-            own.push(Word { text: scalar.text.clone(), span: scalar.source(0..scalar.text.len()) });
-        }
+    if parts.iter().take(4).any(is_shell) {
+        let scripts = parts
+            .iter()
+            .filter(|part| part.text.contains(char::is_whitespace));
+        return scripts.flat_map(|part| script(part, variables)).collect();
     }
-    lines.push(own);
-    lines
-}
-
-/// One argument that is a secret.
-struct Exposed {
-    /// The flag, or the program.
-    flag: String,
-    span: Range<usize>,
-    /// The bytes of a literal.
-    literal: Option<Range<usize>>,
-}
-
-/// Returns the arguments of one command that are secrets.
-fn exposed(words: &[Word], variables: &HashMap<&str, Origin>) -> Vec<Exposed> {
-    const BUILTINS: [&str; 12] = [
-        "echo", "printf", "export", "test", "[", "[[", ":", "read", "local", "declare", "set", "unset",
-    ];
-    let assigns = |word: &&Word| word.text.split_once('=').is_some_and(|(name, _)| is_name(name));
-    let is_keyword = |word: &&Word| matches!(word.text.as_str(), "if" | "then" | "while" | "do" | "else" | "!" | "{" | "elif" | "until");
-    let first = words.iter().find(|word| !assigns(word) && !is_keyword(word));
-    if first.is_none_or(|word| BUILTINS.contains(&word.text.as_str())) {
-        return Vec::new();
-    }
-    let mut found = Vec::new();
-    let mut programs = Vec::new();
-    for (at, word) in words.iter().enumerate() {
-        let next = words.get(at + 1);
-        if let Some((flag, value, holder)) = flagged(word, next, &programs) {
-            found.extend(check(&flag, value, holder, variables));
-        } else if !word.text.starts_with('-') {
-            programs.push(word.text.rsplit('/').next().unwrap_or_default());
-            programs.truncate(8);
+    let texts: Vec<&str> = parts.iter().map(|part| part.text.as_str()).collect();
+    let arguments = shell::secret_arguments(&texts).into_iter();
+    let mut found: Vec<_> = arguments
+        .filter_map(|argument| {
+            let scalar = parts.get(argument.word)?;
+            let value = scalar.text.get(argument.value.clone())?;
+            let span = scalar.source(0..scalar.text.len());
+            let literal = scalar.source(argument.value.clone());
+            check(&argument, value, span, literal, variables)
+        })
+        .collect();
+    // A header in a list stands behind the program that sends it.
+    let is_header = |text: &str| {
+        matches!(text, "-H" | "--header")
+            && texts
+                .first()
+                .is_some_and(|program| program.ends_with("curl"))
+    };
+    for (option, value) in parts
+        .iter()
+        .zip(parts.iter().skip(1))
+        .filter(|(option, _)| is_header(&option.text))
+    {
+        if expansions(&value.text)
+            .iter()
+            .any(|name| variables.is_secret(name))
+        {
+            let span = value.source(0..value.text.len());
+            found.push(Exposed {
+                what: option.text.clone(),
+                span,
+                literal: None,
+                safe: None,
+            });
         }
     }
     found
 }
 
-/// Returns a flag that takes a secret, its value, and the word that the value ends.
-fn flagged<'w>(word: &'w Word, next: Option<&'w Word>, programs: &[&str]) -> Option<(String, &'w str, &'w Word)> {
-    let bare = word.text.strip_prefix('-')?;
-    let runs = |names: &[&str]| programs.iter().any(|program| names.contains(program));
-    let (flag, value) = match word.text.split_once('=') {
-        Some((flag, value)) => (flag, Some(value)),
-        None => (word.text.as_str(), None),
+/// Looks at a script: variables are followed through it, literals are told where an option for secrets takes them.
+fn script(scalar: &Scalar, variables: &Variables<'_>) -> Vec<Exposed> {
+    let text = &scalar.text;
+    let placeholders = placeholders(text, variables);
+    let script = Script {
+        text,
+        trace: false,
+        placeholders: &placeholders,
     };
-    let last = names::words(flag).pop().unwrap_or_default();
-    let is_flag = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
-    let is_named = flag.len() > 2
-        && flag.bytes().all(is_flag)
-        && (names::is_secret(flag) && !matches!(last.as_str(), "stdin" | "secret" | "secrets") || flag.ends_with("masterauth")
-            || last == "secret" && names::words(flag).len() > 1);
-    if is_named {
-        return match (value, next) {
-            (Some(value), _) => Some((flag.to_owned(), value, word)),
-            (None, Some(next)) if !next.text.starts_with('-') => Some((flag.to_owned(), &next.text, next)),
-            _ => None,
+    // A library of functions that stands elsewhere: `. /opt/scripts/lib.sh`.
+    let sources = words::commands(text).iter().any(|command| {
+        let first = command.first().map(|word| word.text.as_str());
+        matches!(first, Some("." | "source"))
+    });
+    let mut found = Vec::new();
+    for one in shell::analyse(&script, &|name| variables.is_secret(name)) {
+        let (what, safe) = match one.sink {
+            Sink::Argument(argument) => (argument.flag, argument.safe),
+            Sink::Url => (None, None),
+            _ => continue,
         };
+        if sources && is_function(&one.command) {
+            continue;
+        }
+        let what = what.unwrap_or(one.command);
+        found.push(Exposed {
+            what,
+            span: scalar.source(one.span),
+            literal: None,
+            safe,
+        });
     }
-    const MYSQL: [&str; 8] =
-        ["mysql", "mysqladmin", "mysqldump", "mysqlcheck", "mariadb", "mariadb-admin", "mariadb-dump", "mariadb-check"];
-    if let Some(value) = bare.strip_prefix('p').filter(|value| !value.is_empty() && runs(&MYSQL)) {
-        return Some(("-p".to_owned(), value, word));
+    for command in words::commands(text) {
+        let texts: Vec<&str> = command.iter().map(|word| word.text.as_str()).collect();
+        found.extend(
+            shell::secret_arguments(&texts)
+                .into_iter()
+                .filter_map(|argument| {
+                    let word = command.get(argument.word)?;
+                    let value = word.text.get(argument.value.clone())?;
+                    let span = scalar.source(word.span.clone());
+                    // The value ends its word; with quotes or escapes in it the word is as exact as it gets.
+                    let is_exact = word.span.len() == word.text.len();
+                    let start = word.span.end.saturating_sub(value.len());
+                    let literal = if is_exact {
+                        scalar.source(start..word.span.end)
+                    } else {
+                        span.clone()
+                    };
+                    check(&argument, value, span, literal, variables)
+                        .filter(|exposed| exposed.literal.is_some())
+                }),
+        );
     }
-    let next = next?;
-    let takes = match word.text.as_str() {
-        "-a" => runs(&["redis-cli", "valkey-cli"]),
-        "-p" => runs(&["sshpass", "mongo", "mongosh", "mongodump", "mongorestore"]),
-        "-w" => runs(&["ldapsearch", "ldapwhoami", "ldapmodify"]),
-        "-u" | "--user" if next.text.contains(':') => runs(&["curl"]),
-        "-H" | "--header" => runs(&["curl", "wget"]) && is_authorization(&next.text),
-        _ => false,
-    };
-    takes.then(|| (word.text.clone(), next.text.as_str(), next))
+    found
 }
 
-/// Tells whether a header carries a credential.
-fn is_authorization(header: &str) -> bool {
-    let name = header.split(':').next().unwrap_or_default();
-    name.eq_ignore_ascii_case("authorization") || names::is_secret(name)
+/// Tells whether a command is rather a function, by the way that these are called: `mysql_remote_execute`.
+fn is_function(command: &str) -> bool {
+    let is_part = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+    command.contains('_') && command.bytes().all(is_part)
 }
 
-fn is_name(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
-}
-
-/// Tells of a value if it is a secret: by a variable, or in clear.
-fn check(flag: &str, value: &str, holder: &Word, variables: &HashMap<&str, Origin>) -> Option<Exposed> {
-    let exposed = |literal| Some(Exposed { flag: flag.trim_end_matches('=').to_owned(), span: holder.span.clone(), literal });
-    let expanded = expansions(value);
-    if !expanded.is_empty() {
-        let is_secret = |name: &&str| match variables.get(name) {
-            Some(Origin::Secret) => true,
-            Some(Origin::Other) => false,
-            None => names::is_secret(name),
-        };
-        return expanded.iter().any(is_secret).then(|| exposed(None)).flatten();
-    }
-    let judged: Judged = judge("password", value)?;
-    if judged.strength == Strength::Weak || judged.is_wordy {
-        return None;
-    }
-    // The value ends its word; with quotes or escapes in it the word is as exact as it gets.
-    let is_exact = holder.span.len() == holder.text.len();
-    let start = holder.span.end.saturating_sub(value.len());
-    let literal = if is_exact { start..holder.span.end } else { holder.span.clone() };
-    exposed(Some(literal))
-}
-
-/// Returns the names of the variables that a word fills in: `$X`, `${X}`, `${X:-y}`, `$(X)`; not of those it only tests.
-fn expansions(text: &str) -> Vec<&str> {
-    let mut names = Vec::new();
-    for piece in text.split('$').skip(1) {
-        let inner = piece.strip_prefix(['{', '(']).unwrap_or(piece);
-        let length = inner.bytes().take_while(|b| b.is_ascii_alphanumeric() || *b == b'_').count();
-        let (name, rest) = inner.split_at_checked(length).unwrap_or_default();
-        if is_name(name) && !rest.starts_with(":+") && !rest.starts_with('+') {
-            names.push(name);
+/// Returns the variables that Kubernetes fills in before a shell sees the script: `$(NAME)`, if the manifest sets them.
+fn placeholders(text: &str, variables: &Variables<'_>) -> Vec<Placeholder> {
+    let mut found = Vec::new();
+    for (at, _) in text.match_indices("$(") {
+        let rest = text.get(at + 2..).unwrap_or_default();
+        let length = rest
+            .bytes()
+            .take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
+            .count();
+        let name = rest.get(..length).unwrap_or_default();
+        if let Some(secret) = variables
+            .0
+            .get(name)
+            .copied()
+            .filter(|_| rest.as_bytes().get(length) == Some(&b')'))
+        {
+            found.push(Placeholder {
+                span: at..at + length + 3,
+                name: name.to_owned(),
+                secret,
+            });
         }
     }
-    names
+    found
+}
+
+/// Tells of the value of an option for secrets, if it is one: by a variable, or in clear.
+fn check(
+    argument: &SecretArgument,
+    value: &str,
+    span: Range<usize>,
+    literal: Range<usize>,
+    variables: &Variables<'_>,
+) -> Option<Exposed> {
+    let expanded = expansions(value);
+    let literal = if expanded.is_empty() {
+        let judged = judge("password", value)?;
+        if judged.strength == Strength::Weak || judged.is_wordy {
+            return None;
+        }
+        Some(literal)
+    } else if expanded.iter().any(|name| variables.is_secret(name)) {
+        None
+    } else {
+        return None;
+    };
+    Some(Exposed {
+        what: argument.flag.clone(),
+        span,
+        literal,
+        safe: argument.safe,
+    })
+}
+
+/// Returns the names of the variables that a word fills in: `$X`, `${X}`, `$(X)`.
+fn expansions(text: &str) -> Vec<&str> {
+    let name = |piece| {
+        let inner: &str = str::strip_prefix(piece, ['{', '(']).unwrap_or(piece);
+        let length = inner
+            .bytes()
+            .take_while(|b| b.is_ascii_alphanumeric() || *b == b'_')
+            .count();
+        inner.get(..length).filter(|name| !name.is_empty())
+    };
+    text.split('$').skip(1).filter_map(name).collect()
 }
 
 #[cfg(test)]
@@ -306,16 +397,59 @@ mod tests {
         for (container, want) in [
             ("    args: [--db-password, $(PW)]", "$(PW)"),
             ("    args: ['--db-password=$(PW)']", "--db-password=$(PW)"),
-            ("    args:\n    - --api-key=hunter2-Zq81", "--api-key=hunter2-Zq81"),
+            (
+                "    args:\n    - --api-key=hunter2-Zq81",
+                "--api-key=hunter2-Zq81",
+            ),
             ("    command: [redis-server, --requirepass, $(PW)]", "$(PW)"),
-            ("    command: [/usr/bin/mysqladmin, -uroot, -p$(PW), ping]", "-p$(PW)"),
-            ("    command: [sh, -c, 'exec app --token \"$API_TOKEN\"']", "\"$API_TOKEN\""),
-            ("    command: [sh, -c]\n    args:\n    - |\n      set -e\n      app --token=${PW}\n", "--token=${PW}"),
-            ("    readinessProbe: {exec: {command: [redis-cli, -a, $(PW), ping]}}", "$(PW)"),
-            ("    lifecycle: {preStop: {exec: {command: [sh, -c, 'curl -H \"Authorization: Bearer $PW\" http://x']}}}", "\"Authorization: Bearer $PW\""),
+            (
+                "    command: [/usr/bin/mysqladmin, -uroot, -p$(PW), ping]",
+                "-p$(PW)",
+            ),
+            (
+                "    command: [sh, -c, 'exec app --token \"$API_TOKEN\"']",
+                "\"$API_TOKEN\"",
+            ),
+            (
+                "    command: [sh, -c]\n    args:\n    - |\n      set -e\n      app --token=${PW}\n",
+                "--token=${PW}",
+            ),
+            (
+                "    command: [sh, -c, 'curl -u app:$(PW) http://x']",
+                "app:$(PW)",
+            ),
+            (
+                "    command: [sh, -c, 'x=1; mysql -uapp -phunter2-Zq81 -h db']",
+                "-phunter2-Zq81",
+            ),
+            (
+                "    command: [curl, -H, 'Authorization: Bearer $(PW)', 'http://x']",
+                "Authorization: Bearer $(PW)",
+            ),
+            (
+                "    readinessProbe: {exec: {command: [redis-cli, -a, $(PW), ping]}}",
+                "$(PW)",
+            ),
+            (
+                "    lifecycle: {preStop: {exec: {command: [sh, -c, 'curl -H \"Authorization: Bearer $PW\" http://x']}}}",
+                "\"Authorization: Bearer $PW\"",
+            ),
         ] {
-            assert_eq!(texts("k8s-secret-argv", "a.yaml", &pod(container)), [want], "{container}");
+            assert_eq!(
+                texts("k8s-secret-argv", "a.yaml", &pod(container)),
+                [want],
+                "{container}"
+            );
         }
+    }
+
+    #[test]
+    fn probes_that_do_the_same_are_one_fault() {
+        let probe = "exec: {command: [redis-cli, -a, $(PW), ping]}";
+        let text = pod(&format!(
+            "    livenessProbe:\n      {probe}\n    readinessProbe:\n      {probe}"
+        ));
+        assert_eq!(texts("k8s-secret-argv", "a.yaml", &text).len(), 1);
     }
 
     #[test]
@@ -329,9 +463,15 @@ mod tests {
             "    command: [sh, -c, 'PGPASSWORD=\"$PW\" psql -h db']",
             "    command: [sh, -c, 'app ${PW:+--has-password} -p 8080']",
             "    args: [mysql, -p8080]",
+            "    command: [sh, -c, '. /opt/lib.sh; set_conf password \"$API_TOKEN\"']",
+            "    command: [sh, -c, \"curl -H 'Authorization: _appnull' http://x\"]",
             "    args: [--authentication-token-webhook-config-file=/etc/x]",
         ] {
-            assert_eq!(texts("k8s-secret-argv", "a.yaml", &pod(container)), [""; 0], "{container}");
+            assert_eq!(
+                texts("k8s-secret-argv", "a.yaml", &pod(container)),
+                [""; 0],
+                "{container}"
+            );
         }
     }
 }

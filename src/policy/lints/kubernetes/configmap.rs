@@ -10,7 +10,7 @@ use crate::{
 };
 
 use super::{
-    judge::{grade, judge, place},
+    judge::{grade, judge},
     nested::{self, Setting},
     object::{Subjects, is_filled_around, objects},
 };
@@ -64,9 +64,9 @@ impl Lint for ConfigMap {
     }
 
     fn document(&self, document: &Document<'_>, context: &mut Context<'_>) {
-        let place = place(document.path);
         let mut subjects = Subjects::default();
         for object in objects(document) {
+            let place = object.place(document, context.environments);
             if object.kind != "ConfigMap" || object.node.get("sops").is_some() {
                 continue;
             }
@@ -139,17 +139,31 @@ mod tests {
             "  DB_PASSWORD: >-\n    hunter2-Zq81\n",
             "  DATABASE_URL: postgres://app:hunter2-Zq81@db/shop\n",
         ] {
-            for text in [format!("{HEAD}{data}"), format!("{HEAD}{data}").replace('\n', "\r\n")] {
-                assert_eq!(texts("k8s-configmap-secret", "a.yaml", &text), ["hunter2-Zq81"], "{text:?}");
+            for text in [
+                format!("{HEAD}{data}"),
+                format!("{HEAD}{data}").replace('\n', "\r\n"),
+            ] {
+                assert_eq!(
+                    texts("k8s-configmap-secret", "a.yaml", &text),
+                    ["hunter2-Zq81"],
+                    "{text:?}"
+                );
             }
         }
     }
 
     #[test]
     fn what_a_template_fills_in_is_no_literal() {
-        let text = format!("{HEAD}  app.properties: |\n    {{{{- if .x }}}}\n    db.password={{{{ .Values.password }}}}-Zq81xx\n    {{{{- end }}}}\n");
+        let text = format!(
+            "{HEAD}  app.properties: |\n    {{{{- if .x }}}}\n    db.password={{{{ .Values.password }}}}-Zq81xx\n    {{{{- end }}}}\n"
+        );
         assert!(texts("k8s-configmap-secret", "chart/templates/a.yaml", &text).is_empty());
-        let text = format!("{HEAD}  app.properties: |\n    {{{{- if .x }}}}\n    db.password=hunter2-Zq81\n    {{{{- end }}}}\n");
-        assert_eq!(texts("k8s-configmap-secret", "chart/templates/a.yaml", &text), ["hunter2-Zq81"]);
+        let text = format!(
+            "{HEAD}  app.properties: |\n    {{{{- if .x }}}}\n    db.password=hunter2-Zq81\n    {{{{- end }}}}\n"
+        );
+        assert_eq!(
+            texts("k8s-configmap-secret", "chart/templates/a.yaml", &text),
+            ["hunter2-Zq81"]
+        );
     }
 }

@@ -13,7 +13,7 @@ use crate::{
 };
 
 use super::{
-    judge::{Place, at, place},
+    judge::{Place, at},
     object::{Object, Subjects, containers, literal, objects},
 };
 
@@ -76,9 +76,9 @@ impl Lint for Encryption {
     }
 
     fn document(&self, document: &Document<'_>, context: &mut Context<'_>) {
-        let place = place(document.path);
         let mut subjects = Subjects::default();
         for object in objects(document) {
+            let place = object.place(document, context.environments);
             match object.kind {
                 "EncryptionConfiguration" | "EncryptionConfig" => {
                     configuration(document, context, &mut subjects, place, &object);
@@ -86,7 +86,9 @@ impl Lint for Encryption {
                 "ClusterConfiguration" if object.version.starts_with("kubeadm.k8s.io/") => {
                     kubeadm(context, &mut subjects, place, &object);
                 }
-                "Cluster" if object.version.starts_with("kops.k8s.io/") => kops(context, &mut subjects, place, &object),
+                "Cluster" if object.version.starts_with("kops.k8s.io/") => {
+                    kops(context, &mut subjects, place, &object)
+                }
                 "Pod" => api_server(context, &mut subjects, place, &object),
                 _ => {}
             }
@@ -95,26 +97,59 @@ impl Lint for Encryption {
 }
 
 /// Looks at the order of providers and at keys that stand there themselves.
-fn configuration(document: &Document<'_>, context: &mut Context<'_>, subjects: &mut Subjects, place: Place, object: &Object<'_>) {
+fn configuration(
+    document: &Document<'_>,
+    context: &mut Context<'_>,
+    subjects: &mut Subjects,
+    place: Place,
+    object: &Object<'_>,
+) {
     for group in object.node.get("resources").map_or(&[][..], Node::items) {
         let resources = group.get("resources").map_or(&[][..], Node::items);
-        let is_about_secrets = resources.iter().any(|item| matches!(item.text(), Some("secrets" | "*." | "*.*")));
+        let is_about_secrets = resources
+            .iter()
+            .any(|item| matches!(item.text(), Some("secrets" | "*." | "*.*")));
         let providers = group.get("providers").map_or(&[][..], Node::items);
-        if let Some(identity) = providers.first().and_then(|first| first.entry("identity")).filter(|_| is_about_secrets) {
+        if let Some(identity) = providers
+            .first()
+            .and_then(|first| first.entry("identity"))
+            .filter(|_| is_about_secrets)
+        {
             let message = "`identity` comes first of the providers for secrets: they are written to etcd in clear";
-            let fault = Fault::new(&META, identity.key_span.clone(), subjects.of("identity".to_owned()), message);
+            let fault = Fault::new(
+                &META,
+                identity.key_span.clone(),
+                subjects.of("identity".to_owned()),
+                message,
+            );
             context.tell(fault.severity(at(Severity::Medium, place)));
         }
         for provider in providers.iter().flat_map(Node::entries) {
             for key in provider.value.get("keys").map_or(&[][..], Node::items) {
-                let Some(secret) = key.get("secret") else { continue };
-                let Some(strength) = literal(document, secret).and_then(|scalar| key_strength(&scalar.text)) else {
+                let Some(secret) = key.get("secret") else {
+                    continue;
+                };
+                let Some(strength) =
+                    literal(document, secret).and_then(|scalar| key_strength(&scalar.text))
+                else {
                     continue;
                 };
                 let name = key.text_at(&["name"]).unwrap_or_default();
-                let message = format!("key {name} of {} is in the file: whoever has both has every Secret", provider.key);
-                let fault = Fault::new(&META, secret.span.clone(), subjects.of(format!("{} key {name}", provider.key)), message);
-                context.tell(fault.severity(at(strength, place)).secret(secret.span.clone()));
+                let message = format!(
+                    "key {name} of {} is in the file: whoever has both has every Secret",
+                    provider.key
+                );
+                let fault = Fault::new(
+                    &META,
+                    secret.span.clone(),
+                    subjects.of(format!("{} key {name}", provider.key)),
+                    message,
+                );
+                context.tell(
+                    fault
+                        .severity(at(strength, place))
+                        .secret(secret.span.clone()),
+                );
             }
         }
     }
@@ -125,48 +160,102 @@ fn key_strength(value: &str) -> Option<Severity> {
     if !matches!(classify(value), Value::Literal(_)) {
         return None;
     }
-    let bytes = STANDARD.decode(value.trim()).ok().filter(|bytes| matches!(bytes.len(), 16 | 24 | 32))?;
-    let is_text = bytes.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b' ' | b'-' | b'_'));
-    Some(if is_text { Severity::Medium } else { Severity::Critical })
+    let bytes = STANDARD
+        .decode(value.trim())
+        .ok()
+        .filter(|bytes| matches!(bytes.len(), 16 | 24 | 32))?;
+    let is_text = bytes
+        .iter()
+        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b' ' | b'-' | b'_'));
+    Some(if is_text {
+        Severity::Medium
+    } else {
+        Severity::Critical
+    })
 }
 
 fn kubeadm(context: &mut Context<'_>, subjects: &mut Subjects, place: Place, object: &Object<'_>) {
     // Without settings of the server the file says nothing of it.
-    let Some(entry) = object.node.at(&["apiServer"]).and_then(|server| server.entry("extraArgs")) else {
+    let Some(entry) = object
+        .node
+        .at(&["apiServer"])
+        .and_then(|server| server.entry("extraArgs"))
+    else {
         return;
     };
     const FLAG: &str = "encryption-provider-config";
-    let is_listed = entry.value.items().iter().any(|item| item.text_at(&["name"]) == Some(FLAG));
+    let is_listed = entry
+        .value
+        .items()
+        .iter()
+        .any(|item| item.text_at(&["name"]) == Some(FLAG));
     if entry.value.get(FLAG).is_none() && !is_listed {
         let message = "kubeadm starts kube-apiserver without `encryption-provider-config`: Secrets are stored in etcd in clear";
-        let fault = Fault::new(&META, entry.key_span.clone(), subjects.of("kubeadm".to_owned()), message);
+        let fault = Fault::new(
+            &META,
+            entry.key_span.clone(),
+            subjects.of("kubeadm".to_owned()),
+            message,
+        );
         context.tell(fault.severity(at(Severity::Medium, place)));
     }
 }
 
 fn kops(context: &mut Context<'_>, subjects: &mut Subjects, place: Place, object: &Object<'_>) {
-    let Some(spec) = object.node.entry("spec").filter(|spec| spec.value.get("kubernetesVersion").is_some()) else {
+    let Some(spec) = object
+        .node
+        .entry("spec")
+        .filter(|spec| spec.value.get("kubernetesVersion").is_some())
+    else {
         return;
     };
     if spec.value.text_at(&["encryptionConfig"]) != Some("true") {
-        let message = "the cluster has no `encryptionConfig: true`: Secrets are stored in etcd in clear";
-        let fault = Fault::new(&META, spec.key_span.clone(), subjects.of(object.label()), message);
+        let message =
+            "the cluster has no `encryptionConfig: true`: Secrets are stored in etcd in clear";
+        let fault = Fault::new(
+            &META,
+            spec.key_span.clone(),
+            subjects.of(object.label()),
+            message,
+        );
         context.tell(fault.severity(at(Severity::Medium, place)));
     }
 }
 
 /// Looks at a static pod of the API server.
-fn api_server(context: &mut Context<'_>, subjects: &mut Subjects, place: Place, object: &Object<'_>) {
+fn api_server(
+    context: &mut Context<'_>,
+    subjects: &mut Subjects,
+    place: Place,
+    object: &Object<'_>,
+) {
     for container in containers(object) {
-        let words = ["command", "args"].iter().filter_map(|key| container.node.get(key));
-        let words: Vec<_> = words.flat_map(Node::items).filter_map(|item| Some((item, item.text()?))).collect();
-        let program = words.iter().find(|(_, text)| text.rsplit('/').next() == Some("kube-apiserver"));
-        let Some((program, _)) = program else { continue };
-        if words.iter().any(|(_, text)| text.trim_start_matches('-').starts_with("encryption-provider-config")) {
+        let words = ["command", "args"]
+            .iter()
+            .filter_map(|key| container.node.get(key));
+        let words: Vec<_> = words
+            .flat_map(Node::items)
+            .filter_map(|item| Some((item, item.text()?)))
+            .collect();
+        let program = words
+            .iter()
+            .find(|(_, text)| text.rsplit('/').next() == Some("kube-apiserver"));
+        let Some((program, _)) = program else {
+            continue;
+        };
+        if words.iter().any(|(_, text)| {
+            text.trim_start_matches('-')
+                .starts_with("encryption-provider-config")
+        }) {
             continue;
         }
         let message = "kube-apiserver runs without `--encryption-provider-config`: Secrets are stored in etcd in clear";
-        let fault = Fault::new(&META, program.span.clone(), subjects.of(object.label()), message);
+        let fault = Fault::new(
+            &META,
+            program.span.clone(),
+            subjects.of(object.label()),
+            message,
+        );
         context.tell(fault.severity(at(Severity::Medium, place)));
     }
 }
@@ -181,13 +270,19 @@ mod tests {
     #[test]
     fn keys_in_the_file_are_critical_and_samples_less() {
         let random: Vec<u8> = (0..32_u8).map(|n| n.wrapping_mul(91) ^ 0xa5).collect();
-        for (key, want) in [(STANDARD.encode(random), Severity::Critical), (STANDARD.encode("secret is secure"), Severity::Medium)] {
+        for (key, want) in [
+            (STANDARD.encode(random), Severity::Critical),
+            (STANDARD.encode("secret is secure"), Severity::Medium),
+        ] {
             let text = format!(
                 "apiVersion: apiserver.config.k8s.io/v1\nkind: EncryptionConfiguration\nresources:\n- resources: [secrets]\n  providers:\n  \
                  - aescbc:\n      keys:\n      - {{name: a, secret: {key}}}\n"
             );
             let told = told("a.yaml", &text);
-            assert_eq!((told[0].severity, told[0].text.as_str()), (want, key.as_str()));
+            assert_eq!(
+                (told[0].severity, told[0].text.as_str()),
+                (want, key.as_str())
+            );
         }
     }
 
@@ -199,7 +294,10 @@ mod tests {
                  - kube-apiserver\n    - --{flag}=x\n"
             )
         };
-        assert_eq!(told("a.yaml", &pod("audit-log-path"))[0].text, "kube-apiserver");
+        assert_eq!(
+            told("a.yaml", &pod("audit-log-path"))[0].text,
+            "kube-apiserver"
+        );
         assert!(told("a.yaml", &pod("encryption-provider-config")).is_empty());
     }
 

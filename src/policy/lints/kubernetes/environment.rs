@@ -10,7 +10,7 @@ use crate::{
 };
 
 use super::{
-    judge::{Place, grade, judge, place},
+    judge::{Place, grade, judge},
     object::{Container, Object, Subjects, containers, literal, objects},
 };
 
@@ -120,18 +120,33 @@ impl Lint for Environment {
     }
 
     fn document(&self, document: &Document<'_>, context: &mut Context<'_>) {
-        let place = place(document.path);
         let mut subjects = Subjects::default();
         for object in objects(document) {
+            let place = object.place(document, context.environments);
             for container in containers(&object) {
                 for variable in container.node.get("env").map_or(&[][..], Node::items) {
-                    let who = format!("container {}", container.name);
-                    plain(document, context, &mut subjects, place, &object, &who, variable, "value");
+                    plain(
+                        document,
+                        context,
+                        &mut subjects,
+                        place,
+                        &object,
+                        &container.label,
+                        variable,
+                        "value",
+                    );
                 }
                 by_environment(context, &mut subjects, &object, &container);
             }
             if is_pipeline(&object) {
-                parameters(document, context, &mut subjects, place, &object, object.node);
+                parameters(
+                    document,
+                    context,
+                    &mut subjects,
+                    place,
+                    &object,
+                    object.node,
+                );
             }
         }
     }
@@ -156,7 +171,16 @@ fn parameters(
         if matches!(entry.key.as_str(), "params" | "parameters") {
             for item in entry.value.items() {
                 for key in ["value", "default"] {
-                    plain(document, context, subjects, place, object, "parameter", item, key);
+                    plain(
+                        document,
+                        context,
+                        subjects,
+                        place,
+                        object,
+                        "parameter",
+                        item,
+                        key,
+                    );
                 }
             }
         }
@@ -168,7 +192,10 @@ fn parameters(
 }
 
 /// Tells of one variable or parameter whose value is a secret in clear.
-#[expect(clippy::too_many_arguments, reason = "one item with all that its message names")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one item with all that its message names"
+)]
 fn plain(
     document: &Document<'_>,
     context: &mut Context<'_>,
@@ -207,33 +234,52 @@ fn plain(
 }
 
 /// Tells once of a container's variables that come from Secrets, and of each whole Secret that becomes variables.
-fn by_environment(context: &mut Context<'_>, subjects: &mut Subjects, object: &Object<'_>, container: &Container<'_>) {
+fn by_environment(
+    context: &mut Context<'_>,
+    subjects: &mut Subjects,
+    object: &Object<'_>,
+    container: &Container<'_>,
+) {
     let label = object.label();
     let variables = container.node.get("env").map_or(&[][..], Node::items);
-    let mut named = variables
-        .iter()
-        .filter_map(|item| Some((item.text_at(&["name"])?, item.at(&["valueFrom"])?.entry("secretKeyRef")?)));
+    let mut named = variables.iter().filter_map(|item| {
+        Some((
+            item.text_at(&["name"])?,
+            item.at(&["valueFrom"])?.entry("secretKeyRef")?,
+        ))
+    });
     if let Some((first, entry)) = named.next() {
         let more = named.count();
-        let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+        let more = if more == 0 {
+            String::new()
+        } else {
+            format!(" and {more} more")
+        };
         context.tell(Fault::new(
             &BY_ENVIRONMENT,
             entry.key_span.clone(),
-            subjects.of(format!("{label}: container {}", container.name)),
-            format!("container {} of {label} gets `{first}`{more} by environment: mount the Secret as a file", container.name),
+            subjects.of(format!("{label}: {}", container.label)),
+            format!(
+                "{} of {label} gets `{first}`{more} by environment: mount the Secret as a file",
+                container.label
+            ),
         ));
     }
     for source in container.node.get("envFrom").map_or(&[][..], Node::items) {
         let Some(entry) = source.entry("secretRef") else {
             continue;
         };
-        let name = entry.value.text_at(&["name"]).filter(|name| !name.contains("__")).unwrap_or("a Secret");
+        let name = entry
+            .value
+            .text_at(&["name"])
+            .filter(|name| !name.contains("__"))
+            .unwrap_or("a Secret");
         context.tell(
             Fault::new(
                 &BY_ENVIRONMENT,
                 entry.key_span.clone(),
-                subjects.of(format!("{label}: container {}: all of {name}", container.name)),
-                format!("container {} of {label} gets every key of {name} by environment: mount the keys that it needs", container.name),
+                subjects.of(format!("{label}: {}: all of {name}", container.label)),
+                format!("{} of {label} gets every key of {name} by environment: mount the keys that it needs", container.label),
             )
             .severity(Severity::Low),
         );
@@ -278,6 +324,12 @@ mod tests {
         );
         let told = told("a.yaml", &text);
         let subjects: Vec<_> = told.iter().map(|one| one.subject.as_str()).collect();
-        assert_eq!(subjects, ["Pod/app: container a: A_TOKEN", "Pod/app: container a: B_TOKEN"]);
+        assert_eq!(
+            subjects,
+            [
+                "Pod/app: container a: A_TOKEN",
+                "Pod/app: container a: B_TOKEN"
+            ]
+        );
     }
 }

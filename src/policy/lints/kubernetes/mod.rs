@@ -56,7 +56,13 @@ pub(super) mod testing {
     pub(crate) fn told(path: &str, text: &str) -> Vec<Told> {
         let blob = BlobPath::from(path);
         let kind = policy::wants(&blob).expect("a kind of file that lints read");
-        let reading = policy::read(&blob, kind, text.as_bytes(), &DigestKey::new([7; 32]), &Environments::default());
+        let reading = policy::read(
+            &blob,
+            kind,
+            text.as_bytes(),
+            &DigestKey::new([7; 32]),
+            &Environments::default(),
+        );
         let faults = reading.faults.into_iter();
         faults
             .map(|fault| Told {
@@ -70,6 +76,10 @@ pub(super) mod testing {
 
     /// Returns what the faults of one lint point at.
     pub(crate) fn texts(id: &str, path: &str, text: &str) -> Vec<String> {
-        told(path, text).into_iter().filter(|one| one.id == id).map(|one| one.text).collect()
+        told(path, text)
+            .into_iter()
+            .filter(|one| one.id == id)
+            .map(|one| one.text)
+            .collect()
     }
 }

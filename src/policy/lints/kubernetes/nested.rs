@@ -28,10 +28,19 @@ pub(crate) fn bindings<'n>(node: &'n Node, f: &mut dyn FnMut(&[&'n str], &'n str
     descend(node, &mut Vec::new(), f);
 }
 
-fn descend<'n>(node: &'n Node, path: &mut Vec<&'n str>, f: &mut dyn FnMut(&[&'n str], &'n str, &'n Node)) {
+fn descend<'n>(
+    node: &'n Node,
+    path: &mut Vec<&'n str>,
+    f: &mut dyn FnMut(&[&'n str], &'n str, &'n Node),
+) {
     match &node.kind {
         NodeKind::Map(entries) => {
-            let text = |key: &str| entries.iter().find(|entry| entry.key == key).and_then(|entry| entry.value.text());
+            let text = |key: &str| {
+                entries
+                    .iter()
+                    .find(|entry| entry.key == key)
+                    .and_then(|entry| entry.value.text())
+            };
             let pair = text("name").filter(|_| text("value").is_some());
             for entry in entries {
                 match pair {
@@ -64,7 +73,10 @@ fn descend<'n>(node: &'n Node, path: &mut Vec<&'n str>, f: &mut dyn FnMut(&[&'n 
 /// Tells whether a name is that of a file of settings which [`settings`] can read.
 pub(crate) fn is_file(name: &str) -> bool {
     let end = name.rsplit_once('.').map_or("", |(_, end)| end);
-    matches!(end, "json" | "yaml" | "yml" | "toml" | "properties" | "env" | "ini" | "conf" | "cfg" | "cnf") || name == ".env"
+    matches!(
+        end,
+        "json" | "yaml" | "yml" | "toml" | "properties" | "env" | "ini" | "conf" | "cfg" | "cnf"
+    ) || name == ".env"
 }
 
 /// Returns the secrets in clear in a text that is of the format its file name says; none of what is not.
@@ -79,10 +91,15 @@ pub(crate) fn settings(name: &str, text: &str) -> Vec<Setting> {
     };
     let trees = trees.unwrap_or_default();
     let mut found = Vec::new();
-    for tree in trees.iter().filter(|tree| !is_dashboard(tree) && tree.get("sops").is_none()) {
+    for tree in trees
+        .iter()
+        .filter(|tree| !is_dashboard(tree) && tree.get("sops").is_none())
+    {
         bindings(tree, &mut |path, name, node| {
             let scalar = node.scalar().filter(|_| node.alias.is_none());
-            if let Some((scalar, judged)) = scalar.and_then(|scalar| Some((scalar, judge(name, &scalar.text)?))) {
+            if let Some((scalar, judged)) =
+                scalar.and_then(|scalar| Some((scalar, judge(name, &scalar.text)?)))
+            {
                 found.push(Setting {
                     path: path.join("."),
                     span: scalar.source(judged.part.clone()),
@@ -96,7 +113,9 @@ pub(crate) fn settings(name: &str, text: &str) -> Vec<Setting> {
 
 /// Tells whether a tree is a dashboard of Grafana: texts and queries, no settings.
 fn is_dashboard(tree: &Node) -> bool {
-    tree.get("panels").is_some() || tree.get("dashboard").is_some() || tree.get("templating").is_some()
+    tree.get("panels").is_some()
+        || tree.get("dashboard").is_some()
+        || tree.get("templating").is_some()
 }
 
 fn lines(lines: Vec<dotenv::Line>) -> Vec<Setting> {
@@ -123,7 +142,10 @@ mod tests {
             ("a.ini", "[db]\npassword = hunter2-Zq81\n"),
             ("a.json", "{\"db\": {\"password\": \"hunter2-Zq81\"}}"),
             ("a.yaml", "db:\n  password: 'hunter2-Zq81'\n"),
-            ("a.yml", "env:\n- name: DB_PASSWORD\n  value: hunter2-Zq81\n"),
+            (
+                "a.yml",
+                "env:\n- name: DB_PASSWORD\n  value: hunter2-Zq81\n",
+            ),
             ("a.toml", "[db]\npassword = \"hunter2-Zq81\"\n"),
         ] {
             let found = settings(name, text);
@@ -137,7 +159,10 @@ mod tests {
         for (name, text) in [
             ("a.json", "{\"panels\": [], \"token\": \"hunter2-Zq81\"}"),
             ("a.json", "{"),
-            ("a.yaml", "password: ${DB_PASSWORD}\nsecretName: db-Zq81xyz\n"),
+            (
+                "a.yaml",
+                "password: ${DB_PASSWORD}\nsecretName: db-Zq81xyz\n",
+            ),
         ] {
             assert!(settings(name, text).is_empty(), "{text}");
         }

@@ -5,10 +5,13 @@
 use std::{collections::HashMap, ops::Range};
 
 use crate::policy::{
+    environment::{Environments, Labels},
     kind::FileKind,
     lint::Document,
     node::{Node, NodeKind, Scalar},
 };
+
+use super::judge::Place;
 
 /// Deepest nesting of lists of objects that is followed.
 const MAX_LISTS: usize = 4;
@@ -34,6 +37,24 @@ impl<'n> Object<'n> {
         written(self.node.text_at(&["metadata", "namespace"]))
     }
 
+    /// Returns who uses it: what its namespace and labels declare, and what the path of the file says.
+    pub(crate) fn place(&self, document: &Document<'_>, environments: &Environments) -> Place {
+        const KEYS: [&str; 4] = [
+            "environment",
+            "env",
+            "stage",
+            "app.kubernetes.io/environment",
+        ];
+        let labels = self.node.at(&["metadata", "labels"]);
+        let labelled = KEYS.iter().filter_map(|key| labels?.text_at(&[key]));
+        let declared = std::iter::once(self.namespace())
+            .chain(labelled.map(|text| written(Some(text))))
+            .filter(|text| !text.is_empty())
+            .map(|text| environments.of_declared(text));
+        let path = environments.of_path(document.path);
+        Place::of(&Labels::strongest(declared.chain([path])))
+    }
+
     /// Returns kind and name for people: `Deployment/api`.
     pub(crate) fn label(&self) -> String {
         match self.name() {
@@ -45,13 +66,17 @@ impl<'n> Object<'n> {
 
 /// Returns a text if no template fills it in.
 fn written(text: Option<&str>) -> &str {
-    text.filter(|text| !text.contains("__")).unwrap_or_default()
+    text.filter(|text| !text.contains("__") && !text.contains("  "))
+        .unwrap_or_default()
 }
 
 /// Returns the objects of a file, those of lists among them. Definitions of custom resources hold schemas, no values: they are left out.
 pub(crate) fn objects<'n>(document: &'n Document<'_>) -> Vec<Object<'n>> {
     let mut found = Vec::new();
-    if matches!(document.kind, FileKind::Kubernetes | FileKind::HelmTemplate | FileKind::Kustomization) {
+    if matches!(
+        document.kind,
+        FileKind::Kubernetes | FileKind::HelmTemplate | FileKind::Kustomization
+    ) {
         for tree in document.trees() {
             collect(tree, MAX_LISTS, &mut found);
         }
@@ -60,9 +85,12 @@ pub(crate) fn objects<'n>(document: &'n Document<'_>) -> Vec<Object<'n>> {
 }
 
 fn collect<'n>(node: &'n Node, depth: usize, found: &mut Vec<Object<'n>>) {
-    let (Some(kind), Some(version)) = (node.text_at(&["kind"]), node.text_at(&["apiVersion"])) else {
+    let (Some(kind), Some(version)) = (node.text_at(&["kind"]), node.text_at(&["apiVersion"]))
+    else {
         return;
     };
+    // `kind: {{ if x }}Deployment{{ else }}DaemonSet{{ end }}`.
+    let kind = kind.split_whitespace().next().unwrap_or_default();
     match node.get("items") {
         Some(items) if kind.ends_with("List") && depth > 0 => {
             for item in items.items() {
@@ -70,16 +98,33 @@ fn collect<'n>(node: &'n Node, depth: usize, found: &mut Vec<Object<'n>>) {
             }
         }
         _ if kind == "CustomResourceDefinition" => {}
-        _ => found.push(Object { node, kind, version }),
+        _ => found.push(Object {
+            node,
+            kind,
+            version,
+        }),
     }
 }
+
+/// Keys below which containers stand.
+const CONTAINERS: [&str; 9] = [
+    "containers",
+    "initContainers",
+    "ephemeralContainers",
+    "container",
+    "sidecars",
+    "steps",
+    "script",
+    "stepTemplate",
+    "containerTemplate",
+];
 
 /// One container, or what has variables like one.
 pub(crate) struct Container<'n> {
     /// Its map.
     pub(crate) node: &'n Node,
-    /// Its name, or the key that it stands below.
-    pub(crate) name: &'n str,
+    /// How people call it: `container api`, or the key that it stands below.
+    pub(crate) label: String,
 }
 
 /// Returns the containers of an object in the order of the file.
@@ -93,9 +138,13 @@ fn walk<'n>(node: &'n Node, key: &'n str, found: &mut Vec<Container<'n>>) {
     match &node.kind {
         NodeKind::Map(entries) => {
             if is_container(node, key) {
-                let name = written(node.text_at(&["name"]));
-                let name = if name.is_empty() { key } else { name };
-                found.push(Container { node, name });
+                let label = match (written(node.text_at(&["name"])), CONTAINERS.contains(&key)) {
+                    ("", true) => "a container".to_owned(),
+                    ("", false) => format!("`{key}`"),
+                    (name, true) => format!("container {name}"),
+                    (name, false) => name.to_owned(),
+                };
+                found.push(Container { node, label });
             }
             for entry in entries.iter().filter(|entry| entry.key != "<<") {
                 walk(&entry.value, &entry.key, found);
@@ -111,13 +160,14 @@ fn walk<'n>(node: &'n Node, key: &'n str, found: &mut Vec<Container<'n>>) {
 }
 
 fn is_container(node: &Node, key: &str) -> bool {
-    const KEYS: [&str; 9] = [
-        "containers", "initContainers", "ephemeralContainers", "container", "sidecars", "steps", "script", "stepTemplate",
-        "containerTemplate",
-    ];
-    let holds_maps = |key: &str| node.get(key).is_some_and(|list| list.items().iter().any(|item| !item.entries().is_empty()));
-    node.get("image").is_some_and(|image| image.scalar().is_some())
-        || KEYS.contains(&key) && (node.get("command").is_some() || node.get("args").is_some())
+    let holds_maps = |key: &str| {
+        node.get(key)
+            .is_some_and(|list| list.items().iter().any(|item| !item.entries().is_empty()))
+    };
+    node.get("image")
+        .is_some_and(|image| image.scalar().is_some())
+        || CONTAINERS.contains(&key)
+            && (node.get("command").is_some() || node.get("args").is_some())
         || holds_maps("env")
         || holds_maps("envFrom")
 }
@@ -130,7 +180,11 @@ pub(crate) fn literal<'n>(document: &Document<'_>, node: &'n Node) -> Option<&'n
 /// Tells whether a template fills in something within these bytes.
 pub(crate) fn is_filled(document: &Document<'_>, span: &Range<usize>) -> bool {
     let is_action = |two: &[u8]| two == b"{{" || two == b"{%";
-    let bytes = document.text.as_bytes().get(span.clone()).unwrap_or_default();
+    let bytes = document
+        .text
+        .as_bytes()
+        .get(span.clone())
+        .unwrap_or_default();
     document.kind == FileKind::HelmTemplate && bytes.windows(2).any(is_action)
 }
 
@@ -138,8 +192,12 @@ pub(crate) fn is_filled(document: &Document<'_>, span: &Range<usize>) -> bool {
 pub(crate) fn is_filled_around(document: &Document<'_>, span: &Range<usize>) -> bool {
     const REACH: usize = 512;
     let bytes = document.text.as_bytes();
-    let before = bytes.get(span.start.saturating_sub(REACH)..span.start).unwrap_or_default();
-    let after = bytes.get(span.end..bytes.len().min(span.end + REACH)).unwrap_or_default();
+    let before = bytes
+        .get(span.start.saturating_sub(REACH)..span.start)
+        .unwrap_or_default();
+    let after = bytes
+        .get(span.end..bytes.len().min(span.end + REACH))
+        .unwrap_or_default();
     let back = before.iter().rev().take_while(|b| **b != b'\n').count();
     let ahead = after.iter().take_while(|b| **b != b'\n').count();
     is_filled(document, &(span.start - back..span.end + ahead))

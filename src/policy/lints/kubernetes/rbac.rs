@@ -11,7 +11,7 @@ use crate::{
 };
 
 use super::{
-    judge::{Place, place},
+    judge::Place,
     object::{Object, Subjects, objects},
 };
 
@@ -68,7 +68,10 @@ impl Lint for Rbac {
     fn document(&self, document: &Document<'_>, context: &mut Context<'_>) {
         let objects = objects(document);
         let mut subjects = Subjects::default();
-        for object in objects.iter().filter(|object| matches!(object.kind, "Role" | "ClusterRole")) {
+        for object in objects
+            .iter()
+            .filter(|object| matches!(object.kind, "Role" | "ClusterRole"))
+        {
             if is_known(object.name()) || is_known(document.path) {
                 continue;
             }
@@ -81,13 +84,25 @@ impl Lint for Rbac {
                     &META,
                     resource.span.clone(),
                     subjects.of(format!("{label}: {verbs}")),
-                    format!("{label} may {verbs} every Secret: name those that it needs in `resourceNames`"),
+                    format!(
+                        "{label} may {verbs} every Secret: name those that it needs in `resourceNames`"
+                    ),
                 );
-                let is_bound = objects.iter().any(|binding| binds_default(binding, object.name()));
-                let fault = fault.severity(severity(object, is_bound, place(document.path)));
+                let is_bound = objects
+                    .iter()
+                    .any(|binding| binds_default(binding, object.name()));
+                let fault = fault.severity(severity(
+                    object,
+                    is_bound,
+                    object.place(document, context.environments),
+                ));
                 // Controllers mostly need it: worth a look, no fault.
                 let is_controller = is_controller(object.name()) || is_controller(document.path);
-                context.tell(if is_controller { fault.persona(Persona::Pedantic) } else { fault });
+                context.tell(if is_controller {
+                    fault.persona(Persona::Pedantic)
+                } else {
+                    fault
+                });
             }
         }
     }
@@ -109,26 +124,55 @@ fn broad(rule: &Node) -> Option<(&Node, String)> {
     let holds = |key: &str, text: &str| list(key).iter().any(|item| item.text() == Some(text));
     let is_core = holds("apiGroups", "") || holds("apiGroups", "*");
     let is_named = !list("resourceNames").is_empty();
-    let resource = list("resources").iter().find(|item| matches!(item.text(), Some("secrets" | "*")))?;
+    let resource = list("resources")
+        .iter()
+        .find(|item| matches!(item.text(), Some("secrets" | "*")))?;
     let verbs = list("verbs").iter().filter_map(Node::text);
-    let read: Vec<_> = verbs.filter(|verb| matches!(*verb, "get" | "list" | "watch" | "*")).collect();
-    let verbs = if read.contains(&"*") { "do everything with".to_owned() } else { read.join(", ") };
+    let read: Vec<_> = verbs
+        .filter(|verb| matches!(*verb, "get" | "list" | "watch" | "*"))
+        .collect();
+    let verbs = if read.contains(&"*") {
+        "do everything with".to_owned()
+    } else {
+        read.join(", ")
+    };
     (is_core && !is_named && !read.is_empty()).then_some((resource, verbs))
 }
 
 /// Tells whether a binding gives a role to the default account of a namespace.
 fn binds_default(binding: &Object<'_>, role: &str) -> bool {
-    let to_default = |subject: &Node| subject.text_at(&["name"]) == Some("default") && subject.text_at(&["kind"]) == Some("ServiceAccount");
+    let to_default = |subject: &Node| {
+        subject.text_at(&["name"]) == Some("default")
+            && subject.text_at(&["kind"]) == Some("ServiceAccount")
+    };
     binding.kind.ends_with("RoleBinding")
         && binding.node.text_at(&["roleRef", "name"]) == Some(role)
-        && binding.node.get("subjects").is_some_and(|subjects| subjects.items().iter().any(to_default))
+        && binding
+            .node
+            .get("subjects")
+            .is_some_and(|subjects| subjects.items().iter().any(to_default))
 }
 
 /// Tells whether a name is that of a program whose work is Secrets.
 fn is_known(name: &str) -> bool {
     const KNOWN: [&str; 17] = [
-        "external-secrets", "externalsecret", "cert-manager", "sealed-secrets", "secrets-store-csi", "vault", "velero", "reflector",
-        "kubed", "replicator", "kubernetes-replicator", "secret-generator", "argocd", "argo-cd", "flux", "rancher", "cluster-admin",
+        "external-secrets",
+        "externalsecret",
+        "cert-manager",
+        "sealed-secrets",
+        "secrets-store-csi",
+        "vault",
+        "velero",
+        "reflector",
+        "kubed",
+        "replicator",
+        "kubernetes-replicator",
+        "secret-generator",
+        "argocd",
+        "argo-cd",
+        "flux",
+        "rancher",
+        "cluster-admin",
     ];
     let lower = name.to_ascii_lowercase();
     KNOWN.iter().any(|known| lower.contains(known))
@@ -136,9 +180,35 @@ fn is_known(name: &str) -> bool {
 
 /// Tells whether a name is that of a controller.
 fn is_controller(name: &str) -> bool {
-    const WORDS: [&str; 9] =
-        ["operator", "controller", "manager", "ingress", "traefik", "gateway", "provisioner", "csi", "apiserver"];
-    names::words(name).iter().any(|word| WORDS.contains(&word.as_str()))
+    const WORDS: [&str; 24] = [
+        "operator",
+        "controller",
+        "manager",
+        "ingress",
+        "traefik",
+        "gateway",
+        "provisioner",
+        "csi",
+        "apiserver",
+        "metrics",
+        "contour",
+        "gitops",
+        "dex",
+        "prometheus",
+        "istio",
+        "istiod",
+        "linkerd",
+        "kong",
+        "knative",
+        "tekton",
+        "crossplane",
+        "kyverno",
+        "gatekeeper",
+        "kubeflow",
+    ];
+    names::words(name)
+        .iter()
+        .any(|word| WORDS.contains(&word.as_str()))
 }
 
 #[cfg(test)]
@@ -147,29 +217,50 @@ mod tests {
     use crate::model::Severity;
 
     fn role(kind: &str, rule: &str) -> String {
-        format!("apiVersion: rbac.authorization.k8s.io/v1\nkind: {kind}\nmetadata: {{name: app}}\nrules: [{rule}]\n")
+        format!(
+            "apiVersion: rbac.authorization.k8s.io/v1\nkind: {kind}\nmetadata: {{name: app}}\nrules: [{rule}]\n"
+        )
     }
 
     #[test]
     fn rules_by_group_resource_and_verb() {
         for (rule, want) in [
-            ("{apiGroups: [''], resources: ['secrets'], verbs: [watch]}", 1),
+            (
+                "{apiGroups: [''], resources: ['secrets'], verbs: [watch]}",
+                1,
+            ),
             ("{apiGroups: ['*'], resources: ['*'], verbs: [get]}", 1),
             ("{apiGroups: [apps], resources: ['*'], verbs: ['*']}", 0),
-            ("{apiGroups: [''], resources: [secrets], verbs: [create, update]}", 0),
-            ("{apiGroups: [''], resources: [secrets], resourceNames: [a], verbs: [get]}", 0),
+            (
+                "{apiGroups: [''], resources: [secrets], verbs: [create, update]}",
+                0,
+            ),
+            (
+                "{apiGroups: [''], resources: [secrets], resourceNames: [a], verbs: [get]}",
+                0,
+            ),
             ("{apiGroups: [''], resources: [pods], verbs: ['*']}", 0),
         ] {
-            assert_eq!(told("a.yaml", &role("ClusterRole", rule)).len(), want, "{rule}");
+            assert_eq!(
+                told("a.yaml", &role("ClusterRole", rule)).len(),
+                want,
+                "{rule}"
+            );
         }
     }
 
     #[test]
     fn the_default_account_makes_it_worse() {
         let rule = "{apiGroups: [''], resources: [secrets], verbs: [get]}";
-        assert_eq!(told("a.yaml", &role("Role", rule))[0].severity, Severity::Low);
+        assert_eq!(
+            told("a.yaml", &role("Role", rule))[0].severity,
+            Severity::Low
+        );
         let binding = "---\napiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {name: b}\nroleRef: {kind: Role, name: app}\n\
                        subjects: [{kind: ServiceAccount, name: default}]\n";
-        assert_eq!(told("a.yaml", &(role("Role", rule) + binding))[0].severity, Severity::Medium);
+        assert_eq!(
+            told("a.yaml", &(role("Role", rule) + binding))[0].severity,
+            Severity::Medium
+        );
     }
 }

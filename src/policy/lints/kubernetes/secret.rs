@@ -17,7 +17,7 @@ use crate::{
 };
 
 use super::{
-    judge::{Place, at, judge, place},
+    judge::{Place, at, judge},
     nested,
     object::{Object, Subjects, literal, objects},
 };
@@ -126,25 +126,36 @@ impl Lint for Secrets {
     }
 
     fn document(&self, document: &Document<'_>, context: &mut Context<'_>) {
-        let place = place(document.path);
         let mut subjects = Subjects::default();
         for object in objects(document) {
+            let place = object.place(document, context.environments);
             match object.kind {
-                "Secret" if object.version == "v1" => secret(document, context, &mut subjects, place, &object),
-                "Config" if object.version == "v1" => kubeconfig(context, &mut subjects, place, &object),
+                "Secret" if object.version == "v1" || object.version.contains("__") => {
+                    secret(document, context, &mut subjects, place, &object)
+                }
+                "Config" if object.version == "v1" => {
+                    kubeconfig(context, &mut subjects, place, &object)
+                }
                 _ => {}
             }
         }
     }
 }
 
-fn kubeconfig(context: &mut Context<'_>, subjects: &mut Subjects, place: Place, object: &Object<'_>) {
+fn kubeconfig(
+    context: &mut Context<'_>,
+    subjects: &mut Subjects,
+    place: Place,
+    object: &Object<'_>,
+) {
     for user in object.node.get("users").map_or(&[][..], Node::items) {
         let Some(token) = user.at(&["user", "token"]).and_then(Node::scalar) else {
             continue;
         };
         let name = user.text_at(&["name"]).unwrap_or_default();
-        let Some(judged) = judge("token", &token.text).filter(|judged| judged.strength > Strength::Weak) else {
+        let Some(judged) =
+            judge("token", &token.text).filter(|judged| judged.strength > Strength::Weak)
+        else {
             continue;
         };
         let span = token.source(judged.part);
@@ -161,7 +172,13 @@ fn kubeconfig(context: &mut Context<'_>, subjects: &mut Subjects, place: Place, 
     }
 }
 
-fn secret(document: &Document<'_>, context: &mut Context<'_>, subjects: &mut Subjects, place: Place, object: &Object<'_>) {
+fn secret(
+    document: &Document<'_>,
+    context: &mut Context<'_>,
+    subjects: &mut Subjects,
+    place: Place,
+    object: &Object<'_>,
+) {
     if object.node.get("sops").is_some() {
         return;
     }
@@ -170,7 +187,9 @@ fn secret(document: &Document<'_>, context: &mut Context<'_>, subjects: &mut Sub
         Some("kubernetes.io/service-account-token") => {
             let span = kind.map_or_else(|| object.node.span.clone(), |kind| kind.span.clone());
             let label = object.label();
-            let message = format!("{label} asks for a service-account token that never expires: use a projected token");
+            let message = format!(
+                "{label} asks for a service-account token that never expires: use a projected token"
+            );
             context.tell(
                 Fault::new(&STATIC_TOKEN, span, subjects.of(label), message)
                     .severity(at(Severity::Medium, place)),
@@ -215,7 +234,11 @@ fn secret(document: &Document<'_>, context: &mut Context<'_>, subjects: &mut Sub
 }
 
 /// Tells how much of a secret one entry holds.
-fn look(document: &Document<'_>, entry: &Entry, is_encoded: bool) -> Option<(Strength, Confidence)> {
+fn look(
+    document: &Document<'_>,
+    entry: &Entry,
+    is_encoded: bool,
+) -> Option<(Strength, Confidence)> {
     let raw = literal(document, &entry.value)?.text.trim();
     if !is_encoded {
         return text(&entry.key, raw);
@@ -225,13 +248,20 @@ fn look(document: &Document<'_>, entry: &Entry, is_encoded: bool) -> Option<(Str
         Ok(Ok(decoded)) if !decoded.contains(is_control) => text(&entry.key, &decoded),
         // Not base64 after all, or a word that only looks like it.
         Err(_) => text(&entry.key, raw),
-        Ok(_) if !packed.ends_with('=') && (packed.len() < 20 || !matches!(classify(raw), Value::Literal(Strength::Random))) => {
+        Ok(_)
+            if !packed.ends_with('=')
+                && (packed.len() < 20
+                    || !matches!(classify(raw), Value::Literal(Strength::Random))) =>
+        {
             text(&entry.key, raw)
         }
         // A key or a store of keys in binary form.
         Ok(_) => {
-            let is_store = [".jks", ".p12", ".pfx", ".keystore", ".key"].iter().any(|end| entry.key.ends_with(end));
-            (is_store || names::is_secret(&entry.key)).then_some((Strength::Random, Confidence::Medium))
+            let is_store = [".jks", ".p12", ".pfx", ".keystore", ".key"]
+                .iter()
+                .any(|end| entry.key.ends_with(end));
+            (is_store || names::is_secret(&entry.key))
+                .then_some((Strength::Random, Confidence::Medium))
         }
     }
 }
@@ -249,19 +279,32 @@ pub(in crate::policy::lints) fn strength_of(key: &str, value: &str) -> Option<St
 fn text(key: &str, value: &str) -> Option<(Strength, Confidence)> {
     let value = value.trim();
     if value.contains("PRIVATE KEY-----") {
-        let is_encrypted = value.contains("BEGIN ENCRYPTED") || value.contains("Proc-Type: 4,ENCRYPTED");
+        let is_encrypted =
+            value.contains("BEGIN ENCRYPTED") || value.contains("Proc-Type: 4,ENCRYPTED");
         return (!is_encrypted).then_some((Strength::Random, Confidence::High));
     }
     if key.starts_with(".docker") {
         return registry(value).map(|strength| (strength, Confidence::High));
     }
     if nested::is_file(key) || value.contains('\n') {
-        let name = if nested::is_file(key) { key } else { "settings.yaml" };
+        let name = if nested::is_file(key) {
+            key
+        } else {
+            "settings.yaml"
+        };
         let found = nested::settings(name, value);
-        return found.iter().map(|setting| setting.judged.strength).max().map(|strength| (strength, Confidence::Medium));
+        return found
+            .iter()
+            .map(|setting| setting.judged.strength)
+            .max()
+            .map(|strength| (strength, Confidence::Medium));
     }
     if let Some(judged) = judge(key, value) {
-        let confidence = if judged.is_wordy { Confidence::Medium } else { Confidence::High };
+        let confidence = if judged.is_wordy {
+            Confidence::Medium
+        } else {
+            Confidence::High
+        };
         return Some((judged.strength, confidence));
     }
     // Under a name that says nothing, only what nobody would write by hand.
@@ -273,10 +316,37 @@ fn text(key: &str, value: &str) -> Option<(Strength, Confidence)> {
 /// Tells whether a key names what goes with a secret: the user, the host, the certificate.
 fn is_about(key: &str) -> bool {
     const ABOUT: [&str; 27] = [
-        "id", "host", "hostname", "user", "username", "login", "url", "uri", "endpoint", "region", "name", "email", "version", "port",
-        "database", "db", "account", "issuer", "thumbprint", "fingerprint", "ca", "crt", "cert", "pub", "salt", "bucket", "hash",
+        "id",
+        "host",
+        "hostname",
+        "user",
+        "username",
+        "login",
+        "url",
+        "uri",
+        "endpoint",
+        "region",
+        "name",
+        "email",
+        "version",
+        "port",
+        "database",
+        "db",
+        "account",
+        "issuer",
+        "thumbprint",
+        "fingerprint",
+        "ca",
+        "crt",
+        "cert",
+        "pub",
+        "salt",
+        "bucket",
+        "hash",
     ];
-    names::words(key).last().is_none_or(|last| ABOUT.contains(&last.as_str()))
+    names::words(key)
+        .last()
+        .is_none_or(|last| ABOUT.contains(&last.as_str()))
 }
 
 /// Returns the strongest password in the settings of a registry.
@@ -286,11 +356,16 @@ fn registry(value: &str) -> Option<Strength> {
     nested::bindings(&tree, &mut |_, name, node| {
         let text = node.text().unwrap_or_default();
         let password = match name {
-            "auth" => STANDARD.decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok()),
+            "auth" => STANDARD
+                .decode(text)
+                .ok()
+                .and_then(|bytes| String::from_utf8(bytes).ok()),
             "password" => Some(text.to_owned()),
             _ => None,
         };
-        let password = password.as_deref().map(|text| text.split_once(':').map_or(text, |(_, password)| password));
+        let password = password
+            .as_deref()
+            .map(|text| text.split_once(':').map_or(text, |(_, password)| password));
         if let Some(Value::Literal(strength)) = password.map(classify) {
             strongest = strongest.max(Some(strength));
         }
@@ -320,8 +395,16 @@ mod tests {
             ("DATABASE_URL", "postgres://app:hunter2-Zq81@db/shop", 1),
             ("opaque", "Vx7kQ2mR9tLp4wZsB8nD3fH6", 1),
             ("tls.key", key.as_str(), 1),
-            (".dockerconfigjson", &format!("{{\"auths\": {{\"r.example.net\": {{\"auth\": \"{auth}\"}}}}}}"), 1),
-            ("app.properties", "db.host=db\ndb.password=hunter2-Zq81\n", 1),
+            (
+                ".dockerconfigjson",
+                &format!("{{\"auths\": {{\"r.example.net\": {{\"auth\": \"{auth}\"}}}}}}"),
+                1,
+            ),
+            (
+                "app.properties",
+                "db.host=db\ndb.password=hunter2-Zq81\n",
+                1,
+            ),
             ("username", "hunter2-Zq81", 0),
             ("password", "<password>", 0),
             ("password", "", 0),
@@ -330,18 +413,30 @@ mod tests {
             ("password", "${PASSWORD}", 0),
             ("tls.crt", "-----BEGIN CERTIFICATE-----\nabc\n", 0),
         ] {
-            assert_eq!(texts("k8s-plain-secret-manifest", "a.yaml", &data(name, value)).len(), want, "{name}: {value}");
+            assert_eq!(
+                texts("k8s-plain-secret-manifest", "a.yaml", &data(name, value)).len(),
+                want,
+                "{name}: {value}"
+            );
         }
     }
 
     #[test]
     fn defaults_and_test_files_are_told_once_at_info() {
         let text = "apiVersion: v1\nkind: Secret\nmetadata: {name: app}\nstringData: {password: password, token: secret}\n";
-        let told_of = |path| told(path, text).into_iter().map(|one| one.severity).collect::<Vec<_>>();
+        let told_of = |path| {
+            told(path, text)
+                .into_iter()
+                .map(|one| one.severity)
+                .collect::<Vec<_>>()
+        };
         assert_eq!(told_of("a.yaml"), [Severity::Info]);
         assert_eq!(told_of("overlays/prod/a.yaml"), [Severity::Medium; 2]);
         let text = text.replace("password: password", "password: hunter2-Zq81");
-        let told_in_test: Vec<_> = told("test/a.yaml", &text).into_iter().map(|one| one.severity).collect();
+        let told_in_test: Vec<_> = told("test/a.yaml", &text)
+            .into_iter()
+            .map(|one| one.severity)
+            .collect();
         assert_eq!(told_in_test, [Severity::Info]);
     }
 

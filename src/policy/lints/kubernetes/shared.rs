@@ -91,12 +91,14 @@ impl Lint for Shared {
     }
 
     fn files(&self, index: &Index<'_>, out: &mut Vec<CrossFault>) {
-        let mut uses: BTreeMap<(&str, &str, &str), Vec<(usize, &str, &str)>> = BTreeMap::new();
+        let mut uses: BTreeMap<(&str, &str, &str), Vec<Use<'_>>> = BTreeMap::new();
         for (at, fact) in index.facts.iter().enumerate() {
             if let Some(item) = item(fact) {
                 let what = |name| attribute(item, name);
                 let place = (what("what"), what("namespace"), item.subject.as_str());
-                uses.entry(place).or_default().push((at, what("workload"), what("group")));
+                uses.entry(place)
+                    .or_default()
+                    .push((at, what("workload"), what("group")));
             }
         }
         for ((what, _, name), uses) in uses {
@@ -104,6 +106,9 @@ impl Lint for Shared {
         }
     }
 }
+
+/// The fact, the workload, and the group of workloads.
+type Use<'i> = (usize, &'i str, &'i str);
 
 fn item(fact: &Gathered) -> Option<&Item> {
     match &fact.data {
@@ -118,15 +123,25 @@ fn attribute<'i>(item: &'i Item, name: &str) -> &'i str {
 }
 
 /// Tells of one Secret or account, if enough workloads or two groups of them use it.
-fn shared(what: &str, name: &str, uses: &[(usize, &str, &str)]) -> Option<CrossFault> {
+fn shared(what: &str, name: &str, uses: &[Use<'_>]) -> Option<CrossFault> {
     let mut seen = BTreeSet::new();
-    let firsts: Vec<_> = uses.iter().filter(|(_, workload, _)| seen.insert(*workload)).collect();
-    let groups: BTreeSet<_> = uses.iter().map(|(_, _, group)| *group).filter(|group| !group.is_empty()).collect();
+    let firsts: Vec<_> = uses
+        .iter()
+        .filter(|(_, workload, _)| seen.insert(*workload))
+        .collect();
+    let groups: BTreeSet<_> = uses
+        .iter()
+        .map(|(_, _, group)| *group)
+        .filter(|group| !group.is_empty())
+        .collect();
     if firsts.len() < MANY && !(groups.len() >= 2 && firsts.len() >= 2) {
         return None;
     }
     let (first, others) = firsts.split_first()?;
-    let related = others.iter().map(|(at, workload, _)| (Pointer::Fact(*at), format!("{workload} uses it"))).collect();
+    let related = others
+        .iter()
+        .map(|(at, workload, _)| (Pointer::Fact(*at), format!("{workload} uses it")))
+        .collect();
     Some(CrossFault {
         lint: &META,
         severity: META.severity,
@@ -134,7 +149,11 @@ fn shared(what: &str, name: &str, uses: &[(usize, &str, &str)]) -> Option<CrossF
         persona: META.persona,
         primary: Pointer::Fact(first.0),
         related,
-        message: format!("{what} `{name}` serves {} workloads, {} among them: give each its own", firsts.len(), first.1),
+        message: format!(
+            "{what} `{name}` serves {} workloads, {} among them: give each its own",
+            firsts.len(),
+            first.1
+        ),
         subject: format!("{what} {name}"),
         fix: None,
         properties: Vec::new(),
@@ -190,8 +209,22 @@ fn find<'n>(node: &'n Node, uses: &mut BTreeMap<(&'static str, &'n str), &'n Nod
 /// Tells whether a name says that sharing is its purpose.
 fn is_common(name: &str) -> bool {
     const COMMON: [&str; 14] = [
-        "ca", "tls", "cert", "certs", "certificate", "bundle", "wildcard", "registry", "pull", "regcred", "docker", "dockerconfig",
-        "default", "webhook",
+        "ca",
+        "tls",
+        "cert",
+        "certs",
+        "certificate",
+        "bundle",
+        "wildcard",
+        "registry",
+        "pull",
+        "regcred",
+        "docker",
+        "dockerconfig",
+        "default",
+        "webhook",
     ];
-    names::words(name).iter().any(|word| COMMON.contains(&word.as_str()))
+    names::words(name)
+        .iter()
+        .any(|word| COMMON.contains(&word.as_str()))
 }

@@ -16,7 +16,12 @@ pub(super) struct Word {
 
 /// Splits a script into commands of words.
 pub(super) fn commands(script: &str) -> Vec<Vec<Word>> {
-    let mut reader = Reader { script, at: 0, commands: vec![Vec::new()], word: None };
+    let mut reader = Reader {
+        script,
+        at: 0,
+        commands: vec![Vec::new()],
+        word: None,
+    };
     while let Some(c) = reader.peek() {
         reader.step(c);
     }
@@ -74,7 +79,10 @@ impl Reader<'_> {
     /// Takes a character into the word.
     fn push(&mut self, c: char) {
         let at = self.at;
-        self.word.get_or_insert_with(|| (at, String::new())).1.push(c);
+        self.word
+            .get_or_insert_with(|| (at, String::new()))
+            .1
+            .push(c);
         self.at += c.len_utf8();
     }
 
@@ -103,11 +111,19 @@ impl Reader<'_> {
     fn variable(&mut self) -> bool {
         let rest = self.rest();
         let name = rest.get(2..).unwrap_or_default();
-        let length = name.bytes().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.')).count();
+        let length = name
+            .bytes()
+            .take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
+            .count();
         if length == 0 || name.as_bytes().get(length) != Some(&b')') {
             return false;
         }
-        for c in rest.get(..length + 3).unwrap_or_default().to_owned().chars() {
+        for c in rest
+            .get(..length + 3)
+            .unwrap_or_default()
+            .to_owned()
+            .chars()
+        {
             self.push(c);
         }
         true
@@ -115,7 +131,10 @@ impl Reader<'_> {
 
     fn end_word(&mut self) {
         if let Some((start, text)) = self.word.take() {
-            let word = Word { text, span: start..self.at };
+            let word = Word {
+                text,
+                span: start..self.at,
+            };
             if let Some(command) = self.commands.last_mut() {
                 command.push(word);
             }
@@ -136,8 +155,19 @@ mod tests {
 
     #[test]
     fn words_of_commands() {
-        assert_eq!(texts("a -p \"$X y\" # z\nb 'c;d' && e|f"), [vec!["a", "-p", "$X y"], vec!["b", "c;d"], vec!["e"], vec!["f"]]);
-        assert_eq!(texts("a --x=$(PW) $(cat f)"), [vec!["a", "--x=$(PW)", "$"], vec!["cat", "f"]]);
+        assert_eq!(
+            texts("a -p \"$X y\" # z\nb 'c;d' && e|f"),
+            [
+                vec!["a", "-p", "$X y"],
+                vec!["b", "c;d"],
+                vec!["e"],
+                vec!["f"]
+            ]
+        );
+        assert_eq!(
+            texts("a --x=$(PW) $(cat f)"),
+            [vec!["a", "--x=$(PW)", "$"], vec!["cat", "f"]]
+        );
         assert_eq!(texts("a \\\n  -b \"q\\\"r\""), [vec!["a", "-b", "q\"r"]]);
         assert_eq!(texts("a \"open"), [vec!["a", "open"]]);
     }

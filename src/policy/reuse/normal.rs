@@ -1,0 +1,258 @@
+//! From what is written to the secret in it: the password of an address, of a connection string, of a header.
+
+use std::ops::Range;
+
+use zeroize::Zeroizing;
+
+use super::{
+    super::{
+        names::{self, Secretness},
+        values,
+    },
+    forms,
+};
+
+/// A secret in a text.
+pub(super) struct Found {
+    /// The secret itself.
+    pub value: Zeroizing<String>,
+    /// Where in the text it stands; the whole if it was decoded.
+    pub part: Range<usize>,
+    /// The host that it is for.
+    pub host: Option<String>,
+    /// Whether it is the client's end of a connection.
+    pub is_client: bool,
+}
+
+/// Returns the secret that a text under a name holds; `None` if the name says nothing and the text has no place for one. `is_secret` says
+/// that every text in this place is one (`data` of a `Secret`).
+pub(super) fn secret(name: &str, text: &str, is_secret: bool) -> Option<Found> {
+    address(text)
+        .or_else(|| pairs(text, ';'))
+        .or_else(|| keywords(text))
+        .or_else(|| header(name, text))
+        .or_else(|| account(text))
+        .or_else(|| named(name, text, is_secret))
+}
+
+fn found(text: &str, part: &str, host: Option<&str>) -> Found {
+    // A part of the text: its place is that of its first byte.
+    let start = (part.as_ptr() as usize).saturating_sub(text.as_ptr() as usize);
+    Found {
+        value: Zeroizing::new(part.to_owned()),
+        part: start..(start + part.len()).min(text.len()),
+        host: host.map(str::to_owned),
+        is_client: true,
+    }
+}
+
+/// `scheme://user:password@host`, and `user:password@tcp(host)` of Go.
+fn address(text: &str) -> Option<Found> {
+    if let Some((_, rest)) = text.split_once("://") {
+        let password = values::userinfo(rest)?;
+        let host = rest
+            .rsplit_once('@')
+            .map(|(_, host)| host.split(['/', '?', '#']).next().unwrap_or_default());
+        let mut found = found(text, password, host);
+        if let Ok(plain) = String::from_utf8(forms::unpercent(password)) {
+            found.value = Zeroizing::new(plain);
+        }
+        return Some(found);
+    }
+    let (user, host) = text.split_once("@tcp(")?;
+    let (_, password) = user.split_once(':')?;
+    let host = host.split([')', ':']).next();
+    (!password.is_empty()).then(|| found(text, password, host))
+}
+
+/// `Server=x;User Id=y;Password=z` of ADO, `AccountKey=z` of Azure.
+fn pairs(text: &str, sign: char) -> Option<Found> {
+    let mut password = None;
+    let mut host = None;
+    let mut count = 0;
+    for pair in text.split(sign) {
+        let Some((key, value)) = pair.split_once('=') else {
+            continue;
+        };
+        count += 1;
+        let key: String = key
+            .chars()
+            .filter(|c| !c.is_whitespace())
+            .collect::<String>()
+            .to_ascii_lowercase();
+        let value = value.trim();
+        match key.as_str() {
+            "password" | "pwd" | "accountkey" | "sharedaccesskey" if !value.is_empty() => {
+                password = Some(value)
+            }
+            "server" | "datasource" | "host" | "addr" | "accountname" => host = Some(value),
+            _ => {}
+        }
+    }
+    (count >= 2).then_some(())?;
+    password.map(|password| found(text, password.trim_matches(['"', '\'']), host))
+}
+
+/// `host=x user=y password=z` of libpq.
+fn keywords(text: &str) -> Option<Found> {
+    let is_dsn = text.contains("password=") && (text.contains("host=") || text.contains("dbname="));
+    let is_row = is_dsn && text.split_whitespace().all(|pair| pair.contains('='));
+    is_row.then_some(())?;
+    let value = |key: &str| {
+        text.split_whitespace()
+            .find_map(|pair| pair.strip_prefix(key))
+    };
+    found(text, value("password=")?.trim_matches('\''), value("host=")).into()
+}
+
+/// `Bearer x`, `Basic x`.
+fn header(name: &str, text: &str) -> Option<Found> {
+    let (scheme, token) = text.split_once(' ')?;
+    let token = token.trim();
+    let is_one = !token.contains(char::is_whitespace) && !token.is_empty();
+    let is_named = names::words(name)
+        .last()
+        .is_some_and(|last| last == "authorization" || last == "auth")
+        || names::is_secret(name);
+    if !is_one || !is_named {
+        return None;
+    }
+    match scheme.to_ascii_lowercase().as_str() {
+        "bearer" | "token" => Some(found(text, token, None)),
+        "basic" => {
+            let mut found = found(text, token, None);
+            let plain = forms::base64_text(token)?;
+            let (_, password) = plain.split_once(':')?;
+            found.value = Zeroizing::new(password.to_owned());
+            Some(found)
+        }
+        _ => None,
+    }
+}
+
+/// The private key of a service account's JSON within a text.
+fn account(text: &str) -> Option<Found> {
+    if !(text.trim_start().starts_with('{') && text.contains("\"private_key\"")) {
+        return None;
+    }
+    let json: serde_json::Value = serde_json::from_str(text).ok()?;
+    let private = json.get("private_key")?.as_str()?;
+    Some(Found {
+        value: Zeroizing::new(private.to_owned()),
+        part: 0..text.len(),
+        host: None,
+        is_client: true,
+    })
+}
+
+fn named(name: &str, text: &str, is_secret: bool) -> Option<Found> {
+    let secretness = names::secretness(name);
+    let is_about = || {
+        matches!(
+            names::words(name).last().map(String::as_str),
+            Some("user" | "username" | "login" | "host" | "port" | "email" | "crt" | "cert")
+        )
+    };
+    if secretness < Secretness::Strong && !(is_secret && !is_about()) {
+        return None;
+    }
+    let trimmed = text.trim();
+    let mut found = found(text, trimmed, None);
+    found.is_client = false;
+    let words = names::words(name);
+    let is_encoded = matches!(words.as_slice(), [.., how, n] if matches!(how.as_str(), "b" | "base") && n == "64");
+    if is_encoded && let Some(plain) = forms::base64_text(trimmed) {
+        found.value = Zeroizing::new(plain.trim_end().to_owned());
+    }
+    Some(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn finds_the_secret() {
+        for (name, text, want, host) in [
+            ("DB_PASSWORD", "hunter2-Zq81\n", "hunter2-Zq81", None),
+            (
+                "X",
+                "postgres://app:hunter2-Zq81@db.prod/app",
+                "hunter2-Zq81",
+                Some("db.prod"),
+            ),
+            (
+                "X",
+                "postgres://app:p%40ss-Zq81@db/app",
+                "p@ss-Zq81",
+                Some("db"),
+            ),
+            (
+                "X",
+                "redis://:hunter2-Zq81@cache:6379/0",
+                "hunter2-Zq81",
+                Some("cache:6379"),
+            ),
+            (
+                "X",
+                "app:hunter2-Zq81@tcp(db:3306)/app",
+                "hunter2-Zq81",
+                Some("db"),
+            ),
+            (
+                "Default",
+                "Server=db;User Id=app;Password=hunter2-Zq81;",
+                "hunter2-Zq81",
+                Some("db"),
+            ),
+            (
+                "X",
+                "DefaultEndpointsProtocol=https;AccountName=a;AccountKey=aHVudGVyMi1acTgx==",
+                "aHVudGVyMi1acTgx==",
+                Some("a"),
+            ),
+            (
+                "X",
+                "host=db user=app password=hunter2-Zq81",
+                "hunter2-Zq81",
+                Some("db"),
+            ),
+            ("Authorization", "Bearer hunter2-Zq81", "hunter2-Zq81", None),
+            (
+                "authorization",
+                "Basic YXBwOmh1bnRlcjItWnE4MQ==",
+                "hunter2-Zq81",
+                None,
+            ),
+            ("TOKEN_B64", "aHVudGVyMi1acTgx", "hunter2-Zq81", None),
+            ("TOKEN_BASE64", "aHVudGVyMi1acTgxCg==", "hunter2-Zq81", None),
+            ("json", "{\"private_key\": \"k-Zq81\"}", "k-Zq81", None),
+        ] {
+            let found = secret(name, text, false).unwrap_or_else(|| panic!("{name} {text}"));
+            assert_eq!(found.value.as_str(), want, "{name} {text}");
+            assert_eq!(found.host.as_deref(), host, "{name} {text}");
+        }
+        for (name, text) in [
+            ("USER", "hunter2-Zq81"),
+            ("X", "https://a.b/c"),
+            ("X", "a=b;c=d"),
+            ("LOG", "Bearer of news"),
+            ("PASSWORD_FILE", "x"),
+        ] {
+            assert!(secret(name, text, false).is_none(), "{name} {text}");
+        }
+        assert!(secret("session", "hunter2-Zq81", true).is_some());
+        assert!(secret("username", "hunter2-Zq81", true).is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics_and_parts_lie_within(name in "[a-zA-Z_0-9]{0,12}", text in "(://|@|:|;|=|password|host|Bearer |é|[ -~]){0,16}") {
+            if let Some(found) = secret(&name, &text, true) {
+                prop_assert!(text.get(found.part).is_some());
+            }
+        }
+    }
+}

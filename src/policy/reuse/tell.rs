@@ -1,0 +1,325 @@
+//! From the sites of all files to faults: one a group, at the least protected place.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    super::{
+        environment::{Environment, Evidence, Labels, Siblings},
+        fault::{CrossFault, FactData, Pointer},
+        lint::{Index, LintMeta, Persona},
+    },
+    Content, Prints, Site,
+    grade::{Crossing, Match},
+    group::{self, Group},
+    layers::{self, Layers},
+};
+
+mod base;
+mod crossed;
+mod message;
+mod pairs;
+mod services;
+
+/// The lints that this tells.
+pub(crate) struct Metas {
+    /// One value, several services.
+    pub services: &'static LintMeta,
+    /// One value, two environments.
+    pub exact: &'static LintMeta,
+    /// Nearly one value, two environments.
+    pub near: &'static LintMeta,
+    /// An address of another environment.
+    pub crossed: &'static LintMeta,
+    /// A secret of the layer that all are built on.
+    pub base: &'static LintMeta,
+    /// An address that mixes forms.
+    pub malformed: &'static LintMeta,
+}
+
+/// A site among all.
+pub(super) struct Seen<'i> {
+    /// The number of its fact.
+    pub fact: usize,
+    /// Its path, as text.
+    pub path: String,
+    /// What its file told.
+    pub site: &'i Site,
+    /// Its environments, folders beside its own and layers counted.
+    pub labels: Labels,
+    /// Whether its environments are those that take a layer over.
+    pub is_layer: bool,
+    /// Its service.
+    pub service: Option<String>,
+    /// Its first byte and the one past its last.
+    pub span: (u64, u64),
+}
+
+/// All sites, and what is known of the tree.
+pub(super) struct All<'i> {
+    pub seen: Vec<Seen<'i>>,
+    pub layers: Layers,
+    /// By family and key, the environments that set it themselves.
+    pub overrides: BTreeMap<(String, String), Vec<Labels>>,
+}
+
+/// Compares the sites of all files.
+pub(crate) fn tell(index: &Index<'_>, metas: &Metas, out: &mut Vec<CrossFault>) {
+    let all = All::new(index);
+    let mut told = Told::new(out);
+    base::tell(&all, metas.base, &mut told);
+    let values: Vec<(usize, &Prints)> = all
+        .seen
+        .iter()
+        .enumerate()
+        .filter_map(|(at, seen)| Some((at, seen.site.prints()?)))
+        .collect();
+    let mut groups = group::exact(&values);
+    for group in &mut groups {
+        all.collapse(group);
+    }
+    for group in &groups {
+        let by = if group.is_encoded {
+            Match::Encoded
+        } else {
+            Match::Exact
+        };
+        if !told.crossing(&all, metas.exact, &[group], by) {
+            services::tell(&all, metas.services, group, &mut told);
+        }
+    }
+    let prints = |site: usize| all.seen.get(site).and_then(|seen| seen.site.prints());
+    for near in group::near(&groups, &prints) {
+        let members: Vec<&Group> = near
+            .groups
+            .iter()
+            .filter_map(|group| groups.get(*group))
+            .collect();
+        told.crossing(&all, metas.near, &members, near.by);
+    }
+    crossed::tell(index, &all, metas, &mut told);
+}
+
+impl<'i> All<'i> {
+    fn new(index: &'i Index<'_>) -> Self {
+        let paths: Vec<String> = index
+            .paths
+            .iter()
+            .map(|path| String::from_utf8_lossy(path.as_bytes()).into_owned())
+            .collect();
+        let paths = || paths.iter().map(String::as_str);
+        let siblings = Siblings::of(paths());
+        let manifests = services::manifests(paths());
+        let mut all = Self {
+            seen: Vec::new(),
+            layers: layers::of(paths(), index.environments, &siblings),
+            overrides: BTreeMap::new(),
+        };
+        let mut places = BTreeSet::new();
+        for (fact, gathered) in index.facts.iter().enumerate() {
+            let FactData::Site(site) = &gathered.data else {
+                continue;
+            };
+            let path = String::from_utf8_lossy(gathered.path.as_bytes()).into_owned();
+            let span = (gathered.location.byte_start, gathered.location.byte_end);
+            // A place may be told twice: by its key, and by a secret rule.
+            let value = site.prints().map(|prints| prints.value);
+            if value.is_some() && !places.insert((path.clone(), span.0, value)) {
+                continue;
+            }
+            let labels = match site.labels.evidence() {
+                Some(evidence) if evidence < Evidence::Directory => site.labels.clone(),
+                _ => Labels::strongest([
+                    site.labels.clone(),
+                    index.environments.of_path_among(&path, &siblings),
+                ]),
+            };
+            let service = site
+                .service
+                .clone()
+                .or_else(|| index.environments.service_of_path(&path));
+            let service = service.or_else(|| services::nearest(&manifests, &path));
+            all.seen.push(Seen {
+                fact,
+                path,
+                site,
+                labels,
+                is_layer: false,
+                service,
+                span,
+            });
+        }
+        all.layer();
+        all
+    }
+
+    /// Fills in which environments each layer's value is used in.
+    fn layer(&mut self) {
+        for seen in self
+            .seen
+            .iter()
+            .filter(|seen| !seen.labels.is_shared() && !seen.labels.is_empty())
+        {
+            let Some(family) = layers::family(&seen.path) else {
+                continue;
+            };
+            if seen.site.key.is_empty() {
+                self.layers
+                    .entry(family)
+                    .or_default()
+                    .push((seen.path.clone(), seen.labels.clone()));
+            } else {
+                let key = layers::key(&seen.site.key);
+                self.overrides
+                    .entry((family, key))
+                    .or_default()
+                    .push(seen.labels.clone());
+            }
+        }
+        for at in 0..self.seen.len() {
+            let Some(seen) = self.seen.get(at) else {
+                continue;
+            };
+            let is_base = seen.labels.is_shared()
+                || seen.labels.is_empty() && !seen.site.inherited.is_empty();
+            if is_base && seen.site.prints().is_some() {
+                let users = self.users(seen);
+                if let Some(seen) = self.seen.get_mut(at) {
+                    seen.labels = users;
+                    seen.is_layer = true;
+                }
+            }
+        }
+    }
+
+    /// Returns the environments that take a base layer's value over.
+    fn users(&self, seen: &Seen<'_>) -> Labels {
+        let family = layers::family(&seen.path).unwrap_or_default();
+        let layers = self
+            .layers
+            .get(&family)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        let key = (family, layers::key(&seen.site.key));
+        let own = self
+            .overrides
+            .get(&key)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        let overridden: BTreeSet<&Environment> =
+            own.iter().flat_map(Labels::environments).collect();
+        let all = layers.iter().flat_map(|(_, labels)| labels.environments());
+        let users = all.filter(|environment| !overridden.contains(environment));
+        Labels::new(
+            users
+                .chain(seen.site.inherited.environments())
+                .cloned()
+                .collect::<Vec<_>>(),
+            Evidence::Base,
+        )
+    }
+
+    /// Drops from a group the base sites that a layer repeats under the same key and nobody else uses.
+    fn collapse(&self, group: &mut Group) {
+        let place =
+            |seen: &Seen<'_>| Some((layers::family(&seen.path)?, layers::key(&seen.site.key)));
+        let own: BTreeSet<_> = group
+            .sites
+            .iter()
+            .filter_map(|at| self.seen.get(*at))
+            .filter(|seen| !seen.is_layer)
+            .filter_map(place)
+            .collect();
+        group.sites.retain(|at| {
+            self.seen.get(*at).is_none_or(|seen| {
+                let is_repeated = seen.is_layer && seen.labels.is_empty();
+                !(is_repeated && place(seen).is_some_and(|place| own.contains(&place)))
+            })
+        });
+    }
+}
+
+/// Faults so far.
+pub(super) struct Told<'o> {
+    out: &'o mut Vec<CrossFault>,
+    /// How often a subject was told.
+    subjects: BTreeMap<(&'static str, String), usize>,
+}
+
+impl<'o> Told<'o> {
+    fn new(out: &'o mut Vec<CrossFault>) -> Self {
+        Self {
+            out,
+            subjects: BTreeMap::new(),
+        }
+    }
+
+    /// Adds a fault; equal subjects get a number.
+    pub(super) fn push(&mut self, mut fault: CrossFault) {
+        let count = self
+            .subjects
+            .entry((fault.lint.id, fault.subject.clone()))
+            .or_default();
+        *count += 1;
+        if *count > 1 {
+            fault.subject = format!("{} #{count}", fault.subject);
+        }
+        self.out.push(fault);
+    }
+
+    /// Tells that groups cross environments, if they do. Of several groups only pairs from different ones count.
+    fn crossing(
+        &mut self,
+        all: &All<'_>,
+        lint: &'static LintMeta,
+        groups: &[&Group],
+        by: Match,
+    ) -> bool {
+        let sides = pairs::sides(all, groups);
+        let Some(worst) = pairs::worst(&sides, by, groups.len() > 1) else {
+            return false;
+        };
+        let sites: Vec<&Seen<'_>> = groups
+            .iter()
+            .flat_map(|group| &group.sites)
+            .filter_map(|at| all.seen.get(*at))
+            .collect();
+        let (order, unlabelled) = message::order(sites);
+        let Some((primary, rest)) = order.split_first() else {
+            return false;
+        };
+        let rest: Vec<&Seen<'_>> = rest.iter().rev().chain(&unlabelled).copied().collect();
+        let text = message::crossing(primary, &rest, by, worst.crossing);
+        let environments = message::environments(order.iter().copied());
+        let keys = message::keys(order.iter().copied());
+        self.push(CrossFault {
+            lint,
+            severity: worst.severity,
+            confidence: worst.confidence,
+            persona: if worst.crossing == Crossing::WithinProduction {
+                Persona::Auditor
+            } else {
+                Persona::Regular
+            },
+            primary: Pointer::Fact(primary.fact),
+            related: message::related(&rest),
+            message: text,
+            subject: format!("{keys}: {environments}"),
+            fix: None,
+            properties: vec![
+                ("environments", environments),
+                ("services", message::services(order.iter().copied())),
+                ("match", by.as_str().to_owned()),
+                ("siteCount", (1 + rest.len()).to_string()),
+            ],
+        });
+        true
+    }
+}
+
+/// Returns the address of a site, if it is one.
+pub(super) fn address<'s>(seen: &'s Seen<'_>) -> Option<&'s super::Address> {
+    match &seen.site.content {
+        Content::Reference(address) => Some(address),
+        _ => None,
+    }
+}

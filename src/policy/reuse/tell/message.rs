@@ -1,0 +1,145 @@
+//! What people read of a group of sites: names, environments, links; never a value.
+
+use std::collections::BTreeSet;
+
+use super::{
+    super::{
+        super::fault::Pointer,
+        grade::{Crossing, Match},
+    },
+    Seen,
+};
+
+/// Most related places of a fault.
+const MAX_RELATED: usize = 20;
+
+/// Longest name of a key in a message, in characters.
+const MAX_NAME: usize = 60;
+
+/// Returns sites with known environments from the least protected on, and the others, both by path and place.
+pub(super) fn order<'s>(sites: Vec<&'s Seen<'s>>) -> (Vec<&'s Seen<'s>>, Vec<&'s Seen<'s>>) {
+    let (mut known, mut unknown): (Vec<_>, Vec<_>) =
+        sites.into_iter().partition(|seen| !seen.labels.is_empty());
+    known.sort_by(|a, b| {
+        (a.labels.tier(), &a.path, a.span).cmp(&(b.labels.tier(), &b.path, b.span))
+    });
+    unknown.sort_by(|a, b| (&a.path, a.span).cmp(&(&b.path, b.span)));
+    (known, unknown)
+}
+
+/// Returns the sentence about values that cross environments.
+pub(super) fn crossing(
+    primary: &Seen<'_>,
+    rest: &[&Seen<'_>],
+    by: Match,
+    crossing: Crossing,
+) -> String {
+    let here = place(primary);
+    let others = environments(
+        rest.iter()
+            .copied()
+            .filter(|seen| seen.labels != primary.labels),
+    );
+    let others = if others.is_empty() {
+        "another environment".to_owned()
+    } else {
+        others
+    };
+    let says = match (crossing, by) {
+        (Crossing::Fixture, _) if by.is_same() => {
+            format!("is a real secret: equal to the one in {others}")
+        }
+        (_, Match::Exact) => format!("equals the one in {others}"),
+        (_, Match::Encoded) => format!("equals the one in {others}, in another encoding"),
+        (_, Match::Affix) => format!(
+            "differs from the one in {others} only by words of environments, years or counters"
+        ),
+        (_, Match::Core) => format!("shares a long part with the one in {others}"),
+        (_, Match::Case) => format!("differs from the one in {others} only by case"),
+    };
+    format!("{here} {says}: {}", links(rest))
+}
+
+/// Returns "`KEY` in dev".
+pub(super) fn place(seen: &Seen<'_>) -> String {
+    let name = name(seen.site.name());
+    let what = if name.is_empty() {
+        "a secret".to_owned()
+    } else {
+        format!("`{name}`")
+    };
+    match (seen.labels.names().as_str(), seen.is_layer) {
+        ("", _) => what,
+        (names, false) => format!("{what} in {names}"),
+        (names, true) => format!("{what} in the base layer of {names}"),
+    }
+}
+
+/// Returns a name as it may stand in a message.
+pub(super) fn name(text: &str) -> String {
+    let clean = text.chars().map(|c| {
+        if crate::model::is_unsafe(c) || c == '`' {
+            '?'
+        } else {
+            c
+        }
+    });
+    let mut name: String = clean.take(MAX_NAME).collect();
+    if text.chars().count() > MAX_NAME {
+        name.push('…');
+    }
+    name
+}
+
+/// Returns links to related places, and how many more there are.
+pub(super) fn links(rest: &[&Seen<'_>]) -> String {
+    let links = rest.iter().take(MAX_RELATED).enumerate();
+    let links: Vec<String> = links
+        .map(|(at, seen)| format!("[{}]({})", escaped(&seen.path), at + 1))
+        .collect();
+    let mut text = links.join(", ");
+    if rest.len() > MAX_RELATED {
+        text.push_str(&format!(" and {} more", rest.len() - MAX_RELATED));
+    }
+    text
+}
+
+/// Returns a path as the text of a link in SARIF.
+pub(super) fn escaped(path: &str) -> String {
+    let safe = crate::model::BlobPath::from(path).to_text().into_owned();
+    safe.chars().fold(String::new(), |mut text, c| {
+        if matches!(c, '[' | ']' | '\\') {
+            text.push('\\');
+        }
+        text.push(c);
+        text
+    })
+}
+
+/// Returns the related places with a phrase each.
+pub(super) fn related(rest: &[&Seen<'_>]) -> Vec<(Pointer, String)> {
+    let rest = rest.iter().take(MAX_RELATED);
+    rest.map(|seen| (Pointer::Fact(seen.fact), place(seen)))
+        .collect()
+}
+
+/// Returns the names of all environments, sorted.
+pub(super) fn environments<'s>(sites: impl Iterator<Item = &'s Seen<'s>>) -> String {
+    let names: BTreeSet<String> = sites
+        .flat_map(|seen| seen.labels.environments())
+        .map(|environment| environment.name().to_owned())
+        .collect();
+    names.into_iter().collect::<Vec<_>>().join(",")
+}
+
+/// Returns the names of all services, sorted.
+pub(super) fn services<'s>(sites: impl Iterator<Item = &'s Seen<'s>>) -> String {
+    let names: BTreeSet<&str> = sites.filter_map(|seen| seen.service.as_deref()).collect();
+    names.into_iter().collect::<Vec<_>>().join(",")
+}
+
+/// Returns the names of all keys, sorted, three at most.
+pub(super) fn keys<'s>(sites: impl Iterator<Item = &'s Seen<'s>>) -> String {
+    let names: BTreeSet<String> = sites.map(|seen| name(seen.site.name())).collect();
+    names.into_iter().take(3).collect::<Vec<_>>().join(",")
+}

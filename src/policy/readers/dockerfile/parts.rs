@@ -39,7 +39,10 @@ pub fn read(text: &str) -> Result<Dockerfile, String> {
 }
 
 fn reason(error: &raw::Error) -> String {
-    format!("no Dockerfile at line {}", error.line())
+    match error.line() {
+        0 => "no Dockerfile: it has no FROM".to_owned(),
+        line => format!("no Dockerfile at line {line}"),
+    }
 }
 
 /// Returns the escape character: that of the directive `# escape=` among the first lines.

@@ -50,7 +50,7 @@ const SECRET_AS_ENV: LintMeta = LintMeta {
 };
 
 /// Images and the variables that they also read from a file, by the images' own documentation; `*` stands for any.
-const IMAGES: [(&str, &[&str]); 27] = [
+const IMAGES: [(&str, &[&str]); 28] = [
     ("postgres", &["POSTGRES_PASSWORD"]),
     ("postgis/postgis", &["POSTGRES_PASSWORD"]),
     ("pgvector/pgvector", &["POSTGRES_PASSWORD"]),
@@ -133,6 +133,7 @@ const IMAGES: [(&str, &[&str]); 27] = [
     ("dpage/pgadmin4", &["PGADMIN_DEFAULT_PASSWORD"]),
     ("vaultwarden/server", &["*"]),
     ("paperless-ngx/paperless-ngx", &["*"]),
+    ("pihole/pihole", &["WEBPASSWORD"]),
     ("clickhouse", &["CLICKHOUSE_PASSWORD"]),
     ("clickhouse/clickhouse-server", &["CLICKHOUSE_PASSWORD"]),
     (

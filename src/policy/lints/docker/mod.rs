@@ -11,6 +11,7 @@ mod context;
 mod copy;
 mod credential;
 mod ignore;
+mod layer;
 mod start;
 pub(super) mod url;
 pub(super) mod words;
@@ -19,6 +20,7 @@ pub(super) mod words;
 pub(crate) const LINTS: &[&dyn Lint] = &[
     &arguments::Arguments,
     &copy::Copies,
+    &layer::Layers,
     &url::Urls,
     &start::Starts,
 ];

@@ -61,7 +61,8 @@ impl Builder<'_> {
                     tag: tag.as_deref().map(written),
                     alias: None,
                 };
-                self.close(node, anchor, 1)
+                let size = weight(&node);
+                self.close(node, anchor, size)
             }
             Event::SequenceStart(_, anchor, tag) => {
                 self.open(NodeKind::List(Vec::new()), range, anchor, tag.as_deref())
@@ -193,13 +194,27 @@ fn written(tag: &Tag) -> String {
     format!("{}{}", tag.original_handle(), tag.suffix())
 }
 
-/// Returns the number of nodes of a tree.
+/// Returns the number of nodes of a tree, those of long texts and keys counted for as many as their bytes would hold: an alias copies
+/// them all.
 fn count(node: &Node) -> usize {
-    1 + match &node.kind {
-        NodeKind::Scalar(_) => 0,
-        NodeKind::Map(entries) => entries.iter().map(|entry| count(&entry.value)).sum(),
+    let below: usize = match &node.kind {
+        NodeKind::Scalar(_) => return weight(node),
+        NodeKind::Map(entries) => {
+            let entry = |entry: &Entry| count(&entry.value) + entry.key.len() / NODE_BYTES;
+            entries.iter().map(entry).sum()
+        }
         NodeKind::List(items) => items.iter().map(count).sum(),
-    }
+    };
+    1 + below
+}
+
+/// About as many bytes as a node takes.
+const NODE_BYTES: usize = 256;
+
+/// Returns how many nodes a scalar counts for.
+fn weight(node: &Node) -> usize {
+    let bytes = node.scalar().map_or(0, |scalar| scalar.text.len() + scalar.map.len() * size_of::<(usize, usize)>());
+    1 + bytes / NODE_BYTES
 }
 
 /// Maps a plain or quoted scalar: line folding, doubled quotes and escapes are the places where text and source part.
@@ -414,6 +429,11 @@ mod tests {
             let last = format!("*a{}", n - 1);
             bomb += &format!("a{n}: &a{n} [{}]\n", [last.as_str(); 9].join(","));
         }
+        assert!(read(&bomb).is_err());
+        // A long text behind many aliases.
+        let bomb = format!("- &a {}\n{}", "x".repeat(1 << 20), "- *a\n".repeat(1 << 16));
+        assert!(read(&bomb).is_err());
+        let bomb = format!("- &a {{{}: 1}}\n{}", "x".repeat(900), "- *a\n".repeat(1 << 17));
         assert!(read(&bomb).is_err());
     }
 

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use super::{
-    service::{Binding, Service, bindings, is_for_one_machine, services},
+    service::{Binding, Service, bindings, is_for_one_machine, services, short},
     weak,
 };
 use crate::{
@@ -98,7 +98,7 @@ impl Lint for Environment {
                     .and_then(|content| content.scalar());
                 told.extend(
                     content
-                        .map(|content| written(&config.key, content))
+                        .map(|content| written(short(&config.key), content))
                         .unwrap_or_default(),
                 );
             }
@@ -119,12 +119,12 @@ fn variables(service: &Service<'_>) -> Vec<Fault> {
         return Vec::new();
     };
     let bindings = bindings(environment);
-    let around: Vec<&str> = bindings
+    let others = bindings
         .iter()
-        .filter(|binding| !names::is_secret(binding.name))
-        .filter_map(|binding| binding.text().filter(|text| (2..=32).contains(&text.len())))
-        .chain([service.name])
-        .collect();
+        .filter(|binding| !names::is_secret(binding.name));
+    let texts =
+        others.filter_map(|binding| binding.text().filter(|text| (2..=32).contains(&text.len())));
+    let around: Vec<&str> = std::iter::once(service.name).chain(texts).collect();
     bindings
         .iter()
         .filter_map(|binding| variable(service, binding, &around))
@@ -141,7 +141,12 @@ fn variable(service: &Service<'_>, binding: &Binding<'_>, around: &[&str]) -> Op
             .find(|one| !is_nowhere(one.host) && is_strong(&one.value))?;
         let password = text.get(found.range.clone())?;
         let user = text.split("://").nth(1)?.split(':').next()?;
-        if weak::is_weak(password, around.iter().copied().chain([binding.name, user])) {
+        if weak::is_weak(
+            password,
+            [binding.name, user]
+                .into_iter()
+                .chain(around.iter().copied()),
+        ) {
             return None;
         }
         let span = scalar.source(part.start + found.range.start..part.start + found.range.end);
@@ -154,7 +159,10 @@ fn variable(service: &Service<'_>, binding: &Binding<'_>, around: &[&str]) -> Op
     if !names::is_secret(binding.name) || !is_strong(&values::classify(text)) {
         return None;
     }
-    if weak::is_weak(text, around.iter().copied().chain([binding.name])) {
+    if weak::is_weak(
+        text,
+        [binding.name].into_iter().chain(around.iter().copied()),
+    ) {
         return None;
     }
     let span = scalar.source(part);

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::service::is_for_one_machine;
+use super::service::{is_for_one_machine, short};
 use crate::{
     model::{Confidence, Severity},
     policy::{
@@ -43,7 +43,7 @@ const WEAK_DEFAULT: LintMeta = LintMeta {
         )],
         &[(
             "compose.yml",
-            "services:\n  app:\n    image: acme/app:1\n    environment:\n      DATABASE_URL: postgres://app:${DB_PASSWORD:-secret}@db/app\n",
+            "services:\n  app:\n    image: acme/app:1\n    environment:\n      DATABASE_URL: postgres://app:${DB_PASSWORD:-changeme}@db/app\n",
         )],
     ],
     good: &[
@@ -128,13 +128,29 @@ fn fault(path: &Path<'_>, scalar: &Scalar, one: &Expansion) -> Option<Fault> {
     let mut fault = Fault::new(
         &WEAK_DEFAULT,
         span.clone(),
-        format!("{} {name}", path.dotted()),
+        format!("{} {name}", shown(path)),
         message,
     )
     .severity(severity)
     .secret(span);
     fault.fix = fix(scalar, one);
     Some(fault)
+}
+
+/// Returns the last keys that lead to a value.
+fn shown(path: &Path<'_>) -> String {
+    let steps = path.steps();
+    let last = steps
+        .get(steps.len().saturating_sub(8)..)
+        .unwrap_or_default();
+    let keys = last.iter().map(|step| {
+        if step.key.is_empty() {
+            "[]"
+        } else {
+            short(step.key)
+        }
+    });
+    keys.collect::<Vec<_>>().join(".")
 }
 
 /// Follows fallbacks of fallbacks: `${A:-${B:-c}}`.

@@ -21,6 +21,18 @@ pub(super) struct Service<'d> {
     all: &'d Node,
 }
 
+/// Longest part of a name that is told: names come from the file, once for each fault.
+const MAX_NAME: usize = 80;
+
+/// Cuts a name to what is told of it.
+pub(super) fn short(name: &str) -> &str {
+    let end = name
+        .char_indices()
+        .nth(MAX_NAME)
+        .map_or(name.len(), |(at, _)| at);
+    name.get(..end).unwrap_or(name)
+}
+
 /// Returns the services of a compose file.
 pub(super) fn services<'d>(document: &'d Document<'_>) -> Vec<Service<'d>> {
     if document.kind != FileKind::Compose {
@@ -36,7 +48,7 @@ pub(super) fn services<'d>(document: &'d Document<'_>) -> Vec<Service<'d>> {
             .into_iter()
             .filter(|entry| is_service(&entry.value));
         found.extend(entries.map(|entry| Service {
-            name: &entry.key,
+            name: short(&entry.key),
             node: &entry.value,
             all,
         }));
@@ -128,7 +140,7 @@ pub(super) fn bindings(node: &Node) -> Vec<Binding<'_>> {
         if scalar.is_some() {
             let whole = entry.value.span.clone();
             found.push(Binding {
-                name: &entry.key,
+                name: short(&entry.key),
                 name_span: entry.key_span.clone(),
                 value,
                 whole,

@@ -4,7 +4,11 @@
 
 use std::{collections::BTreeSet, ops::Range};
 
-use super::{dockerfile, words};
+use super::{
+    dockerfile,
+    mounts::{Mounts, Removed},
+    words,
+};
 use crate::{
     model::{Confidence, Severity},
     policy::{
@@ -13,7 +17,7 @@ use crate::{
         names,
         node::Scalar,
         readers::dockerfile::{Command, Dockerfile, Run, Stage, What},
-        shell::{self, Placeholder, Script, Sink, Use},
+        shell::{self, Script, Sink, Use},
     },
 };
 
@@ -128,13 +132,13 @@ fn stage_faults(stage: &Stage, number: usize) -> Vec<Fault> {
                     .is_some_and(|item| item.text.ends_with("sh") && !item.text.contains("pwsh"))
             }
             What::Run(run) => {
-                removed_later(run, &mut faults);
-                let script = run
-                    .script
-                    .as_ref()
-                    .filter(|_| runs_shell || matches!(run.command, Command::Exec(_)));
-                let left = script.map(|script| left(run, script)).unwrap_or_default();
-                for one in left {
+                let Some(script) = &run.script else { continue };
+                let removed = Removed::new(script);
+                removed_later(&removed, &mut faults);
+                if !runs_shell && !matches!(run.command, Command::Exec(_)) {
+                    continue;
+                }
+                for one in left(run, script, &removed) {
                     let subject = format!(
                         "{number} {} {}",
                         stage.name.as_deref().unwrap_or_default(),
@@ -155,22 +159,12 @@ fn stage_faults(stage: &Stage, number: usize) -> Vec<Fault> {
 }
 
 /// Adds to earlier faults that a `RUN` removes the file too late.
-fn removed_later(run: &Run, faults: &mut [(Fault, String)]) {
-    let Some(script) = run.script.as_ref().filter(|_| !faults.is_empty()) else {
-        return;
-    };
-    for (fault, path) in faults
-        .iter_mut()
-        .rev()
-        .take(8)
-        .filter(|(_, path)| !path.is_empty())
-    {
-        if let Some(word) = removal(script, path) {
+fn removed_later(removed: &Removed, faults: &mut [(Fault, String)]) {
+    for (fault, path) in faults.iter_mut().rev().take(8) {
+        if let Some(word) = removed.find(path) {
             let span = word.source(0..word.text.len());
-            fault.related.push((
-                span,
-                "removed here, in a later layer: the earlier one keeps it".to_owned(),
-            ));
+            let message = "removed here, in a later layer: the earlier one keeps it";
+            fault.related.push((span, message.to_owned()));
         }
     }
 }
@@ -184,9 +178,9 @@ struct Left {
     message: String,
 }
 
-fn left(run: &Run, script: &Scalar) -> Vec<Left> {
+fn left(run: &Run, script: &Scalar, removed: &Removed) -> Vec<Left> {
     let mounts = Mounts::new(run);
-    let mut found = copied(script, &mounts);
+    let mut found = copied(script, &mounts, removed);
     let placeholders = mounts.read_in(&script.text);
     let is_secret = |name: &str| names::is_secret(name) || mounts.variables.contains(name);
     let script_of = Script {
@@ -194,17 +188,18 @@ fn left(run: &Run, script: &Scalar) -> Vec<Left> {
         ..Script::new(&script.text)
     };
     for one in shell::analyse(&script_of, &is_secret) {
-        found.extend(written(&one, script, &mounts).or_else(|| configured(&one, script)));
+        let left = written(&one, script, &mounts, removed);
+        found.extend(left.or_else(|| configured(&one, script, removed)));
     }
     found
 }
 
 /// A file that a secret is written to.
-fn written(one: &Use, script: &Scalar, mounts: &Mounts<'_>) -> Option<Left> {
+fn written(one: &Use, script: &Scalar, mounts: &Mounts<'_>, removed: &Removed) -> Option<Left> {
     let Sink::File(file) = &one.sink else {
         return None;
     };
-    if one.names.is_empty() || mounts.holds(&file.path) || removal(script, &file.path).is_some() {
+    if one.names.is_empty() || mounts.holds(&file.path) || removed.find(&file.path).is_some() {
         return None;
     }
     let name = one.names.first()?;
@@ -234,9 +229,9 @@ const CONFIGURED: [(&str, &str); 20] = [
     ("composer config", "auth.json"),
     ("bundle config", ".bundle"),
     ("poetry config", "auth.toml"),
-    ("docker login", "config.json"),
+    ("docker login", ".docker"),
     ("podman login", "auth.json"),
-    ("helm registry", "config.json"),
+    ("helm registry", "registry/config.json"),
     ("cargo login", "credentials"),
     ("conda config", ".condarc"),
     ("dotnet nuget", "NuGet.Config"),
@@ -244,24 +239,23 @@ const CONFIGURED: [(&str, &str); 20] = [
 ];
 
 /// A setting that a secret is written to.
-fn configured(one: &Use, script: &Scalar) -> Option<Left> {
+fn configured(one: &Use, script: &Scalar, removed: &Removed) -> Option<Left> {
     if !matches!(one.sink, Sink::Argument(_) | Sink::Url) {
         return None;
     }
     let line = script.text.get(one.command_span.clone())?;
     let (command, file) = CONFIGURED.iter().find(|(command, _)| runs(line, command))?;
-    let is_undone = removal(script, file).is_some()
-        || [
-            "--unset",
-            "--remove-section",
-            "logout",
-            "config delete",
-            "config unset",
-            "remote set-url",
-            "-c ",
-        ]
-        .iter()
-        .any(|undo| script.text.contains(undo));
+    // A clone as a whole may be removed.
+    let clone = line
+        .split_whitespace()
+        .next_back()
+        .filter(|_| *command == "git clone")
+        .unwrap_or(file);
+    let clone = match clone.rsplit_once('/') {
+        Some((_, name)) if clone.contains("://") => name.trim_end_matches(".git"),
+        _ => clone,
+    };
+    let is_undone = removed.unsets || removed.find(file).is_some() || removed.find(clone).is_some();
     let name = one.names.first().filter(|_| !is_undone)?;
     Some(Left {
         span: script.source(one.span.clone()),
@@ -289,7 +283,7 @@ fn runs(line: &str, command: &str) -> bool {
 }
 
 /// Mounted secrets that are copied as files.
-fn copied(script: &Scalar, mounts: &Mounts<'_>) -> Vec<Left> {
+fn copied(script: &Scalar, mounts: &Mounts<'_>, removed: &Removed) -> Vec<Left> {
     let mut found = Vec::new();
     if mounts.files.is_empty() {
         return found;
@@ -330,7 +324,7 @@ fn copied(script: &Scalar, mounts: &Mounts<'_>) -> Vec<Left> {
             target.text.trim_end_matches('/'),
             source.text.rsplit('/').next().unwrap_or_default()
         );
-        if removal(script, &target.text).is_some() || removal(script, &inside).is_some() {
+        if removed.find(&target.text).is_some() || removed.find(&inside).is_some() {
             continue;
         }
         found.push(Left {
@@ -346,187 +340,98 @@ fn copied(script: &Scalar, mounts: &Mounts<'_>) -> Vec<Left> {
     found
 }
 
-/// Returns the word by which a script removes a file, or the folder it is in.
-fn removal(script: &Scalar, path: &str) -> Option<Scalar> {
-    if !(script.text.contains("rm ")
-        || script.text.contains("shred ")
-        || script.text.contains("unlink "))
-    {
-        return None;
-    }
-    let path = bare(path);
-    let removes = |word: &Scalar| {
-        let removed = bare(&word.text);
-        let stem = removed.trim_end_matches(['*', '/']);
-        !stem.is_empty() && (path.starts_with(stem) || path.ends_with(stem) || stem.ends_with(path))
-    };
-    let is_removal = |words: &Vec<Scalar>| {
-        words
-            .iter()
-            .take(2)
-            .any(|word| matches!(word.text.as_str(), "rm" | "shred" | "unlink"))
-    };
-    let commands = words::commands(script).into_iter().filter(is_removal);
-    commands
-        .flat_map(|words| words.into_iter().skip(1))
-        .find(|word| !word.text.starts_with('-') && word.text != "rm" && removes(word))
-}
-
-/// Leaves out how the home directory and quotes are written.
-fn bare(path: &str) -> &str {
-    let path = path.trim_matches(['"', '\'']);
-    let homes = ["~/", "$HOME/", "${HOME}/", "/root/", "./"];
-    homes
-        .iter()
-        .find_map(|home| path.strip_prefix(home))
-        .unwrap_or(path)
-}
-
-/// What is mounted for one `RUN`.
-struct Mounts<'r> {
-    /// Variables that hold a secret.
-    variables: BTreeSet<&'r str>,
-    /// Files that are one.
-    files: Vec<String>,
-    /// Folders and files that are in no layer.
-    aside: Vec<&'r str>,
-}
-
-impl<'r> Mounts<'r> {
-    fn new(run: &'r Run) -> Self {
-        let mut mounts = Self {
-            variables: BTreeSet::new(),
-            files: Vec::new(),
-            aside: vec!["/dev/", "/proc/", "/run/secrets/"],
-        };
-        for flag in run
-            .flags
-            .iter()
-            .filter(|flag| flag.name == "mount")
-            .take(32)
-        {
-            let target = flag
-                .attribute("target")
-                .or_else(|| flag.attribute("dst"))
-                .or_else(|| flag.attribute("destination"));
-            mounts
-                .aside
-                .extend(target.filter(|target| target.len() > 1));
-            if flag.attribute("type") == Some("secret") {
-                mounts.variables.extend(flag.attribute("env"));
-                let default = || flag.attribute("id").map(|id| format!("/run/secrets/{id}"));
-                // With `env` alone there is no file.
-                let file = target
-                    .map(str::to_owned)
-                    .or_else(|| default().filter(|_| flag.attribute("env").is_none()));
-                mounts.files.extend(file.filter(|file| file.len() > 1));
-            }
-        }
-        mounts
-    }
-
-    fn is_file(&self, word: &str) -> bool {
-        self.files.iter().any(|file| file == word)
-    }
-
-    /// Tells whether a path is in no layer.
-    fn holds(&self, path: &str) -> bool {
-        let path = path.trim_matches(['"', '\'']);
-        self.aside.iter().any(|aside| path.starts_with(aside))
-    }
-
-    /// Returns where a script reads a mounted secret: `$(cat /run/secrets/x)`.
-    fn read_in(&self, text: &str) -> Vec<Placeholder> {
-        let mut found = Vec::new();
-        for file in &self.files {
-            for (open, close) in [("$(cat ", ")"), ("$(<", ")"), ("$(< ", ")"), ("`cat ", "`")] {
-                let needle = format!("{open}{file}{close}");
-                let places = text.match_indices(&needle).take(64);
-                found.extend(places.map(|(at, _)| Placeholder {
-                    span: at..at + needle.len(),
-                    name: file.clone(),
-                    secret: true,
-                }));
-            }
-        }
-        found.sort_by_key(|one| one.span.start);
-        found.dedup_by(|after, before| after.span.start < before.span.end);
-        found
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::tests::told;
 
-    #[test]
-    fn what_stays_in_a_layer() {
-        let id = "docker-credential-left-in-layer";
-        for (text, want) in [
-            (
-                "RUN echo \"$API_TOKEN\" > /etc/token\n",
-                vec!["high \"$API_TOKEN\""],
-            ),
-            (
-                "RUN <<EOF\necho \"$API_TOKEN\" > /etc/token\nEOF\n",
-                vec!["high \"$API_TOKEN\""],
-            ),
-            (
-                "RUN echo \"$API_TOKEN\" > /etc/token && app && rm /etc/token\n",
-                vec![],
-            ),
-            (
-                "RUN --mount=type=secret,id=a cat /run/secrets/a > /app/a\n",
-                vec!["high /app/a"],
-            ),
-            (
-                "RUN --mount=type=secret,id=a cp /run/secrets/a /app/ && app && rm /app/a\n",
-                vec![],
-            ),
-            (
-                "RUN --mount=type=secret,id=a,target=/a.json install -m 600 /a.json /app/\n",
-                vec!["high /app/"],
-            ),
-            (
-                "RUN --mount=type=secret,id=a echo \"machine h password $(cat /run/secrets/a)\" > ~/.netrc\n",
-                vec!["high \"machine h password $(cat /run/secrets/a)\""],
-            ),
-            (
-                "RUN --mount=type=secret,id=a T=$(cat /run/secrets/a) && npm config set //h/:_authToken=$T\n",
-                vec!["high //h/:_authToken=$T"],
-            ),
-            (
-                "RUN --mount=type=secret,id=a T=$(cat /run/secrets/a) && npm config set //h/:_authToken=$T && npm ci && npm config delete //h/:_authToken\n",
-                vec![],
-            ),
-            (
-                "RUN --mount=type=secret,id=a TOKEN=$(cat /run/secrets/a) npm ci\n",
-                vec![],
-            ),
-            (
-                "RUN --mount=type=secret,id=a,env=X git clone https://x:$X@h/r\n",
-                vec!["high https://x:$X@h/r"],
-            ),
-            (
-                "RUN --mount=type=secret,id=a,env=X git clone https://x:$X@h/r && rm -rf r/.git\n",
-                vec![],
-            ),
-            ("RUN echo $API_TOKEN > /dev/null\n", vec![]),
-            (
-                "FROM b AS c\nRUN echo $API_TOKEN > /t\nFROM d\nRUN e\n",
-                vec!["medium $API_TOKEN"],
-            ),
-            (
-                "FROM b AS c\nRUN echo $API_TOKEN > /t\nFROM c\nRUN e\n",
-                vec!["high $API_TOKEN"],
-            ),
-        ] {
-            let want: Vec<String> = want.into_iter().map(|one| format!("{id} {one}")).collect();
+    fn check(cases: &[(&str, &[&str])]) {
+        for (text, want) in cases {
+            let want: Vec<String> = want
+                .iter()
+                .map(|one| format!("docker-credential-left-in-layer {one}"))
+                .collect();
             assert_eq!(
                 told("Dockerfile", &format!("FROM a\n{text}")),
                 want,
                 "{text:?}"
             );
         }
+    }
+
+    #[test]
+    fn what_stays_in_a_layer() {
+        check(&[
+            (
+                "RUN echo \"$API_TOKEN\" > /etc/token\n",
+                &["high \"$API_TOKEN\""],
+            ),
+            (
+                "RUN <<EOF\necho \"$API_TOKEN\" > /etc/token\nEOF\n",
+                &["high \"$API_TOKEN\""],
+            ),
+            (
+                "RUN echo \"$API_TOKEN\" > /etc/token && app && rm /etc/token\n",
+                &[],
+            ),
+            (
+                "RUN --mount=type=secret,id=a cat /run/secrets/a > /app/a\n",
+                &["high /app/a"],
+            ),
+            (
+                "RUN --mount=type=secret,id=a cp /run/secrets/a /app/ && app && rm /app/a\n",
+                &[],
+            ),
+            (
+                "RUN --mount=type=secret,id=a,target=/a.json install -m 600 /a.json /app/\n",
+                &["high /app/"],
+            ),
+            (
+                "RUN --mount=type=secret,id=a echo \"machine h password $(cat /run/secrets/a)\" > ~/.netrc\n",
+                &["high \"machine h password $(cat /run/secrets/a)\""],
+            ),
+        ]);
+    }
+
+    #[test]
+    fn what_tools_keep() {
+        check(&[
+            (
+                "RUN --mount=type=secret,id=a,env=X git clone https://x:$X@h/r.git && make -C r && rm -rf r\n",
+                &[],
+            ),
+            (
+                "RUN --mount=type=secret,id=a,env=X git clone https://x:$X@h/r.git /src/r && rm -rf /src\n",
+                &[],
+            ),
+            (
+                "RUN --mount=type=secret,id=a T=$(cat /run/secrets/a) && npm config set //h/:_authToken=$T\n",
+                &["high //h/:_authToken=$T"],
+            ),
+            (
+                "RUN --mount=type=secret,id=a T=$(cat /run/secrets/a) && npm config set //h/:_authToken=$T && npm ci && npm config delete //h/:_authToken\n",
+                &[],
+            ),
+            (
+                "RUN --mount=type=secret,id=a TOKEN=$(cat /run/secrets/a) npm ci\n",
+                &[],
+            ),
+            (
+                "RUN --mount=type=secret,id=a,env=X git clone https://x:$X@h/r\n",
+                &["high https://x:$X@h/r"],
+            ),
+            (
+                "RUN --mount=type=secret,id=a,env=X git clone https://x:$X@h/r && rm -rf r/.git\n",
+                &[],
+            ),
+            ("RUN echo $API_TOKEN > /dev/null\n", &[]),
+            (
+                "FROM b AS c\nRUN echo $API_TOKEN > /t\nFROM d\nRUN e\n",
+                &["medium $API_TOKEN"],
+            ),
+            (
+                "FROM b AS c\nRUN echo $API_TOKEN > /t\nFROM c\nRUN e\n",
+                &["high $API_TOKEN"],
+            ),
+        ]);
     }
 }

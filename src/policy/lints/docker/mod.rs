@@ -12,6 +12,7 @@ mod copy;
 mod credential;
 mod ignore;
 mod layer;
+mod mounts;
 mod start;
 pub(super) mod url;
 pub(super) mod words;

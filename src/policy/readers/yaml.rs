@@ -61,7 +61,8 @@ impl Builder<'_> {
                     tag: tag.as_deref().map(written),
                     alias: None,
                 };
-                self.close(node, anchor, 1)
+                let size = weight(&node);
+                self.close(node, anchor, size)
             }
             Event::SequenceStart(_, anchor, tag) => {
                 self.open(NodeKind::List(Vec::new()), range, anchor, tag.as_deref())
@@ -195,13 +196,29 @@ fn written(tag: &Tag) -> String {
     format!("{}{}", tag.original_handle(), tag.suffix())
 }
 
-/// Returns the number of nodes of a tree.
+/// Returns the number of nodes of a tree, those of long texts and keys counted for as many as their bytes would hold: an alias copies
+/// them all.
 fn count(node: &Node) -> usize {
-    1 + match &node.kind {
-        NodeKind::Scalar(_) => 0,
-        NodeKind::Map(entries) => entries.iter().map(|entry| count(&entry.value)).sum(),
+    let below: usize = match &node.kind {
+        NodeKind::Scalar(_) => return weight(node),
+        NodeKind::Map(entries) => {
+            let entry = |entry: &Entry| count(&entry.value) + entry.key.len() / NODE_BYTES;
+            entries.iter().map(entry).sum()
+        }
         NodeKind::List(items) => items.iter().map(count).sum(),
-    }
+    };
+    1 + below
+}
+
+/// About as many bytes as a node takes.
+const NODE_BYTES: usize = 256;
+
+/// Returns how many nodes a scalar counts for.
+fn weight(node: &Node) -> usize {
+    let bytes = node.scalar().map_or(0, |scalar| {
+        scalar.text.len() + scalar.map.len() * size_of::<(usize, usize)>()
+    });
+    1 + bytes / NODE_BYTES
 }
 
 /// Maps a plain or quoted scalar: line folding, doubled quotes and escapes are the places where text and source part.
@@ -292,7 +309,11 @@ fn block(raw: &str, text: &str, start: usize) -> Vec<(usize, usize)> {
     let rest = text.as_bytes();
     // Empty lines before the first one with content are no part of the span.
     let blanks = rest.iter().take_while(|b| **b == b'\n').count();
-    if blanks > 0 && !raw.trim_start_matches([' ', '\t']).starts_with(['|', '>', '\r', '\n']) {
+    if blanks > 0
+        && !raw
+            .trim_start_matches([' ', '\t'])
+            .starts_with(['|', '>', '\r', '\n'])
+    {
         map.push((0, start));
         out = blanks;
     }
@@ -438,6 +459,15 @@ mod tests {
             let last = format!("*a{}", n - 1);
             bomb += &format!("a{n}: &a{n} [{}]\n", [last.as_str(); 9].join(","));
         }
+        assert!(read(&bomb).is_err());
+        // A long text behind many aliases.
+        let bomb = format!("- &a {}\n{}", "x".repeat(1 << 20), "- *a\n".repeat(1 << 16));
+        assert!(read(&bomb).is_err());
+        let bomb = format!(
+            "- &a {{{}: 1}}\n{}",
+            "x".repeat(900),
+            "- *a\n".repeat(1 << 17)
+        );
         assert!(read(&bomb).is_err());
     }
 

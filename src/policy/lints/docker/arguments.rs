@@ -294,76 +294,16 @@ fn judged(instruction: &Instruction, local: bool) -> Vec<Declared<'_>> {
 }
 
 fn judge(pair: &Pair, is_env: bool, local: bool) -> Option<Declared<'_>> {
-    let name = &pair.name;
-    let value = pair
-        .value
-        .as_ref()
-        .map_or(Value::Empty, |value| values::classify(&value.text));
-    let is_master = names::secretness(name) == Secretness::Master;
-    let (severity, is_value, message) = match value {
+    let text = pair.value.as_ref().map_or("", |value| value.text.as_str());
+    let value = values::classify(text);
+    let is_value = matches!(value, Value::Literal(_));
+    if is_value && text.contains("://") {
         // `docker-url-credentials` tells those.
-        Value::Literal(_)
-            if pair
-                .value
-                .as_ref()
-                .is_some_and(|value| value.text.contains("://")) =>
-        {
-            return None;
-        }
-        Value::Literal(Strength::Weak) if local => (
-            Severity::Info,
-            true,
-            format!("`{name}` is set to a weak secret in an image for tests or examples"),
-        ),
-        Value::Literal(Strength::Weak) => (
-            Severity::Medium,
-            true,
-            format!("`{name}` is set to a weak secret that each container starts with"),
-        ),
-        Value::Literal(_) if is_env && is_master => (
-            Severity::Critical,
-            true,
-            format!("`{name}` is set in the image, and other secrets hang on it"),
-        ),
-        Value::Literal(_) if is_env => (
-            Severity::High,
-            true,
-            format!("`{name}` is set to a secret that stays in the image"),
-        ),
-        Value::Literal(_) => (
-            Severity::High,
-            true,
-            format!(
-                "the default of `{name}` is a secret that stays in the file and the image's history"
-            ),
-        ),
-        Value::Template if is_env => (
-            Severity::High,
-            false,
-            format!("`{name}` is filled in when the image is built and stays in it"),
-        ),
-        Value::Placeholder if is_env => (
-            Severity::Info,
-            false,
-            format!(
-                "`{name}` is set to a placeholder: whoever replaces it here puts the secret into the image"
-            ),
-        ),
-        Value::Empty if is_env => (
-            Severity::Medium,
-            false,
-            format!(
-                "`{name}` is an environment variable of the image: whoever fills it in here puts the secret into the image"
-            ),
-        ),
-        Value::Empty | Value::Template | Value::Placeholder => (
-            Severity::Medium,
-            false,
-            format!(
-                "the build argument `{name}` is a secret: its value stays in the image's history and the build's record"
-            ),
-        ),
-        _ => return None,
+        return None;
+    }
+    let (severity, message) = match value {
+        Value::Literal(strength) => literal(&pair.name, strength, is_env, local),
+        _ => other(&pair.name, value, is_env)?,
     };
     let confidence = if is_env {
         Confidence::High
@@ -378,6 +318,54 @@ fn judge(pair: &Pair, is_env: bool, local: bool) -> Option<Declared<'_>> {
         message,
         is_value,
     })
+}
+
+/// Judges a value that stands in the file.
+fn literal(name: &str, strength: Strength, is_env: bool, local: bool) -> (Severity, String) {
+    let (severity, what) = match strength {
+        Strength::Weak if local => (
+            Severity::Info,
+            "is set to a weak secret in an image for tests or examples",
+        ),
+        Strength::Weak => (
+            Severity::Medium,
+            "is set to a weak secret that each container starts with",
+        ),
+        _ if !is_env => (
+            Severity::High,
+            "has a secret as its default, which stays in the file and the image's history",
+        ),
+        _ if names::secretness(name) == Secretness::Master => (
+            Severity::Critical,
+            "is set in the image, and other secrets hang on it",
+        ),
+        _ => (Severity::High, "is set to a secret that stays in the image"),
+    };
+    (severity, format!("`{name}` {what}"))
+}
+
+/// Judges what will become a secret.
+fn other(name: &str, value: Value, is_env: bool) -> Option<(Severity, String)> {
+    let (severity, what) = match (value, is_env) {
+        (Value::Template, true) => (
+            Severity::High,
+            "is filled in when the image is built and stays in it",
+        ),
+        (Value::Placeholder, true) => (
+            Severity::Info,
+            "is set to a placeholder: whoever replaces it here puts the secret into the image",
+        ),
+        (Value::Empty, true) => (
+            Severity::Medium,
+            "is a variable of the image: whoever fills it in here puts the secret into the image",
+        ),
+        (Value::Empty | Value::Template | Value::Placeholder, false) => (
+            Severity::Medium,
+            "is a secret and a build argument: its value stays in the image's history and the build's record",
+        ),
+        _ => return None,
+    };
+    Some((severity, format!("`{name}` {what}")))
 }
 
 #[cfg(test)]

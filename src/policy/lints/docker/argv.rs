@@ -176,7 +176,7 @@ fn program(words: &[Scalar]) -> Option<(String, &[Scalar])> {
     let program = words.get(skipped)?;
     let name = program.text.rsplit(['/', '\\']).next()?;
     Some((
-        name.trim_end_matches(".exe").to_owned(),
+        name.trim_end_matches(".exe").chars().take(64).collect(),
         words.get(skipped + 1..)?,
     ))
 }

@@ -10,8 +10,8 @@ use super::{
 use crate::{
     model::{BlobPath, Severity},
     policy::{
-        fault::{CrossFault, Edit, FactData, Fix, FixClass, Gathered},
-        lint::Index,
+        fault::{CrossFault, Edit, FactData, Fix, FixClass},
+        lint::{Index, Item},
     },
 };
 
@@ -63,53 +63,8 @@ impl<'i> Tree<'i> {
         };
         let mut seen = BTreeSet::new();
         for (number, gathered) in index.facts.iter().enumerate() {
-            let Gathered {
-                data: FactData::Item(item),
-                ..
-            } = gathered
-            else {
-                continue;
-            };
-            let all = |name: &str| {
-                item.attributes
-                    .iter()
-                    .filter(|(key, _)| *key == name)
-                    .map(|(_, value)| value.as_str())
-                    .collect::<Vec<_>>()
-            };
-            let one = |name: &str| all(name).first().copied().unwrap_or_default();
-            let subject = item.subject.as_str();
-            match item.topic {
-                COPY => tree.copies.push(Copied {
-                    fact: number,
-                    dockerfile: subject,
-                    word: one("word"),
-                    source: one("source"),
-                    beside: all("beside"),
-                    repeated: !seen.insert((subject, one("source"))),
-                }),
-                IGNORE => {
-                    let lines = all("pattern");
-                    let of_docker = subject.ends_with(".dockerignore");
-                    let docker = if of_docker {
-                        ignore::Ignore::new(lines.iter().copied())
-                    } else {
-                        ignore::Ignore::default()
-                    };
-                    let open = !all("open").is_empty();
-                    tree.ignores.insert(
-                        subject,
-                        Patterns {
-                            lines,
-                            docker,
-                            open,
-                        },
-                    );
-                }
-                CONTENT => {
-                    tree.contents.insert(subject, one("holds") == "true");
-                }
-                _ => {}
+            if let FactData::Item(item) = &gathered.data {
+                tree.add(number, item, &mut seen);
             }
         }
         let names = index
@@ -118,6 +73,43 @@ impl<'i> Tree<'i> {
             .filter_map(|path| std::str::from_utf8(path.as_bytes()).ok());
         tree.credentials = names.filter(|path| tree.is_credential(path)).collect();
         tree
+    }
+
+    fn add(&mut self, number: usize, item: &'i Item, seen: &mut BTreeSet<(&'i str, &'i str)>) {
+        let all = |name: &str| {
+            let named = item.attributes.iter().filter(|(key, _)| *key == name);
+            named.map(|(_, value)| value.as_str()).collect::<Vec<_>>()
+        };
+        let one = |name: &str| all(name).first().copied().unwrap_or_default();
+        let subject = item.subject.as_str();
+        match item.topic {
+            COPY => self.copies.push(Copied {
+                fact: number,
+                dockerfile: subject,
+                word: one("word"),
+                source: one("source"),
+                beside: all("beside"),
+                repeated: !seen.insert((subject, one("source"))),
+            }),
+            IGNORE => {
+                let lines = all("pattern");
+                let of_docker = subject.ends_with(".dockerignore");
+                let docker = ignore::Ignore::new(lines.iter().copied().filter(|_| of_docker));
+                let open = !all("open").is_empty();
+                self.ignores.insert(
+                    subject,
+                    Patterns {
+                        lines,
+                        docker,
+                        open,
+                    },
+                );
+            }
+            CONTENT => {
+                self.contents.insert(subject, one("holds") == "true");
+            }
+            _ => {}
+        }
     }
 
     /// Tells whether a file of the tree is a credential: by its content, or by its name if that was not read.
@@ -225,17 +217,58 @@ impl<'i> Tree<'i> {
     /// Credential files that are copied with the folder they are in.
     pub(super) fn by_folder(&self, copy: &Copied<'_>) -> Option<CrossFault> {
         let source = copy.source;
-        if copy.repeated
-            || source.starts_with("..")
-            || source.contains(['*', '?', '['])
-            || credential::named(source).is_some()
-        {
+        let is_folder = !source.starts_with("..") && !source.contains(['*', '?', '[']);
+        if copy.repeated || !is_folder || credential::named(source).is_some() {
             return None;
         }
         let context = self.context(copy);
-        let folder = join(&context, source);
+        let ignore_path = self.ignore_path(copy, &context);
+        let ignore = self.ignores.get(ignore_path.as_str());
+        if ignore.is_none() && self.has(&ignore_path) {
+            return None;
+        }
+        let excludes = |path: &str| ignore.is_some_and(|ignore| ignore.docker.excludes(path));
+        let mut left = self.inside(&context, source);
+        left.retain(|path| !excludes(path));
+        let shown = if source.is_empty() { "." } else { source };
+        let what = format!("{} {shown}", copy.word);
+        let (severity, message) = match left.as_slice() {
+            [] if source.is_empty() && self.is_likely(&context) && !excludes(".env") => {
+                left.push(".env".to_owned());
+                let message = format!(
+                    "`{what}` takes a local `.env` into the image: `.dockerignore` does not leave it out"
+                );
+                (Severity::Low, message)
+            }
+            [] => return None,
+            [file] => (
+                Severity::High,
+                format!("`{what}` takes the credential file `{file}` into the image"),
+            ),
+            [file, more @ ..] => {
+                let message = format!(
+                    "`{what}` takes the credential file `{file}` and {} more into the image",
+                    more.len()
+                );
+                (Severity::High, message)
+            }
+        };
+        let severity = if is_local(copy.dockerfile) {
+            Severity::Info
+        } else {
+            severity
+        };
+        let mut fault = fault(copy, severity, message, what);
+        let needed = left.iter().any(|path| copy.beside.contains(&path.as_str()));
+        fault.fix = (!needed).then(|| self.fix(&ignore_path, &left));
+        Some(fault)
+    }
+
+    /// Returns the credential files below a source, by their paths from the context.
+    fn inside(&self, context: &str, source: &str) -> Vec<String> {
+        let folder = join(context, source);
         let prefix = if folder.is_empty() {
-            String::new()
+            folder
         } else {
             format!("{folder}/")
         };
@@ -243,66 +276,11 @@ impl<'i> Tree<'i> {
             .credentials
             .range(prefix.as_str()..)
             .take_while(|path| path.starts_with(&prefix));
-        let candidates = below.take(MAX_CANDIDATES).map(|path| (*path).to_owned());
-        let inside = |path: &str| {
-            path.get(
-                if context.is_empty() {
-                    0
-                } else {
-                    context.len() + 1
-                }..,
-            )
-            .unwrap_or_default()
-            .to_owned()
+        let inside = |path: &&str| match context {
+            "" => Some((*path).to_owned()),
+            context => path.get(context.len() + 1..).map(str::to_owned),
         };
-        let ignore_path = self.ignore_path(copy, &context);
-        let ignore = self.ignores.get(ignore_path.as_str());
-        if ignore.is_none() && self.has(&ignore_path) {
-            return None;
-        }
-        let excludes = |path: &str| ignore.is_some_and(|ignore| ignore.docker.excludes(path));
-        let mut left: Vec<String> = candidates
-            .map(|path| inside(&path))
-            .filter(|path| !excludes(path))
-            .collect();
-        let is_likely =
-            left.is_empty() && source.is_empty() && self.is_likely(&context) && !excludes(".env");
-        if is_likely {
-            left.push(".env".to_owned());
-        }
-        let first = left.first()?;
-        let more = if left.len() > 1 {
-            format!(" and {} more", left.len() - 1)
-        } else {
-            String::new()
-        };
-        let shown = if source.is_empty() { "." } else { source };
-        let (severity, message) = if is_likely {
-            (
-                Severity::Low,
-                format!(
-                    "`{} {shown}` takes a local `.env` into the image: `.dockerignore` does not leave it out",
-                    copy.word
-                ),
-            )
-        } else {
-            (
-                Severity::High,
-                format!(
-                    "`{} {shown}` takes the credential file `{first}`{more} into the image",
-                    copy.word
-                ),
-            )
-        };
-        let severity = if is_local(copy.dockerfile) {
-            Severity::Info
-        } else {
-            severity
-        };
-        let mut fault = fault(copy, severity, message, format!("{} {shown}", copy.word));
-        let needed = left.iter().any(|path| copy.beside.contains(&path.as_str()));
-        fault.fix = (!needed).then(|| self.fix(&ignore_path, &left));
-        Some(fault)
+        below.take(MAX_CANDIDATES).filter_map(inside).collect()
     }
 
     /// Returns the file that says what the context leaves out, whether it is there or not.

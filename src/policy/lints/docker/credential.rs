@@ -15,6 +15,42 @@ pub(super) enum Named {
     Maybe,
 }
 
+/// Words of names of files that show what a real one looks like.
+const EXAMPLES: [&str; 11] = [
+    "example", "sample", "template", "dist", "default", "defaults", "schema", "pub", "tpl", "tmpl",
+    "test",
+];
+
+/// Words of names of keys and certificates that are public.
+const PUBLIC: [&str; 26] = [
+    "ca",
+    "cacert",
+    "cacerts",
+    "cert",
+    "certs",
+    "certificate",
+    "chain",
+    "fullchain",
+    "bundle",
+    "root",
+    "trust",
+    "truststore",
+    "public",
+    "gpg",
+    "apt",
+    "repo",
+    "release",
+    "archive",
+    "rpm",
+    "keyring",
+    "crt",
+    "signing",
+    "dhparam",
+    "dhparams",
+    "isrg",
+    "global",
+];
+
 /// Tells whether a path is that of a credential file. Examples, public keys and what belongs to tests are none.
 pub(super) fn named(path: &str) -> Option<Named> {
     let lower = path.to_ascii_lowercase();
@@ -22,41 +58,9 @@ pub(super) fn named(path: &str) -> Option<Named> {
     let words: Vec<&str> = name.split(['.', '-', '_']).collect();
     let has = |list: &[&str]| words.iter().any(|word| list.contains(word));
     let folder = lower.strip_suffix(name).unwrap_or_default();
-    if has(&[
-        "example", "sample", "template", "dist", "default", "defaults", "schema", "pub", "tpl",
-        "tmpl", "test",
-    ]) || is_local(folder)
-    {
+    if has(&EXAMPLES) || is_local(folder) {
         return None;
     }
-    let is_public = has(&[
-        "ca",
-        "cacert",
-        "cacerts",
-        "cert",
-        "certs",
-        "certificate",
-        "chain",
-        "fullchain",
-        "bundle",
-        "root",
-        "trust",
-        "truststore",
-        "public",
-        "gpg",
-        "apt",
-        "repo",
-        "release",
-        "archive",
-        "rpm",
-        "keyring",
-        "crt",
-        "signing",
-        "dhparam",
-        "dhparams",
-        "isrg",
-        "global",
-    ]);
     let ends = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
     match name {
         ".env" | ".git-credentials" | ".netrc" | "_netrc" | ".pypirc" | ".pgpass"
@@ -74,7 +78,7 @@ pub(super) fn named(path: &str) -> Option<Named> {
         {
             Some(Named::Surely)
         }
-        _ if is_public => None,
+        _ if has(&PUBLIC) => None,
         _ if ends(&[".p12", ".pfx", ".jks", ".keystore", ".key", ".ppk"]) => Some(Named::Surely),
         _ if name.ends_with(".pem") && has(&["key", "privkey", "private", "priv"]) => {
             Some(Named::Surely)

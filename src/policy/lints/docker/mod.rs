@@ -11,14 +11,17 @@ mod context;
 mod copy;
 mod credential;
 mod ignore;
+mod layer;
+mod mounts;
 mod start;
-mod url;
+pub(super) mod url;
 pub(super) mod words;
 
 /// The lints of this family.
 pub(crate) const LINTS: &[&dyn Lint] = &[
     &arguments::Arguments,
     &copy::Copies,
+    &layer::Layers,
     &url::Urls,
     &start::Starts,
 ];
@@ -116,6 +119,32 @@ pub(in crate::policy::lints) mod tests {
             )
         })
         .collect()
+    }
+
+    /// The text after the first fix of the lints of Dockerfiles and compose files.
+    pub(in crate::policy::lints) fn fixed(path: &str, text: &str) -> String {
+        let blob = BlobPath::from(path);
+        let kind = wants(&blob).expect("a file of policy");
+        let reading = read(
+            &blob,
+            kind,
+            text.as_bytes(),
+            &DigestKey::new([7; 32]),
+            &Environments::default(),
+        );
+        let mut edits = reading
+            .faults
+            .into_iter()
+            .find_map(|fault| fault.fix)
+            .expect("a fix")
+            .edits;
+        edits.sort_by_key(|edit| std::cmp::Reverse(edit.span.start));
+        let mut text = text.to_owned();
+        for edit in edits {
+            assert_eq!(edit.append_to, None);
+            text.replace_range(edit.span, &edit.text);
+        }
+        text
     }
 
     /// What the lint of copies tells of a tree: severity, subject and what its fix appends.

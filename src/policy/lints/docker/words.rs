@@ -106,15 +106,25 @@ fn closing(bytes: &[u8]) -> Option<usize> {
     None
 }
 
+/// A simple command.
+#[derive(Debug, Default)]
+pub(crate) struct Simple {
+    /// Its words with quotes undone, assignments before it left out.
+    pub(crate) words: Vec<Scalar>,
+    /// What it reads from or writes to: the words behind `<` and `>`; also here-strings.
+    pub(crate) targets: Vec<Scalar>,
+}
+
 /// Splits a script into simple commands, each into its words with quotes undone. Assignments before a command, targets of redirections
 /// and here-strings are left out.
 pub(crate) fn commands(script: &Scalar) -> Vec<Vec<Scalar>> {
-    let mut splitter = Splitter {
-        script,
-        commands: vec![Vec::new()],
-        word: Vec::new(),
-        ..Splitter::new(script)
-    };
+    let commands = simple(script).into_iter().map(|command| command.words);
+    commands.filter(|words| !words.is_empty()).collect()
+}
+
+/// Splits a script into simple commands.
+pub(crate) fn simple(script: &Scalar) -> Vec<Simple> {
+    let mut splitter = Splitter::new(script);
     let mut chars = script.text.char_indices().peekable();
     while let Some((at, c)) = chars.next() {
         match (splitter.quote, c) {
@@ -159,16 +169,12 @@ pub(crate) fn commands(script: &Scalar) -> Vec<Vec<Scalar>> {
         }
     }
     splitter.end_command();
-    splitter
-        .commands
-        .into_iter()
-        .filter(|command| !command.is_empty())
-        .collect()
+    splitter.commands
 }
 
 struct Splitter<'s> {
     script: &'s Scalar,
-    commands: Vec<Vec<Scalar>>,
+    commands: Vec<Simple>,
     word: Vec<(char, usize)>,
     /// Whether a word was begun, though nothing may be in it yet.
     is_word: bool,
@@ -183,7 +189,7 @@ impl<'s> Splitter<'s> {
     fn new(script: &'s Scalar) -> Self {
         Self {
             script,
-            commands: Vec::new(),
+            commands: vec![Simple::default()],
             word: Vec::new(),
             is_word: false,
             style: Style::Plain,
@@ -237,12 +243,12 @@ impl<'s> Splitter<'s> {
             return;
         }
         let word = gathered(&self.word, self.style, self.script.end);
-        let command = self.commands.last_mut();
-        let is_first = command.as_ref().is_some_and(|command| command.is_empty());
-        if !self.redirected && !(is_first && is_assignment(&word.text)) {
-            command
-                .into_iter()
-                .for_each(|command| command.push(word.clone()));
+        if let Some(command) = self.commands.last_mut() {
+            if self.redirected {
+                command.targets.push(word);
+            } else if !(command.words.is_empty() && is_assignment(&word.text)) {
+                command.words.push(word);
+            }
         }
         self.word.clear();
         self.is_word = false;
@@ -253,7 +259,7 @@ impl<'s> Splitter<'s> {
     fn end_command(&mut self) {
         self.end_word();
         self.redirected = false;
-        self.commands.push(Vec::new());
+        self.commands.push(Simple::default());
     }
 }
 

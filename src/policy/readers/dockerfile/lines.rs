@@ -204,3 +204,46 @@ fn delimiter(word: &[(char, usize)]) -> Option<(String, bool, bool)> {
     let name = unquoted(rest, '\\').text;
     (!name.is_empty()).then_some((name, expands, strips))
 }
+
+/// Tells whether an instruction may open here-documents.
+pub(super) fn may_open(line: &Chars) -> bool {
+    let words = line
+        .split(|(c, _)| c.is_whitespace())
+        .filter(|word| !word.is_empty());
+    let mut keywords = words.take(2).map(|word| {
+        word.iter()
+            .map(|(c, _)| c.to_ascii_uppercase())
+            .collect::<String>()
+    });
+    let opens = |word: &str| matches!(word, "RUN" | "COPY" | "ADD");
+    match keywords.next().as_deref() {
+        Some("ONBUILD") => keywords.next().is_some_and(|word| opens(&word)),
+        Some(word) => opens(word),
+        None => false,
+    }
+}
+
+/// Overwrites bytes but for line breaks.
+pub(super) fn blank(bytes: &mut [u8], range: Range<usize>, with: u8) {
+    for byte in bytes.get_mut(range).unwrap_or_default() {
+        if !matches!(byte, b'\n' | b'\r') {
+            *byte = with;
+        }
+    }
+}
+
+/// Returns the bytes from the first character to the last.
+pub(super) fn bytes(chars: &[(char, usize)]) -> Option<Range<usize>> {
+    let (last, at) = chars.last()?;
+    Some(chars.first()?.1..at + last.len_utf8())
+}
+
+/// Leaves out blanks at both ends.
+pub(super) fn trimmed(chars: &[(char, usize)]) -> &[(char, usize)] {
+    let start = chars.iter().position(|(c, _)| !c.is_whitespace());
+    let end = chars.iter().rposition(|(c, _)| !c.is_whitespace());
+    match (start, end) {
+        (Some(start), Some(end)) => chars.get(start..=end).unwrap_or_default(),
+        _ => &[],
+    }
+}

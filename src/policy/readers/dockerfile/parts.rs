@@ -5,7 +5,10 @@ use std::{collections::HashMap, ops::Range};
 use parse_dockerfile as raw;
 
 use super::super::super::node::{Scalar, Style};
-use super::lines::{Chars, Heredoc, heredocs, is_blank, logical, scalar, unquoted, words};
+use super::lines::{
+    Chars, Heredoc, blank, bytes, heredocs, is_blank, logical, may_open, scalar, trimmed, unquoted,
+    words,
+};
 use super::{Command, Copy, Dockerfile, Flag, Instruction, Pair, Role, Run, Stage, What, inner};
 
 /// Reads a Dockerfile.
@@ -39,7 +42,10 @@ pub fn read(text: &str) -> Result<Dockerfile, String> {
 }
 
 fn reason(error: &raw::Error) -> String {
-    format!("no Dockerfile at line {}", error.line())
+    match error.line() {
+        0 => "no Dockerfile: it has no FROM".to_owned(),
+        line => format!("no Dockerfile at line {line}"),
+    }
 }
 
 /// Returns the escape character: that of the directive `# escape=` among the first lines.
@@ -384,49 +390,6 @@ impl Reader<'_> {
             target: target.value.clone().into_owned(),
             heredocs,
         }
-    }
-}
-
-/// Tells whether an instruction may open here-documents.
-fn may_open(line: &Chars) -> bool {
-    let words = line
-        .split(|(c, _)| c.is_whitespace())
-        .filter(|word| !word.is_empty());
-    let mut keywords = words.take(2).map(|word| {
-        word.iter()
-            .map(|(c, _)| c.to_ascii_uppercase())
-            .collect::<String>()
-    });
-    let opens = |word: &str| matches!(word, "RUN" | "COPY" | "ADD");
-    match keywords.next().as_deref() {
-        Some("ONBUILD") => keywords.next().is_some_and(|word| opens(&word)),
-        Some(word) => opens(word),
-        None => false,
-    }
-}
-
-/// Overwrites bytes but for line breaks.
-fn blank(bytes: &mut [u8], range: Range<usize>, with: u8) {
-    for byte in bytes.get_mut(range).unwrap_or_default() {
-        if !matches!(byte, b'\n' | b'\r') {
-            *byte = with;
-        }
-    }
-}
-
-/// Returns the bytes from the first character to the last.
-fn bytes(chars: &[(char, usize)]) -> Option<Range<usize>> {
-    let (last, at) = chars.last()?;
-    Some(chars.first()?.1..at + last.len_utf8())
-}
-
-/// Leaves out blanks at both ends.
-fn trimmed(chars: &[(char, usize)]) -> &[(char, usize)] {
-    let start = chars.iter().position(|(c, _)| !c.is_whitespace());
-    let end = chars.iter().rposition(|(c, _)| !c.is_whitespace());
-    match (start, end) {
-        (Some(start), Some(end)) => chars.get(start..=end).unwrap_or_default(),
-        _ => &[],
     }
 }
 

@@ -1,6 +1,0 @@
-//! Compose files.
-
-use super::super::lint::Lint;
-
-/// The lints of this family.
-pub(crate) const LINTS: &[&dyn Lint] = &[];

@@ -103,7 +103,6 @@ pub(super) fn is_deployment(name: &str) -> bool {
         "deploys",
         "deployment",
         "release",
-        "releases",
         "publish",
     ]) && !has(&OTHERS)
         && !has(&SOUNDS)

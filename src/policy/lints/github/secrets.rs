@@ -58,7 +58,7 @@ impl Secret {
 
 /// Tells whether the name of a stored secret is that of something that is no credential.
 pub(super) fn is_harmless(name: &str) -> bool {
-    const LAST: [&str; 45] = [
+    const LAST: [&str; 46] = [
         "user",
         "username",
         "login",
@@ -72,6 +72,7 @@ pub(super) fn is_harmless(name: &str) -> bool {
         "region",
         "zone",
         "name",
+        "number",
         "org",
         "organization",
         "organisation",

@@ -51,11 +51,19 @@ pub(super) const META: LintMeta = LintMeta {
 /// Inputs that hold build arguments, without dashes and in lower case.
 fn is_build_input(key: &str) -> bool {
     let key: String = key.chars().filter(char::is_ascii_alphanumeric).collect();
-    matches!(key.to_ascii_lowercase().as_str(), "buildargs" | "buildarg" | "dockerbuildargs" | "set")
+    matches!(
+        key.to_ascii_lowercase().as_str(),
+        "buildargs" | "buildarg" | "dockerbuildargs" | "set"
+    )
 }
 
 /// Looks at the inputs of a step's action.
-pub(super) fn inputs(job: &str, step: &Step<'_>, reader: &Reader<'_, '_>, context: &mut Context<'_>) {
+pub(super) fn inputs(
+    job: &str,
+    step: &Step<'_>,
+    reader: &Reader<'_, '_>,
+    context: &mut Context<'_>,
+) {
     for entry in step.with.iter().filter(|entry| is_build_input(&entry.key)) {
         let Some(value) = entry.value.scalar() else {
             continue;
@@ -71,25 +79,46 @@ pub(super) fn inputs(job: &str, step: &Step<'_>, reader: &Reader<'_, '_>, contex
                 continue;
             }
             let name = argument(line).unwrap_or_else(|| one.secret.shown());
-            tell(job, step, &name, &one.secret, value.source(one.at.clone()), context);
+            tell(
+                job,
+                step,
+                &name,
+                &one.secret,
+                value.source(one.at.clone()),
+                context,
+            );
         }
         by_name(job, step, reader, value, context);
     }
 }
 
 /// Arguments by their name alone take the variable's value.
-fn by_name(job: &str, step: &Step<'_>, reader: &Reader<'_, '_>, value: &Scalar, context: &mut Context<'_>) {
+fn by_name(
+    job: &str,
+    step: &Step<'_>,
+    reader: &Reader<'_, '_>,
+    value: &Scalar,
+    context: &mut Context<'_>,
+) {
     let mut from = 0;
     for line in value.text.split(['\n', ',']) {
         let name = line.trim();
         let at = from + (line.len() - line.trim_start().len());
         from += line.len() + 1;
-        let is_name = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        let is_name =
+            !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
         let Some(secret) = is_name.then(|| reader.held(name)).flatten() else {
             continue;
         };
         if !secret.is_harmless() {
-            tell(job, step, name, &secret, value.source(at..at + name.len()), context);
+            tell(
+                job,
+                step,
+                name,
+                &secret,
+                value.source(at..at + name.len()),
+                context,
+            );
         }
     }
 }
@@ -102,7 +131,11 @@ fn line_before(text: &str, at: usize) -> &str {
 /// Returns the name of the argument that a line sets.
 fn argument(line: &str) -> Option<String> {
     let (name, _) = line.split_once('=')?;
-    let name = name.trim().rsplit('.').next()?.trim_start_matches(['"', '\'', '-', ' ']);
+    let name = name
+        .trim()
+        .rsplit('.')
+        .next()?
+        .trim_start_matches(['"', '\'', '-', ' ']);
     (!name.is_empty()).then(|| name.chars().take(60).collect())
 }
 
@@ -119,9 +152,16 @@ pub(super) fn tell(
         &META,
         span,
         format!("{job}/{}: {name}", step.label),
-        format!("{} enters the image as the build argument {name}", secret.shown()),
+        format!(
+            "{} enters the image as the build argument {name}",
+            secret.shown()
+        ),
     );
-    let severity = if secret.is_short_lived() { Severity::Medium } else { Severity::High };
+    let severity = if secret.is_short_lived() {
+        Severity::Medium
+    } else {
+        Severity::High
+    };
     context.tell(fault.severity(severity));
 }
 
@@ -140,7 +180,9 @@ mod tests {
             ("{secrets: 'a=${{ secrets.A }}'}", 0),
             ("{build-args: 'A=${{ vars.A }}'}", 0),
         ] {
-            let text = format!("on: push\nenv: {{TOP: '${{{{ secrets.TOP }}}}'}}\njobs:\n  a:\n    steps:\n      - uses: ./x\n        with: {with}\n");
+            let text = format!(
+                "on: push\nenv: {{TOP: '${{{{ secrets.TOP }}}}'}}\njobs:\n  a:\n    steps:\n      - uses: ./x\n        with: {with}\n"
+            );
             assert_eq!(testing::workflow(&META, &text).len(), count, "{with}");
         }
     }

@@ -339,8 +339,14 @@ mod tests {
                 None,
             ),
             ("github.actor != 'dependabot[bot]'", Some(true)),
-            ("github.event.pull_request.user.login == 'dependabot[bot]'", Some(false)),
-            ("github.ref_name == github.event.repository.default_branch", Some(false)),
+            (
+                "github.event.pull_request.user.login == 'dependabot[bot]'",
+                Some(false),
+            ),
+            (
+                "github.ref_name == github.event.repository.default_branch",
+                Some(false),
+            ),
             (
                 "github.event_name == 'push' || github.event.pull_request.head.repo.full_name == github.repository",
                 None,

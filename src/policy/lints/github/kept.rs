@@ -167,7 +167,11 @@ pub(super) fn normal(path: &str) -> String {
     let parts: Vec<&str> = path.split('/').filter(|part| *part != ".").collect();
     let path = parts.join("/");
     let trimmed = path.trim_end_matches('/');
-    if trimmed.is_empty() && path.starts_with('/') { "/".to_owned() } else { trimmed.to_owned() }
+    if trimmed.is_empty() && path.starts_with('/') {
+        "/".to_owned()
+    } else {
+        trimmed.to_owned()
+    }
 }
 
 /// Tells whether a pattern of paths takes a file: as it is, as a directory above it, or as a glob.
@@ -175,17 +179,26 @@ fn covers(pattern: &str, path: &str) -> bool {
     if pattern.is_empty() {
         return !path.starts_with(['/', '~', '$']) && !path.starts_with("..");
     }
-    if pattern == path || path.strip_prefix(pattern).is_some_and(|rest| rest.starts_with('/')) {
+    if pattern == path
+        || path
+            .strip_prefix(pattern)
+            .is_some_and(|rest| rest.starts_with('/'))
+    {
         return true;
     }
     if !pattern.contains(['*', '?', '[']) || pattern.len() > 500 {
         return false;
     }
-    let glob = globset::GlobBuilder::new(pattern).literal_separator(true).build();
+    let glob = globset::GlobBuilder::new(pattern)
+        .literal_separator(true)
+        .build();
     glob.is_ok_and(|glob| {
         let matcher = glob.compile_matcher();
         // A directory that matches is taken with all that is in it.
-        let above = path.match_indices('/').take(40).filter_map(|(at, _)| path.get(..at));
+        let above = path
+            .match_indices('/')
+            .take(40)
+            .filter_map(|(at, _)| path.get(..at));
         above.chain([path]).any(|part| matcher.is_match(part))
     })
 }
@@ -196,27 +209,41 @@ pub(super) fn uploads(job: &Job<'_>, written: &[Written], context: &mut Context<
         let Some(action) = step.action() else {
             continue;
         };
-        let input = UPLOADS.iter().find(|(name, _)| *name == action).map(|(_, input)| *input);
-        let Some(value) = input.and_then(|input| step.input(input)).and_then(|entry| entry.value.scalar()) else {
+        let input = UPLOADS
+            .iter()
+            .find(|(name, _)| *name == action)
+            .map(|(_, input)| *input);
+        let Some(value) = input
+            .and_then(|input| step.input(input))
+            .and_then(|entry| entry.value.scalar())
+        else {
             continue;
         };
         let lines = lines(value);
         let before = written.iter().filter(|file| file.step < at).take(MAX_FILES);
         let mut told = Vec::new();
         for file in before {
-            let taken = lines.iter().take(MAX_FILES).find(|line| {
-                !line.written.starts_with('!') && covers(&line.pattern, &file.path)
-            });
+            let taken = lines
+                .iter()
+                .take(MAX_FILES)
+                .find(|line| !line.written.starts_with('!') && covers(&line.pattern, &file.path));
             let is_excluded = lines.iter().take(MAX_FILES).any(|line| {
-                line.written.strip_prefix('!').is_some_and(|rest| covers(&normal(rest), &file.path))
+                line.written
+                    .strip_prefix('!')
+                    .is_some_and(|rest| covers(&normal(rest), &file.path))
             });
-            if let Some(line) = taken.filter(|line| !is_excluded && !is_hidden(step, &action, line, &file.path)) {
+            if let Some(line) =
+                taken.filter(|line| !is_excluded && !is_hidden(step, &action, line, &file.path))
+            {
                 let place = value.source(line.at.clone());
                 let fault = Fault::new(
                     &ARTIFACT,
                     place.clone(),
                     format!("{}/{}: {}", job.id, step.label, file.path),
-                    format!("{} holds {} and is uploaded by step \"{}\"", file.path, file.what, step.label),
+                    format!(
+                        "{} holds {} and is uploaded by step \"{}\"",
+                        file.path, file.what, step.label
+                    ),
                 );
                 context.tell(fault.related(file.span.clone(), "the secret is written here"));
                 told.push(place);
@@ -243,18 +270,39 @@ fn known(
         let name = line.pattern.rsplit('/').next().unwrap_or_default();
         let is_file = matches!(
             name,
-            ".env" | ".env.production" | ".env.prod" | ".npmrc" | ".netrc" | ".pypirc" | ".git-credentials" | "id_rsa"
-                | "id_ed25519" | "kubeconfig" | ".kube" | ".aws" | ".docker" | ".ssh" | ".gnupg"
-        ) || [".docker/config.json", ".aws/credentials", ".kube/config", ".m2/settings.xml"]
-            .iter()
-            .any(|end| line.pattern.ends_with(end));
+            ".env"
+                | ".env.production"
+                | ".env.prod"
+                | ".npmrc"
+                | ".netrc"
+                | ".pypirc"
+                | ".git-credentials"
+                | "id_rsa"
+                | "id_ed25519"
+                | "kubeconfig"
+                | ".kube"
+                | ".aws"
+                | ".docker"
+                | ".ssh"
+                | ".gnupg"
+        ) || [
+            ".docker/config.json",
+            ".aws/credentials",
+            ".kube/config",
+            ".m2/settings.xml",
+        ]
+        .iter()
+        .any(|end| line.pattern.ends_with(end));
         let place = value.source(line.at.clone());
         if is_file && !told.contains(&place) && !is_hidden(step, action, line, &line.pattern) {
             let fault = Fault::new(
                 &ARTIFACT,
                 place,
                 format!("{}/{}: {}", job.id, step.label, line.pattern),
-                format!("{} is where credentials are kept, and is uploaded by step \"{}\"", line.pattern, step.label),
+                format!(
+                    "{} is where credentials are kept, and is uploaded by step \"{}\"",
+                    line.pattern, step.label
+                ),
             );
             context.tell(fault.severity(Severity::Low).confidence(Confidence::Low));
         }
@@ -263,18 +311,31 @@ fn known(
 
 /// Tells whether upload-artifact leaves a file out because it is hidden: since 4.4, unless it is told otherwise.
 fn is_hidden(step: &Step<'_>, action: &str, line: &Line<'_>, path: &str) -> bool {
-    if action != "actions/upload-artifact" || step.input_text("include-hidden-files") == Some("true") {
+    if action != "actions/upload-artifact"
+        || step.input_text("include-hidden-files") == Some("true")
+    {
         return false;
     }
-    let version = step.uses.and_then(|uses| uses.text.trim().split_once('@')).map(|(_, version)| version);
+    let version = step
+        .uses
+        .and_then(|uses| uses.text.trim().split_once('@'))
+        .map(|(_, version)| version);
     let is_old = version.is_some_and(|version| {
         ["v1", "v2", "v3", "v4.0", "v4.1", "v4.2", "v4.3"]
             .iter()
-            .any(|old| version == *old || version.strip_prefix(old).is_some_and(|rest| rest.starts_with('.')))
+            .any(|old| {
+                version == *old
+                    || version
+                        .strip_prefix(old)
+                        .is_some_and(|rest| rest.starts_with('.'))
+            })
     });
     // What is named before the first hidden part is where the search begins.
     let below = path.strip_prefix(line.pattern.as_str()).unwrap_or(path);
-    !is_old && below.split('/').any(|part| part.starts_with('.') && part != "..")
+    !is_old
+        && below
+            .split('/')
+            .any(|part| part.starts_with('.') && part != "..")
 }
 
 /// Places of credentials, and whether only a part of them is one.
@@ -328,7 +389,11 @@ pub(super) fn caches(job: &Job<'_>, step: &Step<'_>, context: &mut Context<'_>) 
         let severity = if pattern == "~" && line.pattern != "~/*.*" {
             Severity::High
         } else if let Some((_, is_part)) = CREDENTIALS.iter().find(|(path, _)| *path == pattern) {
-            if *is_part { Severity::Low } else { Severity::High }
+            if *is_part {
+                Severity::Low
+            } else {
+                Severity::High
+            }
         } else if name.starts_with(".env.") && !name.ends_with(".example") {
             Severity::High
         } else if name == ".npmrc" {
@@ -373,39 +438,113 @@ mod tests {
             (".", "~/.npmrc", false),
             ("$HOME/.aws", "~/.aws/credentials", true),
         ] {
-            assert_eq!(covers(&normal(pattern), &normal(path)), covered, "{pattern} {path}");
+            assert_eq!(
+                covers(&normal(pattern), &normal(path)),
+                covered,
+                "{pattern} {path}"
+            );
         }
     }
 
     #[test]
     fn uploads_of_written_files() {
         let told = |file: &str, upload: &str| {
-            let text = format!("on: push\njobs:\n  a:\n    steps:\n      - run: echo \"$K\" > {file}\n        env: {{K: '${{{{ secrets.K }}}}'}}\n      - {upload}\n");
+            let text = format!(
+                "on: push\njobs:\n  a:\n    steps:\n      - run: echo \"$K\" > {file}\n        env: {{K: '${{{{ secrets.K }}}}'}}\n      - {upload}\n"
+            );
             testing::workflow(&ARTIFACT, &text).len()
         };
-        assert_eq!(told(".env", "{uses: actions/upload-artifact@v3, with: {path: .env}}"), 1);
-        assert_eq!(told(".env", "{uses: actions/upload-artifact@v3, with: {path: .}}"), 1);
-        assert_eq!(told(".env", "{uses: actions/upload-artifact@v4, with: {path: .}}"), 0);
-        assert_eq!(told(".env", "{uses: actions/upload-artifact@v4, with: {path: ., include-hidden-files: true}}"), 1);
-        assert_eq!(told("key.json", "{uses: softprops/action-gh-release@v2, with: {files: '*.json'}}"), 1);
-        assert_eq!(told("key.json", "{uses: actions/upload-artifact@v4, with: {path: 'a\n\nkey.json'}}"), 1);
-        assert_eq!(told("key.json", "{uses: actions/upload-artifact@v4, with: {path: build}}"), 0);
-        assert_eq!(told("/tmp/key.json", "{uses: actions/upload-artifact@v4, with: {path: .}}"), 0);
+        assert_eq!(
+            told(
+                ".env",
+                "{uses: actions/upload-artifact@v3, with: {path: .env}}"
+            ),
+            1
+        );
+        assert_eq!(
+            told(
+                ".env",
+                "{uses: actions/upload-artifact@v3, with: {path: .}}"
+            ),
+            1
+        );
+        assert_eq!(
+            told(
+                ".env",
+                "{uses: actions/upload-artifact@v4, with: {path: .}}"
+            ),
+            0
+        );
+        assert_eq!(
+            told(
+                ".env",
+                "{uses: actions/upload-artifact@v4, with: {path: ., include-hidden-files: true}}"
+            ),
+            1
+        );
+        assert_eq!(
+            told(
+                "key.json",
+                "{uses: softprops/action-gh-release@v2, with: {files: '*.json'}}"
+            ),
+            1
+        );
+        assert_eq!(
+            told(
+                "key.json",
+                "{uses: actions/upload-artifact@v4, with: {path: 'a\n\nkey.json'}}"
+            ),
+            1
+        );
+        assert_eq!(
+            told(
+                "key.json",
+                "{uses: actions/upload-artifact@v4, with: {path: build}}"
+            ),
+            0
+        );
+        assert_eq!(
+            told(
+                "/tmp/key.json",
+                "{uses: actions/upload-artifact@v4, with: {path: .}}"
+            ),
+            0
+        );
     }
 
     #[test]
     fn caches_of_credentials() {
         let told = |path: &str| {
-            let text = format!("on: push\njobs:\n  a:\n    steps:\n      - {{uses: actions/cache@v4, with: {{path: '{path}'}}}}\n");
-            testing::workflow(&CACHE, &text).first().map(|fault| fault.severity)
+            let text = format!(
+                "on: push\njobs:\n  a:\n    steps:\n      - {{uses: actions/cache@v4, with: {{path: '{path}'}}}}\n"
+            );
+            testing::workflow(&CACHE, &text)
+                .first()
+                .map(|fault| fault.severity)
         };
-        for path in ["~/.aws", "~/.aws/", "$HOME/.kube", "~", "/home/runner", "~/.docker/**", ".env.production"] {
+        for path in [
+            "~/.aws",
+            "~/.aws/",
+            "$HOME/.kube",
+            "~",
+            "/home/runner",
+            "~/.docker/**",
+            ".env.production",
+        ] {
             assert_eq!(told(path), Some(Severity::High), "{path}");
         }
         for path in ["~/.cargo", "~/.m2", ".git"] {
             assert_eq!(told(path), Some(Severity::Low), "{path}");
         }
-        for path in ["~/.cargo/bin", ".venv", "node_modules", "~/.cache", "~/.gradle/wrapper", "**/*.lock", ".git/lfs"] {
+        for path in [
+            "~/.cargo/bin",
+            ".venv",
+            "node_modules",
+            "~/.cache",
+            "~/.gradle/wrapper",
+            "**/*.lock",
+            ".git/lfs",
+        ] {
             assert_eq!(told(path), None, "{path}");
         }
     }

@@ -72,7 +72,7 @@ pub(super) struct Step<'d> {
     pub(super) uses: Option<&'d Scalar>,
     /// The script it runs.
     pub(super) run: Option<&'d Scalar>,
-    /// The shell of that script, if it is one of `sh`'s family: what is written, or the runner's own.
+    /// The shell of that script: what is written, or the runner's own.
     pub(super) shell: Shell<'d>,
     /// Inputs of the action.
     pub(super) with: Vec<&'d Entry>,
@@ -87,7 +87,9 @@ pub(super) struct Step<'d> {
 pub(super) enum Shell<'d> {
     /// `bash` or `sh`, as written with its options.
     Posix(&'d str),
-    /// `PowerShell`, `cmd`, `python` and others.
+    /// `PowerShell`.
+    Power,
+    /// `cmd`, `python` and others.
     Other,
 }
 
@@ -339,7 +341,7 @@ fn read_steps<'d>(items: &'d [Node], shell: Option<&'d str>, is_windows: bool) -
 fn shell_of(shell: Option<&str>, is_windows: bool) -> Shell<'_> {
     let Some(shell) = shell else {
         return if is_windows {
-            Shell::Other
+            Shell::Power
         } else {
             Shell::Posix("bash")
         };
@@ -348,6 +350,7 @@ fn shell_of(shell: Option<&str>, is_windows: bool) -> Shell<'_> {
     let program = program.rsplit('/').next().unwrap_or_default();
     match program {
         "bash" | "sh" | "dash" | "zsh" | "ksh" | "ash" => Shell::Posix(shell),
+        "pwsh" | "powershell" => Shell::Power,
         _ => Shell::Other,
     }
 }
@@ -395,7 +398,7 @@ mod tests {
             assert_eq!(job.containers[0].0, "db");
             let labels: Vec<_> = job.steps.iter().map(|step| step.label.as_str()).collect();
             assert_eq!(labels, ["run", "run #2", "A/b"]);
-            assert_eq!(job.steps[0].shell, Shell::Other);
+            assert_eq!(job.steps[0].shell, Shell::Power);
             assert_eq!(job.steps[1].shell, Shell::Posix("bash -x {0}"));
             assert_eq!(job.steps[2].input_text("token"), Some("x"));
             assert_eq!(job.steps[2].action().as_deref(), Some("a/b"));

@@ -1,15 +1,16 @@
-//! Credentials in artifacts and caches (rules 8 and 9).
+//! Files with secrets that are uploaded (rule 8).
 
 use std::ops::Range;
 
 use super::{
     super::super::{
-        fault::{Fault, FixClass},
+        fault::{Edit, Fault, Fix, FixClass},
         lint::{Context, LintMeta, Persona},
-        node::Scalar,
+        node::{Entry, Scalar, Style},
     },
     CICD_6, SECURE_USE, TOOL,
     model::{Job, Step},
+    secrets::Reader,
 };
 use crate::model::{Confidence, Severity};
 
@@ -23,7 +24,7 @@ pub(super) const ARTIFACT: LintMeta = LintMeta {
     persona: Persona::Regular,
     sources: &[CICD_6, SECURE_USE],
     cwe: 538,
-    fix: FixClass::None,
+    fix: FixClass::Unsafe,
     why: "Whoever can read the repository can download its artifacts; releases and pages are public where the repository is.",
     help: "Upload the directory with the results only, write secrets outside of it, and exclude files by lines that begin with an exclamation mark.",
     bad: &[&[(
@@ -43,42 +44,6 @@ pub(super) const ARTIFACT: LintMeta = LintMeta {
     ],
 };
 
-/// Rule 9.
-pub(super) const CACHE: LintMeta = LintMeta {
-    id: "gha-secret-in-cache",
-    title: "A cache holds credentials",
-    tool: TOOL,
-    severity: Severity::High,
-    confidence: Confidence::Medium,
-    persona: Persona::Regular,
-    sources: &[CICD_6, "GitHub Docs: Dependency caching reference"],
-    cwe: 538,
-    fix: FixClass::None,
-    why: "Anybody who can open a pull request can read the caches of the branch it goes to.",
-    help: "Cache the directory of packages only, as ~/.cargo/registry, ~/.m2/repository, ~/.gradle/caches.",
-    bad: &[
-        &[(
-            ".github/workflows/build.yml",
-            "on: push\njobs:\n  build:\n    runs-on: ubuntu-latest\n    steps:\n      - uses: actions/cache@v4\n        with:\n          path: ~/.docker\n          key: docker\n",
-        )],
-        &[(
-            ".github/workflows/build.yml",
-            "on: push\njobs:\n  build:\n    runs-on: ubuntu-latest\n    steps:\n      - uses: actions/cache/save@v4\n        with:\n          path: |\n            node_modules\n            ${{ env.HOME }}/.npmrc\n          key: node\n",
-        )],
-    ],
-    good: &[
-        &[(
-            ".github/workflows/build.yml",
-            "on: push\njobs:\n  build:\n    runs-on: ubuntu-latest\n    steps:\n      - uses: actions/cache@v4\n        with:\n          path: |\n            ~/.m2/repository\n            ~/.cargo/registry\n            ~/.gradle/caches\n            ~/.cache/pip\n            ~/.npm\n          key: packages\n",
-        )],
-        // Without its credentials, and read only.
-        &[(
-            ".github/workflows/build.yml",
-            "on: push\njobs:\n  build:\n    runs-on: ubuntu-latest\n    steps:\n      - uses: actions/cache@v4\n        with:\n          path: |\n            ~/.cargo\n            !~/.cargo/credentials.toml\n          key: cargo\n      - uses: actions/cache/restore@v4\n        with:\n          path: ~/.docker/cli-plugins\n          key: plugins\n",
-        )],
-    ],
-};
-
 /// A file that a step of the job writes a secret to.
 pub(super) struct Written {
     /// The number of the step.
@@ -89,6 +54,8 @@ pub(super) struct Written {
     pub(super) span: Range<usize>,
     /// What is in it, for people.
     pub(super) what: String,
+    /// Whether that ends with the job.
+    pub(super) is_token: bool,
 }
 
 /// Actions that publish files: action, the input with the paths.
@@ -106,16 +73,17 @@ const UPLOADS: [(&str, &str); 10] = [
 ];
 
 /// One line of an input with paths.
-struct Line<'t> {
+pub(super) struct Line<'t> {
     /// As [`normal`] makes it.
-    pattern: String,
+    pub(super) pattern: String,
     /// As written.
-    written: &'t str,
+    pub(super) written: &'t str,
     /// Its bytes in the text.
-    at: Range<usize>,
+    pub(super) at: Range<usize>,
 }
 
-fn lines(value: &Scalar) -> Vec<Line<'_>> {
+/// Returns the paths of an input, one a line or parted by commas.
+pub(super) fn lines(value: &Scalar) -> Vec<Line<'_>> {
     let mut from = 0;
     let mut all = Vec::new();
     for line in value.text.split(['\n', ',']) {
@@ -174,37 +142,112 @@ pub(super) fn normal(path: &str) -> String {
     }
 }
 
-/// Tells whether a pattern of paths takes a file: as it is, as a directory above it, or as a glob.
-fn covers(pattern: &str, path: &str) -> bool {
-    if pattern.is_empty() {
-        return !path.starts_with(['/', '~', '$']) && !path.starts_with("..");
+/// A pattern of paths, ready to be held against files.
+struct Pattern {
+    text: String,
+    glob: Option<globset::GlobMatcher>,
+}
+
+/// Most globs of a file that are made ready.
+pub(super) const MAX_GLOBS: usize = 2000;
+
+impl Pattern {
+    fn new(text: String, globs: &mut usize) -> Self {
+        let is_glob = text.contains(['*', '?', '[']) && text.len() < 500 && *globs > 0;
+        let glob = is_glob.then(|| {
+            *globs -= 1;
+            globset::GlobBuilder::new(&text)
+                .literal_separator(true)
+                .build()
+        });
+        Self {
+            glob: glob.and_then(Result::ok).map(|glob| glob.compile_matcher()),
+            text,
+        }
     }
-    if pattern == path
-        || path
-            .strip_prefix(pattern)
-            .is_some_and(|rest| rest.starts_with('/'))
-    {
-        return true;
-    }
-    if !pattern.contains(['*', '?', '[']) || pattern.len() > 500 {
-        return false;
-    }
-    let glob = globset::GlobBuilder::new(pattern)
-        .literal_separator(true)
-        .build();
-    glob.is_ok_and(|glob| {
-        let matcher = glob.compile_matcher();
+
+    /// Tells whether it takes a file: as it is, as a directory above it, or as a glob.
+    fn covers(&self, path: &str) -> bool {
+        if self.text.is_empty() {
+            return !path.starts_with(['/', '~', '$']) && !path.starts_with("..");
+        }
+        let below = path.strip_prefix(self.text.as_str());
+        if below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
+            return true;
+        }
         // A directory that matches is taken with all that is in it.
-        let above = path
+        let mut above = path
             .match_indices('/')
             .take(40)
             .filter_map(|(at, _)| path.get(..at));
-        above.chain([path]).any(|part| matcher.is_match(part))
-    })
+        let matches = |part: &str| self.glob.as_ref().is_some_and(|glob| glob.is_match(part));
+        matches(path) || above.any(matches)
+    }
+}
+
+/// Actions that write secrets to files: action, the input with the path, the path if it is not given.
+const WRITERS: [(&str, &str, &str); 7] = [
+    (
+        "google-github-actions/auth",
+        "",
+        "gha-creds-0123456789abcdef.json",
+    ),
+    ("spicypizza/create-envfile", "file_name", ".env"),
+    ("jsdaniel/create-json", "name", ""),
+    ("damianreeves/write-file-action", "path", ""),
+    ("1arp/create-a-file-action", "file", ""),
+    ("finnp/create-file-action", "FILE_NAME", ""),
+    ("timheuer/base64-to-file", "fileDir", ""),
+];
+
+/// Returns the file that the action of a step writes a secret to, if it does; a checkout leaves its token.
+pub(super) fn by_action(at: usize, step: &Step<'_>, reader: &Reader<'_, '_>) -> Option<Written> {
+    let uses = step.uses?;
+    let action = step.action()?;
+    let written = |path: &str, what: String| Written {
+        step: at,
+        path: normal(path),
+        span: uses.source(0..uses.text.len()),
+        what,
+        is_token: false,
+    };
+    if action == "actions/checkout" {
+        let keeps = step
+            .input_text("persist-credentials")
+            .is_none_or(|text| text != "false");
+        // Version 6 keeps it outside of the workspace; what is pinned by hash may be that.
+        let is_inside = ["@v2", "@v3", "@v4", "@v5"]
+            .iter()
+            .any(|version| uses.text.contains(version));
+        let mut file = written(".git/config", "the token of the checkout".to_owned());
+        file.is_token = true;
+        return (keeps && is_inside && step.input("path").is_none()).then_some(file);
+    }
+    let (_, input, default) = WRITERS.iter().find(|(name, ..)| *name == action)?;
+    if action == "google-github-actions/auth" && step.input("credentials_json").is_none() {
+        return None;
+    }
+    let values = step.with.iter().filter_map(|entry| entry.value.scalar());
+    let values = values.chain(step.env.list().iter().map(|one| one.value));
+    let mut secrets = values
+        .flat_map(|value| reader.text(value))
+        .map(|one| one.secret);
+    let secret = secrets.find(|secret| !secret.is_harmless())?;
+    let given = step
+        .input_text(input)
+        .or_else(|| Some(step.env.get(input)?.value.text.as_str()));
+    let path = given.unwrap_or(default);
+    (!path.is_empty()).then(|| written(path, secret.shown()))
 }
 
 /// Looks at the uploads of a job, for files that steps before wrote secrets to.
-pub(super) fn uploads(job: &Job<'_>, written: &[Written], context: &mut Context<'_>) {
+pub(super) fn uploads(
+    text: &str,
+    job: &Job<'_>,
+    written: &[Written],
+    globs: &mut usize,
+    context: &mut Context<'_>,
+) {
     for (at, step) in job.steps.iter().enumerate() {
         let Some(action) = step.action() else {
             continue;
@@ -213,40 +256,22 @@ pub(super) fn uploads(job: &Job<'_>, written: &[Written], context: &mut Context<
             .iter()
             .find(|(name, _)| *name == action)
             .map(|(_, input)| *input);
-        let Some(value) = input
-            .and_then(|input| step.input(input))
-            .and_then(|entry| entry.value.scalar())
+        let entry = input.and_then(|input| step.input(input));
+        let (Some(entry), Some(value)) = (entry, entry.and_then(|entry| entry.value.scalar()))
         else {
             continue;
         };
         let lines = lines(value);
-        let before = written.iter().filter(|file| file.step < at).take(MAX_FILES);
         let mut told = Vec::new();
-        for file in before {
-            let taken = lines
-                .iter()
-                .take(MAX_FILES)
-                .find(|line| !line.written.starts_with('!') && covers(&line.pattern, &file.path));
-            let is_excluded = lines.iter().take(MAX_FILES).any(|line| {
-                line.written
-                    .strip_prefix('!')
-                    .is_some_and(|rest| covers(&normal(rest), &file.path))
-            });
-            if let Some(line) =
-                taken.filter(|line| !is_excluded && !is_hidden(step, &action, line, &file.path))
-            {
-                let place = value.source(line.at.clone());
-                let fault = Fault::new(
-                    &ARTIFACT,
-                    place.clone(),
-                    format!("{}/{}: {}", job.id, step.label, file.path),
-                    format!(
-                        "{} holds {} and is uploaded by step \"{}\"",
-                        file.path, file.what, step.label
-                    ),
-                );
-                context.tell(fault.related(file.span.clone(), "the secret is written here"));
-                told.push(place);
+        let before: Vec<_> = written
+            .iter()
+            .filter(|file| file.step < at)
+            .take(MAX_FILES)
+            .collect();
+        if !before.is_empty() {
+            let upload = Upload::new(job, step, value, entry, &lines, globs);
+            for file in before {
+                told.extend(upload.judge(text, &action, file, context));
             }
         }
         known(job, step, &action, value, &lines, &told, context);
@@ -255,6 +280,117 @@ pub(super) fn uploads(job: &Job<'_>, written: &[Written], context: &mut Context<
 
 /// Most files and paths of one step that are held against each other.
 const MAX_FILES: usize = 60;
+
+/// A step that uploads, its paths made ready.
+struct Upload<'u, 'd> {
+    job: &'u Job<'d>,
+    step: &'u Step<'d>,
+    value: &'u Scalar,
+    entry: &'u Entry,
+    taken: Vec<(&'u Line<'u>, Pattern)>,
+    excluded: Vec<Pattern>,
+}
+
+impl<'u, 'd> Upload<'u, 'd> {
+    fn new(
+        job: &'u Job<'d>,
+        step: &'u Step<'d>,
+        value: &'u Scalar,
+        entry: &'u Entry,
+        lines: &'u [Line<'u>],
+        globs: &mut usize,
+    ) -> Self {
+        let (mut taken, mut excluded) = (Vec::new(), Vec::new());
+        for line in lines.iter().take(MAX_FILES) {
+            match line.written.strip_prefix('!') {
+                Some(rest) => excluded.push(Pattern::new(normal(rest), globs)),
+                None => taken.push((line, Pattern::new(line.pattern.clone(), globs))),
+            }
+        }
+        Self {
+            job,
+            step,
+            value,
+            entry,
+            taken,
+            excluded,
+        }
+    }
+
+    /// Tells of a file that is uploaded, and returns the place of the path that takes it.
+    fn judge(
+        &self,
+        text: &str,
+        action: &str,
+        file: &Written,
+        context: &mut Context<'_>,
+    ) -> Option<Range<usize>> {
+        let (line, _) = self
+            .taken
+            .iter()
+            .find(|(_, pattern)| pattern.covers(&file.path))?;
+        let is_excluded = self
+            .excluded
+            .iter()
+            .any(|pattern| pattern.covers(&file.path));
+        if is_excluded || is_hidden(self.step, action, line, &file.path) {
+            return None;
+        }
+        let place = self.value.source(line.at.clone());
+        let label = &self.step.label;
+        let mut fault = Fault::new(
+            &ARTIFACT,
+            place.clone(),
+            format!("{}/{label}: {}", self.job.id, file.path),
+            format!(
+                "{} holds {} and is uploaded by step \"{label}\"",
+                file.path, file.what
+            ),
+        );
+        if file.is_token {
+            fault = fault.severity(Severity::Medium);
+        }
+        fault.fix = self.exclude(text, &file.path);
+        context.tell(fault.related(file.span.clone(), "the secret is written here"));
+        Some(place)
+    }
+
+    /// Adds a line that leaves the file out.
+    fn exclude(&self, text: &str, path: &str) -> Option<Fix> {
+        let is_plain = path
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "._-/~".contains(c));
+        let span = self.entry.value.span.clone();
+        let edit = match self.value.style {
+            Style::Literal => {
+                let last = self.value.text.trim_end().len();
+                let end = self.value.source(0..last).end;
+                let line = text.get(..end)?.rsplit('\n').next()?;
+                let margin: String = line.chars().take_while(|c| *c == ' ').collect();
+                Edit::replace(end..end, format!("\n{margin}!{path}"))
+            }
+            Style::Plain => {
+                let line = text.get(..self.entry.key_span.start)?.rsplit('\n').next()?;
+                let margin = line
+                    .bytes()
+                    .all(|byte| byte == b' ')
+                    .then(|| " ".repeat(line.len() + 2))?;
+                let written = text
+                    .get(span.clone())
+                    .filter(|written| !written.contains('\n'))?;
+                Edit::replace(span, format!("|\n{margin}{written}\n{margin}!{path}"))
+            }
+            _ => return None,
+        };
+        // Only this action knows exclusions.
+        let knows = self.step.action().as_deref() == Some("actions/upload-artifact");
+        (is_plain && knows).then(|| Fix {
+            class: FixClass::Unsafe,
+            title: format!("leave {path} out of the upload"),
+            edits: vec![edit],
+        })
+    }
+}
 
 /// Files that are credentials by their names, where they are asked for by name.
 fn known(
@@ -338,86 +474,6 @@ fn is_hidden(step: &Step<'_>, action: &str, line: &Line<'_>, path: &str) -> bool
             .any(|part| part.starts_with('.') && part != "..")
 }
 
-/// Places of credentials, and whether only a part of them is one.
-const CREDENTIALS: [(&str, bool); 24] = [
-    ("~/.docker", false),
-    ("~/.docker/config.json", false),
-    ("~/.aws", false),
-    ("~/.aws/credentials", false),
-    ("~/.azure", false),
-    ("~/.config/gcloud", false),
-    ("~/.config/gh", false),
-    ("~/.kube", false),
-    ("~/.kube/config", false),
-    ("~/.npmrc", false),
-    ("~/.netrc", false),
-    ("~/.pypirc", false),
-    ("~/.git-credentials", false),
-    ("~/.ssh", false),
-    ("~/.gnupg", false),
-    ("~/.m2/settings.xml", false),
-    ("~/.cargo/credentials", false),
-    ("~/.cargo/credentials.toml", false),
-    ("~/.terraform.d/credentials.tfrc.json", false),
-    ("~/.config", true),
-    ("~/.m2", true),
-    ("~/.cargo", true),
-    ("~/.gradle", true),
-    (".git", true),
-];
-
-/// Looks at what a step caches.
-pub(super) fn caches(job: &Job<'_>, step: &Step<'_>, context: &mut Context<'_>) {
-    let input = match step.action().as_deref() {
-        Some("actions/cache" | "actions/cache/save" | "buildjet/cache" | "runs-on/cache") => "path",
-        Some("swatinem/rust-cache") => "cache-directories",
-        _ => return,
-    };
-    let Some(value) = step.input(input).and_then(|entry| entry.value.scalar()) else {
-        return;
-    };
-    let lines = lines(value);
-    let excludes = |path: &str| {
-        lines.iter().take(MAX_FILES).any(|line| {
-            let rest = line.written.strip_prefix('!').map(normal);
-            rest.is_some_and(|rest| rest.starts_with(path) || covers(&rest, path))
-        })
-    };
-    for line in &lines {
-        let pattern = line.pattern.trim_end_matches('*').trim_end_matches('/');
-        let name = pattern.rsplit('/').next().unwrap_or_default();
-        let severity = if pattern == "~" && line.pattern != "~/*.*" {
-            Severity::High
-        } else if let Some((_, is_part)) = CREDENTIALS.iter().find(|(path, _)| *path == pattern) {
-            if *is_part {
-                Severity::Low
-            } else {
-                Severity::High
-            }
-        } else if name.starts_with(".env.") && !name.ends_with(".example") {
-            Severity::High
-        } else if name == ".npmrc" {
-            Severity::Low
-        } else {
-            continue;
-        };
-        if line.written.starts_with('!') || excludes(pattern) {
-            continue;
-        }
-        let message = match severity {
-            Severity::Low => "which may hold credentials",
-            _ => "where credentials are kept",
-        };
-        let fault = Fault::new(
-            &CACHE,
-            value.source(line.at.clone()),
-            format!("{}/{}: {pattern}", job.id, step.label),
-            format!("step \"{}\" caches {}, {message}", step.label, line.written),
-        );
-        context.tell(fault.severity(severity));
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::{super::testing, *};
@@ -438,11 +494,8 @@ mod tests {
             (".", "~/.npmrc", false),
             ("$HOME/.aws", "~/.aws/credentials", true),
         ] {
-            assert_eq!(
-                covers(&normal(pattern), &normal(path)),
-                covered,
-                "{pattern} {path}"
-            );
+            let ready = Pattern::new(normal(pattern), &mut 1);
+            assert_eq!(ready.covers(&normal(path)), covered, "{pattern} {path}");
         }
     }
 
@@ -513,39 +566,46 @@ mod tests {
     }
 
     #[test]
-    fn caches_of_credentials() {
-        let told = |path: &str| {
-            let text = format!(
-                "on: push\njobs:\n  a:\n    steps:\n      - {{uses: actions/cache@v4, with: {{path: '{path}'}}}}\n"
-            );
-            testing::workflow(&CACHE, &text)
+    fn files_that_actions_write() {
+        let told = |steps: &str| {
+            let text = format!("on: push\njobs:\n  a:\n    steps:\n{steps}");
+            testing::workflow(&ARTIFACT, &text)
                 .first()
                 .map(|fault| fault.severity)
         };
-        for path in [
-            "~/.aws",
-            "~/.aws/",
-            "$HOME/.kube",
-            "~",
-            "/home/runner",
-            "~/.docker/**",
-            ".env.production",
-        ] {
-            assert_eq!(told(path), Some(Severity::High), "{path}");
-        }
-        for path in ["~/.cargo", "~/.m2", ".git"] {
-            assert_eq!(told(path), Some(Severity::Low), "{path}");
-        }
-        for path in [
-            "~/.cargo/bin",
-            ".venv",
-            "node_modules",
-            "~/.cache",
-            "~/.gradle/wrapper",
-            "**/*.lock",
-            ".git/lfs",
-        ] {
-            assert_eq!(told(path), None, "{path}");
-        }
+        let google = "      - {uses: google-github-actions/auth@v2, with: {credentials_json: '${{ secrets.A }}'}}\n";
+        let upload = "      - {uses: actions/upload-artifact@v4, with: {path: '*.json'}}\n";
+        assert_eq!(told(&format!("{google}{upload}")), Some(Severity::High));
+        assert_eq!(told(&format!("{upload}{google}")), None);
+        let federated = google.replace("credentials_json", "workload_identity_provider");
+        assert_eq!(told(&format!("{federated}{upload}")), None);
+        let checkout = "      - {uses: actions/checkout@v4}\n";
+        let whole = "      - {uses: actions/upload-artifact@v3, with: {path: .}}\n";
+        assert_eq!(told(&format!("{checkout}{whole}")), Some(Severity::Medium));
+        let careful = "      - {uses: actions/checkout@v4, with: {persist-credentials: false}}\n";
+        assert_eq!(told(&format!("{careful}{whole}")), None);
+        assert_eq!(
+            told(&format!("{checkout}{}", whole.replace("v3", "v4"))),
+            None
+        );
+        assert_eq!(
+            told(&format!("{}{whole}", checkout.replace("v4", "v6"))),
+            None
+        );
+    }
+
+    #[test]
+    fn the_fix_leaves_the_file_out() {
+        let job = |path: &str| {
+            format!(
+                "on: push\njobs:\n  a:\n    steps:\n      - run: echo \"$K\" > dist/k.ini\n        env: {{K: '${{{{ secrets.K }}}}'}}\n      - uses: actions/upload-artifact@v4\n        with:\n          path: {path}\n"
+            )
+        };
+        let after = Some(job("|\n            dist\n            !dist/k.ini"));
+        assert_eq!(testing::mended(&ARTIFACT, &job("dist")), after);
+        assert_eq!(
+            testing::mended(&ARTIFACT, &job("|\n            dist")),
+            after
+        );
     }
 }

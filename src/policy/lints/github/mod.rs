@@ -6,6 +6,7 @@
 use super::super::lint::Lint;
 
 mod build;
+mod cached;
 mod evaluate;
 mod exposure;
 mod expression;

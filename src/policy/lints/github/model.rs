@@ -18,8 +18,6 @@ pub(super) struct Workflow<'d> {
     pub(super) jobs: Vec<Job<'d>>,
     /// Variables of all jobs.
     pub(super) env: Variables<'d>,
-    /// Its name.
-    pub(super) name: Option<&'d str>,
 }
 
 /// One job.
@@ -111,13 +109,13 @@ impl<'d> Workflow<'d> {
     pub(super) fn of(document: &'d Document<'_>) -> Option<Self> {
         let root = document.trees().first()?;
         match document.kind {
-            FileKind::GithubWorkflow => Some(Self::workflow(root)),
-            FileKind::GithubAction => Self::action(root),
+            FileKind::GithubWorkflow => Some(Self::of_workflow(root)),
+            FileKind::GithubAction => Self::of_action(root),
             _ => None,
         }
     }
 
-    fn workflow(root: &'d Node) -> Self {
+    fn of_workflow(root: &'d Node) -> Self {
         let shell = default_shell(root);
         let jobs = root.get("jobs").map(Node::merged).unwrap_or_default();
         Self {
@@ -125,11 +123,10 @@ impl<'d> Workflow<'d> {
             triggers: root.get("on").map(triggers).unwrap_or_default(),
             jobs: jobs.into_iter().map(|entry| job(entry, shell)).collect(),
             env: Variables::of(root.get("env")),
-            name: root.text_at(&["name"]),
         }
     }
 
-    fn action(root: &'d Node) -> Option<Self> {
+    fn of_action(root: &'d Node) -> Option<Self> {
         let runs = root.entry("runs")?;
         let steps = runs.value.get("steps")?;
         let mut job = job(runs, None);
@@ -142,7 +139,6 @@ impl<'d> Workflow<'d> {
             triggers: Vec::new(),
             jobs: vec![job],
             env: Variables::default(),
-            name: root.text_at(&["name"]),
         })
     }
 

@@ -2,7 +2,11 @@
 //!
 //! `policy::shell` follows the secrets; here its uses become faults. What is said of them is in `printed`, `passed`, `kept` and `build`.
 
-use std::{cell::RefCell, collections::HashMap, ops::Range};
+use std::{
+    cell::{OnceCell, RefCell},
+    collections::{HashMap, HashSet},
+    ops::Range,
+};
 
 use super::{
     super::super::{
@@ -11,7 +15,7 @@ use super::{
         node::{Scalar, Style},
         shell::{self, CommandFile, Origin, Placeholder, Script, Sink, Use},
     },
-    build,
+    build, cached,
     expression::{self, Expr, Kind},
     javascript, kept,
     model::{Job, Shell, Step, Workflow},
@@ -33,7 +37,7 @@ impl Lint for Scripts {
             &passed::ARGV,
             &passed::COMMAND_FILE,
             &kept::ARTIFACT,
-            &kept::CACHE,
+            &cached::META,
             &build::META,
             &passed::URL,
             &passed::MINTED,
@@ -44,25 +48,30 @@ impl Lint for Scripts {
         let Some(workflow) = Workflow::of(document) else {
             return;
         };
+        let mut globs = kept::MAX_GLOBS;
         for job in &workflow.jobs {
             let mut written = Vec::new();
+            let outer = OnceCell::new();
             for (at, step) in job.steps.iter().enumerate() {
                 let reader = Reader::new(&workflow, job, Some(step));
                 let place = Place {
                     text: document.text,
+                    workflow: &workflow,
                     job,
                     step,
                     reader: &reader,
+                    outer: &outer,
                 };
                 build::inputs(job.id, step, &reader, context);
-                kept::caches(job, step, context);
+                cached::look(job, step, context);
                 parts(&place, context);
                 javascript::look(job.id, step, &reader, context);
+                written.extend(kept::by_action(at, step, &reader));
                 if let Some(run) = step.run {
                     script(&place, run, at, &mut written, context);
                 }
             }
-            kept::uploads(job, &written, context);
+            kept::uploads(document.text, job, &written, &mut globs, context);
             outputs(&workflow, job, context);
         }
         for binding in workflow.env.list() {
@@ -82,9 +91,12 @@ impl Lint for Scripts {
 /// One step and what is around it.
 struct Place<'p, 'd> {
     text: &'d str,
+    workflow: &'p Workflow<'d>,
     job: &'p Job<'d>,
     step: &'p Step<'d>,
     reader: &'p Reader<'p, 'd>,
+    /// The first secret that all steps of the job have, once somebody asked.
+    outer: &'p OnceCell<Option<Secret>>,
 }
 
 impl Place<'_, '_> {
@@ -94,9 +106,21 @@ impl Place<'_, '_> {
 
     /// Returns the first secret in the step's environment that is worth the name.
     fn any_secret(&self) -> Option<Secret> {
-        let all = self.reader.secrets().into_iter().map(|(_, secret)| secret);
-        all.into_iter().find(|secret| !secret.is_harmless())
+        let own = self.reader.first_of(self.step.env.list());
+        own.or_else(|| {
+            self.outer
+                .get_or_init(|| around(self.workflow, self.job))
+                .clone()
+        })
     }
+}
+
+/// Returns the first secret that all steps of a job have.
+fn around(workflow: &Workflow<'_>, job: &Job<'_>) -> Option<Secret> {
+    let reader = Reader::new(workflow, job, None);
+    reader
+        .first_of(job.env.list())
+        .or_else(|| reader.first_of(workflow.env.list()))
 }
 
 /// `outputs:` of a job that yield secrets.
@@ -216,7 +240,7 @@ fn script(
         Shell::Power => shell::analyse_powershell(&script, &is_secret),
         Shell::Other => return,
     };
-    let mut masked = Vec::new();
+    let mut masked = HashSet::new();
     for one in &uses {
         if let Sink::File(file) = &one.sink {
             written.extend(file_of(place, run, one, &file.path, at, &held));
@@ -326,6 +350,7 @@ fn file_of(
         path,
         span: run.source(one.span.clone()),
         what,
+        is_token: false,
     })
 }
 
@@ -334,7 +359,7 @@ fn judge(
     run: &Scalar,
     one: &Use,
     held: &Held<'_, '_>,
-    masked: &mut Vec<String>,
+    masked: &mut HashSet<String>,
     context: &mut Context<'_>,
 ) {
     let span = run.source(one.span.clone());
@@ -363,7 +388,7 @@ fn judge(
                 .assigned
                 .as_ref()
                 .and_then(|range| mask(place, run, range, &name));
-            masked.push(name);
+            masked.insert(name);
             context.tell(fault);
         }
         Sink::Dump | Sink::TracedCall => {
@@ -484,8 +509,12 @@ fn named(
     if let Sink::Argument(argument) = &one.sink {
         fault = argv(fault, place, secret);
         fault.fix = stdin(run, &argument.stdin_edits);
-    } else if secret.is_short_lived() && fault.severity > Severity::Medium {
-        fault = fault.severity(Severity::Medium);
+    } else if secret.is_short_lived() {
+        let severity = match fault.severity {
+            Severity::High => Severity::Medium,
+            _ => Severity::Low,
+        };
+        fault = fault.severity(severity);
     }
     if matches!(one.sink, Sink::Print) {
         fault.fix = test_instead(place, run, one);

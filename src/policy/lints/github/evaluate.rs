@@ -49,7 +49,7 @@ enum Value {
     Text(String),
     /// A text that begins so and goes on.
     Begins(&'static str),
-    /// A text that no author of a workflow would write out: it equals none.
+    /// A text that no workflow names, neither in words nor by a variable: it equals none.
     Foreign,
     /// Something that is true and is no text that is empty.
     Something,
@@ -132,6 +132,22 @@ fn github(path: &str, event: Event<'_>) -> Value {
             Event::Other(_) => Value::Unknown,
         },
         "github.ref_name" if event == Event::PullRequest => Value::Foreign,
+        // Whoever a workflow names is trusted by it.
+        "github.actor"
+        | "github.triggering_actor"
+        | "github.event.pull_request.user.login"
+        | "github.event.sender.login"
+            if is_request =>
+        {
+            Value::Foreign
+        }
+        // With the rights of the target, requests from forks are what matters.
+        "github.event.pull_request.head.repo.fork" if event == Event::PullRequestTarget => {
+            Value::Bool(true)
+        }
+        "github.event.pull_request.head.repo.full_name" if event == Event::PullRequestTarget => {
+            Value::Foreign
+        }
         "github.ref_type" if is_request => Value::Text("branch".to_owned()),
         "github.base_ref" | "github.head_ref" if is_request => Value::Something,
         "github.base_ref" | "github.head_ref" => Value::Text(String::new()),
@@ -242,15 +258,15 @@ fn contains(all: &Value, item: &Value) -> Option<bool> {
 /// GitHub compares texts without regard to case, and what is of two kinds as numbers.
 fn same(left: &Value, right: &Value) -> Option<bool> {
     match (left, right) {
+        (Value::Foreign, _) | (_, Value::Foreign) => Some(false),
         (Value::Unknown | Value::List(_), _) | (_, Value::Unknown | Value::List(_)) => None,
         (Value::Text(left), Value::Text(right)) => Some(left.eq_ignore_ascii_case(right)),
         (Value::Begins(known), Value::Text(text)) | (Value::Text(text), Value::Begins(known)) => {
             let starts = text.to_ascii_lowercase().starts_with(known);
             (!starts).then_some(false)
         }
-        (Value::Foreign, Value::Text(_)) | (Value::Text(_), Value::Foreign) => Some(false),
-        (Value::Something | Value::Begins(_) | Value::Foreign, other)
-        | (other, Value::Something | Value::Begins(_) | Value::Foreign) => match other {
+        (Value::Something | Value::Begins(_), other)
+        | (other, Value::Something | Value::Begins(_)) => match other {
             Value::Null => Some(false),
             Value::Text(text) if text.is_empty() => Some(false),
             _ => None,
@@ -322,7 +338,15 @@ mod tests {
                 "github.event.pull_request.head.repo.full_name == github.repository",
                 None,
             ),
-            ("github.actor != 'dependabot[bot]'", None),
+            ("github.actor != 'dependabot[bot]'", Some(true)),
+            (
+                "github.event.pull_request.user.login == 'dependabot[bot]'",
+                Some(false),
+            ),
+            (
+                "github.ref_name == github.event.repository.default_branch",
+                Some(false),
+            ),
             (
                 "github.event_name == 'push' || github.event.pull_request.head.repo.full_name == github.repository",
                 None,

@@ -207,7 +207,7 @@ fn mend(
 ) -> Option<Fix> {
     let places: usize = pasted.iter().map(|one| one.pieces.len()).sum();
     if places > MAX_MENDED
-        || step.shell == Shell::Other
+        || !matches!(step.shell, Shell::Posix(_))
         || pasted.is_empty()
         || script.text.contains("<<")
     {

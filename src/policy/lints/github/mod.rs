@@ -5,15 +5,22 @@
 
 use super::super::lint::Lint;
 
+mod build;
+mod cached;
 mod evaluate;
 mod exposure;
 mod expression;
 mod inline;
+mod javascript;
+mod kept;
 mod lasting;
 mod literal;
 mod model;
+mod passed;
+mod printed;
 mod purpose;
 mod reach;
+mod scripts;
 mod secrets;
 mod sharing;
 mod unpinned;
@@ -21,6 +28,7 @@ mod when;
 
 /// The lints of this family.
 pub(crate) const LINTS: &[&dyn Lint] = &[
+    &scripts::Scripts,
     &inline::Inline,
     &lasting::Lasting,
     &reach::Reach,

@@ -18,8 +18,6 @@ pub(super) struct Workflow<'d> {
     pub(super) jobs: Vec<Job<'d>>,
     /// Variables of all jobs.
     pub(super) env: Variables<'d>,
-    /// Its name.
-    pub(super) name: Option<&'d str>,
 }
 
 /// One job.
@@ -72,7 +70,7 @@ pub(super) struct Step<'d> {
     pub(super) uses: Option<&'d Scalar>,
     /// The script it runs.
     pub(super) run: Option<&'d Scalar>,
-    /// The shell of that script, if it is one of `sh`'s family: what is written, or the runner's own.
+    /// The shell of that script: what is written, or the runner's own.
     pub(super) shell: Shell<'d>,
     /// Inputs of the action.
     pub(super) with: Vec<&'d Entry>,
@@ -87,7 +85,9 @@ pub(super) struct Step<'d> {
 pub(super) enum Shell<'d> {
     /// `bash` or `sh`, as written with its options.
     Posix(&'d str),
-    /// `PowerShell`, `cmd`, `python` and others.
+    /// `PowerShell`.
+    Power,
+    /// `cmd`, `python` and others.
     Other,
 }
 
@@ -109,13 +109,13 @@ impl<'d> Workflow<'d> {
     pub(super) fn of(document: &'d Document<'_>) -> Option<Self> {
         let root = document.trees().first()?;
         match document.kind {
-            FileKind::GithubWorkflow => Some(Self::workflow(root)),
-            FileKind::GithubAction => Self::action(root),
+            FileKind::GithubWorkflow => Some(Self::of_workflow(root)),
+            FileKind::GithubAction => Self::of_action(root),
             _ => None,
         }
     }
 
-    fn workflow(root: &'d Node) -> Self {
+    fn of_workflow(root: &'d Node) -> Self {
         let shell = default_shell(root);
         let jobs = root.get("jobs").map(Node::merged).unwrap_or_default();
         Self {
@@ -123,11 +123,10 @@ impl<'d> Workflow<'d> {
             triggers: root.get("on").map(triggers).unwrap_or_default(),
             jobs: jobs.into_iter().map(|entry| job(entry, shell)).collect(),
             env: Variables::of(root.get("env")),
-            name: root.text_at(&["name"]),
         }
     }
 
-    fn action(root: &'d Node) -> Option<Self> {
+    fn of_action(root: &'d Node) -> Option<Self> {
         let runs = root.entry("runs")?;
         let steps = runs.value.get("steps")?;
         let mut job = job(runs, None);
@@ -140,7 +139,6 @@ impl<'d> Workflow<'d> {
             triggers: Vec::new(),
             jobs: vec![job],
             env: Variables::default(),
-            name: root.text_at(&["name"]),
         })
     }
 
@@ -339,7 +337,7 @@ fn read_steps<'d>(items: &'d [Node], shell: Option<&'d str>, is_windows: bool) -
 fn shell_of(shell: Option<&str>, is_windows: bool) -> Shell<'_> {
     let Some(shell) = shell else {
         return if is_windows {
-            Shell::Other
+            Shell::Power
         } else {
             Shell::Posix("bash")
         };
@@ -348,6 +346,7 @@ fn shell_of(shell: Option<&str>, is_windows: bool) -> Shell<'_> {
     let program = program.rsplit('/').next().unwrap_or_default();
     match program {
         "bash" | "sh" | "dash" | "zsh" | "ksh" | "ash" => Shell::Posix(shell),
+        "pwsh" | "powershell" => Shell::Power,
         _ => Shell::Other,
     }
 }
@@ -395,7 +394,7 @@ mod tests {
             assert_eq!(job.containers[0].0, "db");
             let labels: Vec<_> = job.steps.iter().map(|step| step.label.as_str()).collect();
             assert_eq!(labels, ["run", "run #2", "A/b"]);
-            assert_eq!(job.steps[0].shell, Shell::Other);
+            assert_eq!(job.steps[0].shell, Shell::Power);
             assert_eq!(job.steps[1].shell, Shell::Posix("bash -x {0}"));
             assert_eq!(job.steps[2].input_text("token"), Some("x"));
             assert_eq!(job.steps[2].action().as_deref(), Some("a/b"));

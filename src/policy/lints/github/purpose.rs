@@ -98,14 +98,8 @@ pub(super) fn is_other_environment(name: &str) -> bool {
 pub(super) fn is_deployment(name: &str) -> bool {
     let words = words(name);
     let has = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));
-    has(&[
-        "deploy",
-        "deploys",
-        "deployment",
-        "release",
-        "releases",
-        "publish",
-    ]) && !has(&OTHERS)
+    has(&["deploy", "deploys", "deployment", "release", "publish"])
+        && !has(&OTHERS)
         && !has(&SOUNDS)
 }
 

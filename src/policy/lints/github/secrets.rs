@@ -56,55 +56,58 @@ impl Secret {
     }
 }
 
+/// Last words of names that are no credentials.
+const LAST: [&str; 46] = [
+    "user",
+    "username",
+    "login",
+    "email",
+    "mail",
+    "id",
+    "ids",
+    "host",
+    "hostname",
+    "port",
+    "region",
+    "zone",
+    "name",
+    "number",
+    "org",
+    "organization",
+    "organisation",
+    "account",
+    "project",
+    "repo",
+    "repository",
+    "bucket",
+    "registry",
+    "domain",
+    "domains",
+    "role",
+    "arn",
+    "subscription",
+    "tenant",
+    "url",
+    "uri",
+    "endpoint",
+    "server",
+    "ip",
+    "address",
+    "path",
+    "dir",
+    "directory",
+    "version",
+    "namespace",
+    "cluster",
+    "team",
+    "channel",
+    "environment",
+    "hosts",
+    "public",
+];
+
 /// Tells whether the name of a stored secret is that of something that is no credential.
 pub(super) fn is_harmless(name: &str) -> bool {
-    const LAST: [&str; 45] = [
-        "user",
-        "username",
-        "login",
-        "email",
-        "mail",
-        "id",
-        "ids",
-        "host",
-        "hostname",
-        "port",
-        "region",
-        "zone",
-        "name",
-        "org",
-        "organization",
-        "organisation",
-        "account",
-        "project",
-        "repo",
-        "repository",
-        "bucket",
-        "registry",
-        "domain",
-        "domains",
-        "role",
-        "arn",
-        "subscription",
-        "tenant",
-        "url",
-        "uri",
-        "endpoint",
-        "server",
-        "ip",
-        "address",
-        "path",
-        "dir",
-        "directory",
-        "version",
-        "namespace",
-        "cluster",
-        "team",
-        "channel",
-        "environment",
-        "hosts",
-        "public",
-    ];
     if names::secretness(name) != Secretness::No {
         return false;
     }
@@ -146,10 +149,10 @@ pub(super) struct Reader<'w, 'd> {
 }
 
 /// Most variables that are followed from one text: they may name each other many times over.
-const MAX_FOLLOWED: usize = 64;
+const MAX_FOLLOWED: usize = 8;
 
-/// Most variables that are looked at to tell whether any of them holds a secret.
-const MAX_VARIABLES: usize = 400;
+/// Most bytes of a variable's value that are read where it is followed: a value may be named by every line of the file.
+const MAX_VALUE: usize = 4096;
 
 impl<'w, 'd> Reader<'w, 'd> {
     /// For the expressions of a step, or of the job itself.
@@ -180,20 +183,14 @@ impl<'w, 'd> Reader<'w, 'd> {
             .or_else(|| self.workflow.env.get(name))
     }
 
-    /// Returns the variables that hold secrets, the nearest first, with what they hold.
-    pub(super) fn secrets(&self) -> Vec<(&'w Binding<'d>, Secret)> {
-        let own = self.step.map(|step| step.env.list()).unwrap_or_default();
-        let all = own
-            .iter()
-            .chain(self.job.env.list())
-            .chain(self.workflow.env.list());
-        all.take(MAX_VARIABLES)
-            .filter(|one| {
-                let nearest = self.variable(one.name);
-                nearest.is_some_and(|nearest| nearest.span == one.span)
-            })
-            .filter_map(|one| Some((one, self.text(one.value).into_iter().next()?.secret)))
-            .collect()
+    /// Returns the first secret of some variables that is worth the name.
+    pub(super) fn first_of(&self, variables: &[Binding<'d>]) -> Option<Secret> {
+        variables.iter().find_map(|one| {
+            let yields = self.text(one.value).into_iter();
+            yields
+                .map(|one| one.secret)
+                .find(|secret| !secret.is_harmless())
+        })
     }
 
     /// Returns what the expressions in a text yield, in its order.
@@ -245,7 +242,7 @@ impl<'w, 'd> Reader<'w, 'd> {
                 } else if let (Kind::Context(context), [Part::Name(name), ..]) =
                     (&base.kind, parts.as_slice())
                 {
-                    if context == "env" && depth < 4 {
+                    if context == "env" && depth < 2 {
                         self.variable_below(name, expr, is_derived, depth, out);
                     }
                 } else {
@@ -295,7 +292,7 @@ impl<'w, 'd> Reader<'w, 'd> {
             return;
         };
         self.budget.set(budget - 1);
-        for one in self.text_below(&binding.value.text, depth + 1) {
+        for one in self.text_below(head(&binding.value.text), depth + 1) {
             out.push(Yield {
                 secret: one.secret,
                 at: expr.span.clone(),
@@ -334,6 +331,12 @@ impl<'w, 'd> Reader<'w, 'd> {
             _ => None,
         }
     }
+}
+
+/// Returns the part of a value that is read.
+fn head(text: &str) -> &str {
+    let end = text.floor_char_boundary(MAX_VALUE);
+    text.get(..end).unwrap_or_default()
 }
 
 /// Actions whose outputs are credentials, and which.

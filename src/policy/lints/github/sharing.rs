@@ -8,13 +8,13 @@ use super::{
         kind::FileKind,
         lint::{Context, Document, Index, Item, JobSecret, Lint, LintMeta, Persona},
         names,
-        node::Node,
+        node::{Node, Scalar},
     },
     CICD_6, TOOL,
     evaluate::Event,
     model::{Job, Step, Workflow},
     purpose,
-    secrets::{self, Reader, Secret},
+    secrets::{self, Reader, Secret, Yield},
     when,
 };
 use crate::model::{Confidence, Severity};
@@ -103,7 +103,7 @@ impl<'w, 'd> Runs<'w, 'd> {
     fn new(workflow: &'w Workflow<'d>) -> Self {
         let mut requests = Vec::new();
         let mut others = Vec::new();
-        for (trigger, node) in workflow.triggers.iter().take(40) {
+        for (trigger, node) in workflow.triggers.iter().take(12) {
             if *trigger == "workflow_call" {
                 continue;
             }
@@ -188,111 +188,124 @@ struct Read {
     when_called: bool,
 }
 
+/// Most yields of one text that are looked at.
+const MAX_YIELDS: usize = 32;
+
+/// Collects what a job reads.
+struct Collector<'c, 'd> {
+    runs: &'c Runs<'c, 'd>,
+    job: &'c Job<'d>,
+    /// Of each event of [`Runs::requests`]: whether code of the request runs in the job.
+    code: Vec<bool>,
+    /// The same for a request that calls the workflow.
+    called_code: bool,
+    reads: BTreeMap<String, Read>,
+}
+
 /// Returns what a job reads, by name.
 fn reads(runs: &Runs<'_, '_>, job: &Job<'_>) -> BTreeMap<String, Read> {
-    let mut all = BTreeMap::new();
+    let code = |event: Event<'_>| {
+        job.uses.is_some() && event == Event::PullRequest || when::runs_code(job, event)
+    };
+    let mut collector = Collector {
+        runs,
+        job,
+        code: runs
+            .requests
+            .iter()
+            .map(|(event, _)| code(*event))
+            .collect(),
+        called_code: runs.is_called && code(Event::PullRequest),
+        reads: BTreeMap::new(),
+    };
     for entry in job.node.merged() {
         if entry.key != "steps" {
-            part(runs, job, None, &entry.value, &mut all);
+            collector.part(None, &entry.value);
         }
     }
     if !job.steps.is_empty() {
-        for binding in runs.workflow.env.list().iter().take(50) {
-            let reader = Reader::new(runs.workflow, job, None);
-            for one in reader.text(binding.value) {
-                let place = binding.value.source(one.at.clone());
-                note(runs, job, None, &one.secret, place, &mut all);
-            }
+        for binding in runs.workflow.env.list().iter().take(MAX_YIELDS) {
+            collector.text(None, binding.value);
         }
     }
     for step in &job.steps {
-        part(runs, job, Some(step), step.node, &mut all);
+        collector.part(Some(step), step.node);
     }
-    all
+    collector.reads
 }
 
-fn part(
-    runs: &Runs<'_, '_>,
-    job: &Job<'_>,
-    step: Option<&Step<'_>>,
-    node: &Node,
-    all: &mut BTreeMap<String, Read>,
-) {
-    node.leaves(&mut |_, leaf| {
-        let Some(scalar) = leaf.scalar().filter(|scalar| scalar.text.contains("${{")) else {
+impl Collector<'_, '_> {
+    fn part(&mut self, step: Option<&Step<'_>>, node: &Node) {
+        node.leaves(&mut |_, leaf| {
+            if let Some(scalar) = leaf.scalar() {
+                self.text(step, scalar);
+            }
+        });
+    }
+
+    fn text(&mut self, step: Option<&Step<'_>>, scalar: &Scalar) {
+        if !scalar.text.contains("${{") {
             return;
-        };
-        for one in Reader::new(runs.workflow, job, step).text(scalar) {
-            // Not under every event does an expression yield what it names.
-            let under = |event: Event<'_>| {
-                let reader = Reader::new(runs.workflow, job, step).under(event);
-                reader
-                    .text(scalar)
-                    .iter()
-                    .any(|other| other.secret == one.secret)
-            };
-            note_if(
-                runs,
-                job,
-                step,
-                &one.secret,
-                scalar.source(one.at.clone()),
-                &under,
-                all,
-            );
         }
-    });
-}
-
-fn note(
-    runs: &Runs<'_, '_>,
-    job: &Job<'_>,
-    step: Option<&Step<'_>>,
-    secret: &Secret,
-    place: std::ops::Range<usize>,
-    all: &mut BTreeMap<String, Read>,
-) {
-    note_if(runs, job, step, secret, place, &|_| true, all);
-}
-
-fn note_if(
-    runs: &Runs<'_, '_>,
-    job: &Job<'_>,
-    step: Option<&Step<'_>>,
-    secret: &Secret,
-    place: std::ops::Range<usize>,
-    under: &dyn Fn(Event<'_>) -> bool,
-    all: &mut BTreeMap<String, Read>,
-) {
-    let Secret::Stored(name) = secret else {
-        return;
-    };
-    if secrets::is_harmless(name) || may_be_shared(name) {
-        return;
-    }
-    let condition = step.and_then(|step| step.condition);
-    let happens = |event: Event<'_>, jobs: &HashSet<&str>| {
-        jobs.contains(job.id) && when::may_hold(condition, event) && under(event)
-    };
-    let read = all.entry(name.clone()).or_default();
-    read.first.get_or_insert_with(|| place.clone());
-    for (event, jobs) in &runs.requests {
-        let is_call = job.uses.is_some() && *event == Event::PullRequest;
-        if happens(*event, jobs) && (is_call || when::runs_code(job, *event)) {
-            let by = match event {
-                Event::PullRequest => &mut read.by_request,
-                _ => &mut read.by_trusted_request,
+        let (workflow, job) = (self.runs.workflow, self.job);
+        let all = Reader::new(workflow, job, step).text(scalar);
+        if all.is_empty() {
+            return;
+        }
+        // Not under every event does an expression yield what it names.
+        let under = |event: Event<'_>| Reader::new(workflow, job, step).under(event).text(scalar);
+        let requests: Vec<Vec<Yield>> = self
+            .runs
+            .requests
+            .iter()
+            .map(|(event, _)| under(*event))
+            .collect();
+        let others: Vec<Vec<Yield>> = self
+            .runs
+            .others
+            .iter()
+            .map(|(event, _)| under(*event))
+            .collect();
+        let condition = step.and_then(|step| step.condition);
+        for one in all.into_iter().take(MAX_YIELDS) {
+            let Secret::Stored(name) = &one.secret else {
+                continue;
             };
-            by.get_or_insert_with(|| place.clone());
+            if secrets::is_harmless(name) || may_be_shared(name) {
+                continue;
+            }
+            let place = scalar.source(one.at.clone());
+            let happens = |event: Event<'_>, jobs: &HashSet<&str>, yields: &[Yield]| {
+                jobs.contains(job.id)
+                    && when::may_hold(condition, event)
+                    && yields
+                        .iter()
+                        .take(MAX_YIELDS)
+                        .any(|other| other.secret == one.secret)
+            };
+            let read = self.reads.entry(name.clone()).or_default();
+            read.first.get_or_insert_with(|| place.clone());
+            for (((event, jobs), yields), code) in
+                self.runs.requests.iter().zip(&requests).zip(&self.code)
+            {
+                if *code && happens(*event, jobs, yields) {
+                    let by = match event {
+                        Event::PullRequest => &mut read.by_request,
+                        _ => &mut read.by_trusted_request,
+                    };
+                    by.get_or_insert_with(|| place.clone());
+                }
+            }
+            let mut others = self.runs.others.iter().zip(&others);
+            read.by_others |= others.any(|((event, jobs), yields)| happens(*event, jobs, yields));
+            read.when_called |= self.called_code
+                && happens(
+                    Event::PullRequest,
+                    &self.runs.when_called,
+                    std::slice::from_ref(&one),
+                );
         }
     }
-    read.by_others |= runs
-        .others
-        .iter()
-        .any(|(event, jobs)| happens(*event, jobs));
-    read.when_called |= runs.is_called
-        && happens(Event::PullRequest, &runs.when_called)
-        && when::runs_code(job, Event::PullRequest);
 }
 
 /// Tells whether a secret is one that builds of requests may have: it sends results, reads only, or says that it is for tests.

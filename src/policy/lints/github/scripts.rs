@@ -1,0 +1,765 @@
+//! Scripts and what they do with secrets: rules 1 to 4, 6 to 10, 17 and 19.
+//!
+//! `policy::shell` follows the secrets; here its uses become faults. What is said of them is in `printed`, `passed`, `kept` and `build`.
+
+use std::{
+    cell::{OnceCell, RefCell},
+    collections::{HashMap, HashSet},
+    ops::Range,
+};
+
+use super::{
+    super::super::{
+        fault::{Edit, Fault, Fix, FixClass},
+        lint::{Context, Document, Lint, LintMeta, Persona},
+        node::{Scalar, Style},
+        shell::{self, CommandFile, Origin, Placeholder, Script, Sink, Use},
+    },
+    build, cached,
+    expression::{self, Expr, Kind},
+    javascript, kept,
+    model::{Job, Shell, Step, Workflow},
+    passed, printed,
+    secrets::{Reader, Secret},
+};
+use crate::model::{Confidence, Severity};
+
+/// The lint of what scripts do.
+pub(super) struct Scripts;
+
+impl Lint for Scripts {
+    fn metas(&self) -> &'static [&'static LintMeta] {
+        &[
+            &printed::ECHO,
+            &printed::DUMP,
+            &printed::XTRACE,
+            &printed::DERIVED,
+            &passed::ARGV,
+            &passed::COMMAND_FILE,
+            &kept::ARTIFACT,
+            &cached::META,
+            &build::META,
+            &passed::URL,
+            &passed::MINTED,
+        ]
+    }
+
+    fn document(&self, document: &Document<'_>, context: &mut Context<'_>) {
+        let Some(workflow) = Workflow::of(document) else {
+            return;
+        };
+        let mut globs = kept::MAX_GLOBS;
+        for job in &workflow.jobs {
+            let mut written = Vec::new();
+            let outer = OnceCell::new();
+            for (at, step) in job.steps.iter().enumerate() {
+                let reader = Reader::new(&workflow, job, Some(step));
+                let place = Place {
+                    text: document.text,
+                    workflow: &workflow,
+                    job,
+                    step,
+                    reader: &reader,
+                    outer: &outer,
+                };
+                build::inputs(job.id, step, &reader, context);
+                cached::look(job, step, context);
+                parts(&place, context);
+                javascript::look(job.id, step, &reader, context);
+                written.extend(kept::by_action(at, step, &reader));
+                if let Some(run) = step.run {
+                    script(&place, run, at, &mut written, context);
+                }
+            }
+            kept::uploads(document.text, job, &written, &mut globs, context);
+            outputs(&workflow, job, context);
+        }
+        for binding in workflow.env.list() {
+            if let Some(job) = workflow.jobs.first() {
+                let reader = Reader::new(&workflow, job, None);
+                derived(
+                    &reader,
+                    binding.value,
+                    &format!("env/{}", binding.name),
+                    context,
+                );
+            }
+        }
+    }
+}
+
+/// One step and what is around it.
+struct Place<'p, 'd> {
+    text: &'d str,
+    workflow: &'p Workflow<'d>,
+    job: &'p Job<'d>,
+    step: &'p Step<'d>,
+    reader: &'p Reader<'p, 'd>,
+    /// The first secret that all steps of the job have, once somebody asked.
+    outer: &'p OnceCell<Option<Secret>>,
+}
+
+impl Place<'_, '_> {
+    fn subject(&self, what: &str) -> String {
+        format!("{}/{}: {what}", self.job.id, self.step.label)
+    }
+
+    /// Returns the first secret in the step's environment that is worth the name.
+    fn any_secret(&self) -> Option<Secret> {
+        let own = self.reader.first_of(self.step.env.list());
+        own.or_else(|| {
+            self.outer
+                .get_or_init(|| around(self.workflow, self.job))
+                .clone()
+        })
+    }
+}
+
+/// Returns the first secret that all steps of a job have.
+fn around(workflow: &Workflow<'_>, job: &Job<'_>) -> Option<Secret> {
+    let reader = Reader::new(workflow, job, None);
+    reader
+        .first_of(job.env.list())
+        .or_else(|| reader.first_of(workflow.env.list()))
+}
+
+/// `outputs:` of a job that yield secrets.
+fn outputs(workflow: &Workflow<'_>, job: &Job<'_>, context: &mut Context<'_>) {
+    let reader = Reader::new(workflow, job, None);
+    for entry in &job.outputs {
+        let Some(value) = entry.value.scalar() else {
+            continue;
+        };
+        let yields = reader.text(value).into_iter();
+        if let Some(one) = yields
+            .into_iter()
+            .find(|one| !one.secret.is_harmless() && !one.secret.is_short_lived())
+        {
+            context.tell(Fault::new(
+                &passed::COMMAND_FILE,
+                value.source(one.at.clone()),
+                format!("{}/outputs: {}", job.id, entry.key),
+                format!("{} is an output of job \"{}\"", one.secret.shown(), job.id),
+            ));
+        }
+    }
+    for binding in job.env.list() {
+        derived(
+            &reader,
+            binding.value,
+            &format!("{}/env/{}", job.id, binding.name),
+            context,
+        );
+    }
+}
+
+/// Expressions of a step that bring out a part of a secret, or the whole environment.
+fn parts(place: &Place<'_, '_>, context: &mut Context<'_>) {
+    let inputs = place
+        .step
+        .with
+        .iter()
+        .filter_map(|entry| Some((entry.key.as_str(), entry.value.scalar()?)));
+    let variables = place
+        .step
+        .env
+        .list()
+        .iter()
+        .map(|one| (one.name, one.value));
+    for (name, value) in inputs
+        .chain(variables)
+        .chain(place.step.run.map(|run| ("run", run)))
+    {
+        derived(place.reader, value, &place.subject(name), context);
+        for piece in expression::pieces(&value.text) {
+            let is_dump = piece.expr.as_ref().is_some_and(is_environment);
+            if let Some(secret) = is_dump.then(|| place.any_secret()).flatten() {
+                dump(
+                    place,
+                    value.source(piece.span),
+                    "toJSON(env)",
+                    &secret,
+                    context,
+                );
+            }
+        }
+    }
+}
+
+fn derived(reader: &Reader<'_, '_>, value: &Scalar, subject: &str, context: &mut Context<'_>) {
+    // An expression that only names such a variable is told where the variable is bound.
+    if !value.text.to_ascii_lowercase().contains("fromjson") {
+        return;
+    }
+    if let Some(one) = reader
+        .text(value)
+        .into_iter()
+        .find(|one| one.is_derived && !one.secret.is_short_lived())
+    {
+        context.tell(Fault::new(
+            &printed::DERIVED,
+            value.source(one.at),
+            subject,
+            format!(
+                "a part of {} is taken out by fromJSON: nothing masks it",
+                one.secret.shown()
+            ),
+        ));
+    }
+}
+
+/// Tells whether an expression is `toJSON(env)`.
+fn is_environment(expr: &Expr) -> bool {
+    matches!(&expr.kind, Kind::Call(name, arguments) if name == "tojson"
+        && matches!(arguments.as_slice(), [Expr { kind: Kind::Context(context), .. }] if context == "env"))
+}
+
+/// What a step's own script does.
+fn script(
+    place: &Place<'_, '_>,
+    run: &Scalar,
+    at: usize,
+    written: &mut Vec<kept::Written>,
+    context: &mut Context<'_>,
+) {
+    let (placeholders, by_name) = placeholders(place.reader, run);
+    let held = Held {
+        reader: place.reader,
+        by_name,
+        known: RefCell::default(),
+    };
+    let is_traced = matches!(place.step.shell, Shell::Posix(shell) if is_traced(shell));
+    let script = Script {
+        text: &run.text,
+        trace: is_traced,
+        placeholders: &placeholders,
+    };
+    let is_secret = |name: &str| held.of(name).is_some();
+    let uses = match place.step.shell {
+        Shell::Posix(_) => shell::analyse(&script, &is_secret),
+        Shell::Power => shell::analyse_powershell(&script, &is_secret),
+        Shell::Other => return,
+    };
+    let mut masked = HashSet::new();
+    for one in &uses {
+        if let Sink::File(file) = &one.sink {
+            written.extend(file_of(place, run, one, &file.path, at, &held));
+        } else {
+            judge(place, run, one, &held, &mut masked, context);
+        }
+    }
+}
+
+/// Which secrets a script's names stand for.
+struct Held<'h, 'd> {
+    reader: &'h Reader<'h, 'd>,
+    /// Placeholders by what they are called.
+    by_name: HashMap<String, Secret>,
+    /// Variables that were asked for before.
+    known: RefCell<HashMap<String, Option<Secret>>>,
+}
+
+impl Held<'_, '_> {
+    fn of(&self, name: &str) -> Option<Secret> {
+        if let Some(known) = self.known.borrow().get(name) {
+            return known.clone();
+        }
+        let held = self
+            .reader
+            .held(name)
+            .filter(|secret| !secret.is_harmless());
+        self.known
+            .borrow_mut()
+            .insert(name.to_owned(), held.clone());
+        held
+    }
+
+    /// Returns the secret that the names of a use lead to.
+    fn any(&self, names: &[String]) -> Option<Secret> {
+        names
+            .iter()
+            .find_map(|name| self.by_name.get(name).cloned().or_else(|| self.of(name)))
+    }
+}
+
+fn placeholders(
+    reader: &Reader<'_, '_>,
+    run: &Scalar,
+) -> (Vec<Placeholder>, HashMap<String, Secret>) {
+    let mut by_name = HashMap::new();
+    let mut all = Vec::new();
+    for piece in expression::pieces(&run.text) {
+        let yields = piece.expr.as_ref().map(|expr| reader.expression(expr));
+        let secret = yields.unwrap_or_default().into_iter().map(|one| one.secret);
+        let secret = secret.into_iter().find(|secret| !secret.is_harmless());
+        let name = secret
+            .as_ref()
+            .map_or_else(|| "an expression".to_owned(), Secret::shown);
+        let is_secret = secret.is_some();
+        by_name.extend(secret.map(|secret| (name.clone(), secret)));
+        all.push(Placeholder {
+            span: piece.span,
+            name,
+            secret: is_secret,
+        });
+    }
+    (all, by_name)
+}
+
+/// Tells whether a shell is started with `-x`.
+fn is_traced(shell: &str) -> bool {
+    shell.split_whitespace().skip(1).any(|word| {
+        word == "xtrace"
+            || word
+                .strip_prefix('-')
+                .is_some_and(|flags| !flags.starts_with('-') && flags.contains('x'))
+    })
+}
+
+fn file_of(
+    place: &Place<'_, '_>,
+    run: &Scalar,
+    one: &Use,
+    path: &str,
+    at: usize,
+    held: &Held<'_, '_>,
+) -> Option<kept::Written> {
+    let what = if one.origin == Origin::Minted {
+        one.names
+            .first()
+            .cloned()
+            .unwrap_or_else(|| "a credential".to_owned())
+    } else if one.names.is_empty() {
+        place.any_secret()?.shown()
+    } else {
+        held.any(&one.names)?.shown()
+    };
+    let path = kept::normal(path);
+    let directory = place
+        .step
+        .node
+        .text_at(&["working-directory"])
+        .map(kept::normal);
+    let is_relative = !path.starts_with(['/', '~', '$']);
+    let path = match directory.filter(|directory| is_relative && !directory.is_empty()) {
+        Some(directory) => format!("{directory}/{path}"),
+        None => path,
+    };
+    Some(kept::Written {
+        step: at,
+        path,
+        span: run.source(one.span.clone()),
+        what,
+        is_token: false,
+    })
+}
+
+fn judge(
+    place: &Place<'_, '_>,
+    run: &Scalar,
+    one: &Use,
+    held: &Held<'_, '_>,
+    masked: &mut HashSet<String>,
+    context: &mut Context<'_>,
+) {
+    let span = run.source(one.span.clone());
+    match &one.sink {
+        Sink::Unmasked(unmasked) => {
+            let to = &unmasked.to;
+            let name = unmasked
+                .variable
+                .clone()
+                .unwrap_or_else(|| unmasked.source.to_owned());
+            // One mask line is enough for all uses of a variable.
+            if masked.contains(&name) {
+                return;
+            }
+            let mut fault = Fault::new(
+                &passed::MINTED,
+                span,
+                place.subject(&name),
+                format!(
+                    "what {} gives {} without having been masked",
+                    unmasked.source,
+                    goes(to)
+                ),
+            );
+            fault.fix = unmasked
+                .assigned
+                .as_ref()
+                .and_then(|range| mask(place, run, range, &name));
+            masked.insert(name);
+            context.tell(fault);
+        }
+        Sink::Dump | Sink::TracedCall => {
+            if let Some(secret) = held.any(&one.names).or_else(|| place.any_secret()) {
+                if one.sink == Sink::Dump {
+                    dump(place, span, &one.command, &secret, context);
+                } else {
+                    let fault = Fault::new(
+                        &printed::XTRACE,
+                        span,
+                        place.subject(&one.command),
+                        format!(
+                            "{} traces a script that can use {}",
+                            one.command,
+                            secret.shown()
+                        ),
+                    );
+                    context.tell(
+                        fault
+                            .severity(Severity::Low)
+                            .confidence(Confidence::Low)
+                            .persona(Persona::Pedantic),
+                    );
+                }
+            }
+        }
+        _ => {
+            if let Some(secret) = held.any(&one.names) {
+                named(place, run, one, span, &secret, context);
+            }
+        }
+    }
+}
+
+fn goes(to: &Sink) -> &'static str {
+    match to {
+        Sink::CommandFile(CommandFile::Environment) => "goes to later steps",
+        Sink::CommandFile(_) => "becomes an output",
+        _ => "is printed",
+    }
+}
+
+fn dump(
+    place: &Place<'_, '_>,
+    span: Range<usize>,
+    command: &str,
+    secret: &Secret,
+    context: &mut Context<'_>,
+) {
+    let fault = Fault::new(
+        &printed::DUMP,
+        span,
+        place.subject(command),
+        format!(
+            "{command} prints the environment, in which {} is",
+            secret.shown()
+        ),
+    );
+    let severity = if secret.is_short_lived() {
+        Severity::Low
+    } else {
+        Severity::Medium
+    };
+    context.tell(fault.severity(severity));
+}
+
+/// Uses of a secret that is known.
+fn named(
+    place: &Place<'_, '_>,
+    run: &Scalar,
+    one: &Use,
+    span: Range<usize>,
+    secret: &Secret,
+    context: &mut Context<'_>,
+) {
+    let shown = secret.shown();
+    let name = one.names.first().map_or(shown.as_str(), String::as_str);
+    let (meta, message): (&'static LintMeta, String) = match &one.sink {
+        Sink::Print => (
+            &printed::ECHO,
+            format!("{} prints {shown} to the log", called(one)),
+        ),
+        Sink::Derived => (
+            &printed::DERIVED,
+            format!(
+                "what {} makes of {shown} is printed: nothing masks it",
+                one.derived.unwrap_or("the script")
+            ),
+        ),
+        Sink::Trace => (
+            &printed::XTRACE,
+            format!("{shown} is expanded while the shell traces commands"),
+        ),
+        Sink::Url => (
+            &passed::URL,
+            format!("{shown} is part of the address that {} gets", called(one)),
+        ),
+        Sink::CommandFile(file) => (&passed::COMMAND_FILE, command_file(file, one, &shown)),
+        Sink::Argument(argument) if one.origin != Origin::Placeholder => (
+            &passed::ARGV,
+            match argument.safe {
+                Some(safe) => format!("{shown} is an argument of {}: {safe}", called(one)),
+                None => format!("{shown} is an argument of {}", called(one)),
+            },
+        ),
+        Sink::BuildArg { name } => {
+            build::tell(place.job.id, place.step, name, secret, span, context);
+            return;
+        }
+        _ => return,
+    };
+    let subject = if one.command.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{} {name}", one.command)
+    };
+    let mut fault = Fault::new(meta, span, place.subject(&subject), message);
+    if let Sink::Argument(argument) = &one.sink {
+        fault = argv(fault, place, secret);
+        fault.fix = stdin(run, &argument.stdin_edits);
+    } else if secret.is_short_lived() {
+        let severity = match fault.severity {
+            Severity::High => Severity::Medium,
+            _ => Severity::Low,
+        };
+        fault = fault.severity(severity);
+    }
+    if matches!(one.sink, Sink::Print) {
+        fault.fix = test_instead(place, run, one);
+    }
+    context.tell(fault);
+}
+
+fn called(one: &Use) -> &str {
+    if one.command.is_empty() {
+        "a program"
+    } else {
+        &one.command
+    }
+}
+
+fn command_file(file: &CommandFile, one: &Use, shown: &str) -> String {
+    let to = match file {
+        CommandFile::Output => "becomes an output of the step",
+        CommandFile::Environment => "goes to the environment of all later steps",
+        CommandFile::Path => "goes to the search path of later steps",
+        CommandFile::Summary => "goes to the summary of the job",
+        CommandFile::State | CommandFile::Variable { .. } => "goes to later steps",
+    };
+    match one.derived {
+        Some(how) => format!("{shown} {to}, in a form ({how}) that nothing masks"),
+        None => format!("{shown} {to}"),
+    }
+}
+
+/// A machine of GitHub runs one job and no other; a token that ends with the job is of no use to anybody there.
+fn argv(fault: Fault, place: &Place<'_, '_>, secret: &Secret) -> Fault {
+    match (place.job.self_hosted, secret.is_short_lived()) {
+        (true, false) => fault.severity(Severity::High),
+        (true, true) => fault,
+        (false, false) => fault,
+        (false, true) => fault.severity(Severity::Low).persona(Persona::Pedantic),
+    }
+}
+
+/// Passes a password by stdin, where the shell's analysis knows how.
+fn stdin(run: &Scalar, edits: &[(Range<usize>, String)]) -> Option<Fix> {
+    if edits.is_empty() || matches!(run.style, Style::Double | Style::Single | Style::Folded) {
+        return None;
+    }
+    let edits = edits
+        .iter()
+        .map(|(range, text)| Edit::replace(run.source(range.clone()), text.clone()));
+    Some(Fix {
+        class: FixClass::Safe,
+        title: "pass the password by stdin".to_owned(),
+        edits: edits.collect(),
+    })
+}
+
+/// A line that only prints a variable becomes one that tests it.
+fn test_instead(place: &Place<'_, '_>, run: &Scalar, one: &Use) -> Option<Fix> {
+    let name = one
+        .names
+        .first()
+        .filter(|_| one.origin == Origin::Variable)?;
+    let command = run.text.get(one.command_span.clone())?;
+    let is_whole = ["echo", "echo -n"].iter().any(|echo| {
+        [
+            format!("{echo} \"${name}\""),
+            format!("{echo} ${name}"),
+            format!("{echo} \"${{{name}}}\""),
+        ]
+        .iter()
+        .any(|line| line == command)
+    });
+    let span = run.source(one.command_span.clone());
+    let is_as_written = place.text.get(span.clone()) == Some(command);
+    (is_whole && is_as_written && matches!(run.style, Style::Plain | Style::Literal)).then(|| Fix {
+        class: FixClass::Unsafe,
+        title: "test whether it is set instead of printing it".to_owned(),
+        edits: vec![Edit::replace(span, format!("test -n \"${{{name}:-}}\""))],
+    })
+}
+
+/// Inserts a line that masks a variable behind its assignment, if that is a line of its own.
+fn mask(place: &Place<'_, '_>, run: &Scalar, assigned: &Range<usize>, name: &str) -> Option<Fix> {
+    if run.style != Style::Literal {
+        return None;
+    }
+    let line_start = run
+        .text
+        .get(..assigned.start)?
+        .rfind('\n')
+        .map_or(0, |at| at + 1);
+    let before = run.text.get(line_start..assigned.start)?;
+    let rest = run.text.get(assigned.end..)?;
+    let line_end = rest.find('\n')?;
+    let is_alone = before.trim().is_empty() && rest.get(..line_end)?.trim().is_empty();
+    let is_name = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    if !is_alone || !is_name {
+        return None;
+    }
+    let source = run.source(line_start..assigned.end);
+    let written = place.text.get(..source.start)?;
+    let margin = written.rsplit('\n').next().unwrap_or_default();
+    if !margin.trim().is_empty() {
+        return None;
+    }
+    Some(Fix {
+        class: FixClass::Safe,
+        title: "mask the value before it is used".to_owned(),
+        edits: vec![Edit::replace(
+            source.end..source.end,
+            format!("\n{margin}{before}echo \"::add-mask::${name}\""),
+        )],
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::testing, *};
+
+    fn job(steps: &str) -> String {
+        format!("on: push\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps:\n{steps}")
+    }
+
+    /// A step with K bound to a secret.
+    fn step(script: &str) -> String {
+        let script: String = script
+            .lines()
+            .map(|line| format!("          {line}\n"))
+            .collect();
+        job(&format!(
+            "      - env:\n          K: ${{{{ secrets.KEY }}}}\n          U: ${{{{ secrets.APP_USER }}}}\n          G: ${{{{ github.token }}}}\n        run: |\n{script}"
+        ))
+    }
+
+    fn told(text: &str) -> Vec<(&'static str, Severity, Persona)> {
+        let all = [
+            &printed::ECHO,
+            &printed::DUMP,
+            &printed::XTRACE,
+            &printed::DERIVED,
+            &passed::ARGV,
+            &passed::COMMAND_FILE,
+            &passed::URL,
+            &passed::MINTED,
+            &build::META,
+        ];
+        let faults = all.iter().flat_map(|meta| testing::workflow(meta, text));
+        faults
+            .map(|fault| (fault.lint.id, fault.severity, fault.persona))
+            .collect()
+    }
+
+    #[test]
+    fn each_sink_is_a_rule() {
+        for (script, id) in [
+            ("echo \"$K\"", Some("gha-secret-echo")),
+            ("echo ${K}", Some("gha-secret-echo")),
+            ("cat <<EOF\nkey=$K\nEOF", Some("gha-secret-echo")),
+            ("echo \"$U\"", None),
+            ("env | sort", Some("gha-env-dump")),
+            ("set -x\n[ \"$K\" = x ]", Some("gha-xtrace-with-secret")),
+            (
+                "echo $K | base64 -w0",
+                Some("gha-secret-unmasked-derivative"),
+            ),
+            ("./deploy --key \"$K\"", Some("gha-secret-argv")),
+            ("./deploy --user \"$U\"", None),
+            (
+                "echo \"k=$K\" >> $GITHUB_ENV",
+                Some("gha-secret-to-command-file"),
+            ),
+            (
+                "echo \"k=$(echo $K | base64)\" >> $GITHUB_OUTPUT",
+                Some("gha-secret-to-command-file"),
+            ),
+            (
+                "git clone https://$K@example.com/x",
+                Some("gha-token-in-git-url"),
+            ),
+            ("docker build --build-arg K .", Some("gha-secret-build-arg")),
+            (
+                "t=$(gcloud auth print-access-token)\necho \"$t\"",
+                Some("gha-minted-token-unmasked"),
+            ),
+            ("echo $OTHER", None),
+            ("./deploy <<< \"$K\"", None),
+        ] {
+            let told: Vec<_> = told(&step(script)).into_iter().map(|one| one.0).collect();
+            assert_eq!(told, id.into_iter().collect::<Vec<_>>(), "{script}");
+        }
+    }
+
+    #[test]
+    fn how_bad_it_is_here() {
+        let pedantic = ("gha-secret-argv", Severity::Low, Persona::Pedantic);
+        assert_eq!(told(&step("./deploy \"$G\"")), [pedantic]);
+        let text = step("./deploy \"$K\"").replace("ubuntu-latest", "[self-hosted, x64]");
+        assert_eq!(
+            told(&text),
+            [("gha-secret-argv", Severity::High, Persona::Regular)]
+        );
+        assert_eq!(
+            told(&step("echo \"$G\"")),
+            [("gha-secret-echo", Severity::Medium, Persona::Regular)]
+        );
+    }
+
+    #[test]
+    fn shells_and_places() {
+        let traced = job(
+            "      - run: '[ \"$K\" = x ]'\n        shell: bash -ex {0}\n        env: {K: '${{ secrets.KEY }}'}\n",
+        );
+        assert_eq!(told(&traced).len(), 1);
+        let power = job(
+            "      - run: Write-Host $env:K\n        shell: pwsh\n        env: {K: '${{ secrets.KEY }}'}\n",
+        );
+        assert_eq!(told(&power)[0].0, "gha-secret-echo");
+        let python = job(
+            "      - run: print(K)\n        shell: python\n        env: {K: '${{ secrets.KEY }}'}\n",
+        );
+        assert!(told(&python).is_empty());
+        let pasted = job("      - run: |\r\n          echo \"${{ secrets.KEY }}\"\r\n");
+        assert_eq!(told(&pasted)[0].0, "gha-secret-echo");
+        let action = "inputs: {token: {required: true}}\nruns:\n  using: composite\n  steps:\n    - run: echo $T\n      shell: bash\n      env: {T: '${{ inputs.token }}'}\n";
+        assert_eq!(testing::action(&printed::ECHO, action).len(), 1);
+        let dumped =
+            job("      - run: echo '${{ toJSON(env) }}'\n        env: {K: '${{ secrets.KEY }}'}\n");
+        assert_eq!(told(&dumped)[0].0, "gha-env-dump");
+    }
+
+    #[test]
+    fn fixes() {
+        let after = testing::mended(&printed::ECHO, &step("echo \"$K\""));
+        assert_eq!(after, Some(step("test -n \"${K:-}\"")));
+        let after = testing::mended(
+            &passed::MINTED,
+            &step("t=$(vault kv get -field=x y)\necho \"t=$t\" >> $GITHUB_ENV"),
+        );
+        let masked =
+            "t=$(vault kv get -field=x y)\necho \"::add-mask::$t\"\necho \"t=$t\" >> $GITHUB_ENV";
+        assert_eq!(after, Some(step(masked)));
+        let after = testing::mended(
+            &passed::ARGV,
+            &step("docker login -u robot -p \"$K\" example.com"),
+        );
+        let after = after.unwrap();
+        assert!(after.contains("--password-stdin"), "{after}");
+        assert!(!after.contains("-p \"$K\""), "{after}");
+    }
+}

@@ -38,6 +38,7 @@ fn what_is_told_in_python() {
         ("x = env('SECRET_KEY', default='hunter2-Zq81')\n", "src-secret-fallback 'hunter2-Zq81'"),
         ("user.password = random.choice(WORDS)\n", "src-weak-secret-generation random.choice(WORDS)"),
         ("User(password=str(random.randint(1, 9)))\n", "src-weak-secret-generation random.randint(1, 9)"),
+        ("for _ in range(8):\n    password += random.choice(A)\n", "src-weak-secret-generation random.choice(A)"),
         ("def generate_token():\n    return uuid.uuid1().hex\n", "src-weak-secret-generation uuid.uuid1()"),
     ] {
         assert_eq!(told("app/x.py", text), [want], "{text}");
@@ -110,6 +111,7 @@ fn what_is_not_told() {
         ("src/x.ts", "const apiKey: boolean = f();\nconsole.log(apiKey)\n"),
         ("src/x.js", "import apiKey from './routes/apiKey';\nconsole.log(apiKey);\n"),
         ("src/x.js", "res.json({ accessToken });\nres.status(200).send(password);\n"),
+        ("cmd/x.go", "package a\nimport \"k8s.io/api/core/v1\"\nfunc f(authSecret string) { fmt.Println(authSecret) }\n"),
         ("cmd/x.go", "package a\nfunc f(privateKey *rsa.PrivateKey) { fmt.Println(privateKey) }\n"),
         ("cmd/x.go", "package a\nfunc f() { fmt.Fprintln(f, password)\n cmd := exec.Command(\"x\")\n cmd.Stdin = strings.NewReader(password) }\n"),
     ] {

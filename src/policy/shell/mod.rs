@@ -1,1 +1,253 @@
 //! What a shell script does with secrets.
+//!
+//! A [`Script`] (a `run` step, a line of GitLab's `script`, the body of a `RUN`, a container's command, a file) is parsed by tree-sitter's
+//! bash grammar into a small tree of our own (`syntax`), through which names of secrets are followed (`flow`): through assignments,
+//! `export`, pipes, here-documents and command substitution, to where they leave the shell. `commands` holds the tables of programs, and
+//! [`secret_arguments`] reads argument vectors that are written as lists. [`analyse_powershell`] does the same for PowerShell by tokens.
+//!
+//! Promises: linear in the script (which is bounded by [`MAX_BYTES`]), never a panic, spans lie within the script's text; what the parser
+//! cannot read is left out and the rest is used. No value stands in what is told but the text of flags and paths. All offsets are those of
+//! [`Script::text`]; callers map them to the file (`Scalar::source`).
+
+mod arguments;
+mod commands;
+mod flow;
+mod powershell;
+mod sinks;
+mod sources;
+mod syntax;
+
+use std::ops::Range;
+
+pub(crate) use commands::{SecretArgument, secret_arguments};
+pub(crate) use powershell::analyse_powershell;
+
+/// Longest script that is parsed, in bytes: the longest of 20,000 steps and scripts looked at had 0.3 MB.
+pub(crate) const MAX_BYTES: usize = 512 << 10;
+
+/// A stretch of the script that the tool around it replaces by text before the shell sees it: `${{ secrets.X }}`, `$(Macro)`, `{{ … }}`.
+#[derive(Clone, Debug)]
+pub(crate) struct Placeholder {
+    /// Its bytes in the script.
+    pub(crate) span: Range<usize>,
+    /// What it stands for, for messages: `secrets.X`. No value.
+    pub(crate) name: String,
+    /// Whether a secret is pasted here.
+    pub(crate) secret: bool,
+}
+
+/// A script and how it is run.
+#[derive(Clone, Debug)]
+pub(crate) struct Script<'s> {
+    /// Its text.
+    pub(crate) text: &'s str,
+    /// Whether the shell is started with `-x`.
+    pub(crate) trace: bool,
+    /// What is replaced before it runs: sorted, without overlap.
+    pub(crate) placeholders: &'s [Placeholder],
+}
+
+impl<'s> Script<'s> {
+    /// A script as it stands, not traced.
+    pub(crate) fn new(text: &'s str) -> Self {
+        Self {
+            text,
+            trace: false,
+            placeholders: &[],
+        }
+    }
+}
+
+/// One thing that a script does with a secret. Sorted by span; one use a sink and word.
+#[derive(Clone, Debug)]
+pub(crate) struct Use {
+    /// What it does.
+    pub(crate) sink: Sink,
+    /// The word to point at, quotes included: `"$TOKEN"`, `--password=$P`. Of a dump, the command.
+    pub(crate) span: Range<usize>,
+    /// The whole simple command, its assignments in front and redirections included.
+    pub(crate) command_span: Range<usize>,
+    /// The program as people call it: `docker login`, `echo`, `curl`. Empty if there is none (an assignment).
+    pub(crate) command: String,
+    /// Variables and placeholders, that of the word first, then those that it was made of. Empty where the whole environment is meant.
+    pub(crate) names: Vec<String>,
+    /// What made the secret one.
+    pub(crate) origin: Origin,
+    /// The program or expansion that made another form of it before (`base64`, `cut`, `${X:…}`): CI does not mask that form.
+    pub(crate) derived: Option<&'static str>,
+}
+
+/// How a secret came into the script.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// `is_secret` said so of a variable.
+    Variable,
+    /// A secret placeholder.
+    Placeholder,
+    /// A program in the script fetched or made it: `vault kv get`, `az account get-access-token`.
+    Minted,
+}
+
+/// What is done with a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Sink {
+    /// Its value is printed to stdout or stderr of the script, thus to the log.
+    Print,
+    /// Another form of it (see [`Use::derived`]) is printed, which masking of logs does not know.
+    Derived,
+    /// The whole environment (or a container's, or a Kubernetes secret) is printed: `env`, `printenv`, `set`, `export -p`, `docker inspect`,
+    /// `kubectl get secret -o yaml`. `names` is empty: it matters where secrets are in scope.
+    Dump,
+    /// It is expanded in a command while `set -x` is on. One use for each name.
+    Trace,
+    /// Another script is run with `-x` (`bash -x deploy.sh`). `names` is empty: weaker than [`Self::Trace`].
+    TracedCall,
+    /// It is an argument of a program that is no builtin and no function of the script: `ps` shows it.
+    Argument(Argument),
+    /// It is the user part of an address (`https://x:$T@host/…`) that a program gets, or that a variable is given for one.
+    Url,
+    /// It becomes a build argument of an image.
+    BuildArg {
+        /// The name of the argument.
+        name: String,
+    },
+    /// It is written to a file. With `names` empty: the whole environment is (`env > .env`).
+    File(File),
+    /// It goes to a file or command by which CI hands values to later steps.
+    CommandFile(CommandFile),
+    /// A credential that the script fetched or made gets out without having been registered for masking (`::add-mask::`,
+    /// `task.setsecret`). What is registered, and leaves by output or environment, is not told at all.
+    Unmasked(Box<Unmasked>),
+    /// A secret placeholder stands in the script's text, anywhere but in a comment. Always told, beside other sinks of the same word.
+    Inline {
+        /// The quotes around it.
+        quoting: Quoting,
+    },
+    /// A variable with the name of a secret (`is_secret`) is given a literal value. [`Use::span`] is the value without its quotes.
+    Literal {
+        /// The variable.
+        name: String,
+        /// Whether it is exported.
+        exported: bool,
+    },
+}
+
+/// A secret as an argument.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Argument {
+    /// The option that it is the value of, with its dashes: `-p`, `--password`, `-H`.
+    pub(crate) flag: Option<String>,
+    /// How this program takes it without `ps` seeing it, as an imperative without a full stop: "pipe it to `docker login
+    /// --password-stdin`". `None` if it is not known; `./deploy "$TOKEN"`.
+    pub(crate) safe: Option<&'static str>,
+    /// Edits of the script that pass it by stdin instead (`docker login -p "$P"`): offsets of [`Script::text`]. They copy the expansion,
+    /// never a value; there are none where the word is a literal or a placeholder. Their texts hold double quotes: in a YAML scalar that
+    /// is itself double-quoted they don't fit as they are.
+    pub(crate) stdin_edits: Vec<(Range<usize>, String)>,
+}
+
+/// A file that a secret is written to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct File {
+    /// The path as written, outer quotes dropped: `~/.npmrc`, `$HOME/.netrc`.
+    pub(crate) path: String,
+    /// Whether it is appended.
+    pub(crate) append: bool,
+    /// Whether the script sees to it that others cannot read it: `umask 077` before, `chmod 600` or `install -m 600` anywhere.
+    pub(crate) private: bool,
+}
+
+/// How CI hands on a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum CommandFile {
+    /// `$GITHUB_OUTPUT`, `::set-output`.
+    Output,
+    /// `$GITHUB_ENV`, `$BASH_ENV` of CircleCI, `::set-env`.
+    Environment,
+    /// `$GITHUB_PATH`.
+    Path,
+    /// `$GITHUB_STEP_SUMMARY`.
+    Summary,
+    /// `$GITHUB_STATE`, `::save-state`.
+    State,
+    /// `##vso[task.setvariable …]` of Azure Pipelines. Told also if only the name is that of a secret (`names` then holds it).
+    Variable {
+        /// The variable's name.
+        name: String,
+        /// Whether `issecret=true` stands there.
+        secret: bool,
+    },
+}
+
+/// A credential that gets out unmasked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Unmasked {
+    /// The program that gave it: `vault kv get`.
+    pub(crate) source: &'static str,
+    /// The variable that took it, if one did.
+    pub(crate) variable: Option<String>,
+    /// The statement of the assignment: a line that masks it belongs behind its end.
+    pub(crate) assigned: Option<Range<usize>>,
+    /// Where it gets out: [`Sink::Print`], [`Sink::Derived`] or [`Sink::CommandFile`].
+    pub(crate) to: Sink,
+}
+
+/// The quotes around a placeholder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Quoting {
+    /// None.
+    Bare,
+    /// `"…"`: expansions work.
+    Double,
+    /// `'…'`, `$'…'`.
+    Single,
+    /// A here-document that expands.
+    Heredoc,
+    /// A here-document with a quoted delimiter.
+    RawHeredoc,
+}
+
+/// Tells what a script does with secrets. `is_secret` tells of a variable's name whether it holds a secret when the script starts.
+pub(crate) fn analyse(script: &Script<'_>, is_secret: &dyn Fn(&str) -> bool) -> Vec<Use> {
+    if !is_worth_it(script, is_secret) {
+        return Vec::new();
+    }
+    let text = syntax::prepared(script);
+    let Some(program) = syntax::parse(&text, script.placeholders) else {
+        return Vec::new();
+    };
+    let mut uses = flow::run(script, &text, &program, is_secret);
+    uses.sort_by(|a, b| (a.span.start, a.span.end).cmp(&(b.span.start, b.span.end)));
+    uses.dedup_by(|a, b| a.span == b.span && a.sink == b.sink);
+    uses
+}
+
+/// Tells whether a script names a secret, or anything that brings or dumps one: most do not, and are not parsed.
+fn is_worth_it(script: &Script<'_>, is_secret: &dyn Fn(&str) -> bool) -> bool {
+    if script.text.len() > MAX_BYTES {
+        return false;
+    }
+    script.placeholders.iter().any(|one| one.secret)
+        || commands::HINTS
+            .iter()
+            .any(|hint| memchr::memmem::find(script.text.as_bytes(), hint.as_bytes()).is_some())
+        || words(script.text).any(|(word, rest)| is_secret(word) || commands::lists(word, rest))
+}
+
+/// Returns what could be the names of variables and commands, each with what follows it.
+fn words(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let start = rest.find(is_part)?;
+        let from = rest.get(start..)?;
+        let end = from.find(|c| !is_part(c)).unwrap_or(from.len());
+        let (word, after) = from.split_at(end);
+        rest = after;
+        Some((word, after))
+    })
+    .filter(|(word, _)| !word.starts_with(|c: char| c.is_ascii_digit()))
+}
+
+#[cfg(test)]
+mod tests;

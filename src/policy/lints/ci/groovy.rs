@@ -79,7 +79,14 @@ pub(super) struct Token {
 
 /// Reads a text into tokens; comments and blanks are left out.
 pub(super) fn tokens(text: &str) -> Vec<Token> {
-    let mut reader = Reader { text, bytes: text.as_bytes(), at: 0, tokens: Vec::new() };
+    let mut reader = Reader {
+        text,
+        bytes: text.as_bytes(),
+        at: 0,
+        divides_until: 0,
+        budget: text.len().saturating_mul(4).saturating_add(MAX_INTERPOLATION),
+        tokens: Vec::new(),
+    };
     // `#!/usr/bin/env groovy`
     if text.starts_with("#!") {
         reader.at = reader.line_end(0);
@@ -94,6 +101,10 @@ struct Reader<'t> {
     text: &'t str,
     bytes: &'t [u8],
     at: usize,
+    /// Slashes before this divide.
+    divides_until: usize,
+    /// How many more bytes may be read in search of the end of an interpolation.
+    budget: usize,
     tokens: Vec<Token>,
 }
 
@@ -155,6 +166,9 @@ impl Reader<'_> {
 
     /// Tells whether a slash begins a string: not after what may be divided, unless that is the name of a step.
     fn may_be_text(&self) -> bool {
+        if self.at < self.divides_until {
+            return false;
+        }
         match self.tokens.last() {
             None => true,
             Some(token) => match token.kind {
@@ -183,8 +197,9 @@ impl Reader<'_> {
             if quote.is_of_one_line() && byte == b'\n' {
                 break at;
             }
-            // A slash that no other follows in its line divides.
-            if quote == Quote::Slashy && byte == b'\n' && !self.has_slash(inner) {
+            // A slash that no other follows in its line divides, and so do those after it.
+            if quote == Quote::Slashy && byte == b'\n' {
+                self.divides_until = at;
                 self.push(Kind::Sign(b'/'), start + 1);
                 return;
             }
@@ -211,17 +226,10 @@ impl Reader<'_> {
         self.at = closed.max(start + 1);
     }
 
-    /// Tells whether a line that holds `from` has a slash after it: what a slashy string of several lines would have to show is not
-    /// looked for, they are rare and a division is not.
-    fn has_slash(&self, from: usize) -> bool {
-        let end = self.line_end(from);
-        self.bytes.get(from..end).is_some_and(|line| line.contains(&b'/'))
-    }
-
     /// Returns the bytes of `${…}` or `$name.name` at a dollar sign, and of the expression; both are empty if it is just a dollar sign.
-    fn interpolation(&self, at: usize) -> (Range<usize>, Range<usize>) {
+    fn interpolation(&mut self, at: usize) -> (Range<usize>, Range<usize>) {
         let nothing = (at..at, at..at);
-        let limit = (at + MAX_INTERPOLATION).min(self.bytes.len());
+        let limit = (at + MAX_INTERPOLATION.min(self.budget)).min(self.bytes.len());
         if self.byte(at + 1) != b'{' {
             let is_start = |b: u8| b.is_ascii_alphabetic() || b == b'_';
             if !is_start(self.byte(at + 1)) {
@@ -258,6 +266,7 @@ impl Reader<'_> {
             }
             end += 1;
         }
+        self.budget = self.budget.saturating_sub(end - at);
         nothing
     }
 }
@@ -279,7 +288,8 @@ pub(super) fn scalar(text: &str, token: &Token) -> Scalar {
             out.push(c);
             break;
         };
-        map.push((out.len(), start + at));
+        // A sign that a backslash stands before leads back to itself, another sign's letter to the backslash.
+        map.push((out.len(), start + at + usize::from(!matches!(escaped, 'n' | 't' | 'r' | '\n'))));
         match escaped {
             'n' => out.push('\n'),
             't' => out.push('\t'),

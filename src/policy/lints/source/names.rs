@@ -12,7 +12,7 @@ const ABOUT: &[&str] = &[
     "can", "did", "does", "must", "is", "has", "show", "prompt", "ask", "regex", "re", "label", "title", "placeholder", "message", "msg",
     "form", "input", "field", "element", "el", "node", "button", "page", "component", "view", "dialog", "modal", "screen", "len",
     "strength", "score", "policy", "manager", "provider", "type", "env", "help", "usage", "desc", "description", "supports",
-    "on", "handle", "make", "no", "default",
+    "on", "handle", "make", "no", "default", "log", "safe", "display", "public", "fake", "test",
 ];
 
 /// What a token or secret that grants something is called after.
@@ -110,6 +110,13 @@ pub(super) fn holds_settings(object: &str) -> bool {
             last.as_str(),
             "config" | "conf" | "cfg" | "configuration" | "settings" | "viper" | "secrets" | "options" | "opts" | "vault" | "env" | "credentials"
         )
+    })
+}
+
+/// Tells whether a variable of this name is what may be shown of a secret.
+pub(super) fn is_shown_safely(name: &str) -> bool {
+    words(name).iter().any(|word| {
+        matches!(word.as_str(), "log" | "safe" | "masked" | "mask" | "redacted" | "sanitized" | "display" | "hidden" | "obfuscated" | "hashed" | "hash")
     })
 }
 

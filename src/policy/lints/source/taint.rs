@@ -10,7 +10,7 @@ use tree_sitter::Node;
 
 use super::names as idents;
 use super::shape::{Code, Shape, Tongue};
-use crate::policy::names::{Secretness, secretness};
+use crate::policy::names::{Secretness, secretness, words};
 
 /// Deepest nest of expressions that is followed.
 const MAX_DEPTH: usize = 24;
@@ -65,6 +65,8 @@ pub(super) struct Knowledge<'t> {
     pub(super) harmless: HashSet<&'t str>,
     /// Names that packages are imported by.
     pub(super) packages: HashSet<&'t str>,
+    /// Whether the text deals with objects of Kubernetes, which are called secrets and named after them.
+    is_about_objects: bool,
     /// How many more expressions may be looked at.
     budget: usize,
 }
@@ -77,6 +79,7 @@ impl<'t> Knowledge<'t> {
             scopes: vec![Scope { end: usize::MAX, name: "", variables: HashMap::new() }],
             harmless: HashSet::new(),
             packages: HashSet::new(),
+            is_about_objects: ["k8s.io/", "kubernetes", "Kubernetes"].iter().any(|word| code.text.contains(word)),
             // Each expression is looked at a few times at most in text that people write.
             budget: code.text.len().saturating_mul(4).saturating_add(10_000),
         }
@@ -156,7 +159,7 @@ impl<'t> Knowledge<'t> {
             Some(State::Secret(origin)) => Some(*origin),
             Some(State::Clean) => None,
             None if self.harmless.contains(name) || self.packages.contains(name) || is_type_name(name) => None,
-            None => by_name(name),
+            None => self.by_name(name),
         }
     }
 
@@ -172,7 +175,7 @@ impl<'t> Knowledge<'t> {
         if is_enumeration || idents::holds_no_values(last) || self.harmless.contains(name) {
             return None;
         }
-        by_name(name)
+        self.by_name(name)
     }
 
     fn key(&self, object: Node<'t>, key: &str) -> Option<Origin> {
@@ -184,7 +187,20 @@ impl<'t> Knowledge<'t> {
         if idents::holds_settings(last) && secretness(key) >= Secretness::Strong {
             return Some(Origin::Settings);
         }
-        by_name(key)
+        self.by_name(key)
+    }
+
+    fn by_name(&self, name: &str) -> Option<Origin> {
+        let is_object = || {
+            let words = words(name);
+            let has = |word: &str| words.iter().any(|one| one == word);
+            self.is_about_objects && has("secret") && !has("client") && !has("access")
+        };
+        if idents::is_certain(name) {
+            (!is_object()).then_some(Origin::Name)
+        } else {
+            idents::is_address(name).then_some(Origin::Address)
+        }
     }
 
     fn call(&mut self, node: Node<'t>, callee: Node<'t>, arguments: &[Node<'t>], depth: usize) -> Option<Taint<'t>> {
@@ -281,7 +297,7 @@ impl<'t> Knowledge<'t> {
 
 /// Tells whether a function of this name returns one variable of the environment.
 pub(super) fn reads_environment(function: &str) -> bool {
-    let words = crate::policy::names::words(function);
+    let words = words(function);
     let has = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));
     has(&["env", "getenv"]) && !has(&["set", "setenv", "unset", "is", "has", "with", "parse", "load", "new"]) && words.len() <= 5
 }
@@ -292,14 +308,6 @@ fn environment(name: &str) -> Option<Origin> {
         Secretness::No => None,
         Secretness::Weak => idents::is_address(name).then_some(Origin::Address),
         Secretness::Strong | Secretness::Master => (!matches!(name, "PWD" | "OLDPWD")).then_some(Origin::Environment),
-    }
-}
-
-fn by_name(name: &str) -> Option<Origin> {
-    if idents::is_certain(name) {
-        Some(Origin::Name)
-    } else {
-        idents::is_address(name).then_some(Origin::Address)
     }
 }
 

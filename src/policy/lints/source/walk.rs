@@ -211,6 +211,12 @@ impl<'t> Walk<'t, '_> {
             }
             "keyword_argument" | "keyed_element" => weak::pair(self, node),
             "return_statement" => weak::returned(self, node),
+            "augmented_assignment" | "augmented_assignment_expression" => {
+                let sides = node.child_by_field_name("left").zip(node.child_by_field_name("right"));
+                if let Some((target, value)) = sides {
+                    weak::assigned(self, target, value);
+                }
+            }
             _ => {}
         }
         for (target, value, kind) in assignments(&self.code(), node) {
@@ -232,6 +238,10 @@ impl<'t> Walk<'t, '_> {
             self.known.bind(name, None);
             return;
         };
+        if idents::is_shown_safely(name) {
+            self.known.bind(name, Some(State::Clean));
+            return;
+        }
         let state = match self.known.taint(value) {
             Some(found) => Some(State::Secret(found.origin)),
             None => is_clean(&code, value).then_some(State::Clean),

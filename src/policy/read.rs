@@ -11,8 +11,9 @@ use super::{
     fault::{Fact, Fault},
     kind::{self, FileKind},
     lint::{Context, Document, Syntax},
+    owner,
     readers::{dockerfile, dotenv, hcl, json, toml, xml, yaml},
-    owner, registry,
+    registry,
 };
 
 /// Largest file that is read, in bytes.
@@ -172,6 +173,9 @@ fn is_worth_it(kind: FileKind, bytes: &[u8]) -> bool {
                 "hosts:",
                 "auth",
                 "dsn",
+                "_key",
+                "_pw",
+                "_pat",
             ])
             .ok()
     });

@@ -15,6 +15,8 @@ pub struct Address {
     pub field: Option<String>,
     /// Whether the address names one store in the world (an account, a project, a vault's host), so that equal addresses are one secret.
     pub is_absolute: bool,
+    /// Whether the path is that of Vault's own interface (`vault:mount/data/path#key`), where the engine's version shows.
+    pub is_raw: bool,
 }
 
 impl Address {
@@ -69,6 +71,7 @@ impl Address {
             path: path.trim_start_matches("//").to_owned(),
             field: field.filter(|field| !field.is_empty()),
             is_absolute,
+            is_raw: body.starts_with("vault:") && !rest.starts_with("//"),
         })
     }
 
@@ -79,6 +82,7 @@ impl Address {
             path: path.to_owned(),
             field: None,
             is_absolute: false,
+            is_raw: false,
         }
     }
 

@@ -144,7 +144,7 @@ impl Collector<'_, '_, '_> {
         let name = self
             .keys
             .iter()
-            .rfind(|key| *key != "[]")
+            .rfind(|key| *key != "[]" && environment::of_word(key).is_none())
             .cloned()
             .unwrap_or_default();
         if text.len() > 64 << 10 {

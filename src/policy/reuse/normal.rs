@@ -157,6 +157,10 @@ fn named(name: &str, text: &str, is_secret: bool) -> Option<Found> {
         return None;
     }
     let trimmed = text.trim();
+    // A connection string without a password.
+    if trimmed.split(';').filter(|pair| pair.contains('=')).count() >= 2 {
+        return None;
+    }
     let mut found = found(text, trimmed, None);
     found.is_client = false;
     let words = names::words(name);
@@ -240,6 +244,7 @@ mod tests {
             ("X", "a=b;c=d"),
             ("LOG", "Bearer of news"),
             ("PASSWORD_FILE", "x"),
+            ("connectionString", "Host=db;Database=app;Username=app"),
         ] {
             assert!(secret(name, text, false).is_none(), "{name} {text}");
         }

@@ -281,7 +281,7 @@ fn jobs(index: &Index<'_>, lint: &'static LintMeta, told: &mut Told<'_>) {
 fn mounts(all: &All<'_>, lint: &'static LintMeta, told: &mut Told<'_>) {
     let parts = |seen: &Seen<'_>| {
         let address = address(seen)
-            .filter(|address| address.store == Store::Vault && !address.is_template())?;
+            .filter(|address| address.is_raw && address.field.is_some() && !address.is_template())?;
         let mut parts = address.path.trim_start_matches('/').splitn(3, '/');
         Some((
             parts.next()?.to_owned(),

@@ -173,11 +173,7 @@ pub(super) fn tell(all: &All<'_>, lint: &'static LintMeta, group: &Group, told: 
     let environments = message::environments(sorted.iter().copied());
     told.push(CrossFault {
         lint,
-        severity: if is_token {
-            Severity::Low
-        } else {
-            lint.severity
-        },
+        severity: severity(&sorted, class, names.len(), is_token),
         confidence: if class >= Some(Class::Random) {
             lint.confidence
         } else {
@@ -207,6 +203,19 @@ pub(super) fn tell(all: &All<'_>, lint: &'static LintMeta, group: &Group, told: 
             ("siteCount", sorted.len().to_string()),
         ],
     });
+}
+
+/// Below staging it hardly matters, and a password that a person might choose may be in two places by chance.
+fn severity(sites: &[&Seen<'_>], class: Option<Class>, names: usize, is_token: bool) -> Severity {
+    let is_lower = sites.iter().all(|seen| seen.labels.is_lower());
+    let is_hard = class >= Some(Class::Random);
+    match (is_lower, is_hard) {
+        (true, false) => Severity::Info,
+        (true, true) => Severity::Low,
+        (false, false) if names > 1 => Severity::Low,
+        _ if is_token => Severity::Low,
+        _ => Severity::Medium,
+    }
 }
 
 /// Tells whether a value is one that several services are meant to have.

@@ -302,55 +302,57 @@ mod tests {
 
     use super::*;
 
+    const READ: &[(&str, Store, &str, Option<&str>)] = &[
+        (
+            "vault:secret/data/prod/db#url",
+            Store::Vault,
+            "secret/prod/db",
+            Some("url"),
+        ),
+        (
+            "ref+vault://secret/prod/db#/url",
+            Store::Vault,
+            "secret/prod/db",
+            Some("url"),
+        ),
+        (
+            "op://team/db-prod/password",
+            Store::OnePassword,
+            "team/db-prod/password",
+            None,
+        ),
+        ("ssm:/prod/db", Store::AwsSsm, "prod/db", None),
+        ("${ssm:/prod/db}", Store::AwsSsm, "prod/db", None),
+        ("pre-${ssm:/prod/db}-post", Store::AwsSsm, "prod/db", None),
+        (
+            "{{resolve:secretsmanager:prod/db:SecretString:x}}",
+            Store::AwsSecretsManager,
+            "prod/db:SecretString:x",
+            None,
+        ),
+        (
+            "arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/db-AbCdEf",
+            Store::AwsSecretsManager,
+            "prod/db-AbCdEf",
+            None,
+        ),
+        (
+            "projects/acme-prod/secrets/db/versions/1",
+            Store::GcpSecretManager,
+            "projects/acme-prod/secrets/db/versions/1",
+            None,
+        ),
+        (
+            "@Microsoft.KeyVault(VaultName=kv-prod;SecretName=x)",
+            Store::AzureKeyVault,
+            "VaultName=kv-prod;SecretName=x",
+            None,
+        ),
+    ];
+
     #[test]
     fn reads_addresses() {
-        for (text, store, path, field) in [
-            (
-                "vault:secret/data/prod/db#url",
-                Store::Vault,
-                "secret/prod/db",
-                Some("url"),
-            ),
-            (
-                "ref+vault://secret/prod/db#/url",
-                Store::Vault,
-                "secret/prod/db",
-                Some("url"),
-            ),
-            (
-                "op://team/db-prod/password",
-                Store::OnePassword,
-                "team/db-prod/password",
-                None,
-            ),
-            ("ssm:/prod/db", Store::AwsSsm, "prod/db", None),
-            ("${ssm:/prod/db}", Store::AwsSsm, "prod/db", None),
-            ("pre-${ssm:/prod/db}-post", Store::AwsSsm, "prod/db", None),
-            (
-                "{{resolve:secretsmanager:prod/db:SecretString:x}}",
-                Store::AwsSecretsManager,
-                "prod/db:SecretString:x",
-                None,
-            ),
-            (
-                "arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/db-AbCdEf",
-                Store::AwsSecretsManager,
-                "prod/db-AbCdEf",
-                None,
-            ),
-            (
-                "projects/acme-prod/secrets/db/versions/1",
-                Store::GcpSecretManager,
-                "projects/acme-prod/secrets/db/versions/1",
-                None,
-            ),
-            (
-                "@Microsoft.KeyVault(VaultName=kv-prod;SecretName=x)",
-                Store::AzureKeyVault,
-                "VaultName=kv-prod;SecretName=x",
-                None,
-            ),
-        ] {
+        for (text, store, path, field) in READ {
             let address = Address::parse(text).unwrap_or_else(|| panic!("{text}"));
             assert_eq!(
                 (
@@ -358,7 +360,7 @@ mod tests {
                     address.normal().as_str(),
                     address.field.as_deref()
                 ),
-                (store, path, field),
+                (*store, *path, *field),
                 "{text}"
             );
         }

@@ -154,7 +154,10 @@ impl Site {
     #[must_use]
     pub fn name(&self) -> &str {
         let is_name = |key: &&str| !key.is_empty() && *key != "[]" && of_word(key).is_none();
-        self.key.rsplit(['.', '/']).find(is_name).unwrap_or(&self.key)
+        self.key
+            .rsplit(['.', '/'])
+            .find(is_name)
+            .unwrap_or(&self.key)
     }
 
     /// Returns what is kept of the value, if it is one.

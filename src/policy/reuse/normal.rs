@@ -153,7 +153,7 @@ fn named(name: &str, text: &str, is_secret: bool) -> Option<Found> {
             Some("user" | "username" | "login" | "host" | "port" | "email" | "crt" | "cert")
         )
     };
-    if secretness < Secretness::Strong && !(is_secret && !is_about()) {
+    if secretness < Secretness::Strong && (!is_secret || is_about()) {
         return None;
     }
     let trimmed = text.trim();
@@ -177,66 +177,68 @@ mod tests {
 
     use super::*;
 
+    const FOUND: &[(&str, &str, &str, Option<&str>)] = &[
+        ("DB_PASSWORD", "hunter2-Zq81\n", "hunter2-Zq81", None),
+        (
+            "X",
+            "postgres://app:hunter2-Zq81@db.prod/app",
+            "hunter2-Zq81",
+            Some("db.prod"),
+        ),
+        (
+            "X",
+            "postgres://app:p%40ss-Zq81@db/app",
+            "p@ss-Zq81",
+            Some("db"),
+        ),
+        (
+            "X",
+            "redis://:hunter2-Zq81@cache:6379/0",
+            "hunter2-Zq81",
+            Some("cache:6379"),
+        ),
+        (
+            "X",
+            "app:hunter2-Zq81@tcp(db:3306)/app",
+            "hunter2-Zq81",
+            Some("db"),
+        ),
+        (
+            "Default",
+            "Server=db;User Id=app;Password=hunter2-Zq81;",
+            "hunter2-Zq81",
+            Some("db"),
+        ),
+        (
+            "X",
+            "DefaultEndpointsProtocol=https;AccountName=a;AccountKey=aHVudGVyMi1acTgx==",
+            "aHVudGVyMi1acTgx==",
+            Some("a"),
+        ),
+        (
+            "X",
+            "host=db user=app password=hunter2-Zq81",
+            "hunter2-Zq81",
+            Some("db"),
+        ),
+        ("Authorization", "Bearer hunter2-Zq81", "hunter2-Zq81", None),
+        (
+            "authorization",
+            "Basic YXBwOmh1bnRlcjItWnE4MQ==",
+            "hunter2-Zq81",
+            None,
+        ),
+        ("TOKEN_B64", "aHVudGVyMi1acTgx", "hunter2-Zq81", None),
+        ("TOKEN_BASE64", "aHVudGVyMi1acTgxCg==", "hunter2-Zq81", None),
+        ("json", "{\"private_key\": \"k-Zq81\"}", "k-Zq81", None),
+    ];
+
     #[test]
     fn finds_the_secret() {
-        for (name, text, want, host) in [
-            ("DB_PASSWORD", "hunter2-Zq81\n", "hunter2-Zq81", None),
-            (
-                "X",
-                "postgres://app:hunter2-Zq81@db.prod/app",
-                "hunter2-Zq81",
-                Some("db.prod"),
-            ),
-            (
-                "X",
-                "postgres://app:p%40ss-Zq81@db/app",
-                "p@ss-Zq81",
-                Some("db"),
-            ),
-            (
-                "X",
-                "redis://:hunter2-Zq81@cache:6379/0",
-                "hunter2-Zq81",
-                Some("cache:6379"),
-            ),
-            (
-                "X",
-                "app:hunter2-Zq81@tcp(db:3306)/app",
-                "hunter2-Zq81",
-                Some("db"),
-            ),
-            (
-                "Default",
-                "Server=db;User Id=app;Password=hunter2-Zq81;",
-                "hunter2-Zq81",
-                Some("db"),
-            ),
-            (
-                "X",
-                "DefaultEndpointsProtocol=https;AccountName=a;AccountKey=aHVudGVyMi1acTgx==",
-                "aHVudGVyMi1acTgx==",
-                Some("a"),
-            ),
-            (
-                "X",
-                "host=db user=app password=hunter2-Zq81",
-                "hunter2-Zq81",
-                Some("db"),
-            ),
-            ("Authorization", "Bearer hunter2-Zq81", "hunter2-Zq81", None),
-            (
-                "authorization",
-                "Basic YXBwOmh1bnRlcjItWnE4MQ==",
-                "hunter2-Zq81",
-                None,
-            ),
-            ("TOKEN_B64", "aHVudGVyMi1acTgx", "hunter2-Zq81", None),
-            ("TOKEN_BASE64", "aHVudGVyMi1acTgxCg==", "hunter2-Zq81", None),
-            ("json", "{\"private_key\": \"k-Zq81\"}", "k-Zq81", None),
-        ] {
+        for (name, text, want, host) in FOUND {
             let found = secret(name, text, false).unwrap_or_else(|| panic!("{name} {text}"));
-            assert_eq!(found.value.as_str(), want, "{name} {text}");
-            assert_eq!(found.host.as_deref(), host, "{name} {text}");
+            assert_eq!(found.value.as_str(), *want, "{name} {text}");
+            assert_eq!(found.host.as_deref(), *host, "{name} {text}");
         }
         for (name, text) in [
             ("USER", "hunter2-Zq81"),

@@ -23,9 +23,15 @@ const MAX_RELATED: usize = 20;
 pub(super) fn tell(all: &All<'_>, lint: &'static LintMeta, told: &mut Told<'_>) {
     let mut files: BTreeMap<(&str, String), Vec<&Seen<'_>>> = BTreeMap::new();
     for seen in all.seen.iter().filter(|seen| seen.is_layer) {
-        let is_hard = seen.site.prints().is_some_and(|prints| prints.class >= Class::Named);
+        let is_hard = seen
+            .site
+            .prints()
+            .is_some_and(|prints| prints.class >= Class::Named);
         if is_hard && seen.labels.environments().len() >= 2 {
-            files.entry((&seen.path, seen.labels.names())).or_default().push(seen);
+            files
+                .entry((&seen.path, seen.labels.names()))
+                .or_default()
+                .push(seen);
         }
     }
     for sites in files.into_values() {
@@ -34,19 +40,36 @@ pub(super) fn tell(all: &All<'_>, lint: &'static LintMeta, told: &mut Told<'_>) 
 }
 
 fn one(all: &All<'_>, lint: &'static LintMeta, sites: &[&Seen<'_>], told: &mut Told<'_>) {
-    let Some((first, rest)) = sites.split_first() else { return };
+    let Some((first, rest)) = sites.split_first() else {
+        return;
+    };
     let rest: Vec<&Seen<'_>> = rest.iter().take(MAX_RELATED / 2).copied().collect();
     let users = users(all, first);
     let mut related = message::related(&rest);
-    related.extend(users.iter().map(|path| (Pointer::File(BlobPath::from(*path)), "does not set it".to_owned())));
-    let links = users.iter().enumerate().map(|(at, path)| format!("[{}]({})", message::escaped(path), rest.len() + at + 1));
+    related.extend(users.iter().map(|path| {
+        (
+            Pointer::File(BlobPath::from(*path)),
+            "does not set it".to_owned(),
+        )
+    }));
+    let links = users
+        .iter()
+        .enumerate()
+        .map(|(at, path)| format!("[{}]({})", message::escaped(path), rest.len() + at + 1));
     let links: Vec<String> = links.collect();
-    let links = if links.is_empty() { String::new() } else { format!(": {}", links.join(", ")) };
+    let links = if links.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", links.join(", "))
+    };
     let key = message::name(&first.site.key);
     let names = first.labels.names().replace('+', ", ");
     let what = match sites.len() {
         1 => format!("`{key}` of the base layer is the secret of {names}"),
-        count => format!("`{key}` and {} more secrets of the base layer are those of {names}", count - 1),
+        count => format!(
+            "`{key}` and {} more secrets of the base layer are those of {names}",
+            count - 1
+        ),
     };
     told.push(CrossFault {
         lint,
@@ -56,31 +79,43 @@ fn one(all: &All<'_>, lint: &'static LintMeta, sites: &[&Seen<'_>], told: &mut T
         primary: Pointer::Fact(first.fact),
         related,
         message: format!("{what}: none of them sets its own{links}"),
-        subject: format!("{}: {}", message::keys(sites.iter().copied()), first.labels.names()),
+        subject: format!("{}: {}", message::keys(sites), first.labels.names()),
         fix: None,
-        properties: vec![
-            ("environments", first.labels.names().replace('+', ",")),
-            ("services", message::services(sites.iter().copied())),
-            ("match", "base".to_owned()),
-            ("siteCount", sites.len().to_string()),
-        ],
+        properties: message::properties(sites, "base"),
     });
 }
 
 /// Returns the files of environments that take a value over.
 fn users<'s>(all: &'s All<'_>, seen: &Seen<'_>) -> Vec<&'s str> {
     let family = layers::family(&seen.path).unwrap_or_default();
-    let layers = all.layers.get(&family).map(Vec::as_slice).unwrap_or_default();
-    let is_user = |labels: &Labels| labels.environments().iter().any(|one| seen.labels.environments().contains(one));
-    let users = layers.iter().filter(|(path, labels)| *path != seen.path && is_user(labels));
-    users.map(|(path, _)| path.as_str()).take(MAX_RELATED / 2).collect()
+    let layers = all
+        .layers
+        .get(&family)
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    let is_user = |labels: &Labels| {
+        labels
+            .environments()
+            .iter()
+            .any(|one| seen.labels.environments().contains(one))
+    };
+    let users = layers
+        .iter()
+        .filter(|(path, labels)| *path != seen.path && is_user(labels));
+    users
+        .map(|(path, _)| path.as_str())
+        .take(MAX_RELATED / 2)
+        .collect()
 }
 
 /// As bad as the lint says if production is among the environments, worse for keys that tokens are made with; below it as two lower
 /// environments that share a value are.
 fn severity(sites: &[&Seen<'_>], labels: &Labels, severity: Severity) -> Severity {
     let is_signing = sites.iter().any(|seen| grade::is_signing(&seen.site.key));
-    let is_hard = sites.iter().filter_map(|seen| seen.site.prints()).any(|prints| prints.class >= Class::Random);
+    let is_hard = sites
+        .iter()
+        .filter_map(|seen| seen.site.prints())
+        .any(|prints| prints.class >= Class::Random);
     match labels.tier() {
         Some(Tier::Production) if is_signing => grade::up(severity),
         Some(Tier::Production) => severity,

@@ -24,6 +24,9 @@ impl Address {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
+        if !text.contains([':', '/', '(']) {
+            return None;
+        }
         let inner = inner(text)?;
         let store = values::reference(inner).filter(|store| *store != Store::Ci)?;
         let lower = inner.to_ascii_lowercase();
@@ -147,6 +150,9 @@ pub(crate) fn malformed(text: &str) -> Option<Malformed> {
         part: 0..text.len(),
         fixed: None,
     };
+    if !text.contains([':', '@']) {
+        return None;
+    }
     if let Some(found) = dynamic(text) {
         return Some(found);
     }

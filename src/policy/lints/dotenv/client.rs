@@ -39,10 +39,6 @@ const EXPOSED: LintMeta = LintMeta {
             "const pool = connect(import.meta.env.VITE_DB_PASSWORD);\n",
         )],
         &[(
-            "Dockerfile",
-            "FROM node:22\nARG REACT_APP_CLIENT_SECRET\nRUN npm run build\n",
-        )],
-        &[(
             "vite.config.js",
             "export default { define: { 'process.env': process.env } };\n",
         )],
@@ -351,6 +347,40 @@ mod tests {
             ("ENABLE_PASSWORD", None),
         ] {
             assert_eq!(exposure(name), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn files_of_builds_hand_variables_on() {
+        for (path, text) in [
+            (
+                "Dockerfile",
+                "FROM node:22\nARG REACT_APP_CLIENT_SECRET\nRUN npm run build\n",
+            ),
+            (
+                ".github/workflows/b.yml",
+                "jobs:\n  b:\n    env:\n      REACT_APP_CLIENT_SECRET: ${{ secrets.X }}\n",
+            ),
+            (
+                "compose.yml",
+                "services:\n  web:\n    build:\n      args: [REACT_APP_CLIENT_SECRET]\n",
+            ),
+        ] {
+            let blob = path.into();
+            let kind = crate::policy::wants(&blob).unwrap();
+            let key = crate::model::DigestKey::new([7; 32]);
+            let reading =
+                crate::policy::read(&blob, kind, text.as_bytes(), &key, &Default::default());
+            let own = reading
+                .faults
+                .iter()
+                .filter(|fault| fault.lint.id == EXPOSED.id);
+            assert_eq!(
+                own.map(|fault| &text[fault.span.clone()])
+                    .collect::<Vec<_>>(),
+                ["REACT_APP_CLIENT_SECRET"],
+                "{path}"
+            );
         }
     }
 

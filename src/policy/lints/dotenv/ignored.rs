@@ -1,4 +1,4 @@
-//! `dotenv-not-ignored`: the next `.env` would be tracked, or copied into an image.
+//! `dotenv-not-ignored`: the next `.env` would be tracked. What images take in is told by the lints of Dockerfiles.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,19 +26,16 @@ const NOT_IGNORED: LintMeta = LintMeta {
     persona: Persona::Regular,
     sources: &[
         "Git: gitignore",
-        "Docker: Building best practices, Exclude with .dockerignore",
         "CWE-538: Insertion of Sensitive Information into Externally-Accessible File or Directory",
     ],
     cwe: 538,
     fix: FixClass::Safe,
-    why: "The project reads a .env file; without a rule one `git add .` publishes it, and one `COPY .` puts it into an image.",
+    why: "The project reads a .env file; without a rule one `git add .` publishes it.",
     help: "Add `.env` and `.env.*` to the ignore file, and `!.env.example` behind them.",
-    bad: &[
-        &[
-            (".gitignore", "target/\n"),
-            (".env.example", "DB_PASSWORD=\n"),
-        ],
-    ],
+    bad: &[&[
+        (".gitignore", "target/\n"),
+        (".env.example", "DB_PASSWORD=\n"),
+    ]],
     good: &[
         // The good form.
         &[
@@ -56,13 +53,6 @@ const NOT_IGNORED: LintMeta = LintMeta {
             (".gitignore", "target/\n"),
             ("src/main.rs", "fn main() {}\n"),
         ],
-        // Everything is left out of the image, and something taken back.
-        &[
-            (".gitignore", ".env\n"),
-            (".dockerignore", "*\n!src\n"),
-            (".env.example", "DB_PASSWORD=\n"),
-            ("Dockerfile", "FROM node:22\nCOPY . .\n"),
-        ],
         // A fixture.
         &[
             (".gitignore", "target/\n"),
@@ -71,8 +61,9 @@ const NOT_IGNORED: LintMeta = LintMeta {
     ],
 };
 
-const RULES: &str = "ignore-rules";
-const COPIES: &str = "docker-copies-all";
+const FILE: &str = ".gitignore";
+
+const RULES: &str = "git-ignore-rules";
 
 /// Most bytes of rules that are kept of an ignore file.
 const MAX_RULES: usize = 1 << 16;
@@ -89,21 +80,16 @@ impl Lint for NotIgnored {
     }
 
     fn document(&self, document: &Document<'_>, context: &mut Context<'_>) {
-        let item = match document.kind {
-            FileKind::Ignore => Item {
-                topic: RULES,
-                subject: document.name().to_owned(),
-                attributes: vec![
-                    ("rules", rules(document.text)),
-                    ("end", ending(document.text).to_owned()),
-                ],
-            },
-            FileKind::Dockerfile if copies_all(document.text) => Item {
-                topic: COPIES,
-                subject: document.name().to_owned(),
-                attributes: Vec::new(),
-            },
-            _ => return,
+        if document.kind != FileKind::Ignore || document.name() != FILE {
+            return;
+        }
+        let item = Item {
+            topic: RULES,
+            subject: document.name().to_owned(),
+            attributes: vec![
+                ("rules", rules(document.text)),
+                ("end", ending(document.text).to_owned()),
+            ],
         };
         context.note(Fact {
             span: 0..0,
@@ -119,7 +105,6 @@ impl Lint for NotIgnored {
         }
         let tree = Tree::of(index);
         out.extend(tree.untracked());
-        out.extend(tree.images());
     }
 }
 
@@ -149,27 +134,6 @@ fn ending(text: &str) -> &'static str {
     }
 }
 
-/// Tells whether the image that is left in the end takes in the whole folder: `COPY . .`.
-fn copies_all(text: &str) -> bool {
-    let mut copies = false;
-    for line in text.lines() {
-        let mut words = line.split_ascii_whitespace();
-        match words.next().map(str::to_ascii_uppercase).as_deref() {
-            // What an earlier stage took in is not in the last one.
-            Some("FROM") => copies = false,
-            Some("COPY" | "ADD") => {
-                let words: Vec<&str> = words.collect();
-                let is_foreign = words.iter().any(|word| word.starts_with("--from"));
-                let source = words.iter().find(|word| !word.starts_with("--"));
-                let source = source.map(|source| source.trim_matches(['[', '"', ',']));
-                copies |= !is_foreign && matches!(source, Some("." | "./"));
-            }
-            _ => {}
-        }
-    }
-    copies
-}
-
 /// What is known of the tree.
 struct Tree {
     /// The environment files that say that a folder has them, by folder.
@@ -178,8 +142,6 @@ struct Tree {
     examples: BTreeSet<String>,
     /// Rules by the path of their file.
     ignores: BTreeMap<String, Rules>,
-    /// Dockerfiles that copy all.
-    copies: Vec<(String, usize)>,
 }
 
 struct Rules {
@@ -194,7 +156,6 @@ impl Tree {
             uses: BTreeMap::new(),
             examples: BTreeSet::new(),
             ignores: BTreeMap::new(),
-            copies: Vec::new(),
         };
         for path in index
             .paths
@@ -220,52 +181,38 @@ impl Tree {
             let FactData::Item(item) = &fact.data else {
                 continue;
             };
-            let path = fact.path.to_text().into_owned();
-            let attribute = |name| {
-                item.attributes
-                    .iter()
-                    .find(|one| one.0 == name)
-                    .map(|one| one.1.as_str())
-            };
-            match item.topic {
-                RULES => {
-                    let matcher = matcher(attribute("rules").unwrap_or_default());
-                    let end = attribute("end").unwrap_or_default().to_owned();
-                    tree.ignores.insert(
-                        path,
-                        Rules {
-                            fact: at,
-                            matcher,
-                            end,
-                        },
-                    );
-                }
-                COPIES => tree.copies.push((path, at)),
-                _ => {}
+            if item.topic != RULES {
+                continue;
             }
+            let attribute = |name| {
+                let found = item.attributes.iter().find(|one| one.0 == name);
+                found.map_or("", |one| one.1.as_str())
+            };
+            let rules = Rules {
+                fact: at,
+                matcher: matcher(attribute("rules")),
+                end: attribute("end").to_owned(),
+            };
+            tree.ignores.insert(fact.path.to_text().into_owned(), rules);
         }
         tree
     }
 
-    /// Returns the rule files of this name from the deepest to that of the root, each with the path below it.
-    fn above<'t>(
-        &'t self,
-        folder: &'t str,
-        name: &'static str,
-    ) -> impl Iterator<Item = (&'t str, &'t Rules)> {
+    /// Returns the rule files from the deepest to that of the root, each with its folder.
+    fn above<'t>(&'t self, folder: &'t str) -> impl Iterator<Item = (&'t str, &'t Rules)> {
         let mut at = Some(folder);
         std::iter::from_fn(move || {
             let here = at?;
             at = (!here.is_empty()).then(|| split(here).0);
             Some(here)
         })
-        .filter_map(move |here| Some((here, self.ignores.get(&joined(here, name))?)))
+        .filter_map(move |here| Some((here, self.ignores.get(&joined(here, FILE))?)))
     }
 
     /// Folders whose `.env` git would take: one fault, at the first.
     fn untracked(&self) -> Option<CrossFault> {
         let is_open = |folder: &str| {
-            let decided = self.above(folder, ".gitignore").find_map(|(base, rules)| {
+            let decided = self.above(folder).find_map(|(base, rules)| {
                 let below = folder
                     .get(base.len()..)
                     .unwrap_or_default()
@@ -276,9 +223,9 @@ impl Tree {
         };
         let open = |(folder, path): &(&String, &String)| is_open(folder) && split(path).1 != ".env";
         let (folder, path) = self.uses.iter().find(open)?;
-        let nearest = self.above(folder, ".gitignore").next();
+        let nearest = self.above(folder).next();
         let home = nearest.map_or("", |(base, _)| base);
-        let file = joined(home, ".gitignore");
+        let file = joined(home, FILE);
         let mut fault = self.fault(
             path,
             &file,
@@ -293,39 +240,6 @@ impl Tree {
             fault.persona = Persona::Pedantic;
         }
         Some(fault)
-    }
-
-    /// Images that would take in `.env` beside them.
-    fn images(&self) -> Vec<CrossFault> {
-        let images = self.copies.iter().filter_map(|(path, at)| {
-            let (folder, _) = split(path);
-            let example = self.uses.get(folder)?;
-            let own = format!("{path}.dockerignore");
-            let file = [
-                own,
-                joined(folder, ".dockerignore"),
-                ".dockerignore".to_owned(),
-            ]
-            .into_iter()
-            .find(|file| self.ignores.contains_key(file));
-            let rules = file.as_ref().and_then(|file| self.ignores.get(file));
-            if rules.is_some_and(|rules| decides(&rules.matcher, ".env") == Some(true)) {
-                return None;
-            }
-            let file = file.unwrap_or_else(|| joined(folder, ".dockerignore"));
-            let message = format!(
-                "`COPY .` takes {} into the image: {file} has no rule for it",
-                joined(folder, ".env")
-            );
-            let mut fault = self.fault(example, &file, rules, message);
-            fault.primary = Pointer::Fact(*at);
-            fault.subject = format!("{path} {file}");
-            if rules.is_none() {
-                fault.persona = Persona::Pedantic;
-            }
-            Some(fault)
-        });
-        images.collect()
     }
 
     fn fault(&self, at: &str, file: &str, rules: Option<&Rules>, message: String) -> CrossFault {
@@ -419,7 +333,6 @@ mod tests {
             uses: BTreeMap::new(),
             examples: [".env.example".to_owned()].into(),
             ignores: BTreeMap::new(),
-            copies: Vec::new(),
         };
         let rules = Rules {
             fact: 0,
@@ -432,13 +345,5 @@ mod tests {
         assert_eq!(decides(&matcher, "target"), Some(true));
         assert_eq!(decides(&matcher, ".env"), Some(true));
         assert_eq!(decides(&matcher, ".env.example"), Some(false));
-    }
-
-    #[test]
-    fn the_last_stage_counts() {
-        assert!(copies_all("FROM a\nCOPY --chown=x . /app\n"));
-        assert!(copies_all("FROM a\ncopy [\".\", \"/app\"]\r\n"));
-        assert!(!copies_all("FROM a\nCOPY . .\nFROM b\nCOPY --from=0 . .\n"));
-        assert!(!copies_all("FROM a\nCOPY ./src .\n"));
     }
 }

@@ -6,9 +6,7 @@ use super::*;
 use crate::{
     model::{BlobPath, DigestKey, Location, Secret},
     policy::{
-        self, CrossFault, Edit, Gathered, Index, Pointer,
-        environment::Environments,
-        lint::LintMeta,
+        self, CrossFault, Edit, Gathered, Index, Pointer, environment::Environments, lint::LintMeta,
     },
 };
 

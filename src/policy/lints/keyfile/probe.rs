@@ -43,10 +43,12 @@ impl Found {
 /// Looks for the credential that the kind and the name of a file promise.
 pub(super) fn probe(document: &Document<'_>) -> Option<Found> {
     if document.kind != FileKind::KeyFile {
-        return document
-            .trees()
-            .iter()
-            .find_map(|tree| kubeconfig(tree).or_else(|| service_account(tree)));
+        // Static tokens in manifests are told by the lints of Kubernetes.
+        let keys = ["client-key-data", "password"];
+        let trees = document.trees().iter();
+        return trees
+            .filter_map(|tree| kubeconfig(tree, &keys).or_else(|| service_account(tree)))
+            .next();
     }
     let text = document.text;
     let name = document.name().to_ascii_lowercase();
@@ -75,7 +77,11 @@ pub(super) fn probe(document: &Document<'_>) -> Option<Found> {
             .or_else(|| tokens(&tree));
     }
     match name.as_str() {
-        "kubeconfig" | "config" => yaml::read(text).ok()?.iter().find_map(kubeconfig),
+        "kubeconfig" | "config" => {
+            let keys = ["client-key-data", "token", "password"];
+            let trees = yaml::read(text).ok()?;
+            trees.iter().find_map(|tree| kubeconfig(tree, &keys))
+        }
         "credentials" => aws(text),
         _ => pem(text)
             .or_else(|| armoured(text))
@@ -238,7 +244,7 @@ fn whole(scalar: &Scalar) -> Range<usize> {
 }
 
 /// A user of a kubeconfig with a key, token or password.
-fn kubeconfig(tree: &Node) -> Option<Found> {
+fn kubeconfig(tree: &Node, keys: &[&str]) -> Option<Found> {
     if tree.text_at(&["kind"]) != Some("Config") {
         return None;
     }
@@ -248,8 +254,7 @@ fn kubeconfig(tree: &Node) -> Option<Found> {
         .iter()
         .filter_map(|user| user.get("user"));
     let scalar = users
-        .flat_map(|user| ["client-key-data", "token", "password"].map(|key| user.get(key)))
-        .flatten()
+        .flat_map(|user| keys.iter().filter_map(|key| user.get(key)))
         .filter_map(Node::scalar)
         .find(|scalar| is_kept(&scalar.text))?;
     Some(Found::new(

@@ -57,10 +57,16 @@ const MAX_NAME: usize = 100;
 /// Length from which on a path grows no more.
 const MAX_PATH: usize = 400;
 
-fn clip(name: &str) -> &str {
+/// Returns the beginning of an overlong name.
+pub(super) fn clip(name: &str) -> &str {
     name.get(..MAX_NAME).unwrap_or_else(|| {
-        let end = name.char_indices().map(|(at, _)| at).take_while(|at| *at <= MAX_NAME).last();
-        name.get(..end.filter(|_| name.len() > MAX_NAME).unwrap_or(name.len())).unwrap_or(name)
+        let end = name
+            .char_indices()
+            .map(|(at, _)| at)
+            .take_while(|at| *at <= MAX_NAME)
+            .last();
+        name.get(..end.filter(|_| name.len() > MAX_NAME).unwrap_or(name.len()))
+            .unwrap_or(name)
     })
 }
 
@@ -82,7 +88,10 @@ pub(super) fn before(text: &str, at: usize) -> Option<&str> {
 pub(super) fn newline(text: &str, at: usize) -> &'static str {
     let rest = text.as_bytes().get(at..).unwrap_or_default();
     let end = memchr::memchr(b'\n', rest.get(..rest.len().min(400)).unwrap_or_default());
-    let is_windows = end.and_then(|end| end.checked_sub(1)).and_then(|at| rest.get(at)) == Some(&b'\r');
+    let is_windows = end
+        .and_then(|end| end.checked_sub(1))
+        .and_then(|at| rest.get(at))
+        == Some(&b'\r');
     if is_windows { "\r\n" } else { "\n" }
 }
 

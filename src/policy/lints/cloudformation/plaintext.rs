@@ -154,7 +154,9 @@ fn addresses(resource: &Node) -> BTreeSet<usize> {
         matches!(kind, Some("SECRETS_MANAGER" | "PARAMETER_STORE"))
     });
     let values = addresses.filter_map(|variable| variable.get("Value")?.scalar());
-    values.map(|value| value.source(0..value.text.len()).start).collect()
+    values
+        .map(|value| value.source(0..value.text.len()).start)
+        .collect()
 }
 
 /// Templates and parameter files of Azure.

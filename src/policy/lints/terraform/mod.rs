@@ -7,6 +7,7 @@ use super::{
         Edit,
         kind::FileKind,
         lint::{Document, Lint, Syntax},
+        node::Node,
         readers::hcl::{Block, Body},
     },
     literal,
@@ -42,6 +43,12 @@ fn body<'d>(document: &'d Document<'_>, kinds: &[FileKind]) -> Option<&'d Body> 
         Syntax::Hcl(body) if kinds.contains(&document.kind) => Some(body),
         _ => None,
     }
+}
+
+/// Returns the tree of a file of Terraform's JSON form.
+fn json<'d>(document: &'d Document<'_>) -> Option<&'d Node> {
+    let is_ours = document.kind == FileKind::Json && document.path.ends_with(".tf.json");
+    document.trees().first().filter(|_| is_ours)
 }
 
 /// Returns the folder of a path: files of one folder are one module.
@@ -122,12 +129,30 @@ mod tests {
     #[test]
     fn fixes_mark_what_is_shown() {
         for (text, want) in [
-            ("variable \"api_token\" {\n    type = string\n}\n", "variable \"api_token\" {\n    sensitive = true\n    type = string\n}\n"),
-            ("variable \"api_token\" {}\n", "variable \"api_token\" {\n  sensitive = true\n}\n"),
-            ("variable \"api_token\" { type = string }\n", "variable \"api_token\" {\n  sensitive = true\n  type = string\n}\n"),
-            ("variable \"api_token\" { # why\n}\n", "variable \"api_token\" { # why\n  sensitive = true\n}\n"),
-            ("output \"pw\" {\r\n  value = random_password.p.result\r\n}\r\n", "output \"pw\" {\r\n  sensitive = true\r\n  value = random_password.p.result\r\n}\r\n"),
-            ("output \"pw\" { value = random_password.p.result }\n", "output \"pw\" {\n  sensitive = true\n  value = random_password.p.result\n}\n"),
+            (
+                "variable \"api_token\" {\n    type = string\n}\n",
+                "variable \"api_token\" {\n    sensitive = true\n    type = string\n}\n",
+            ),
+            (
+                "variable \"api_token\" {}\n",
+                "variable \"api_token\" {\n  sensitive = true\n}\n",
+            ),
+            (
+                "variable \"api_token\" { type = string }\n",
+                "variable \"api_token\" {\n  sensitive = true\n  type = string\n}\n",
+            ),
+            (
+                "variable \"api_token\" { # why\n}\n",
+                "variable \"api_token\" { # why\n  sensitive = true\n}\n",
+            ),
+            (
+                "output \"pw\" {\r\n  value = random_password.p.result\r\n}\r\n",
+                "output \"pw\" {\r\n  sensitive = true\r\n  value = random_password.p.result\r\n}\r\n",
+            ),
+            (
+                "output \"pw\" { value = random_password.p.result }\n",
+                "output \"pw\" {\n  sensitive = true\n  value = random_password.p.result\n}\n",
+            ),
         ] {
             let new = fixed("main.tf", text);
             assert!(faults("main.tf", &new).is_empty(), "{new}");

@@ -78,7 +78,9 @@ fn heredocs_lose_their_indent_and_lead_back() {
         unreachable!()
     };
     assert_eq!(name, "base64encode");
-    let script = arguments[0].filled(&mut |_, _| "\"$X\"".to_owned()).unwrap();
+    let script = arguments[0]
+        .filled(&mut |_, _| "\"$X\"".to_owned())
+        .unwrap();
     assert_eq!(script.text, "#!/bin/bash\n  echo \"$X\" \\n\n");
     let at = script.text.find("echo").unwrap();
     assert_eq!(&TEXT[script.source(at..at + 4)], "echo");

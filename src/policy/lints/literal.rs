@@ -3,7 +3,7 @@
 //! Lives on `names` and `values`; adds what only such files know: addresses of resources, and files that show how it would be
 //! done. `tree` finds the literals of trees.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::collections::BTreeMap;
 
 use crate::model::Severity;
 
@@ -55,7 +55,7 @@ fn judge(name: &str, value: &str, usual: Severity) -> Option<Severity> {
     }
     let secretness = match names::secretness(name) {
         // Under any name the password of an address is one.
-        Secretness::No | Secretness::Weak => holds_password(value).then_some(Secretness::Weak)?,
+        Secretness::No | Secretness::Weak => password(value).map(|_| Secretness::Weak)?,
         other => other,
     };
     // A bare `secret` or `tokens` is as often the name of the secret as its value.
@@ -89,10 +89,12 @@ fn is_filled(value: &str) -> bool {
     value.starts_with("$.") || value.starts_with("$$.") || value.starts_with("Your")
 }
 
-/// Tells whether an address with a password in it is all of the value.
-fn holds_password(value: &str) -> bool {
-    let rest = value.split_once("://").map(|(_, rest)| rest);
-    rest.and_then(values::userinfo).is_some()
+/// Returns the password of an address that is all of the value.
+fn password(value: &str) -> Option<&str> {
+    let (scheme, rest) = value.trim().split_once("://")?;
+    let is_scheme = |b: u8| b.is_ascii_alphanumeric() || b"+-.:".contains(&b);
+    let is_whole = scheme.bytes().all(is_scheme) && !rest.contains(['\n', '\'', '"', '<']);
+    values::userinfo(rest).filter(|_| is_whole)
 }
 
 fn is_bare(name: &str) -> bool {

@@ -42,6 +42,14 @@ const META: LintMeta = LintMeta {
     bad: &[
         &[(
             "template.yaml",
+            "AWSTemplateFormatVersion: '2010-09-09'\nOutputs:\n  Key:\n    Value: !GetAtt AccessKey.SecretAccessKey\n",
+        )],
+        &[(
+            "stack.json",
+            "{\"AWSTemplateFormatVersion\": \"2010-09-09\", \"Outputs\": {\"Key\": {\"Value\": {\"Fn::GetAtt\": [\"AccessKey\", \"SecretAccessKey\"]}}}}",
+        )],
+        &[(
+            "template.yaml",
             "AWSTemplateFormatVersion: '2010-09-09'\nParameters:\n  DbPassword:\n    Type: String\nResources: {}\n",
         )],
         &[(
@@ -62,6 +70,10 @@ const META: LintMeta = LintMeta {
         )],
     ],
     good: &[
+        &[(
+            "template.yaml",
+            "AWSTemplateFormatVersion: '2010-09-09'\nOutputs:\n  Key:\n    Value: !Ref AccessKey\n  Endpoint:\n    Value: !GetAtt Db.Endpoint.Address\n",
+        )],
         &[(
             "template.yaml",
             "AWSTemplateFormatVersion: '2010-09-09'\nParameters:\n  DbPassword:\n    Type: String\n    NoEcho: true\nResources:\n  Db:\n    Type: AWS::RDS::DBInstance\n    Properties:\n      MasterUserPassword: !Ref DbPassword\n",
@@ -201,7 +213,10 @@ fn insertion(parameter: &Node, text: &str) -> Option<Edit> {
     Some(Edit::replace(first..first, added))
 }
 
-/// Tells where a secret parameter comes out again.
+/// Attributes of resources that are secrets.
+const ATTRIBUTES: [&str; 2] = [".SecretAccessKey", ".ClientSecret"];
+
+/// Tells where a secret comes out again.
 fn shown(
     template: &Node,
     secret: &BTreeSet<&str>,
@@ -211,12 +226,13 @@ fn shown(
     let mut tell = |node: &Node, place: &str, subject: &str| {
         let mut found: BTreeMap<String, Range<usize>> = BTreeMap::new();
         references(node, &mut |name, span| {
-            if secret.contains(name) {
+            let is_attribute = ATTRIBUTES.iter().any(|attribute| name.ends_with(attribute));
+            if is_attribute || secret.contains(name) {
                 found.entry(name.to_owned()).or_insert(span);
             }
         });
         for (name, span) in found {
-            let message = format!("the secret parameter `{name}` can be read in {place}");
+            let message = format!("the secret `{name}` can be read in {place}");
             let fault = Fault::new(&META, span, format!("{subject}.{name}"), message);
             context.tell(fault.severity(literal::eased(META.severity, document.path)));
         }

@@ -187,7 +187,7 @@ pub(super) fn place(path: &str) -> Place {
         let words = names::words(part);
         let any = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));
         if any(&EXAMPLE)
-            || [".template", ".tpl", ".dist"]
+            || [".template", ".tpl", ".dist", ".tftest.hcl"]
                 .iter()
                 .any(|end| part.ends_with(end))
         {

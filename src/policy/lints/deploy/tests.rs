@@ -21,95 +21,102 @@ fn told(path: &str, text: &str) -> Vec<(&'static str, String)> {
 
 const PW: &str = "hunter2-Zq81";
 
+const ANSIBLE: &[(&str, &str)] = &[
+    ("group_vars/all.yml", "db_password: 'hunter2-Zq81'\n"),
+    (
+        "group_vars/all.yml",
+        "db_password: \"hunter2-Zq81\" # note\n",
+    ),
+    ("group_vars/all.yml", "db_password: >-\n  hunter2-Zq81\n"),
+    (
+        "group_vars/all.yml",
+        "a: 1\r\ndb_password: hunter2-Zq81\r\n",
+    ),
+    (
+        "group_vars/all",
+        "---\ndb:\n  - {name: x, password: hunter2-Zq81}\n",
+    ),
+    (
+        "group_vars/all.yml",
+        "users:\n  - &u\n    password: hunter2-Zq81\n  - *u\n",
+    ),
+    (
+        "host_vars/db1.yml",
+        "ansible_become_password: hunter2-Zq81\n",
+    ),
+    (
+        "site.yml",
+        "- hosts: a\n  roles:\n    - role: db\n      vars: {db_password: hunter2-Zq81}\n",
+    ),
+    ("hosts", "[db:vars]\nansible_ssh_pass = hunter2-Zq81\n"),
+    (
+        "inventory/prod.ini",
+        "db1 ansible_password=hunter2-Zq81 # ansible_x\n",
+    ),
+];
+
+const SERVERLESS: &[(&str, &str)] = &[
+    (
+        "serverless.yml",
+        "service: a\nprovider:\n  environment: &e\n    DB_PASSWORD: 'hunter2-Zq81'\nfunctions:\n  f:\n    environment: *e\n",
+    ),
+    (
+        "serverless.yaml",
+        "service: a\r\ncustom:\r\n  dbPassword: \"hunter2-Zq81\"\r\n",
+    ),
+    (
+        "wrangler.toml",
+        "[env.production.vars]\nAPI_TOKEN = 'hunter2-Zq81'\n",
+    ),
+    (
+        "wrangler.jsonc",
+        "{\n  // note\n  \"vars\": {\"API_TOKEN\": \"hunter2-Zq81\",},\n}\n",
+    ),
+    (
+        "vercel.json",
+        "{\"build\": {\"env\": {\"API_TOKEN\": \"hunter2-Zq81\"}}}",
+    ),
+    (
+        "render.yaml",
+        "envVarGroups:\n  - name: g\n    envVars:\n      - {key: API_TOKEN, value: 'hunter2-Zq81'}\n",
+    ),
+    (
+        "netlify.toml",
+        "[context.production.environment]\nAPI_TOKEN = \"hunter2-Zq81\"\n",
+    ),
+    (
+        "samconfig.toml",
+        "[default.deploy.parameters]\nparameter_overrides = [\"DbPassword=hunter2-Zq81\"]\n",
+    ),
+];
+
+const PULUMI: &[&str] = &[
+    "config:\n  app:dbPassword: \"hunter2-Zq81\"\n",
+    "config:\n  app:db:\n    hosts:\n      - password: 'hunter2-Zq81'\n",
+    "config:\r\n  app:dbPassword: hunter2-Zq81\r\n",
+    "config:\n  app:dbPassword:\n    value: hunter2-Zq81\n",
+];
+
 #[test]
 fn values_in_all_styles_are_pointed_at_exactly() {
-    for (path, text) in [
-        ("group_vars/all.yml", "db_password: 'hunter2-Zq81'\n"),
-        (
-            "group_vars/all.yml",
-            "db_password: \"hunter2-Zq81\" # note\n",
-        ),
-        ("group_vars/all.yml", "db_password: >-\n  hunter2-Zq81\n"),
-        (
-            "group_vars/all.yml",
-            "a: 1\r\ndb_password: hunter2-Zq81\r\n",
-        ),
-        (
-            "group_vars/all",
-            "---\ndb:\n  - {name: x, password: hunter2-Zq81}\n",
-        ),
-        (
-            "group_vars/all.yml",
-            "users:\n  - &u\n    password: hunter2-Zq81\n  - *u\n",
-        ),
-        (
-            "host_vars/db1.yml",
-            "ansible_become_password: hunter2-Zq81\n",
-        ),
-        (
-            "site.yml",
-            "- hosts: a\n  roles:\n    - role: db\n      vars: {db_password: hunter2-Zq81}\n",
-        ),
-        ("hosts", "[db:vars]\nansible_ssh_pass = hunter2-Zq81\n"),
-        (
-            "inventory/prod.ini",
-            "db1 ansible_password=hunter2-Zq81 # ansible_x\n",
-        ),
-    ] {
+    for (path, text) in ANSIBLE {
         assert_eq!(
             told(path, text),
             [("ansible-plaintext-secret", PW.to_owned())],
             "{text}"
         );
     }
-    for (path, text) in [
-        (
-            "serverless.yml",
-            "service: a\nprovider:\n  environment: &e\n    DB_PASSWORD: 'hunter2-Zq81'\nfunctions:\n  f:\n    environment: *e\n",
-        ),
-        (
-            "serverless.yaml",
-            "service: a\r\ncustom:\r\n  dbPassword: \"hunter2-Zq81\"\r\n",
-        ),
-        (
-            "wrangler.toml",
-            "[env.production.vars]\nAPI_TOKEN = 'hunter2-Zq81'\n",
-        ),
-        (
-            "wrangler.jsonc",
-            "{\n  // note\n  \"vars\": {\"API_TOKEN\": \"hunter2-Zq81\",},\n}\n",
-        ),
-        (
-            "vercel.json",
-            "{\"build\": {\"env\": {\"API_TOKEN\": \"hunter2-Zq81\"}}}",
-        ),
-        (
-            "render.yaml",
-            "envVarGroups:\n  - name: g\n    envVars:\n      - {key: API_TOKEN, value: 'hunter2-Zq81'}\n",
-        ),
-        (
-            "netlify.toml",
-            "[context.production.environment]\nAPI_TOKEN = \"hunter2-Zq81\"\n",
-        ),
-        (
-            "samconfig.toml",
-            "[default.deploy.parameters]\nparameter_overrides = [\"DbPassword=hunter2-Zq81\"]\n",
-        ),
-    ] {
+    for (path, text) in SERVERLESS {
         assert_eq!(
             told(path, text),
             [("serverless-plaintext-env", PW.to_owned())],
             "{text}"
         );
     }
-    for text in [
-        "config:\n  app:dbPassword: \"hunter2-Zq81\"\n",
-        "config:\n  app:db:\n    hosts:\n      - password: 'hunter2-Zq81'\n",
-        "config:\r\n  app:dbPassword: hunter2-Zq81\r\n",
-        "config:\n  app:dbPassword:\n    value: hunter2-Zq81\n",
-    ] {
+    for text in PULUMI {
+        let found = told("Pulumi.prod.yaml", text);
         assert_eq!(
-            told("Pulumi.prod.yaml", text),
+            found,
             [("pulumi-plaintext-config", PW.to_owned())],
             "{text}"
         );

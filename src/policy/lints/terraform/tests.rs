@@ -25,88 +25,95 @@ fn told(path: &str, text: &str) -> Vec<(&'static str, String)> {
         .collect()
 }
 
+const LITERALS: &[(&str, &str, &str)] = &[
+    (
+        "a.tf",
+        "tf-variable-default-secret",
+        "variable \"db_password\" {\r\n  sensitive = true\r\n  default = \"hunter2-Zq81\"\r\n}\r\n",
+    ),
+    (
+        "a.tf",
+        "tf-variable-default-secret",
+        "variable \"dbs\" {\n  default = [{ name = \"a\", password = \"hunter2-Zq81\" }]\n}\n",
+    ),
+    (
+        "a.tofu",
+        "tf-variable-default-secret",
+        "variable \"db\" {\n  default = { \"db_password\" : \"hunter2-Zq81\" }\n}\n",
+    ),
+    (
+        "x.auto.tfvars",
+        "tf-tfvars-secret",
+        "dbs = { a = { password = \"hunter2-Zq81\" } } # note\n",
+    ),
+    (
+        "terragrunt.hcl",
+        "tf-tfvars-secret",
+        "inputs = merge(local.x, { db_password = \"hunter2-Zq81\" })\n",
+    ),
+    (
+        "terragrunt.hcl",
+        "tf-tfvars-secret",
+        "locals {\n  db_password = \"hunter2-Zq81\"\n}\n",
+    ),
+    (
+        "a.tf",
+        "tf-provider-static-credentials",
+        "provider \"helm\" {\n  kubernetes {\n    password = \"hunter2-Zq81\"\n  }\n}\n",
+    ),
+    (
+        "a.tf",
+        "tf-provider-static-credentials",
+        "data \"terraform_remote_state\" \"s\" {\n  config = { secret_key = \"hunter2-Zq81\" }\n}\n",
+    ),
+    (
+        "a.tf",
+        "tf-plaintext-env-resource",
+        "resource \"x\" \"y\" {\n  password = var.p != null ? var.p : \"hunter2-Zq81\"\n}\n",
+    ),
+    (
+        "a.tf",
+        "tf-plaintext-env-resource",
+        "resource \"x\" \"y\" {\n  url = \"postgres://app:hunter2-Zq81@${var.host}/db\"\n}\n",
+    ),
+    (
+        "a.tf",
+        "tf-plaintext-env-resource",
+        "resource \"azurerm_linux_web_app\" \"a\" {\n  app_settings = { \"DB_PASSWORD\" = \"hunter2-Zq81\" }\n}\n",
+    ),
+    (
+        "a.tf",
+        "tf-plaintext-env-resource",
+        "resource \"helm_release\" \"r\" {\n  values = [<<-EOT\n    auth:\n      password: 'hunter2-Zq81'\n  EOT\n  ]\n}\n",
+    ),
+    (
+        "a.tf",
+        "tf-plaintext-env-resource",
+        "resource \"x\" \"y\" {\n  connection {\n    password = \"hunter2-Zq81\"\n  }\n}\n",
+    ),
+    (
+        "a.tf",
+        "tf-plaintext-env-resource",
+        "locals {\n  db_password = \"hunter2-Zq81\"\n}\n",
+    ),
+    (
+        "x.pkrvars.hcl",
+        "tf-tfvars-secret",
+        "ssh_password = \"hunter2-Zq81\"\n",
+    ),
+];
+
 #[test]
 fn values_in_all_styles_are_pointed_at_exactly() {
     const PW: &str = "hunter2-Zq81";
-    for (path, id, text) in [
-        (
-            "a.tf",
-            "tf-variable-default-secret",
-            "variable \"db_password\" {\r\n  sensitive = true\r\n  default = \"hunter2-Zq81\"\r\n}\r\n",
-        ),
-        (
-            "a.tf",
-            "tf-variable-default-secret",
-            "variable \"dbs\" {\n  default = [{ name = \"a\", password = \"hunter2-Zq81\" }]\n}\n",
-        ),
-        (
-            "a.tofu",
-            "tf-variable-default-secret",
-            "variable \"db\" {\n  default = { \"db_password\" : \"hunter2-Zq81\" }\n}\n",
-        ),
-        (
-            "x.auto.tfvars",
-            "tf-tfvars-secret",
-            "dbs = { a = { password = \"hunter2-Zq81\" } } # note\n",
-        ),
-        (
-            "terragrunt.hcl",
-            "tf-tfvars-secret",
-            "inputs = merge(local.x, { db_password = \"hunter2-Zq81\" })\n",
-        ),
-        (
-            "terragrunt.hcl",
-            "tf-tfvars-secret",
-            "locals {\n  db_password = \"hunter2-Zq81\"\n}\n",
-        ),
-        (
-            "a.tf",
-            "tf-provider-static-credentials",
-            "provider \"helm\" {\n  kubernetes {\n    password = \"hunter2-Zq81\"\n  }\n}\n",
-        ),
-        (
-            "a.tf",
-            "tf-provider-static-credentials",
-            "data \"terraform_remote_state\" \"s\" {\n  config = { secret_key = \"hunter2-Zq81\" }\n}\n",
-        ),
-        (
-            "a.tf",
-            "tf-plaintext-env-resource",
-            "resource \"x\" \"y\" {\n  password = var.p != null ? var.p : \"hunter2-Zq81\"\n}\n",
-        ),
-        (
-            "a.tf",
-            "tf-plaintext-env-resource",
-            "resource \"x\" \"y\" {\n  url = \"postgres://app:hunter2-Zq81@${var.host}/db\"\n}\n",
-        ),
-        (
-            "a.tf",
-            "tf-plaintext-env-resource",
-            "resource \"azurerm_linux_web_app\" \"a\" {\n  app_settings = { \"DB_PASSWORD\" = \"hunter2-Zq81\" }\n}\n",
-        ),
-        (
-            "a.tf",
-            "tf-plaintext-env-resource",
-            "resource \"helm_release\" \"r\" {\n  values = [<<-EOT\n    auth:\n      password: 'hunter2-Zq81'\n  EOT\n  ]\n}\n",
-        ),
-        (
-            "a.tf",
-            "tf-plaintext-env-resource",
-            "resource \"x\" \"y\" {\n  connection {\n    password = \"hunter2-Zq81\"\n  }\n}\n",
-        ),
-        (
-            "a.tf",
-            "tf-plaintext-env-resource",
-            "locals {\n  db_password = \"hunter2-Zq81\"\n}\n",
-        ),
-    ] {
+    for (path, id, text) in LITERALS {
         let found = told(path, text);
         let want = if text.contains("postgres://") {
             "postgres://app:hunter2-Zq81@${var.host}/db"
         } else {
             PW
         };
-        assert_eq!(found, [(id, want.to_owned())], "{text}");
+        assert_eq!(found, [(*id, want.to_owned())], "{text}");
     }
 }
 

@@ -95,6 +95,7 @@ fn other_expressions() {
     let tags = &web.get("tags").unwrap().value;
     assert_eq!(tags.get("Name").unwrap().text().unwrap().text, "web");
     assert_eq!(&TEXT[tags.items()[1].key_span.clone()], "\"x-y\"");
+    assert_eq!(&TEXT[tags.items()[0].key_span.clone()], "Name");
     assert_eq!(tags.get("x-y").unwrap().elements().len(), 3);
     assert!(tags.items()[2].key.is_none());
     assert!(matches!(

@@ -236,7 +236,93 @@ pub(super) fn newline(text: &str, at: usize) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::{
+        model::{BlobPath, DigestKey},
+        policy::{environment::Environments, read, wants},
+    };
+
+    /// Reads a text as each kind of file that the lints of infrastructure code know.
+    fn check(text: &str) {
+        let paths = [
+            "a.tf",
+            "a.tfvars",
+            "terragrunt.hcl",
+            "a.tf.json",
+            "a.tfvars.json",
+            "template.yaml",
+            "group_vars/all.yml",
+            "roles/x/tasks/main.yml",
+            "hosts",
+            "serverless.yml",
+            "wrangler.toml",
+            "samconfig.toml",
+            "Pulumi.x.yaml",
+        ];
+        for path in paths.map(BlobPath::from) {
+            let kind = wants(&path).unwrap();
+            let key = DigestKey::new([7; 32]);
+            let reading = read(&path, kind, text.as_bytes(), &key, &Environments::default());
+            for fault in reading.faults {
+                assert!(
+                    text.get(fault.span.clone()).is_some(),
+                    "{path}: {fault:?}\n{text}"
+                );
+                assert!(
+                    fault.secret.is_none_or(|secret| text.get(secret).is_some()),
+                    "{text}"
+                );
+                for edit in fault.fix.into_iter().flat_map(|fix| fix.edits) {
+                    assert!(text.get(edit.span).is_some(), "{text}");
+                }
+            }
+            for fact in reading.facts {
+                assert!(text.get(fact.span).is_some(), "{text}");
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+
+        #[test]
+        fn lints_never_panic_and_spans_lie_within(
+            words in prop::collection::vec(prop::sample::select(vec![
+                "variable", "output", "resource", "provider \"aws\"", "locals", "\"db_password\"", "password", "default", "=",
+                ":", ": ", "{", "}", "[", "]", "\"", "'", "\n", "\r\n", "\n  ", "- ", "hunter2-Zq81", "é", "\"hunter2-Zq81é\"",
+                "${var.api_token}", "{{ api_token }}", "{{", "}}", "user_data", "<<EOT\n", "\nEOT\n", "debug", "shell", "item",
+                "loop", "config", "environment", "Parameters", "Resources", "Type", "AWS::X", "!Sub ", "!Ref ", "NoEcho", "Outputs",
+                "ansible_password=", "#", "|\n  ", ",", "nonsensitive(", ")", "sensitive = true", "\\n", "\\u00e9", "://u:p@h",
+            ]), 0..40),
+        ) {
+            check(&words.concat());
+            check(&words.join(" "));
+        }
+
+        #[test]
+        fn values_never_panic(value in r#"[a-c${}"'\\n é:@/=,\[\]!&*|>-]{0,24}"#) {
+            for (before, after) in [
+                ("variable \"db_password\" {\n  default = ", "\n}\n"),
+                ("variable \"db_password\" { default = \"", "\" }"),
+                ("output \"o\" {\n  value = \"${var.api_token}", "\"\n}\n"),
+                ("resource \"x\" \"y\" {\n  user_data = <<-EOT\n    password=", "\n    EOT\n}\n"),
+                ("resource \"x\" \"y\" {\n  d = <<EOT\n{\"password\": \"", "\"}\nEOT\n}\n"),
+                ("db_password = \"", "\"\n"),
+                ("db_password: \"", "\"\n"),
+                ("db_password: ", "\n"),
+                ("- debug: msg=\"{{ api_token }}", "\"\n"),
+                ("- shell: '{{ api_token }}", "'\n"),
+                ("- mysql_user: name=x password=", "\n"),
+                ("h ansible_password=", "\n"),
+                ("AWSTemplateFormatVersion: x\nOutputs:\n  A:\n    Value: !Sub '${DbPassword}", "'\nParameters:\n  DbPassword: {Type: String}\n"),
+                ("AWSTemplateFormatVersion: x\nParameters:\n  DbPassword:\n    Default: ", "\n"),
+            ] {
+                check(&format!("{before}{value}{after}"));
+            }
+        }
+    }
 
     #[test]
     fn literals_under_names() {

@@ -116,9 +116,8 @@ pub fn by_path(path: &str) -> Option<FileKind> {
 
 fn by_name(name: &str, path: &str, is_yaml: bool) -> Option<FileKind> {
     let stem = name.split('.').next().unwrap_or_default();
-    let holds = |folder: &str| {
-        path.starts_with(folder.trim_start_matches('/')) || path.contains(folder)
-    };
+    let holds =
+        |folder: &str| path.starts_with(folder.trim_start_matches('/')) || path.contains(folder);
     Some(match name {
         ".gitignore" | ".dockerignore" | ".containerignore" => FileKind::Ignore,
         "action.yml" | "action.yaml" => FileKind::GithubAction,
@@ -140,7 +139,9 @@ fn by_name(name: &str, path: &str, is_yaml: bool) -> Option<FileKind> {
                 FileKind::Properties
             }
         }
-        _ if !name.contains('.') && (holds("/group_vars/") || holds("/host_vars/")) => FileKind::Ansible,
+        _ if !name.contains('.') && (holds("/group_vars/") || holds("/host_vars/")) => {
+            FileKind::Ansible
+        }
         _ if is_dotenv(name) => FileKind::Dotenv,
         _ if is_key_file(name, path) => FileKind::KeyFile,
         _ if is_yaml && name.starts_with("pulumi.") => FileKind::Pulumi,
@@ -194,8 +195,18 @@ pub fn is_dotenv(name: &str) -> bool {
 
 fn is_key_file(name: &str, path: &str) -> bool {
     let ends = [
-        ".pem", ".key", ".p12", ".pfx", ".jks", ".keystore", ".ppk", ".tfstate", ".tfstate.backup",
-        ".kdbx", ".ovpn", ".agekey",
+        ".pem",
+        ".key",
+        ".p12",
+        ".pfx",
+        ".jks",
+        ".keystore",
+        ".ppk",
+        ".tfstate",
+        ".tfstate.backup",
+        ".kdbx",
+        ".ovpn",
+        ".agekey",
     ];
     ends.iter().any(|end| name.ends_with(end))
         || matches!(
@@ -238,10 +249,7 @@ fn by_yaml_path(name: &str, path: &str) -> FileKind {
         FileKind::Yaml
     } else if in_folder("templates") {
         FileKind::HelmTemplate
-    } else if parts(&['.', '-', '_'])
-        .iter()
-        .any(|part| part == "values")
-    {
+    } else if parts(&['.', '-', '_']).iter().any(|part| part == "values") {
         FileKind::HelmValues
     } else if in_folder("group_vars")
         || in_folder("host_vars")
@@ -287,25 +295,14 @@ pub fn by_content(kind: FileKind, trees: &[Node]) -> FileKind {
         return kind;
     }
     let any = |test: &dyn Fn(&Node) -> bool| trees.iter().any(test);
-    let is_stack = |tree: &Node| {
-        let resources = tree.get("Resources").map_or(&[][..], Node::entries);
-        let is_aws = |entry: &super::node::Entry| {
-            let kind = entry.value.text_at(&["Type"]);
-            kind.is_some_and(|kind| kind.starts_with("AWS::") || kind.starts_with("Custom::"))
-        };
-        tree.get("AWSTemplateFormatVersion").is_some() || resources.iter().any(is_aws)
-    };
     if kind == FileKind::HelmTemplate {
-        // Stacks are often kept in a folder of that name too.
-        return if any(&is_stack) {
-            FileKind::CloudFormation
-        } else {
-            kind
-        };
+        return kind;
     }
     if any(&|tree| tree.get("apiVersion").is_some() && tree.get("kind").is_some()) {
-        let is_kustomization =
-            any(&|tree| tree.text_at(&["kind"]).is_some_and(|kind| kind == "Kustomization"));
+        let is_kustomization = any(&|tree| {
+            tree.text_at(&["kind"])
+                .is_some_and(|kind| kind == "Kustomization")
+        });
         let is_build = any(&|tree| {
             tree.text_at(&["apiVersion"])
                 .is_some_and(|version| version.starts_with("kustomize.config.k8s.io"))
@@ -319,12 +316,21 @@ pub fn by_content(kind: FileKind, trees: &[Node]) -> FileKind {
     if kind == FileKind::HelmValues {
         return kind;
     }
+    let is_stack = |tree: &Node| {
+        let resources = tree.get("Resources").map_or(&[][..], Node::entries);
+        let is_aws = |entry: &super::node::Entry| {
+            let kind = entry.value.text_at(&["Type"]);
+            kind.is_some_and(|kind| kind.starts_with("AWS::") || kind.starts_with("Custom::"))
+        };
+        tree.get("AWSTemplateFormatVersion").is_some() || resources.iter().any(is_aws)
+    };
     if any(&is_stack) {
         return FileKind::CloudFormation;
     }
     if any(&|tree| {
         tree.text_at(&["$schema"]).is_some_and(|schema| {
-            schema.contains("deploymentTemplate.json") || schema.contains("deploymentParameters.json")
+            schema.contains("deploymentTemplate.json")
+                || schema.contains("deploymentParameters.json")
         })
     }) {
         return FileKind::Arm;
@@ -337,7 +343,9 @@ pub fn by_content(kind: FileKind, trees: &[Node]) -> FileKind {
     let is_inventory = |tree: &Node| {
         tree.get("all").is_some_and(|all| {
             let parts = ["hosts", "children", "vars"];
-            all.entries().iter().all(|entry| parts.contains(&entry.key.as_str()))
+            all.entries()
+                .iter()
+                .all(|entry| parts.contains(&entry.key.as_str()))
                 && parts[..2].iter().any(|part| all.get(part).is_some())
         })
     };

@@ -116,8 +116,9 @@ pub fn by_path(path: &str) -> Option<FileKind> {
 
 fn by_name(name: &str, path: &str, is_yaml: bool) -> Option<FileKind> {
     let stem = name.split('.').next().unwrap_or_default();
-    let holds =
-        |folder: &str| path.starts_with(folder.trim_start_matches('/')) || path.contains(folder);
+    let holds = |folder: &str| {
+        path.starts_with(folder.trim_start_matches('/')) || path.contains(folder)
+    };
     Some(match name {
         ".gitignore" | ".dockerignore" | ".containerignore" => FileKind::Ignore,
         "action.yml" | "action.yaml" => FileKind::GithubAction,
@@ -132,15 +133,11 @@ fn by_name(name: &str, path: &str, is_yaml: bool) -> Option<FileKind> {
         | "netlify.toml" | "render.yaml" | "render.yml" | "samconfig.toml" => FileKind::Serverless,
         // Inventories and variables of Ansible have no ending by habit.
         "hosts" | "inventory" => FileKind::Properties,
-        _ if !name.contains('.') && (holds("/inventory/") || holds("/inventories/")) => {
-            if holds("/group_vars/") || holds("/host_vars/") {
-                FileKind::Ansible
-            } else {
-                FileKind::Properties
-            }
-        }
         _ if !name.contains('.') && (holds("/group_vars/") || holds("/host_vars/")) => {
             FileKind::Ansible
+        }
+        _ if !name.contains('.') && (holds("/inventory/") || holds("/inventories/")) => {
+            FileKind::Properties
         }
         _ if is_dotenv(name) => FileKind::Dotenv,
         _ if is_key_file(name, path) => FileKind::KeyFile,
@@ -195,18 +192,8 @@ pub fn is_dotenv(name: &str) -> bool {
 
 fn is_key_file(name: &str, path: &str) -> bool {
     let ends = [
-        ".pem",
-        ".key",
-        ".p12",
-        ".pfx",
-        ".jks",
-        ".keystore",
-        ".ppk",
-        ".tfstate",
-        ".tfstate.backup",
-        ".kdbx",
-        ".ovpn",
-        ".agekey",
+        ".pem", ".key", ".p12", ".pfx", ".jks", ".keystore", ".ppk", ".tfstate", ".tfstate.backup",
+        ".kdbx", ".ovpn", ".agekey",
     ];
     ends.iter().any(|end| name.ends_with(end))
         || matches!(
@@ -249,7 +236,10 @@ fn by_yaml_path(name: &str, path: &str) -> FileKind {
         FileKind::Yaml
     } else if in_folder("templates") {
         FileKind::HelmTemplate
-    } else if parts(&['.', '-', '_']).iter().any(|part| part == "values") {
+    } else if parts(&['.', '-', '_'])
+        .iter()
+        .any(|part| part == "values")
+    {
         FileKind::HelmValues
     } else if in_folder("group_vars")
         || in_folder("host_vars")
@@ -299,10 +289,8 @@ pub fn by_content(kind: FileKind, trees: &[Node]) -> FileKind {
         return kind;
     }
     if any(&|tree| tree.get("apiVersion").is_some() && tree.get("kind").is_some()) {
-        let is_kustomization = any(&|tree| {
-            tree.text_at(&["kind"])
-                .is_some_and(|kind| kind == "Kustomization")
-        });
+        let is_kustomization =
+            any(&|tree| tree.text_at(&["kind"]).is_some_and(|kind| kind == "Kustomization"));
         let is_build = any(&|tree| {
             tree.text_at(&["apiVersion"])
                 .is_some_and(|version| version.starts_with("kustomize.config.k8s.io"))
@@ -329,8 +317,7 @@ pub fn by_content(kind: FileKind, trees: &[Node]) -> FileKind {
     }
     if any(&|tree| {
         tree.text_at(&["$schema"]).is_some_and(|schema| {
-            schema.contains("deploymentTemplate.json")
-                || schema.contains("deploymentParameters.json")
+            schema.contains("deploymentTemplate.json") || schema.contains("deploymentParameters.json")
         })
     }) {
         return FileKind::Arm;
@@ -343,10 +330,9 @@ pub fn by_content(kind: FileKind, trees: &[Node]) -> FileKind {
     let is_inventory = |tree: &Node| {
         tree.get("all").is_some_and(|all| {
             let parts = ["hosts", "children", "vars"];
-            all.entries()
-                .iter()
-                .all(|entry| parts.contains(&entry.key.as_str()))
-                && parts[..2].iter().any(|part| all.get(part).is_some())
+            let is_part = |entry: &super::node::Entry| parts.contains(&entry.key.as_str());
+            let has_hosts = all.get("hosts").is_some() || all.get("children").is_some();
+            has_hosts && all.entries().iter().all(is_part)
         })
     };
     if any(&is_inventory) {

@@ -133,15 +133,11 @@ fn by_name(name: &str, path: &str, is_yaml: bool) -> Option<FileKind> {
         _ if name.ends_with(".dockerignore") => FileKind::Ignore,
         // Inventories and variables of Ansible have no ending by habit.
         "hosts" | "inventory" => FileKind::Properties,
-        _ if !name.contains('.') && (holds("/inventory/") || holds("/inventories/")) => {
-            if holds("/group_vars/") || holds("/host_vars/") {
-                FileKind::Ansible
-            } else {
-                FileKind::Properties
-            }
-        }
         _ if !name.contains('.') && (holds("/group_vars/") || holds("/host_vars/")) => {
             FileKind::Ansible
+        }
+        _ if !name.contains('.') && (holds("/inventory/") || holds("/inventories/")) => {
+            FileKind::Properties
         }
         _ if is_dotenv(name) => FileKind::Dotenv,
         _ if is_key_file(name, path) => FileKind::KeyFile,
@@ -347,10 +343,9 @@ pub fn by_content(kind: FileKind, trees: &[Node]) -> FileKind {
     let is_inventory = |tree: &Node| {
         tree.get("all").is_some_and(|all| {
             let parts = ["hosts", "children", "vars"];
-            all.entries()
-                .iter()
-                .all(|entry| parts.contains(&entry.key.as_str()))
-                && parts[..2].iter().any(|part| all.get(part).is_some())
+            let is_part = |entry: &super::node::Entry| parts.contains(&entry.key.as_str());
+            let has_hosts = all.get("hosts").is_some() || all.get("children").is_some();
+            has_hosts && all.entries().iter().all(is_part)
         })
     };
     if any(&is_inventory) {

@@ -1,195 +1,21 @@
 //! How bad a literal is under a name: shared by the lints of infrastructure code.
 //!
-//! Lives on `names` and `values`; adds what only such files know: addresses of resources, files that show how it would be done, pairs of
-//! `name` and `value`, and JSON that stands in a text.
+//! Lives on `names` and `values`; adds what only such files know: addresses of resources, and files that show how it would be
+//! done. `tree` finds the literals of trees.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::collections::BTreeMap;
 
 use crate::model::Severity;
 
 use super::super::{
     lint::Context,
     names::{self, Secretness},
-    node::{Node, Scalar},
-    readers::json,
     values::{self, Strength, Value},
 };
 
-/// A literal under a name.
-#[derive(Clone, Debug)]
-pub(super) struct Literal {
-    /// The nearest name.
-    pub(super) name: String,
-    /// The name of what the nearest one is in: `secrets` of `secrets = { db = "x" }`.
-    pub(super) owner: Option<String>,
-    /// All names from the outermost, joined by dots.
-    pub(super) path: String,
-    /// The text.
-    pub(super) value: String,
-    /// Its bytes, without quotes.
-    pub(super) span: Range<usize>,
-}
+mod tree;
 
-impl Literal {
-    /// Returns how bad it is in the file with this path. What stands below the name of a secret is one if it looks random:
-    /// `tokens = { ci = "..." }`.
-    pub(super) fn judge(&self, path: &str, usual: Severity) -> Option<Severity> {
-        const ABOUT: [&str; 10] = [
-            "id", "ids", "arn", "name", "user", "username", "url", "host", "email", "version",
-        ];
-        judge_in(path, &self.name, &self.value, usual).or_else(|| {
-            let words = names::words(&self.name);
-            let is_about = words
-                .last()
-                .is_some_and(|last| ABOUT.contains(&last.as_str()));
-            let is_below = self.owner.as_deref().is_some_and(is_secret) && !is_about;
-            let is_random = strength(&self.value) == Some(Strength::Random);
-            (is_below && is_random)
-                .then(|| judge_place_in(path, &self.value, usual))
-                .flatten()
-        })
-    }
-}
-
-/// Longest name that is kept, in bytes: each literal below it has a copy.
-const MAX_NAME: usize = 100;
-
-/// Length from which on a path grows no more.
-const MAX_PATH: usize = 400;
-
-fn clip(name: &str) -> &str {
-    name.get(..MAX_NAME).unwrap_or_else(|| {
-        let end = name.char_indices().map(|(at, _)| at).take_while(|at| *at <= MAX_NAME).last();
-        name.get(..end.filter(|_| name.len() > MAX_NAME).unwrap_or(name.len())).unwrap_or(name)
-    })
-}
-
-/// The bytes of a line before a place, if they are few: what stands before the first entry of a map, or before a block.
-pub(super) fn before(text: &str, at: usize) -> Option<&str> {
-    const MAX_LINE: usize = 400;
-    let mut start = at.saturating_sub(MAX_LINE);
-    while !text.is_char_boundary(start) {
-        start += 1;
-    }
-    let near = text.get(start..at)?;
-    match near.rsplit_once('\n') {
-        Some((_, line)) => Some(line),
-        None => (start == 0).then_some(near),
-    }
-}
-
-/// Returns how the line that a place is in ends.
-pub(super) fn newline(text: &str, at: usize) -> &'static str {
-    let rest = text.as_bytes().get(at..).unwrap_or_default();
-    let end = memchr::memchr(b'\n', rest.get(..rest.len().min(400)).unwrap_or_default());
-    let is_windows = end.and_then(|end| end.checked_sub(1)).and_then(|at| rest.get(at)) == Some(&b'\r');
-    if is_windows { "\r\n" } else { "\n" }
-}
-
-/// The names that lead to a node.
-#[derive(Clone)]
-pub(super) struct Names<'n> {
-    /// As [`Literal::name`].
-    pub(super) name: &'n str,
-    /// As [`Literal::owner`].
-    pub(super) owner: Option<&'n str>,
-    /// As [`Literal::path`].
-    pub(super) path: String,
-}
-
-impl<'n> Names<'n> {
-    /// Of the outermost node.
-    pub(super) fn root(name: &'n str) -> Self {
-        let name = clip(name);
-        Names {
-            name,
-            owner: None,
-            path: name.to_owned(),
-        }
-    }
-
-    /// Of what stands below under a name.
-    pub(super) fn below<'b>(&'b self, name: &'b str) -> Names<'b> {
-        let name = clip(name);
-        let path = match self.path.as_str() {
-            "" => name.to_owned(),
-            path if path.len() > MAX_PATH => path.to_owned(),
-            path => format!("{path}.{name}"),
-        };
-        Names {
-            name,
-            owner: Some(self.name),
-            path,
-        }
-    }
-
-    /// Of an item of a list, by what it is called.
-    pub(super) fn item(&self, name: &str) -> Names<'n> {
-        let mut below = self.clone();
-        if self.path.len() <= MAX_PATH {
-            below.path = format!("{}[{}]", self.path, clip(name));
-        }
-        below
-    }
-
-    /// Returns a literal under these names.
-    pub(super) fn literal(&self, value: String, span: Range<usize>) -> Literal {
-        Literal {
-            name: self.name.to_owned(),
-            owner: self.owner.map(str::to_owned),
-            path: self.path.clone(),
-            value,
-            span,
-        }
-    }
-}
-
-/// Calls `f` with the literals of a tree. `outer` is the text that the tree stands in, if it is not the file itself.
-pub(super) fn each(
-    names: &Names<'_>,
-    node: &Node,
-    outer: Option<&Scalar>,
-    f: &mut dyn FnMut(Literal),
-) {
-    if let Some((name, value)) = pair(node) {
-        each(&names.below(name), value, outer, f);
-    }
-    for entry in node.entries() {
-        match entry.key.as_str() {
-            // What CloudFormation fills in later; the first two hold texts.
-            "Fn::Sub" | "Fn::Base64" | "fn::secret" | "<<" => each(names, &entry.value, outer, f),
-            "Ref" => {}
-            key if key.starts_with("Fn::") || key.starts_with("fn::") => {}
-            key => each(&names.below(key), &entry.value, outer, f),
-        }
-    }
-    for item in node.items() {
-        match (item.scalar(), item.text_at(&["name"])) {
-            // Lists of texts are mostly words.
-            (Some(text), _) if strength(&text.text) != Some(Strength::Random) => {}
-            (None, Some(name)) if pair(item).is_none() => each(&names.item(name), item, outer, f),
-            _ => each(names, item, outer, f),
-        }
-    }
-    let Some(scalar) = node.scalar().filter(|_| is_text(node)) else {
-        return;
-    };
-    let nested = outer.is_none() && scalar.text.trim_start().starts_with(['{', '[']);
-    let tree = nested.then(|| json::read(&scalar.text).ok()).flatten();
-    if let Some(tree) = tree.filter(|tree| !tree.entries().is_empty() || !tree.items().is_empty()) {
-        return each(names, &tree, Some(scalar), f);
-    }
-    let within = scalar.source(0..scalar.text.len());
-    let span = outer.map_or(within.clone(), |outer| outer.source(within));
-    f(names.literal(scalar.text.clone(), span));
-}
-
-/// Tells whether a scalar is a text and not what a tag makes of it.
-fn is_text(node: &Node) -> bool {
-    node.tag
-        .as_deref()
-        .is_none_or(|tag| matches!(tag, "!Sub" | "!unsafe" | "!!str" | "!"))
-}
+pub(super) use tree::{Literal, Names, clip, each};
 
 /// Tells whether a name is that of a secret; the key of a key service is an address.
 pub(super) fn is_secret(name: &str) -> bool {
@@ -229,7 +55,7 @@ fn judge(name: &str, value: &str, usual: Severity) -> Option<Severity> {
     }
     let secretness = match names::secretness(name) {
         // Under any name the password of an address is one.
-        Secretness::No | Secretness::Weak => holds_password(value).then_some(Secretness::Weak)?,
+        Secretness::No | Secretness::Weak => password(value).map(|_| Secretness::Weak)?,
         other => other,
     };
     // A bare `secret` or `tokens` is as often the name of the secret as its value.
@@ -245,8 +71,14 @@ fn judge(name: &str, value: &str, usual: Severity) -> Option<Severity> {
 
 /// Returns how hard a value is to guess if it is the secret itself.
 pub(super) fn strength(value: &str) -> Option<Strength> {
-    let Value::Literal(strength) = values::classify(value) else {
-        return None;
+    // An address may have its host filled in and its password not.
+    let password = value
+        .split_once("://")
+        .and_then(|(_, rest)| values::userinfo(rest));
+    let strength = match values::classify(password.unwrap_or(value)) {
+        Value::Literal(strength) => strength,
+        Value::Plain if password.is_some() => Strength::Weak,
+        _ => return None,
     };
     let is_none = is_address(value) || is_prose(value) || is_name(value) || is_filled(value);
     (!is_none).then_some(strength)
@@ -257,11 +89,12 @@ fn is_filled(value: &str) -> bool {
     value.starts_with("$.") || value.starts_with("$$.") || value.starts_with("Your")
 }
 
-/// Tells whether an address with a password in it is all of the value.
-fn holds_password(value: &str) -> bool {
-    let rest = value.split_once("://").map(|(_, rest)| rest);
-    rest.and_then(values::userinfo)
-        .is_some_and(|password| !password.contains("${"))
+/// Returns the password of an address that is all of the value.
+fn password(value: &str) -> Option<&str> {
+    let (scheme, rest) = value.trim().split_once("://")?;
+    let is_scheme = |b: u8| b.is_ascii_alphanumeric() || b"+-.:".contains(&b);
+    let is_whole = scheme.bytes().all(is_scheme) && !rest.contains(['\n', '\'', '"', '<']);
+    values::userinfo(rest).filter(|_| is_whole)
 }
 
 fn is_bare(name: &str) -> bool {
@@ -354,7 +187,7 @@ pub(super) fn place(path: &str) -> Place {
         let words = names::words(part);
         let any = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));
         if any(&EXAMPLE)
-            || [".template", ".tpl", ".dist"]
+            || [".template", ".tpl", ".dist", ".tftest.hcl"]
                 .iter()
                 .any(|end| part.ends_with(end))
         {
@@ -376,25 +209,120 @@ pub(super) fn eased(severity: Severity, path: &str) -> Severity {
     }
 }
 
-/// Returns the name and the value of an entry that is written as a pair: `{name: X, value: y}`.
-fn pair(node: &Node) -> Option<(&str, &Node)> {
-    const NAMES: [&str; 6] = [
-        "name",
-        "Name",
-        "key",
-        "Key",
-        "parameter_key",
-        "ParameterKey",
-    ];
-    const VALUES: [&str; 4] = ["value", "Value", "parameter_value", "ParameterValue"];
-    let name = NAMES.iter().find_map(|key| node.text_at(&[key]))?;
-    let value = VALUES.iter().find_map(|key| node.get(key))?;
-    Some((name, value))
+/// The bytes of a line before a place, if they are few: what stands before the first entry of a map, or before a block.
+pub(super) fn before(text: &str, at: usize) -> Option<&str> {
+    const MAX_LINE: usize = 400;
+    let mut start = at.saturating_sub(MAX_LINE);
+    while !text.is_char_boundary(start) {
+        start += 1;
+    }
+    let near = text.get(start..at)?;
+    match near.rsplit_once('\n') {
+        Some((_, line)) => Some(line),
+        None => (start == 0).then_some(near),
+    }
+}
+
+/// Returns how the line that a place is in ends.
+pub(super) fn newline(text: &str, at: usize) -> &'static str {
+    let rest = text.as_bytes().get(at..).unwrap_or_default();
+    let end = memchr::memchr(b'\n', rest.get(..rest.len().min(400)).unwrap_or_default());
+    let is_windows = end
+        .and_then(|end| end.checked_sub(1))
+        .and_then(|at| rest.get(at))
+        == Some(&b'\r');
+    if is_windows { "\r\n" } else { "\n" }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::{
+        model::{BlobPath, DigestKey},
+        policy::{environment::Environments, read, wants},
+    };
+
+    /// Reads a text as each kind of file that the lints of infrastructure code know.
+    fn check(text: &str) {
+        let paths = [
+            "a.tf",
+            "a.tfvars",
+            "terragrunt.hcl",
+            "a.tf.json",
+            "a.tfvars.json",
+            "template.yaml",
+            "group_vars/all.yml",
+            "roles/x/tasks/main.yml",
+            "hosts",
+            "serverless.yml",
+            "wrangler.toml",
+            "samconfig.toml",
+            "Pulumi.x.yaml",
+        ];
+        for path in paths.map(BlobPath::from) {
+            let kind = wants(&path).unwrap();
+            let key = DigestKey::new([7; 32]);
+            let reading = read(&path, kind, text.as_bytes(), &key, &Environments::default());
+            for fault in reading.faults {
+                assert!(
+                    text.get(fault.span.clone()).is_some(),
+                    "{path}: {fault:?}\n{text}"
+                );
+                assert!(
+                    fault.secret.is_none_or(|secret| text.get(secret).is_some()),
+                    "{text}"
+                );
+                for edit in fault.fix.into_iter().flat_map(|fix| fix.edits) {
+                    assert!(text.get(edit.span).is_some(), "{text}");
+                }
+            }
+            for fact in reading.facts {
+                assert!(text.get(fact.span).is_some(), "{text}");
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+
+        #[test]
+        fn lints_never_panic_and_spans_lie_within(
+            words in prop::collection::vec(prop::sample::select(vec![
+                "variable", "output", "resource", "provider \"aws\"", "locals", "\"db_password\"", "password", "default", "=",
+                ":", ": ", "{", "}", "[", "]", "\"", "'", "\n", "\r\n", "\n  ", "- ", "hunter2-Zq81", "é", "\"hunter2-Zq81é\"",
+                "${var.api_token}", "{{ api_token }}", "{{", "}}", "user_data", "<<EOT\n", "\nEOT\n", "debug", "shell", "item",
+                "loop", "config", "environment", "Parameters", "Resources", "Type", "AWS::X", "!Sub ", "!Ref ", "NoEcho", "Outputs",
+                "ansible_password=", "#", "|\n  ", ",", "nonsensitive(", ")", "sensitive = true", "\\n", "\\u00e9", "://u:p@h",
+            ]), 0..40),
+        ) {
+            check(&words.concat());
+            check(&words.join(" "));
+        }
+
+        #[test]
+        fn values_never_panic(value in r#"[a-c${}"'\\n é:@/=,\[\]!&*|>-]{0,24}"#) {
+            for (before, after) in [
+                ("variable \"db_password\" {\n  default = ", "\n}\n"),
+                ("variable \"db_password\" { default = \"", "\" }"),
+                ("output \"o\" {\n  value = \"${var.api_token}", "\"\n}\n"),
+                ("resource \"x\" \"y\" {\n  user_data = <<-EOT\n    password=", "\n    EOT\n}\n"),
+                ("resource \"x\" \"y\" {\n  d = <<EOT\n{\"password\": \"", "\"}\nEOT\n}\n"),
+                ("db_password = \"", "\"\n"),
+                ("db_password: \"", "\"\n"),
+                ("db_password: ", "\n"),
+                ("- debug: msg=\"{{ api_token }}", "\"\n"),
+                ("- shell: '{{ api_token }}", "'\n"),
+                ("- mysql_user: name=x password=", "\n"),
+                ("h ansible_password=", "\n"),
+                ("AWSTemplateFormatVersion: x\nOutputs:\n  A:\n    Value: !Sub '${DbPassword}", "'\nParameters:\n  DbPassword: {Type: String}\n"),
+                ("AWSTemplateFormatVersion: x\nParameters:\n  DbPassword:\n    Default: ", "\n"),
+            ] {
+                check(&format!("{before}{value}{after}"));
+            }
+        }
+    }
 
     #[test]
     fn literals_under_names() {

@@ -165,13 +165,15 @@ impl Block {
         self.labels.get(at).map_or("", String::as_str)
     }
 
-    /// Returns the kind and labels as Terraform writes addresses: `aws_instance.web`, `data.aws_ami.base`, `variable.x`.
+    /// Returns the kind and labels as Terraform writes addresses: `aws_instance.web`, `data.aws_ami.base`, `variable.x`. Of overlong names
+    /// only the beginning.
     #[must_use]
     pub fn address(&self) -> String {
         let kind = (self.kind != "resource").then_some(self.kind.as_str());
         let parts = kind
             .into_iter()
-            .chain(self.labels.iter().map(String::as_str));
+            .chain(self.labels.iter().map(String::as_str).take(8));
+        let parts = parts.map(|part| part.chars().take(100).collect::<String>());
         parts.collect::<Vec<_>>().join(".")
     }
 }

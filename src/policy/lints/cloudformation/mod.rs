@@ -35,11 +35,11 @@ fn section<'n>(template: &'n Node, name: &str) -> &'n [Entry] {
     template.get(name).map_or(&[], Node::entries)
 }
 
-/// Calls `f` with the names that a node refers to (`Ref`, `Sub`), and their bytes.
+/// Calls `f` with the names that a node refers to (`Ref`, `Sub`, `GetAtt`), and their bytes.
 fn references(node: &Node, f: &mut dyn FnMut(&str, Range<usize>)) {
     if let Some(scalar) = node.scalar() {
         match node.tag.as_deref() {
-            Some("!Ref") => f(&scalar.text, node.span.clone()),
+            Some("!Ref" | "!GetAtt") => f(&scalar.text, node.span.clone()),
             Some("!Sub") => substitutions(node, f),
             _ => {}
         }
@@ -52,6 +52,7 @@ fn references(node: &Node, f: &mut dyn FnMut(&str, Range<usize>)) {
                     f(name, entry.value.span.clone());
                 }
             }
+            "Fn::GetAtt" => attribute(&entry.value, f),
             "Fn::Sub" => {
                 let text = entry.value.items().first().unwrap_or(&entry.value);
                 substitutions(text, f);
@@ -60,6 +61,9 @@ fn references(node: &Node, f: &mut dyn FnMut(&str, Range<usize>)) {
             _ => references(&entry.value, f),
         }
     }
+    if node.tag.as_deref() == Some("!GetAtt") {
+        return attribute(node, f);
+    }
     if node.tag.as_deref() == Some("!Sub")
         && let Some(text) = node.items().first()
     {
@@ -67,6 +71,19 @@ fn references(node: &Node, f: &mut dyn FnMut(&str, Range<usize>)) {
     }
     for item in node.items() {
         references(item, f);
+    }
+}
+
+/// An attribute of a resource: `X.Attribute`, or a list of both.
+fn attribute(node: &Node, f: &mut dyn FnMut(&str, Range<usize>)) {
+    match (node.text(), node.items()) {
+        (Some(name), _) => f(name, node.span.clone()),
+        (None, [resource, attribute]) => {
+            if let (Some(resource), Some(attribute)) = (resource.text(), attribute.text()) {
+                f(&format!("{resource}.{attribute}"), node.span.clone());
+            }
+        }
+        _ => {}
     }
 }
 

@@ -40,17 +40,53 @@ const META: LintMeta = LintMeta {
     why: "Without `NoEcho` everybody who may describe the stack reads the value. A default is in the repository. Outputs, metadata and user data show the value even with `NoEcho`.",
     help: "Use a dynamic reference (`{{resolve:secretsmanager:...}}`) where the value is needed and drop the parameter. Otherwise set `NoEcho: true`, give no default, and let machines fetch the secret themselves.",
     bad: &[
-        &[("template.yaml", "AWSTemplateFormatVersion: '2010-09-09'\nParameters:\n  DbPassword:\n    Type: String\nResources: {}\n")],
-        &[("template.yaml", "AWSTemplateFormatVersion: '2010-09-09'\nParameters:\n  DbPassword:\n    Type: String\n    NoEcho: true\n    Default: hunter2-Zq81\n")],
-        &[("stack.json", "{\"AWSTemplateFormatVersion\": \"2010-09-09\", \"Parameters\": {\"DbPassword\": {\"Type\": \"String\"}}}")],
-        &[("template.yaml", "AWSTemplateFormatVersion: '2010-09-09'\nParameters:\n  DbPassword: {Type: String, NoEcho: true}\nOutputs:\n  Url:\n    Value: !Sub 'postgres://app:${DbPassword}@db/app'\n")],
-        &[("template.yaml", "AWSTemplateFormatVersion: '2010-09-09'\nParameters:\n  DbPassword: {Type: String, NoEcho: true}\nResources:\n  Web:\n    Type: AWS::EC2::Instance\n    Properties:\n      UserData:\n        Fn::Base64: !Sub |\n          #!/bin/bash\n          /opt/app --password ${DbPassword}\n")],
+        &[(
+            "template.yaml",
+            "AWSTemplateFormatVersion: '2010-09-09'\nOutputs:\n  Key:\n    Value: !GetAtt AccessKey.SecretAccessKey\n",
+        )],
+        &[(
+            "stack.json",
+            "{\"AWSTemplateFormatVersion\": \"2010-09-09\", \"Outputs\": {\"Key\": {\"Value\": {\"Fn::GetAtt\": [\"AccessKey\", \"SecretAccessKey\"]}}}}",
+        )],
+        &[(
+            "template.yaml",
+            "AWSTemplateFormatVersion: '2010-09-09'\nParameters:\n  DbPassword:\n    Type: String\nResources: {}\n",
+        )],
+        &[(
+            "template.yaml",
+            "AWSTemplateFormatVersion: '2010-09-09'\nParameters:\n  DbPassword:\n    Type: String\n    NoEcho: true\n    Default: hunter2-Zq81\n",
+        )],
+        &[(
+            "stack.json",
+            "{\"AWSTemplateFormatVersion\": \"2010-09-09\", \"Parameters\": {\"DbPassword\": {\"Type\": \"String\"}}}",
+        )],
+        &[(
+            "template.yaml",
+            "AWSTemplateFormatVersion: '2010-09-09'\nParameters:\n  DbPassword: {Type: String, NoEcho: true}\nOutputs:\n  Url:\n    Value: !Sub 'postgres://app:${DbPassword}@db/app'\n",
+        )],
+        &[(
+            "template.yaml",
+            "AWSTemplateFormatVersion: '2010-09-09'\nParameters:\n  DbPassword: {Type: String, NoEcho: true}\nResources:\n  Web:\n    Type: AWS::EC2::Instance\n    Properties:\n      UserData:\n        Fn::Base64: !Sub |\n          #!/bin/bash\n          /opt/app --password ${DbPassword}\n",
+        )],
     ],
     good: &[
-        &[("template.yaml", "AWSTemplateFormatVersion: '2010-09-09'\nParameters:\n  DbPassword:\n    Type: String\n    NoEcho: true\nResources:\n  Db:\n    Type: AWS::RDS::DBInstance\n    Properties:\n      MasterUserPassword: !Ref DbPassword\n")],
+        &[(
+            "template.yaml",
+            "AWSTemplateFormatVersion: '2010-09-09'\nOutputs:\n  Key:\n    Value: !Ref AccessKey\n  Endpoint:\n    Value: !GetAtt Db.Endpoint.Address\n",
+        )],
+        &[(
+            "template.yaml",
+            "AWSTemplateFormatVersion: '2010-09-09'\nParameters:\n  DbPassword:\n    Type: String\n    NoEcho: true\nResources:\n  Db:\n    Type: AWS::RDS::DBInstance\n    Properties:\n      MasterUserPassword: !Ref DbPassword\n",
+        )],
         // Addresses of secrets, and switches.
-        &[("template.yaml", "AWSTemplateFormatVersion: '2010-09-09'\nParameters:\n  DbPasswordArn:\n    Type: String\n  DbPasswordFromStore:\n    Type: AWS::SSM::Parameter::Value<String>\n    Default: /prod/db\n  RotateToken:\n    Type: String\n    AllowedValues: ['true', 'false']\n    Default: 'true'\n  KmsKey:\n    Type: String\nOutputs:\n  Secret:\n    Value: !Ref DbPasswordArn\n")],
-        &[("template.yaml", "AWSTemplateFormatVersion: '2010-09-09'\nParameters:\n  DbPassword:\n    Type: String\n    NoEcho: 'true'\n    Default: '{{resolve:secretsmanager:prod/db:SecretString:password}}'\n")],
+        &[(
+            "template.yaml",
+            "AWSTemplateFormatVersion: '2010-09-09'\nParameters:\n  DbPasswordArn:\n    Type: String\n  DbPasswordFromStore:\n    Type: AWS::SSM::Parameter::Value<String>\n    Default: /prod/db\n  RotateToken:\n    Type: String\n    AllowedValues: ['true', 'false']\n    Default: 'true'\n  KmsKey:\n    Type: String\nOutputs:\n  Secret:\n    Value: !Ref DbPasswordArn\n",
+        )],
+        &[(
+            "template.yaml",
+            "AWSTemplateFormatVersion: '2010-09-09'\nParameters:\n  DbPassword:\n    Type: String\n    NoEcho: 'true'\n    Default: '{{resolve:secretsmanager:prod/db:SecretString:password}}'\n",
+        )],
     ],
 };
 
@@ -77,8 +113,14 @@ impl Lint for Parameter {
 
 /// Tells whether a parameter takes a secret.
 fn is_secret(entry: &Entry) -> bool {
-    let is_text = entry.value.text_at(&["Type"]).is_none_or(|kind| kind == "String");
-    let choices = entry.value.get("AllowedValues").map_or(&[][..], Node::items);
+    let is_text = entry
+        .value
+        .text_at(&["Type"])
+        .is_none_or(|kind| kind == "String");
+    let choices = entry
+        .value
+        .get("AllowedValues")
+        .map_or(&[][..], Node::items);
     let is_switch = !choices.is_empty()
         && choices.iter().all(|choice| {
             choice
@@ -87,9 +129,11 @@ fn is_secret(entry: &Entry) -> bool {
         });
     let description = entry.value.text_at(&["Description"]).unwrap_or_default();
     let description = description.to_ascii_lowercase();
-    let is_about = ["arn ", "arn of", "name of", "path of", "path to", "id of", "whether"]
-        .iter()
-        .any(|words| description.contains(words));
+    let is_about = [
+        "arn ", "arn of", "name of", "path of", "path to", "id of", "whether",
+    ]
+    .iter()
+    .any(|words| description.contains(words));
     let is_bare = matches!(entry.key.as_str(), "Secret" | "Secrets" | "Credentials");
     is_text && !is_switch && !is_about && !is_bare && literal::is_secret(&entry.key)
 }
@@ -98,13 +142,19 @@ fn parameter(entry: &Entry, document: &Document<'_>) -> Option<Fault> {
     let name = &entry.key;
     let echo = entry.value.entry("NoEcho");
     let is_shown = !echo.is_some_and(|it| {
-        it.value.text().is_some_and(|text| text.eq_ignore_ascii_case("true"))
+        it.value
+            .text()
+            .is_some_and(|text| text.eq_ignore_ascii_case("true"))
     });
     let subject = format!("Parameters.{name}");
-    let default = entry.value.get("Default").and_then(Node::scalar).and_then(|default| {
-        let severity = literal::judge_in(document.path, name, &default.text, Severity::High)?;
-        Some((default.source(0..default.text.len()), severity))
-    });
+    let default = entry
+        .value
+        .get("Default")
+        .and_then(Node::scalar)
+        .and_then(|default| {
+            let severity = literal::judge_in(document.path, name, &default.text, Severity::High)?;
+            Some((default.source(0..default.text.len()), severity))
+        });
     let medium = literal::eased(META.severity, document.path);
     let fault = match default {
         Some((span, severity)) if !is_shown || severity >= medium => {
@@ -124,7 +174,10 @@ fn parameter(entry: &Entry, document: &Document<'_>) -> Option<Fault> {
     }
     let edit = match echo {
         Some(echo) if echo.value.scalar().is_some() => {
-            let is_quoted = document.text.get(echo.value.span.start..).unwrap_or_default();
+            let is_quoted = document
+                .text
+                .get(echo.value.span.start..)
+                .unwrap_or_default();
             let is_quoted = is_quoted.starts_with(['"', '\'']);
             let text = if is_quoted { "\"true\"" } else { "true" };
             Some(Edit::replace(echo.value.span.clone(), text))
@@ -160,7 +213,10 @@ fn insertion(parameter: &Node, text: &str) -> Option<Edit> {
     Some(Edit::replace(first..first, added))
 }
 
-/// Tells where a secret parameter comes out again.
+/// Attributes of resources that are secrets.
+const ATTRIBUTES: [&str; 2] = [".SecretAccessKey", ".ClientSecret"];
+
+/// Tells where a secret comes out again.
 fn shown(
     template: &Node,
     secret: &BTreeSet<&str>,
@@ -170,19 +226,24 @@ fn shown(
     let mut tell = |node: &Node, place: &str, subject: &str| {
         let mut found: BTreeMap<String, Range<usize>> = BTreeMap::new();
         references(node, &mut |name, span| {
-            if secret.contains(name) {
+            let is_attribute = ATTRIBUTES.iter().any(|attribute| name.ends_with(attribute));
+            if is_attribute || secret.contains(name) {
                 found.entry(name.to_owned()).or_insert(span);
             }
         });
         for (name, span) in found {
-            let message = format!("the secret parameter `{name}` can be read in {place}");
+            let message = format!("the secret `{name}` can be read in {place}");
             let fault = Fault::new(&META, span, format!("{subject}.{name}"), message);
             context.tell(fault.severity(literal::eased(META.severity, document.path)));
         }
     };
     for output in section(template, "Outputs") {
         if let Some(value) = output.value.get("Value") {
-            tell(value, "the outputs", &format!("Outputs.{}", output.key));
+            tell(
+                value,
+                "the outputs",
+                &format!("Outputs.{}", literal::clip(&output.key)),
+            );
         }
     }
     if let Some(metadata) = template.get("Metadata") {
@@ -190,7 +251,7 @@ fn shown(
     }
     for resource in section(template, "Resources") {
         if let Some(metadata) = resource.value.get("Metadata") {
-            let subject = format!("Resources.{}.Metadata", resource.key);
+            let subject = format!("Resources.{}.Metadata", literal::clip(&resource.key));
             tell(metadata, "the metadata", &subject);
         }
         for path in [
@@ -198,7 +259,7 @@ fn shown(
             &["Properties", "LaunchTemplateData", "UserData"],
         ] {
             if let Some(data) = resource.value.at(path) {
-                let subject = format!("Resources.{}.UserData", resource.key);
+                let subject = format!("Resources.{}.UserData", literal::clip(&resource.key));
                 tell(data, "user data", &subject);
             }
         }
@@ -225,12 +286,30 @@ mod tests {
     #[test]
     fn the_fix_hides_the_parameter_in_every_form() {
         for (path, text) in [
-            ("a.yaml", "AWSTemplateFormatVersion: '2010-09-09'\nParameters:\n  DbPassword: # note\n    Type: String\n    MinLength: 8\n"),
-            ("a.yaml", "AWSTemplateFormatVersion: '2010-09-09'\r\nParameters:\r\n  DbPassword:\r\n    Type: String\r\n"),
-            ("a.yaml", "AWSTemplateFormatVersion: '2010-09-09'\nParameters:\n  DbPassword: {Type: String}\n"),
-            ("a.yaml", "AWSTemplateFormatVersion: '2010-09-09'\nParameters:\n  DbPassword:\n    Type: String\n    NoEcho: false\n"),
-            ("a.json", "{\"AWSTemplateFormatVersion\": \"2010-09-09\", \"Parameters\": {\"DbPassword\": {\n  \"Type\": \"String\"}}}"),
-            ("a.json", "{\"AWSTemplateFormatVersion\": \"2010-09-09\", \"Parameters\": {\"DbPassword\": {\"NoEcho\": \"false\"}}}"),
+            (
+                "a.yaml",
+                "AWSTemplateFormatVersion: '2010-09-09'\nParameters:\n  DbPassword: # note\n    Type: String\n    MinLength: 8\n",
+            ),
+            (
+                "a.yaml",
+                "AWSTemplateFormatVersion: '2010-09-09'\r\nParameters:\r\n  DbPassword:\r\n    Type: String\r\n",
+            ),
+            (
+                "a.yaml",
+                "AWSTemplateFormatVersion: '2010-09-09'\nParameters:\n  DbPassword: {Type: String}\n",
+            ),
+            (
+                "a.yaml",
+                "AWSTemplateFormatVersion: '2010-09-09'\nParameters:\n  DbPassword:\n    Type: String\n    NoEcho: false\n",
+            ),
+            (
+                "a.json",
+                "{\"AWSTemplateFormatVersion\": \"2010-09-09\", \"Parameters\": {\"DbPassword\": {\n  \"Type\": \"String\"}}}",
+            ),
+            (
+                "a.json",
+                "{\"AWSTemplateFormatVersion\": \"2010-09-09\", \"Parameters\": {\"DbPassword\": {\"NoEcho\": \"false\"}}}",
+            ),
         ] {
             let found = faults(path, text);
             assert_eq!(found.len(), 1, "{text}");

@@ -8,6 +8,7 @@ use super::{
             FileKind, FixClass, Persona,
             fault::Fault,
             lint::{Context, Document, Lint, LintMeta},
+            names,
             node::{Entry, Node},
         },
         literal::{self, Literal, Names},
@@ -82,7 +83,7 @@ const META: LintMeta = LintMeta {
         )],
         &[(
             "azuredeploy.json",
-            "{\"$schema\": \"https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#\", \"parameters\": {\"adminPassword\": {\"type\": \"securestring\"}}, \"resources\": [{\"type\": \"Microsoft.Sql/servers\", \"properties\": {\"administratorLoginPassword\": \"[parameters('adminPassword')]\"}}]}",
+            "{\"$schema\": \"https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#\", \"parameters\": {\"solutionUniqueToken\": {\"type\": \"string\"}, \"adminPassword\": {\"type\": \"securestring\"}}, \"resources\": [{\"type\": \"Microsoft.Sql/servers\", \"properties\": {\"administratorLoginPassword\": \"[parameters('adminPassword')]\"}}]}",
         )],
         &[(
             "prod.parameters.json",
@@ -154,7 +155,9 @@ fn addresses(resource: &Node) -> BTreeSet<usize> {
         matches!(kind, Some("SECRETS_MANAGER" | "PARAMETER_STORE"))
     });
     let values = addresses.filter_map(|variable| variable.get("Value")?.scalar());
-    values.map(|value| value.source(0..value.text.len()).start).collect()
+    values
+        .map(|value| value.source(0..value.text.len()).start)
+        .collect()
 }
 
 /// Templates and parameter files of Azure.
@@ -191,8 +194,13 @@ fn arm_parameter(entry: &Entry, document: &Document<'_>, context: &mut Context<'
     else {
         return;
     };
+    // Tokens that only make names unique, and the address of a telemetry endpoint.
+    let is_public = ["unique", "creation", "resource", "insights"]
+        .iter()
+        .any(|word| names::words(&entry.key).iter().any(|it| it == word));
     let is_choice = entry.value.get("allowedValues").is_some();
-    if context.faults.len() == before && !is_choice && literal::is_secret(&entry.key) {
+    let is_told = context.faults.len() > before || is_choice || is_public;
+    if !is_told && literal::is_secret(&entry.key) {
         let message = format!(
             "the parameter `{}` is shown in deployments: its type is not `securestring`",
             entry.key

@@ -167,11 +167,7 @@ fn inventory(document: &Document<'_>, context: &mut Context<'_>) {
             for (name, value) in words(line) {
                 let name = line.get(name).unwrap_or_default();
                 let text = line.get(value.clone()).unwrap_or_default();
-                let names = Names {
-                    name: host,
-                    owner: None,
-                    path: host.to_owned(),
-                };
+                let names = Names::root(host);
                 let span = start + value.start..start + value.end;
                 let it = names.below(name).literal(text.to_owned(), span);
                 super::tell(&META, it, document, context);

@@ -28,3 +28,6 @@ fn tell(meta: &'static LintMeta, it: Literal, document: &Document<'_>, context: 
     let fault = Fault::new(meta, it.span.clone(), it.path, message);
     context.tell(fault.severity(severity).secret(it.span));
 }
+
+#[cfg(test)]
+mod tests;

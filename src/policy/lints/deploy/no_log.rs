@@ -1,5 +1,7 @@
 //! `ansible-no-log-missing`: a task shows a secret because it does not say `no_log: true`.
 
+use std::ops::Range;
+
 use super::super::{
     super::{
         Edit, FileKind, Fix, FixClass, Persona,
@@ -146,13 +148,12 @@ fn task(task: &Node, document: &Document<'_>, context: &mut Context<'_>) {
             _ if is_loop && !has_label && !is_keyword(module) => item(&entry.value),
             _ => None,
         };
-        let Some((name, node)) = found else { continue };
+        let Some((name, span)) = found else { continue };
         let title = task.text_at(&["name"]).unwrap_or(module);
         let message = match module {
             "debug" => format!("the task `{title}` shows `{name}`"),
             _ => format!("the task `{title}` handles `{name}` without `no_log: true`"),
         };
-        let span = node.span.clone();
         let subject = format!("{title}.{module}.{name}");
         let mut fault = Fault::new(&META, span, subject, message);
         let severity = if module == "debug" {
@@ -198,30 +199,31 @@ fn is_keyword(key: &str) -> bool {
     KEYWORDS.contains(&key) || key.starts_with("with_")
 }
 
+/// The name of a secret and where it is used.
+type Use = (String, Range<usize>);
+
 /// A secret that `debug` shows.
-fn shown(entry: &Entry) -> Option<(String, &Node)> {
+fn shown(entry: &Entry) -> Option<Use> {
     let node = &entry.value;
     if let Some(var) = node.get("var") {
         let name = var.text()?.trim();
-        return secret_of(name).map(|name| (name, var));
+        return secret_of(name).map(|name| (name, var.span.clone()));
     }
     if let Some(message) = node.get("msg") {
         let texts = std::iter::once(message).chain(message.items());
-        return texts
-            .filter_map(|text| Some((interpolated(text.text()?)?, text)))
-            .next();
+        return texts.filter_map(interpolated).next();
     }
-    let text = node.text()?;
-    let var = text.trim().strip_prefix("var=");
-    let name = match var {
-        Some(var) => secret_of(var.trim_matches(['"', '\''])),
-        None => interpolated(text),
-    };
-    name.map(|name| (name, node))
+    match node.text()?.trim().strip_prefix("var=") {
+        Some(var) => {
+            let name = secret_of(var.trim_matches(['"', '\'']))?;
+            Some((name, node.span.clone()))
+        }
+        None => interpolated(node),
+    }
 }
 
 /// A secret on a command line; what a command reads from its input or environment is not.
-fn command(node: &Node) -> Option<(String, &Node)> {
+fn command(node: &Node) -> Option<Use> {
     let nodes = std::iter::once(node)
         .chain(
             ["cmd", "_raw_params"]
@@ -229,13 +231,11 @@ fn command(node: &Node) -> Option<(String, &Node)> {
                 .filter_map(|key| node.get(key)),
         )
         .chain(node.get("argv").map_or(&[][..], Node::items));
-    nodes
-        .filter_map(|node| Some((interpolated(node.text()?)?, node)))
-        .next()
+    nodes.filter_map(interpolated).next()
 }
 
 /// A fact that holds a secret.
-fn fact(node: &Node) -> Option<(String, &Node)> {
+fn fact(node: &Node) -> Option<Use> {
     let entry = node.entries().iter().find(|entry| {
         let value = entry.value.text().unwrap_or_default();
         literal::is_secret(&entry.key)
@@ -243,34 +243,41 @@ fn fact(node: &Node) -> Option<(String, &Node)> {
             && value.contains("{{")
             && !is_cleaned(value)
     })?;
-    Some((entry.key.clone(), &entry.value))
+    Some((entry.key.clone(), entry.value.span.clone()))
 }
 
 /// A secret field of the item that a loop prints.
-fn item(node: &Node) -> Option<(String, &Node)> {
+fn item(node: &Node) -> Option<Use> {
     let mut found = None;
     node.leaves(&mut |path, leaf| {
         let text = leaf.text().unwrap_or_default();
-        let is_item = text.contains("{{") && text.contains("item");
-        let name = path.key().map(|key| key.key).unwrap_or_default();
-        let is_secret = literal::is_secret(name) && !name.ends_with("ssh_key")
-            || interpolated(text).is_some_and(|name| name.starts_with("item."));
-        if found.is_none() && is_item && is_secret && !is_cleaned(text) {
-            found = Some((interpolated(text).unwrap_or_else(|| name.to_owned()), leaf));
+        if found.is_some() || !text.contains("{{") || !text.contains("item") || is_cleaned(text) {
+            return;
         }
+        let name = path.key().map(|key| key.key).unwrap_or_default();
+        let field = interpolated(leaf).filter(|(name, _)| name.starts_with("item."));
+        let is_secret = literal::is_secret(name) && !name.ends_with("ssh_key");
+        let whole = is_secret.then(|| (name.to_owned(), leaf.span.clone()));
+        found = field.or(whole);
     });
     found
 }
 
 /// Returns the first secret that `{{ }}` fills in.
-fn interpolated(text: &str) -> Option<String> {
-    let mut rest = text;
-    while let Some((_, after)) = rest.split_once("{{") {
-        let (expression, next) = after.split_once("}}")?;
+fn interpolated(node: &Node) -> Option<Use> {
+    let scalar = node.scalar()?;
+    let text = &scalar.text;
+    let mut at = 0;
+    while let Some(open) = text.get(at..)?.find("{{") {
+        let start = at + open;
+        let expression = text.get(start + 2..)?;
+        let length = expression.find("}}")?;
+        let expression = expression.get(..length)?;
+        let end = start + 2 + length + 2;
         if let Some(name) = secret_of(expression).filter(|_| !is_cleaned(expression)) {
-            return Some(name);
+            return Some((name, scalar.source(start..end)));
         }
-        rest = next;
+        at = end;
     }
     None
 }
@@ -386,12 +393,17 @@ mod tests {
             ("{{ db_password }}", Some("db_password")),
             ("{{ item.password }}", Some("item.password")),
             ("a {{ b }} {{ lookup('x', 'api_token') }}", None),
+            (
+                "{{ a }} {{ db_password | default('x') }}",
+                Some("db_password"),
+            ),
             ("{{ db_password | length }}", None),
-            ("{{ db_password | default('x') }}", Some("db_password")),
             ("{{ db_password is defined }}", None),
             ("{{ open", None),
         ] {
-            assert_eq!(interpolated(text).as_deref(), want, "{text}");
+            let trees = crate::policy::readers::yaml::read(&format!("a: \"{text}\"")).unwrap();
+            let found = interpolated(trees[0].get("a").unwrap());
+            assert_eq!(found.map(|found| found.0).as_deref(), want, "{text}");
         }
     }
 }

@@ -7,6 +7,7 @@ use super::{
         Edit,
         kind::FileKind,
         lint::{Document, Lint, Syntax},
+        node::Node,
         readers::hcl::{Block, Body},
     },
     literal,
@@ -42,6 +43,12 @@ fn body<'d>(document: &'d Document<'_>, kinds: &[FileKind]) -> Option<&'d Body> 
         Syntax::Hcl(body) if kinds.contains(&document.kind) => Some(body),
         _ => None,
     }
+}
+
+/// Returns the tree of a file of Terraform's JSON form.
+fn json<'d>(document: &'d Document<'_>) -> Option<&'d Node> {
+    let is_ours = document.kind == FileKind::Json && document.path.ends_with(".tf.json");
+    document.trees().first().filter(|_| is_ours)
 }
 
 /// Returns the folder of a path: files of one folder are one module.
@@ -87,63 +94,4 @@ fn insertion(block: &Block, text: &str, line: &str) -> Vec<Edit> {
 }
 
 #[cfg(test)]
-mod tests {
-    use crate::{
-        model::{BlobPath, DigestKey},
-        policy::{
-            FixClass, environment::Environments, fault::Fault, lints::terraform::LINTS, read, wants,
-        },
-    };
-
-    fn faults(path: &str, text: &str) -> Vec<Fault> {
-        let path = BlobPath::from(path);
-        let key = DigestKey::new([7; 32]);
-        let kind = wants(&path).unwrap();
-        let reading = read(&path, kind, text.as_bytes(), &key, &Environments::default());
-        assert_eq!(reading.note, None, "{text}");
-        reading.faults
-    }
-
-    /// Applies all fixes of a text.
-    fn fixed(path: &str, text: &str) -> String {
-        let mut edits: Vec<_> = faults(path, text)
-            .into_iter()
-            .filter_map(|fault| fault.fix)
-            .flat_map(|fix| fix.edits)
-            .collect();
-        edits.sort_by_key(|edit| std::cmp::Reverse(edit.span.start));
-        let mut fixed = text.to_owned();
-        for edit in edits {
-            fixed.replace_range(edit.span, &edit.text);
-        }
-        fixed
-    }
-
-    #[test]
-    fn fixes_mark_what_is_shown() {
-        for (text, want) in [
-            ("variable \"api_token\" {\n    type = string\n}\n", "variable \"api_token\" {\n    sensitive = true\n    type = string\n}\n"),
-            ("variable \"api_token\" {}\n", "variable \"api_token\" {\n  sensitive = true\n}\n"),
-            ("variable \"api_token\" { type = string }\n", "variable \"api_token\" {\n  sensitive = true\n  type = string\n}\n"),
-            ("variable \"api_token\" { # why\n}\n", "variable \"api_token\" { # why\n  sensitive = true\n}\n"),
-            ("output \"pw\" {\r\n  value = random_password.p.result\r\n}\r\n", "output \"pw\" {\r\n  sensitive = true\r\n  value = random_password.p.result\r\n}\r\n"),
-            ("output \"pw\" { value = random_password.p.result }\n", "output \"pw\" {\n  sensitive = true\n  value = random_password.p.result\n}\n"),
-        ] {
-            let new = fixed("main.tf", text);
-            assert!(faults("main.tf", &new).is_empty(), "{new}");
-            assert_eq!(new, want);
-        }
-    }
-
-    #[test]
-    fn fixes_of_all_bad_examples_leave_what_can_be_read() {
-        let metas = LINTS.iter().flat_map(|lint| lint.metas());
-        for meta in metas.filter(|meta| meta.fix == FixClass::Safe) {
-            for (path, text) in meta.bad.iter().copied().flatten() {
-                let new = fixed(path, text);
-                let left = faults(path, &new);
-                assert!(left.iter().all(|fault| fault.fix.is_none()), "{new}");
-            }
-        }
-    }
-}
+mod tests;

@@ -9,7 +9,7 @@ use super::{
             readers::hcl::{Attribute, Block, Expr, ExprKind},
             values::Strength,
         },
-        literal,
+        literal::{self, Literal, Names},
     },
     literals, taint,
 };
@@ -35,6 +35,10 @@ const META: LintMeta = LintMeta {
     why: "These credentials may create and destroy what the module manages. In the repository they are with everybody who can read it; as long-lived keys they stay valid when they leak.",
     help: "Let the provider take its identity from where it runs: `assume_role_with_web_identity` or OIDC in pipelines, the environment or a role elsewhere. Rotate what was committed.",
     bad: &[
+        &[(
+            "cdk.tf.json",
+            "{\"provider\": {\"postgresql\": [{\"password\": \"hunter2-Zq81\"}]}}",
+        )],
         &[(
             "main.tf",
             "provider \"aws\" {\n  region     = \"eu-west-1\"\n  secret_key = \"Vx7kQ2mR9tLp\"\n}\n",
@@ -96,6 +100,13 @@ impl Lint for Provider {
 }
 
 fn all(document: &Document<'_>, context: &mut Context<'_>) {
+    for part in ["provider", "terraform"] {
+        let node = super::json(document).and_then(|tree| tree.get(part));
+        let Some(node) = node else { continue };
+        literal::each(&Names::root(part), node, None, &mut |it| {
+            literal_fault("", it, document, context)
+        });
+    }
     let kinds = [FileKind::Terraform, FileKind::Hcl];
     let Some(body) = super::body(document, &kinds) else {
         return;
@@ -120,14 +131,22 @@ fn look(block: &Block, document: &Document<'_>, context: &mut Context<'_>) {
             return;
         }
         literals::each(&attribute.key, &attribute.value, &mut |it| {
-            let severity = it.judge(document.path, Severity::Critical);
-            let Some(severity) = severity else { return };
-            let subject = format!("{owner}.{}", it.path);
-            let message = format!("`{}` of `{owner}` is a literal secret", it.path);
-            let fault = Fault::new(&META, it.span.clone(), subject, message);
-            context.tell(fault.severity(severity).secret(it.span));
+            literal_fault(&owner, it, document, context);
         });
     });
+}
+
+fn literal_fault(owner: &str, it: Literal, document: &Document<'_>, context: &mut Context<'_>) {
+    let Some(severity) = it.judge(document.path, Severity::Critical) else {
+        return;
+    };
+    let subject = match owner {
+        "" => it.path,
+        owner => format!("{owner}.{}", it.path),
+    };
+    let message = format!("`{subject}` is a literal secret");
+    let fault = Fault::new(&META, it.span.clone(), subject, message);
+    context.tell(fault.severity(severity).secret(it.span));
 }
 
 /// Tells a key that comes from a variable or a file, where none is needed.

@@ -9,7 +9,7 @@ use super::{
             readers::hcl::{Attribute, Block, Body, ExprKind},
             values::Strength,
         },
-        literal::{self, Literal},
+        literal::{self, Literal, Names},
     },
     literals, userdata,
 };
@@ -59,6 +59,14 @@ const META: LintMeta = LintMeta {
         &[(
             "main.tf",
             "resource \"aws_ssm_parameter\" \"p\" {\n  name  = \"/prod/db\"\n  type  = \"SecureString\"\n  value = \"hunter2-Zq81\"\n}\n",
+        )],
+        &[(
+            "job.nomad.hcl",
+            "job \"app\" {\n  group \"g\" {\n    task \"t\" {\n      env {\n        DB_PASSWORD = \"hunter2-Zq81\"\n      }\n    }\n  }\n}\n",
+        )],
+        &[(
+            "cdk.tf.json",
+            "{\"resource\": {\"aws_db_instance\": {\"db\": {\"password\": \"hunter2-Zq81\"}}}}",
         )],
         &[(
             "main.tf",
@@ -147,16 +155,31 @@ impl Lint for Resource {
 }
 
 fn all(document: &Document<'_>, context: &mut Context<'_>) {
-    let Some(body) = super::body(document, &[FileKind::Terraform]) else {
+    for part in ["resource", "module", "locals", "data", "ephemeral"] {
+        let node = super::json(document).and_then(|tree| tree.get(part));
+        let Some(node) = node else { continue };
+        literal::each(&Names::root(part), node, None, &mut |it| {
+            let severity = it.judge(document.path, META.severity);
+            let Some(severity) = severity else { return };
+            let message = format!("`{}` is a literal secret", it.path);
+            let fault = Fault::new(&META, it.span.clone(), it.path, message);
+            context.tell(fault.severity(severity).secret(it.span));
+        });
+    }
+    let Some(body) = super::body(document, &[FileKind::Terraform, FileKind::Hcl]) else {
         return;
     };
     for block in &body.blocks {
-        let is_remote = block.label(0) == "terraform_remote_state";
-        if matches!(
-            block.kind.as_str(),
-            "resource" | "module" | "locals" | "ephemeral"
-        ) || block.kind == "data" && !is_remote
-        {
+        let is_ours = match block.kind.as_str() {
+            "resource" | "module" | "ephemeral" => true,
+            "locals" => document.kind == FileKind::Terraform,
+            "data" => block.label(0) != "terraform_remote_state",
+            // These have lints of their own.
+            "variable" | "provider" | "terraform" | "remote_state" | "output" => false,
+            // Builders of Packer, jobs of Nomad, settings of Vault and Consul.
+            _ => document.kind == FileKind::Hcl,
+        };
+        if is_ours {
             look(block, document, context);
         }
     }
@@ -185,11 +208,12 @@ fn look(block: &Block, document: &Document<'_>, context: &mut Context<'_>) {
         if names_only || userdata::is_script(&attribute.key) {
             return;
         }
-        let prefix: String = parents.iter().map(|it| format!("{}.", it.kind)).collect();
         literals::each(&attribute.key, &attribute.value, &mut |it| {
             if let Some(severity) =
                 severity(block, attribute, parents.is_empty(), &it, document.path)
             {
+                let kinds = parents.iter().map(|parent| literal::clip(&parent.kind));
+                let prefix: String = kinds.map(|kind| format!("{kind}.")).collect();
                 tell(&it, severity, &prefix);
             }
         });

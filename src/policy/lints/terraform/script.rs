@@ -27,7 +27,13 @@ pub(super) fn seen(script: &Expr, prints_only: bool) -> Vec<Seen> {
     let Some(scalar) = script.filled(&mut |_, _| "x".to_owned()) else {
         return out;
     };
-    if scalar.text.starts_with("#!") && !scalar.text.lines().next().is_some_and(|it| it.ends_with("sh")) {
+    if scalar.text.starts_with("#!")
+        && !scalar
+            .text
+            .lines()
+            .next()
+            .is_some_and(|it| it.ends_with("sh"))
+    {
         return out;
     }
     for one in shell::analyse(&Script::new(&scalar.text), &literal::is_secret) {
@@ -39,7 +45,9 @@ pub(super) fn seen(script: &Expr, prints_only: bool) -> Vec<Seen> {
             }
             _ => continue,
         };
-        let Some(name) = one.names.first() else { continue };
+        let Some(name) = one.names.first() else {
+            continue;
+        };
         if !known.insert((name.clone(), how.clone())) {
             continue;
         }

@@ -132,6 +132,9 @@ fn is_attribute(kind: &str, fields: &[&str]) -> bool {
     let in_table = ATTRIBUTES
         .iter()
         .any(|(of, field)| kind == *of && named.is_some_and(|named| named == field));
+    if last.starts_with("encrypted_") {
+        return false;
+    }
     // A map of several: `data["username"]`.
     in_table && (named == Some(last) || !is_harmless(last))
         || literal::is_secret(last) && !is_bare(last)
@@ -204,6 +207,7 @@ mod tests {
             "var.db_password != \"\"",
             "var.db_password == null ? 1 : 0",
             "aws_secretsmanager_secret.s.arn",
+            "aws_iam_access_key.k.encrypted_secret",
             "aws_secretsmanager_secret.s.id",
             "module.db.secret_arn",
             "jsondecode(data.aws_secretsmanager_secret_version.s.secret_string)[\"username\"]",

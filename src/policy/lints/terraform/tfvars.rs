@@ -86,7 +86,12 @@ fn all(document: &Document<'_>, context: &mut Context<'_>) {
         body.each(&mut |blocks, attribute| {
             // Variables and providers of other files of HCL (Packer) have lints of their own.
             let is_value = match blocks.first().map(|block| block.kind.as_str()) {
-                None => document.kind == FileKind::Tfvars || attribute.key == "inputs",
+                None => {
+                    // Packer's files of values are told from others by their name.
+                    document.kind == FileKind::Tfvars
+                        || document.path.ends_with(".pkrvars.hcl")
+                        || attribute.key == "inputs"
+                }
                 Some(kind) => kind == "locals" || kind == "remote_state",
             };
             if is_value {

@@ -36,7 +36,10 @@ const META: LintMeta = LintMeta {
     why: "User data can be read by every process of the machine and by everybody who may describe it. The command line of a provisioner is seen by every user of the machine that runs it. `sensitive` hides the value in Terraform's output alone.",
     help: "Let the machine fetch the secret at its start with its own role. Hand a secret to `local-exec` in `environment`.",
     bad: &[
-        &[("main.tf", "resource \"terraform_data\" \"m\" {\n  provisioner \"local-exec\" {\n    command     = \"curl -u app:$API_TOKEN https://example.org\"\n    environment = { API_TOKEN = var.api_token }\n  }\n}\n")],
+        &[(
+            "main.tf",
+            "resource \"terraform_data\" \"m\" {\n  provisioner \"local-exec\" {\n    command     = \"curl -u app:$API_TOKEN https://example.org\"\n    environment = { API_TOKEN = var.api_token }\n  }\n}\n",
+        )],
         &[(
             "main.tf",
             "resource \"terraform_data\" \"m\" {\n  provisioner \"local-exec\" {\n    command = \"mysql -u app -p${var.db_password} < schema.sql\"\n  }\n}\n",
@@ -202,7 +205,10 @@ impl Told<'_, '_, '_> {
     fn uses(&mut self, script: &Expr, prints_only: bool) {
         script.each(&mut |expr| {
             for seen in script::seen(expr, prints_only) {
-                let message = format!("`{}` {} in {} of `{}`", seen.name, seen.how, self.place, self.owner);
+                let message = format!(
+                    "`{}` {} in {} of `{}`",
+                    seen.name, seen.how, self.place, self.owner
+                );
                 let subject = format!("{}.{}", self.owner, seen.name);
                 let fault = Fault::new(&META, seen.span, subject, message);
                 let severity = literal::eased(Severity::Medium, self.document.path);

@@ -6,9 +6,10 @@ use super::{
             FileKind, Fix, FixClass, Persona,
             fault::Fault,
             lint::{Context, Document, Lint, LintMeta},
+            node::Node,
             readers::hcl::{Block, Expr, ExprKind},
         },
-        literal,
+        literal::{self, Literal, Names},
     },
     literals,
 };
@@ -34,6 +35,10 @@ const META: LintMeta = LintMeta {
     why: "A default is in the repository and in every plan of whoever forgets to set the variable. Without `sensitive = true` Terraform prints the value in plans and logs.",
     help: "Give the variable no default and `sensitive = true`, or `ephemeral = true` if no state needs it. Pass the value from the secrets store. If a real value was committed, rotate it.",
     bad: &[
+        &[(
+            "cdk.tf.json",
+            "{\"variable\": {\"db_password\": {\"default\": \"hunter2-Zq81\"}}}",
+        )],
         &[(
             "main.tf",
             "variable \"db_password\" {\n  type      = string\n  sensitive = true\n  default   = \"hunter2-Zq81\"\n}\n",
@@ -81,6 +86,14 @@ impl Lint for Variable {
     }
 
     fn document(&self, document: &Document<'_>, context: &mut Context<'_>) {
+        let variables = super::json(document).and_then(|tree| tree.get("variable"));
+        for entry in variables.map_or(&[][..], Node::entries) {
+            if let Some(default) = entry.value.get("default") {
+                literal::each(&Names::root(&entry.key), default, None, &mut |it| {
+                    context.faults.extend(literal_fault(it, document));
+                });
+            }
+        }
         let kinds = [FileKind::Terraform, FileKind::Hcl];
         let Some(body) = super::body(document, &kinds) else {
             return;
@@ -126,18 +139,23 @@ fn default(block: &Block, name: &str, document: &Document<'_>) -> Option<Fault> 
     let default = block.body.get("default")?;
     let mut worst: Option<Fault> = None;
     literals::each(name, &default.value, &mut |it| {
-        let severity = it.judge(document.path, META.severity);
-        let Some(severity) = severity else { return };
-        if worst.as_ref().is_none_or(|worst| worst.severity < severity) {
-            let message = format!(
-                "the default of the variable `{}` is a literal secret",
-                it.path
-            );
-            let fault = Fault::new(&META, it.span.clone(), it.path, message);
-            worst = Some(fault.severity(severity).secret(it.span));
+        let found = literal_fault(it, document);
+        let is_worse = |found: &Fault| worst.as_ref().is_none_or(|it| it.severity < found.severity);
+        if let Some(found) = found.filter(is_worse) {
+            worst = Some(found);
         }
     });
     worst
+}
+
+fn literal_fault(it: Literal, document: &Document<'_>) -> Option<Fault> {
+    let severity = it.judge(document.path, META.severity)?;
+    let message = format!(
+        "the default of the variable `{}` is a literal secret",
+        it.path
+    );
+    let fault = Fault::new(&META, it.span.clone(), it.path, message);
+    Some(fault.severity(severity).secret(it.span))
 }
 
 /// Tells whether a variable is that of one secret text without a mark.

@@ -143,12 +143,22 @@ fn item(key: &ObjectKey, value: &Expression, text: &str) -> Item {
         ObjectKey::Expression(other) => (None, other.span()),
     };
     let value = expr(value, text);
+    let key_span = key_span
+        .or_else(|| word_before(text, value.span.start, key.as_deref()?))
+        .unwrap_or(value.span.start..value.span.start);
     Item {
         key,
-        // hcl-edit loses the place of a key that it turned from a variable into a word: it stands before the value.
-        key_span: key_span.unwrap_or(value.span.start..value.span.start),
+        key_span,
         value,
     }
+}
+
+/// hcl-edit loses the place of a key that it turned from a variable into a word: it stands before the value.
+fn word_before(text: &str, at: usize, word: &str) -> Option<Range<usize>> {
+    let is_between = |c: char| c.is_whitespace() || matches!(c, '=' | ':' | '(');
+    let before = text.get(..at)?.trim_end_matches(is_between);
+    let start = before.strip_suffix(word)?.len();
+    Some(start..before.len())
 }
 
 /// How a literal was written.

@@ -78,7 +78,9 @@ fn heredocs_lose_their_indent_and_lead_back() {
         unreachable!()
     };
     assert_eq!(name, "base64encode");
-    let script = arguments[0].filled(&mut |_, _| "\"$X\"".to_owned()).unwrap();
+    let script = arguments[0]
+        .filled(&mut |_, _| "\"$X\"".to_owned())
+        .unwrap();
     assert_eq!(script.text, "#!/bin/bash\n  echo \"$X\" \\n\n");
     let at = script.text.find("echo").unwrap();
     assert_eq!(&TEXT[script.source(at..at + 4)], "echo");
@@ -93,6 +95,7 @@ fn other_expressions() {
     let tags = &web.get("tags").unwrap().value;
     assert_eq!(tags.get("Name").unwrap().text().unwrap().text, "web");
     assert_eq!(&TEXT[tags.items()[1].key_span.clone()], "\"x-y\"");
+    assert_eq!(&TEXT[tags.items()[0].key_span.clone()], "Name");
     assert_eq!(tags.get("x-y").unwrap().elements().len(), 3);
     assert!(tags.items()[2].key.is_none());
     assert!(matches!(

@@ -193,10 +193,10 @@ fn written(tag: &Tag) -> String {
     format!("{}{}", tag.original_handle(), tag.suffix())
 }
 
-/// Returns the number of nodes of a tree.
+/// Returns the number of nodes of a tree. Long texts count as more: each alias makes another copy of them.
 fn count(node: &Node) -> usize {
     1 + match &node.kind {
-        NodeKind::Scalar(_) => 0,
+        NodeKind::Scalar(scalar) => scalar.text.len() / 256,
         NodeKind::Map(entries) => entries.iter().map(|entry| count(&entry.value)).sum(),
         NodeKind::List(items) => items.iter().map(count).sum(),
     }
@@ -424,6 +424,8 @@ mod tests {
             bomb += &format!("a{n}: &a{n} [{}]\n", [last.as_str(); 9].join(","));
         }
         assert!(read(&bomb).is_err());
+        let many = "- *a\n".repeat(100_000);
+        assert!(read(&format!("- &a {}\n{many}", "x".repeat(100_000))).is_err());
     }
 
     proptest! {

@@ -217,6 +217,15 @@ fn names_another(call: &Call<'_, '_>, arg: &Arg<'_>, flag: Option<&str>) -> bool
     const LASTS: [&str; 12] = [
         "file", "files", "path", "dir", "directory", "id", "ids", "name", "names", "arn", "namespace", "version",
     ];
+    // These take paths of files.
+    const OF_FILES: [&str; 14] = [
+        "cat", "chmod", "chown", "cp", "mv", "rm", "ls", "stat", "install", "ssh-add", "tr", "dos2unix", "shred", "file",
+    ];
+    let is_identity = flag == Some("-i") && matches!(call.name, "ssh" | "scp" | "sftp" | "rsync");
+    let is_decoded = matches!(call.name, "base64" | "gpg" | "source");
+    if OF_FILES.contains(&call.name) || is_identity || is_decoded && flag.is_none_or(|flag| !flag.starts_with("--pass")) {
+        return true;
+    }
     let words = names::words(flag.unwrap_or_default());
     let is_object = ["get secret", "get secrets", "describe secret", "delete secret", "secret rm", "secret inspect"]
         .iter()

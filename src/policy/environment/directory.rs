@@ -167,7 +167,10 @@ pub(super) fn is_fixture(folders: &[&str]) -> bool {
     })
 }
 
-/// Tells whether the innermost folder is the base of overlays, or the main source set.
-pub(super) fn is_base(folders: &[&str]) -> bool {
-    matches!(folders, [.., "base"]) || folders.windows(2).any(|two| two == ["src", "main"])
+/// Tells whether the innermost folder is the base of overlays, or the main source set of Android.
+pub(super) fn is_base(name: &str, folders: &[&str]) -> bool {
+    let is_main = |three: &[&str]| matches!(three, ["src", "main", "res" | "assets"]);
+    matches!(folders, [.., "base"])
+        || folders.windows(3).any(is_main)
+        || name == "google-services.json" && matches!(folders, [.., "src", "main"])
 }

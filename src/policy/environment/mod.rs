@@ -144,7 +144,7 @@ impl Environments {
         if directory::is_fixture(folders) {
             return labels.among_fixtures(Evidence::Directory);
         }
-        if labels.is_empty() && (file.is_base || directory::is_base(folders)) {
+        if labels.is_empty() && (file.is_base || directory::is_base(name, folders)) {
             return Labels::new([Environment::SHARED], Evidence::Base);
         }
         labels
@@ -203,7 +203,7 @@ impl Environments {
         if !configured.is_empty() {
             return configured;
         }
-        let parts = address.split(['/', '#', ':', '?', '=', '&', ',']);
+        let parts = address.split(['/', '#', ':', '?', '=', '&', ',', ';', '.']);
         Labels::new(
             parts.flat_map(|part| words::named(part, false)),
             Evidence::Address,

@@ -144,6 +144,7 @@ fn traps_are_of_no_environment() {
         ("examples/values-prod.yaml", "fixture+prod"),
         ("molecule/default/group_vars/all.yml", "fixture"),
         ("src/test/resources/application.yml", "fixture"),
+        ("src/main/resources/application-secrets.yml", ""),
         ("vpc-template.yaml", ""),
         ("liveness/check.json", ""),
         ("", ""),

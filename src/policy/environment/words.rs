@@ -66,6 +66,9 @@ static WORDS: [(&str, Environment, Strength); 47] = [
     ("user-acceptance", Environment::UAT, Strict),
 ];
 
+/// Longest text that is looked at as one word.
+const MAX_WHOLE: usize = 24;
+
 /// Words that only say where: they may stand beside any environment.
 const REGIONS: [&str; 44] = [
     "eu",
@@ -178,9 +181,24 @@ enum Part {
 /// Returns the environment that a whole word names, `prod2` and `dev-01` included; `words` says whether the place is one where only an
 /// environment can stand.
 pub(super) fn whole(word: &str, is_slot: bool) -> Option<Environment> {
-    let labels = named(word, is_slot);
+    // Every key of a document is asked for: most are one word, or too long to be an environment and where it is.
+    if word.len() > MAX_WHOLE {
+        return None;
+    }
+    if word.bytes().all(|b| b.is_ascii_alphanumeric()) {
+        let bare = word.trim_end_matches(|c: char| c.is_ascii_digit());
+        let found = WORDS
+            .iter()
+            .find(|(name, ..)| name.eq_ignore_ascii_case(bare));
+        let counts = |strength: Strength| is_slot || strength > Grammar;
+        return found
+            .filter(|(.., strength)| counts(*strength))
+            .map(|(_, environment, _)| environment.clone());
+    }
     match parts(word).as_slice() {
-        [Part::Environment(..)] => labels.into_iter().next(),
+        [Part::Environment(environment, strength)] => {
+            (is_slot || *strength > Grammar).then(|| environment.clone())
+        }
         _ => None,
     }
 }

@@ -343,3 +343,6 @@ fn fault(key: &str, span: std::ops::Range<usize>, reason: &str, fixed: Option<St
         None => fault,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,8 @@ pub struct Address {
     pub field: Option<String>,
     /// Whether the address names one store in the world (an account, a project, a vault's host), so that equal addresses are one secret.
     pub is_absolute: bool,
+    /// Whether the path is that of Vault's own interface (`vault:mount/data/path#key`), where the engine's version shows.
+    pub is_raw: bool,
 }
 
 impl Address {
@@ -22,6 +24,9 @@ impl Address {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
+        if !text.contains([':', '/', '(']) {
+            return None;
+        }
         let inner = inner(text)?;
         let store = values::reference(inner).filter(|store| *store != Store::Ci)?;
         let lower = inner.to_ascii_lowercase();
@@ -69,6 +74,7 @@ impl Address {
             path: path.trim_start_matches("//").to_owned(),
             field: field.filter(|field| !field.is_empty()),
             is_absolute,
+            is_raw: body.starts_with("vault:") && !rest.starts_with("//"),
         })
     }
 
@@ -79,6 +85,7 @@ impl Address {
             path: path.to_owned(),
             field: None,
             is_absolute: false,
+            is_raw: false,
         }
     }
 
@@ -143,6 +150,9 @@ pub(crate) fn malformed(text: &str) -> Option<Malformed> {
         part: 0..text.len(),
         fixed: None,
     };
+    if !text.contains([':', '@']) {
+        return None;
+    }
     if let Some(found) = dynamic(text) {
         return Some(found);
     }
@@ -298,55 +308,57 @@ mod tests {
 
     use super::*;
 
+    const READ: &[(&str, Store, &str, Option<&str>)] = &[
+        (
+            "vault:secret/data/prod/db#url",
+            Store::Vault,
+            "secret/prod/db",
+            Some("url"),
+        ),
+        (
+            "ref+vault://secret/prod/db#/url",
+            Store::Vault,
+            "secret/prod/db",
+            Some("url"),
+        ),
+        (
+            "op://team/db-prod/password",
+            Store::OnePassword,
+            "team/db-prod/password",
+            None,
+        ),
+        ("ssm:/prod/db", Store::AwsSsm, "prod/db", None),
+        ("${ssm:/prod/db}", Store::AwsSsm, "prod/db", None),
+        ("pre-${ssm:/prod/db}-post", Store::AwsSsm, "prod/db", None),
+        (
+            "{{resolve:secretsmanager:prod/db:SecretString:x}}",
+            Store::AwsSecretsManager,
+            "prod/db:SecretString:x",
+            None,
+        ),
+        (
+            "arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/db-AbCdEf",
+            Store::AwsSecretsManager,
+            "prod/db-AbCdEf",
+            None,
+        ),
+        (
+            "projects/acme-prod/secrets/db/versions/1",
+            Store::GcpSecretManager,
+            "projects/acme-prod/secrets/db/versions/1",
+            None,
+        ),
+        (
+            "@Microsoft.KeyVault(VaultName=kv-prod;SecretName=x)",
+            Store::AzureKeyVault,
+            "VaultName=kv-prod;SecretName=x",
+            None,
+        ),
+    ];
+
     #[test]
     fn reads_addresses() {
-        for (text, store, path, field) in [
-            (
-                "vault:secret/data/prod/db#url",
-                Store::Vault,
-                "secret/prod/db",
-                Some("url"),
-            ),
-            (
-                "ref+vault://secret/prod/db#/url",
-                Store::Vault,
-                "secret/prod/db",
-                Some("url"),
-            ),
-            (
-                "op://team/db-prod/password",
-                Store::OnePassword,
-                "team/db-prod/password",
-                None,
-            ),
-            ("ssm:/prod/db", Store::AwsSsm, "prod/db", None),
-            ("${ssm:/prod/db}", Store::AwsSsm, "prod/db", None),
-            ("pre-${ssm:/prod/db}-post", Store::AwsSsm, "prod/db", None),
-            (
-                "{{resolve:secretsmanager:prod/db:SecretString:x}}",
-                Store::AwsSecretsManager,
-                "prod/db:SecretString:x",
-                None,
-            ),
-            (
-                "arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/db-AbCdEf",
-                Store::AwsSecretsManager,
-                "prod/db-AbCdEf",
-                None,
-            ),
-            (
-                "projects/acme-prod/secrets/db/versions/1",
-                Store::GcpSecretManager,
-                "projects/acme-prod/secrets/db/versions/1",
-                None,
-            ),
-            (
-                "@Microsoft.KeyVault(VaultName=kv-prod;SecretName=x)",
-                Store::AzureKeyVault,
-                "VaultName=kv-prod;SecretName=x",
-                None,
-            ),
-        ] {
+        for (text, store, path, field) in READ {
             let address = Address::parse(text).unwrap_or_else(|| panic!("{text}"));
             assert_eq!(
                 (
@@ -354,7 +366,7 @@ mod tests {
                     address.normal().as_str(),
                     address.field.as_deref()
                 ),
-                (store, path, field),
+                (*store, *path, *field),
                 "{text}"
             );
         }

@@ -144,7 +144,7 @@ impl Collector<'_, '_, '_> {
         let name = self
             .keys
             .iter()
-            .rfind(|key| *key != "[]")
+            .rfind(|key| *key != "[]" && environment::of_word(key).is_none())
             .cloned()
             .unwrap_or_default();
         if text.len() > 64 << 10 {
@@ -154,7 +154,7 @@ impl Collector<'_, '_, '_> {
             return self.reference(&name, address, span(0..text.len()), place);
         }
         let secretness = names::secretness(&name);
-        let found = normal::secret(&name, text, place.is_secret);
+        let found = normal::secret(&name, secretness, text, place.is_secret);
         let found = found.filter(|found| !exempt::is_exempt(&found.value, self.is_tree));
         let Some(found) = found else {
             if (secretness > Secretness::No || place.is_secret) && !place.merged {

@@ -60,9 +60,13 @@ fn is_private_key(value: &str) -> bool {
     value.contains("PRIVATE KEY-----")
 }
 
-/// What vendors print in their documentation.
+/// What vendors print in their documentation, and the key that all emulators of Azure's storage have.
 fn is_documented(value: &str) -> bool {
-    value.to_ascii_lowercase().contains("example")
+    let lower = value.to_ascii_lowercase();
+    lower.contains("example")
+        || lower.starts_with("your")
+        || lower.starts_with("usedevelopmentstorage=")
+        || value.starts_with("Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUz")
 }
 
 /// Several words with blanks: a label, a help text, a translation.
@@ -219,6 +223,9 @@ mod tests {
             "disabled",
             "warning",
             "AKIAIOSFODNN7EXAMPLE",
+            "your appPrivateKey",
+            "yourWeak(!)Password",
+            "UseDevelopmentStorage=true",
             "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
             "password",
             "postgres",

@@ -133,7 +133,7 @@ pub(super) fn decoded(value: &str) -> Vec<Zeroizing<Vec<u8>>> {
             .chunks(2)
             .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
             .collect();
-        pairs.filter(|_| value.len() % 2 == 0)
+        pairs.filter(|_| value.len().is_multiple_of(2))
     };
     let percent = || {
         value

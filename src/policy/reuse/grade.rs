@@ -235,63 +235,68 @@ mod tests {
         }
     }
 
+    static MEETINGS: &[(Environment, Environment, Option<Crossing>)] = &[
+        (
+            Environment::PROD,
+            Environment::DEV,
+            Some(Crossing::Production),
+        ),
+        (
+            Environment::PROD,
+            Environment::STAGING,
+            Some(Crossing::Production),
+        ),
+        (
+            Environment::DR,
+            Environment::PROD,
+            Some(Crossing::WithinProduction),
+        ),
+        (
+            Environment::STAGING,
+            Environment::QA,
+            Some(Crossing::StagingLower),
+        ),
+        (
+            Environment::STAGING,
+            Environment::UAT,
+            Some(Crossing::SameTier),
+        ),
+        (
+            Environment::DEV,
+            Environment::TEST,
+            Some(Crossing::SameTier),
+        ),
+        (
+            Environment::FIXTURE,
+            Environment::PROD,
+            Some(Crossing::Fixture),
+        ),
+        (
+            Environment::FIXTURE,
+            Environment::STAGING,
+            Some(Crossing::Fixture),
+        ),
+        (Environment::FIXTURE, Environment::DEV, None),
+        (Environment::FIXTURE, Environment::FIXTURE, None),
+        (Environment::PROD, Environment::PROD, None),
+        (Environment::SHARED, Environment::PROD, None),
+        (Environment::NONPROD, Environment::DEV, None),
+        (
+            Environment::NONPROD,
+            Environment::PROD,
+            Some(Crossing::Production),
+        ),
+    ];
+
     #[test]
     fn what_meets() {
-        for (a, b, want) in [
-            (
-                Environment::PROD,
-                Environment::DEV,
-                Some(Crossing::Production),
-            ),
-            (
-                Environment::PROD,
-                Environment::STAGING,
-                Some(Crossing::Production),
-            ),
-            (
-                Environment::DR,
-                Environment::PROD,
-                Some(Crossing::WithinProduction),
-            ),
-            (
-                Environment::STAGING,
-                Environment::QA,
-                Some(Crossing::StagingLower),
-            ),
-            (
-                Environment::STAGING,
-                Environment::UAT,
-                Some(Crossing::SameTier),
-            ),
-            (
-                Environment::DEV,
-                Environment::TEST,
-                Some(Crossing::SameTier),
-            ),
-            (
-                Environment::FIXTURE,
-                Environment::PROD,
-                Some(Crossing::Fixture),
-            ),
-            (
-                Environment::FIXTURE,
-                Environment::STAGING,
-                Some(Crossing::Fixture),
-            ),
-            (Environment::FIXTURE, Environment::DEV, None),
-            (Environment::FIXTURE, Environment::FIXTURE, None),
-            (Environment::PROD, Environment::PROD, None),
-            (Environment::SHARED, Environment::PROD, None),
-            (Environment::NONPROD, Environment::DEV, None),
-            (
-                Environment::NONPROD,
-                Environment::PROD,
-                Some(Crossing::Production),
-            ),
-        ] {
+        for (a, b, want) in MEETINGS {
             assert_eq!(
-                crossing(&labels(&[a.clone()]), &labels(&[b.clone()])),
-                want,
+                crossing(
+                    &labels(std::slice::from_ref(a)),
+                    &labels(std::slice::from_ref(b))
+                ),
+                *want,
                 "{a:?} {b:?}"
             );
         }

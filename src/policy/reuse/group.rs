@@ -126,7 +126,9 @@ mod tests {
     use super::*;
     use crate::{model::DigestKey, policy::reuse::forms};
 
-    fn groups(values: &[&str]) -> (Vec<Vec<usize>>, Vec<(Vec<usize>, Match)>) {
+    type Numbers = Vec<usize>;
+
+    fn groups(values: &[&str]) -> (Vec<Numbers>, Vec<(Numbers, Match)>) {
         let key = DigestKey::new([7; 32]);
         let prints: Vec<Prints> = values
             .iter()

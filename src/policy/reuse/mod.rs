@@ -17,7 +17,7 @@ mod tell;
 use crate::model::Digest;
 
 use super::{
-    environment::{Environments, Labels},
+    environment::{Environments, Labels, of_word},
     kind::FileKind,
 };
 
@@ -150,13 +150,14 @@ impl Site {
         self
     }
 
-    /// Returns the last key of the path.
+    /// Returns the last key of the path that names no environment.
     #[must_use]
     pub fn name(&self) -> &str {
-        let keys = self.key.rsplit(['.', '/']);
-        keys.into_iter()
-            .find(|key| !key.is_empty() && *key != "[]")
-            .unwrap_or_default()
+        let is_name = |key: &&str| !key.is_empty() && *key != "[]" && of_word(key).is_none();
+        self.key
+            .rsplit(['.', '/'])
+            .find(is_name)
+            .unwrap_or(&self.key)
     }
 
     /// Returns what is kept of the value, if it is one.

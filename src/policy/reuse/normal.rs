@@ -26,13 +26,18 @@ pub(super) struct Found {
 
 /// Returns the secret that a text under a name holds; `None` if the name says nothing and the text has no place for one. `is_secret` says
 /// that every text in this place is one (`data` of a `Secret`).
-pub(super) fn secret(name: &str, text: &str, is_secret: bool) -> Option<Found> {
+pub(super) fn secret(
+    name: &str,
+    secretness: Secretness,
+    text: &str,
+    is_secret: bool,
+) -> Option<Found> {
     address(text)
         .or_else(|| pairs(text, ';'))
         .or_else(|| keywords(text))
-        .or_else(|| header(name, text))
+        .or_else(|| header(name, secretness, text))
         .or_else(|| account(text))
-        .or_else(|| named(name, text, is_secret))
+        .or_else(|| named(name, secretness, text, is_secret))
 }
 
 fn found(text: &str, part: &str, host: Option<&str>) -> Found {
@@ -106,14 +111,14 @@ fn keywords(text: &str) -> Option<Found> {
 }
 
 /// `Bearer x`, `Basic x`.
-fn header(name: &str, text: &str) -> Option<Found> {
+fn header(name: &str, secretness: Secretness, text: &str) -> Option<Found> {
     let (scheme, token) = text.split_once(' ')?;
     let token = token.trim();
     let is_one = !token.contains(char::is_whitespace) && !token.is_empty();
     let is_named = names::words(name)
         .last()
         .is_some_and(|last| last == "authorization" || last == "auth")
-        || names::is_secret(name);
+        || secretness >= Secretness::Strong;
     if !is_one || !is_named {
         return None;
     }
@@ -145,18 +150,21 @@ fn account(text: &str) -> Option<Found> {
     })
 }
 
-fn named(name: &str, text: &str, is_secret: bool) -> Option<Found> {
-    let secretness = names::secretness(name);
+fn named(name: &str, secretness: Secretness, text: &str, is_secret: bool) -> Option<Found> {
     let is_about = || {
         matches!(
             names::words(name).last().map(String::as_str),
             Some("user" | "username" | "login" | "host" | "port" | "email" | "crt" | "cert")
         )
     };
-    if secretness < Secretness::Strong && !(is_secret && !is_about()) {
+    if secretness < Secretness::Strong && (!is_secret || is_about()) {
         return None;
     }
     let trimmed = text.trim();
+    // A connection string without a password.
+    if trimmed.split(';').filter(|pair| pair.contains('=')).count() >= 2 {
+        return None;
+    }
     let mut found = found(text, trimmed, None);
     found.is_client = false;
     let words = names::words(name);
@@ -173,66 +181,72 @@ mod tests {
 
     use super::*;
 
+    fn of(name: &str, text: &str, is_secret: bool) -> Option<Found> {
+        secret(name, names::secretness(name), text, is_secret)
+    }
+
+    const FOUND: &[(&str, &str, &str, Option<&str>)] = &[
+        ("DB_PASSWORD", "hunter2-Zq81\n", "hunter2-Zq81", None),
+        (
+            "X",
+            "postgres://app:hunter2-Zq81@db.prod/app",
+            "hunter2-Zq81",
+            Some("db.prod"),
+        ),
+        (
+            "X",
+            "postgres://app:p%40ss-Zq81@db/app",
+            "p@ss-Zq81",
+            Some("db"),
+        ),
+        (
+            "X",
+            "redis://:hunter2-Zq81@cache:6379/0",
+            "hunter2-Zq81",
+            Some("cache:6379"),
+        ),
+        (
+            "X",
+            "app:hunter2-Zq81@tcp(db:3306)/app",
+            "hunter2-Zq81",
+            Some("db"),
+        ),
+        (
+            "Default",
+            "Server=db;User Id=app;Password=hunter2-Zq81;",
+            "hunter2-Zq81",
+            Some("db"),
+        ),
+        (
+            "X",
+            "DefaultEndpointsProtocol=https;AccountName=a;AccountKey=aHVudGVyMi1acTgx==",
+            "aHVudGVyMi1acTgx==",
+            Some("a"),
+        ),
+        (
+            "X",
+            "host=db user=app password=hunter2-Zq81",
+            "hunter2-Zq81",
+            Some("db"),
+        ),
+        ("Authorization", "Bearer hunter2-Zq81", "hunter2-Zq81", None),
+        (
+            "authorization",
+            "Basic YXBwOmh1bnRlcjItWnE4MQ==",
+            "hunter2-Zq81",
+            None,
+        ),
+        ("TOKEN_B64", "aHVudGVyMi1acTgx", "hunter2-Zq81", None),
+        ("TOKEN_BASE64", "aHVudGVyMi1acTgxCg==", "hunter2-Zq81", None),
+        ("json", "{\"private_key\": \"k-Zq81\"}", "k-Zq81", None),
+    ];
+
     #[test]
     fn finds_the_secret() {
-        for (name, text, want, host) in [
-            ("DB_PASSWORD", "hunter2-Zq81\n", "hunter2-Zq81", None),
-            (
-                "X",
-                "postgres://app:hunter2-Zq81@db.prod/app",
-                "hunter2-Zq81",
-                Some("db.prod"),
-            ),
-            (
-                "X",
-                "postgres://app:p%40ss-Zq81@db/app",
-                "p@ss-Zq81",
-                Some("db"),
-            ),
-            (
-                "X",
-                "redis://:hunter2-Zq81@cache:6379/0",
-                "hunter2-Zq81",
-                Some("cache:6379"),
-            ),
-            (
-                "X",
-                "app:hunter2-Zq81@tcp(db:3306)/app",
-                "hunter2-Zq81",
-                Some("db"),
-            ),
-            (
-                "Default",
-                "Server=db;User Id=app;Password=hunter2-Zq81;",
-                "hunter2-Zq81",
-                Some("db"),
-            ),
-            (
-                "X",
-                "DefaultEndpointsProtocol=https;AccountName=a;AccountKey=aHVudGVyMi1acTgx==",
-                "aHVudGVyMi1acTgx==",
-                Some("a"),
-            ),
-            (
-                "X",
-                "host=db user=app password=hunter2-Zq81",
-                "hunter2-Zq81",
-                Some("db"),
-            ),
-            ("Authorization", "Bearer hunter2-Zq81", "hunter2-Zq81", None),
-            (
-                "authorization",
-                "Basic YXBwOmh1bnRlcjItWnE4MQ==",
-                "hunter2-Zq81",
-                None,
-            ),
-            ("TOKEN_B64", "aHVudGVyMi1acTgx", "hunter2-Zq81", None),
-            ("TOKEN_BASE64", "aHVudGVyMi1acTgxCg==", "hunter2-Zq81", None),
-            ("json", "{\"private_key\": \"k-Zq81\"}", "k-Zq81", None),
-        ] {
-            let found = secret(name, text, false).unwrap_or_else(|| panic!("{name} {text}"));
-            assert_eq!(found.value.as_str(), want, "{name} {text}");
-            assert_eq!(found.host.as_deref(), host, "{name} {text}");
+        for (name, text, want, host) in FOUND {
+            let found = of(name, text, false).unwrap_or_else(|| panic!("{name} {text}"));
+            assert_eq!(found.value.as_str(), *want, "{name} {text}");
+            assert_eq!(found.host.as_deref(), *host, "{name} {text}");
         }
         for (name, text) in [
             ("USER", "hunter2-Zq81"),
@@ -240,17 +254,18 @@ mod tests {
             ("X", "a=b;c=d"),
             ("LOG", "Bearer of news"),
             ("PASSWORD_FILE", "x"),
+            ("connectionString", "Host=db;Database=app;Username=app"),
         ] {
-            assert!(secret(name, text, false).is_none(), "{name} {text}");
+            assert!(of(name, text, false).is_none(), "{name} {text}");
         }
-        assert!(secret("session", "hunter2-Zq81", true).is_some());
-        assert!(secret("username", "hunter2-Zq81", true).is_none());
+        assert!(of("session", "hunter2-Zq81", true).is_some());
+        assert!(of("username", "hunter2-Zq81", true).is_none());
     }
 
     proptest! {
         #[test]
         fn never_panics_and_parts_lie_within(name in "[a-zA-Z_0-9]{0,12}", text in "(://|@|:|;|=|password|host|Bearer |é|[ -~]){0,16}") {
-            if let Some(found) = secret(&name, &text, true) {
+            if let Some(found) = of(&name, &text, true) {
                 prop_assert!(text.get(found.part).is_some());
             }
         }

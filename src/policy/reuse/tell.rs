@@ -288,9 +288,10 @@ impl<'o> Told<'o> {
             return false;
         };
         let rest: Vec<&Seen<'_>> = rest.iter().rev().chain(&unlabelled).copied().collect();
+        let all_sites: Vec<&Seen<'_>> = order.iter().chain(&unlabelled).copied().collect();
         let text = message::crossing(primary, &rest, by, worst.crossing);
-        let environments = message::environments(order.iter().copied());
-        let keys = message::keys(order.iter().copied());
+        let environments = message::environments(&order);
+        let keys = message::keys(&order);
         self.push(CrossFault {
             lint,
             severity: worst.severity,
@@ -305,12 +306,7 @@ impl<'o> Told<'o> {
             message: text,
             subject: format!("{keys}: {environments}"),
             fix: None,
-            properties: vec![
-                ("environments", environments),
-                ("services", message::services(order.iter().copied())),
-                ("match", by.as_str().to_owned()),
-                ("siteCount", (1 + rest.len()).to_string()),
-            ],
+            properties: message::properties(&all_sites, by.as_str()),
         });
         true
     }

@@ -150,7 +150,7 @@ fn one(
         ),
         subject: format!(
             "{}: {} to {of}",
-            message::keys(sites.iter().copied()),
+            message::keys(sites),
             primary.labels.names()
         ),
         fix: None,
@@ -159,7 +159,7 @@ fn one(
                 "environments",
                 environments.into_iter().collect::<Vec<_>>().join(","),
             ),
-            ("services", message::services(sites.iter().copied())),
+            ("services", message::services(sites)),
             ("match", "reference".to_owned()),
             ("siteCount", sites.len().to_string()),
         ],
@@ -190,7 +190,7 @@ fn shared(lint: &'static LintMeta, sites: &[&Seen<'_>], told: &mut Told<'_>) {
     };
     let Some(address) = address(low) else { return };
     let rest: Vec<&Seen<'_>> = order.iter().skip(1).rev().copied().collect();
-    let environments = message::environments(order.iter().copied());
+    let environments = message::environments(&order);
     told.push(CrossFault {
         lint,
         severity: if address.is_absolute {
@@ -216,14 +216,9 @@ fn shared(lint: &'static LintMeta, sites: &[&Seen<'_>], told: &mut Told<'_>) {
             high.labels.names(),
             message::links(&rest)
         ),
-        subject: format!("{}: {environments}", message::keys(order.iter().copied())),
+        subject: format!("{}: {environments}", message::keys(&order)),
         fix: None,
-        properties: vec![
-            ("environments", environments),
-            ("services", message::services(order.iter().copied())),
-            ("match", "reference".to_owned()),
-            ("siteCount", order.len().to_string()),
-        ],
+        properties: message::properties(&order, "reference"),
     });
 }
 
@@ -280,8 +275,9 @@ fn jobs(index: &Index<'_>, lint: &'static LintMeta, told: &mut Told<'_>) {
 /// Addresses of a mount without `data` where others of the same mount have it.
 fn mounts(all: &All<'_>, lint: &'static LintMeta, told: &mut Told<'_>) {
     let parts = |seen: &Seen<'_>| {
-        let address = address(seen)
-            .filter(|address| address.store == Store::Vault && !address.is_template())?;
+        let address = address(seen).filter(|address| {
+            address.is_raw && address.field.is_some() && !address.is_template()
+        })?;
         let mut parts = address.path.trim_start_matches('/').splitn(3, '/');
         Some((
             parts.next()?.to_owned(),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{
     super::{
-        super::fault::Pointer,
+        super::{environment::Environment, fault::Pointer},
         grade::{Crossing, Match},
     },
     Seen,
@@ -35,11 +35,11 @@ pub(super) fn crossing(
     crossing: Crossing,
 ) -> String {
     let here = place(primary);
-    let others = environments(
-        rest.iter()
-            .copied()
-            .filter(|seen| seen.labels != primary.labels),
-    );
+    let others = rest
+        .iter()
+        .copied()
+        .filter(|seen| seen.labels != primary.labels);
+    let others = environments(&others.collect::<Vec<_>>());
     let others = if others.is_empty() {
         "another environment".to_owned()
     } else {
@@ -124,22 +124,33 @@ pub(super) fn related(rest: &[&Seen<'_>]) -> Vec<(Pointer, String)> {
 }
 
 /// Returns the names of all environments, sorted.
-pub(super) fn environments<'s>(sites: impl Iterator<Item = &'s Seen<'s>>) -> String {
-    let names: BTreeSet<String> = sites
-        .flat_map(|seen| seen.labels.environments())
-        .map(|environment| environment.name().to_owned())
-        .collect();
+pub(super) fn environments(sites: &[&Seen<'_>]) -> String {
+    let all = sites.iter().flat_map(|seen| seen.labels.environments());
+    let names: BTreeSet<&str> = all.map(Environment::name).collect();
     names.into_iter().collect::<Vec<_>>().join(",")
 }
 
 /// Returns the names of all services, sorted.
-pub(super) fn services<'s>(sites: impl Iterator<Item = &'s Seen<'s>>) -> String {
-    let names: BTreeSet<&str> = sites.filter_map(|seen| seen.service.as_deref()).collect();
+pub(super) fn services(sites: &[&Seen<'_>]) -> String {
+    let names: BTreeSet<&str> = sites
+        .iter()
+        .filter_map(|seen| seen.service.as_deref())
+        .collect();
     names.into_iter().collect::<Vec<_>>().join(",")
 }
 
 /// Returns the names of all keys, sorted, three at most.
-pub(super) fn keys<'s>(sites: impl Iterator<Item = &'s Seen<'s>>) -> String {
-    let names: BTreeSet<String> = sites.map(|seen| name(seen.site.name())).collect();
+pub(super) fn keys(sites: &[&Seen<'_>]) -> String {
+    let names: BTreeSet<String> = sites.iter().map(|seen| name(seen.site.name())).collect();
     names.into_iter().take(3).collect::<Vec<_>>().join(",")
+}
+
+/// Returns what machines are told of all sites.
+pub(super) fn properties(sites: &[&Seen<'_>], by: &str) -> Vec<(&'static str, String)> {
+    vec![
+        ("environments", environments(sites)),
+        ("services", services(sites)),
+        ("match", by.to_owned()),
+        ("siteCount", sites.len().to_string()),
+    ]
 }

@@ -126,58 +126,41 @@ pub(super) fn nearest(manifests: &BTreeSet<String>, path: &str) -> Option<String
 pub(super) fn tell(all: &All<'_>, lint: &'static LintMeta, group: &Group, told: &mut Told<'_>) {
     let sites = group.sites.iter().filter_map(|at| all.seen.get(*at));
     let sites: Vec<&Seen<'_>> = sites.filter(|seen| !seen.labels.is_fixture()).collect();
-    let class = sites
-        .iter()
-        .filter_map(|seen| seen.site.prints())
-        .map(|prints| prints.class)
-        .max();
-    if sites.len() < 2
-        || class < Some(Class::Named)
-        || sites.iter().any(|seen| is_shared(seen))
-        || is_link(&sites)
-    {
+    let classes = sites.iter().filter_map(|seen| seen.site.prints());
+    let class = classes.map(|prints| prints.class).max();
+    let is_meant = sites.iter().any(|seen| is_shared(seen)) || is_link(&sites);
+    if sites.len() < 2 || class < Some(Class::Named) || is_meant {
         return;
     }
-    let services: BTreeSet<&str> = sites
-        .iter()
-        .filter_map(|seen| seen.service.as_deref())
-        .collect();
-    let names: BTreeSet<String> = sites
-        .iter()
-        .map(|seen| key_base(seen.site))
+    let services = sites.iter().filter_map(|seen| seen.service.as_deref());
+    let services = services.collect::<BTreeSet<&str>>().len();
+    let names = sites.iter().map(|seen| key_base(seen.site));
+    let names = names
         .filter(|name| !name.is_empty())
-        .collect();
-    if services.len() < 2 && names.len() < 3 {
+        .collect::<BTreeSet<String>>()
+        .len();
+    let who = if services >= 2 {
+        format!("{services} services")
+    } else if names >= 3 {
+        format!("{names} keys")
+    } else {
         return;
-    }
-    let is_token = sites.iter().any(|seen| {
-        names::words(seen.site.name())
-            .iter()
-            .any(|word| word == "jwt")
-    });
+    };
+    let is_token = sites.iter().any(|seen| is_token(seen));
     let (known, unknown) = message::order(sites);
     let sorted: Vec<&Seen<'_>> = known.into_iter().chain(unknown).collect();
     let Some((primary, rest)) = sorted.split_first() else {
         return;
-    };
-    let who = if services.len() >= 2 {
-        format!("{} services", services.len())
-    } else {
-        format!("{} keys", names.len())
     };
     let hint = if is_token {
         "; with asymmetric keys only the issuer would need the secret"
     } else {
         ""
     };
-    let environments = message::environments(sorted.iter().copied());
+    let (keys, owners) = (message::keys(&sorted), message::services(&sorted));
     told.push(CrossFault {
         lint,
-        severity: if is_token {
-            Severity::Low
-        } else {
-            lint.severity
-        },
+        severity: severity(&sorted, class, names, is_token),
         confidence: if class >= Some(Class::Random) {
             lint.confidence
         } else {
@@ -191,22 +174,33 @@ pub(super) fn tell(all: &All<'_>, lint: &'static LintMeta, group: &Group, told: 
             message::place(primary),
             message::links(rest)
         ),
-        subject: format!(
-            "{}: {}",
-            message::keys(sorted.iter().copied()),
-            message::services(sorted.iter().copied())
-        ),
+        subject: format!("{keys}: {owners}"),
         fix: None,
-        properties: vec![
-            ("environments", environments),
-            ("services", message::services(sorted.iter().copied())),
-            (
-                "match",
-                if group.is_encoded { "encoded" } else { "exact" }.to_owned(),
-            ),
-            ("siteCount", sorted.len().to_string()),
-        ],
+        properties: message::properties(
+            &sorted,
+            if group.is_encoded { "encoded" } else { "exact" },
+        ),
     });
+}
+
+/// Tells whether a secret is one that tokens are signed and checked with.
+fn is_token(seen: &Seen<'_>) -> bool {
+    names::words(seen.site.name())
+        .iter()
+        .any(|word| word == "jwt")
+}
+
+/// Below staging it hardly matters, and a password that a person might choose may be in two places by chance.
+fn severity(sites: &[&Seen<'_>], class: Option<Class>, names: usize, is_token: bool) -> Severity {
+    let is_lower = sites.iter().all(|seen| seen.labels.is_lower());
+    let is_hard = class >= Some(Class::Random);
+    match (is_lower, is_hard) {
+        (true, false) => Severity::Info,
+        (true, true) => Severity::Low,
+        (false, false) if names > 1 => Severity::Low,
+        _ if is_token => Severity::Low,
+        _ => Severity::Medium,
+    }
 }
 
 /// Tells whether a value is one that several services are meant to have.

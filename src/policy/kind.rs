@@ -287,7 +287,11 @@ fn by_extension(name: &str, extension: Option<&str>) -> Option<FileKind> {
 pub fn by_content(kind: FileKind, trees: &[Node]) -> FileKind {
     if !matches!(
         kind,
-        FileKind::Yaml | FileKind::Json | FileKind::HelmValues | FileKind::HelmTemplate
+        FileKind::Yaml
+            | FileKind::Json
+            | FileKind::HelmValues
+            | FileKind::HelmTemplate
+            | FileKind::Ansible
     ) {
         return kind;
     }
@@ -309,7 +313,7 @@ pub fn by_content(kind: FileKind, trees: &[Node]) -> FileKind {
             FileKind::Kubernetes
         };
     }
-    if kind == FileKind::HelmValues {
+    if matches!(kind, FileKind::HelmValues | FileKind::Ansible) {
         return kind;
     }
     let is_stack = |tree: &Node| {

@@ -14,6 +14,7 @@ use super::{
         kind::FileKind,
         lint::{Context, Document, Syntax},
         names::{self, Secretness},
+        values::{self, Value},
     },
     Address, Content, Site, exempt, forms, normal,
 };
@@ -48,6 +49,7 @@ pub(crate) fn collect(document: &Document<'_>, context: &mut Context<'_>) {
     let mut collector = Collector {
         is_tree: !document.trees().is_empty(),
         document,
+        service: context.environments.service_of_path(document.path),
         context,
         path,
         keys: Vec::new(),
@@ -110,6 +112,7 @@ struct Collector<'a, 'c, 'd> {
     document: &'a Document<'d>,
     context: &'a mut Context<'c>,
     path: Labels,
+    service: Option<String>,
     keys: Vec<String>,
     is_tree: bool,
     /// The facts so far, by their place.
@@ -154,6 +157,17 @@ impl Collector<'_, '_, '_> {
             return self.reference(&name, address, span(0..text.len()), place);
         }
         let secretness = names::secretness(&name);
+        let is_named = secretness >= Secretness::Strong || place.is_secret;
+        if is_named && !place.merged && values::classify(text) == Value::Encrypted {
+            let prints = forms::ciphertext(text, self.context.key);
+            let site = self.site(
+                &place.declared,
+                place.service.clone(),
+                Content::Value(Box::new(prints)),
+                &self.key(),
+            );
+            return self.note(site, span(0..text.len()), None);
+        }
         let found = normal::secret(&name, secretness, text, place.is_secret);
         let found = found.filter(|found| !exempt::is_exempt(&found.value, self.is_tree));
         let Some(found) = found else {
@@ -180,7 +194,7 @@ impl Collector<'_, '_, '_> {
         }
         let prints = forms::prints(
             &found.value,
-            place.service.as_deref(),
+            place.service.as_deref().or(self.service.as_deref()),
             found.is_client,
             self.context.key,
         );

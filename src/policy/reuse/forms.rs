@@ -44,6 +44,7 @@ pub(super) fn prints(
         class: class(value),
         mode: mode(value),
         is_client,
+        is_ciphertext: false,
     };
     if value.len() > MAX_FORMS || !prints.encoded.is_empty() {
         return prints;
@@ -67,6 +68,25 @@ pub(super) fn prints(
         prints.folded = Some(of(folded.as_bytes()));
     }
     prints
+}
+
+/// Takes the digest of a secret in encrypted form.
+pub(super) fn ciphertext(value: &str, key: &DigestKey) -> Prints {
+    let packed: Zeroizing<String> = Zeroizing::new(value.split_whitespace().collect());
+    Prints {
+        value: key.digest("", &Secret::new(packed.as_bytes())),
+        encoded: Vec::new(),
+        c1: None,
+        c2: None,
+        cores: Vec::new(),
+        folded: None,
+        length: value.len(),
+        entropy: values::entropy(value),
+        class: Class::Named,
+        mode: Mode::Unknown,
+        is_client: false,
+        is_ciphertext: true,
+    }
 }
 
 /// Tells how much of a secret a value is: the gate of POLICY.md section 3.3.

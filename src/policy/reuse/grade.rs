@@ -88,6 +88,8 @@ pub(super) struct Shared {
     pub mode: Mode,
     /// Whether tokens are made with it.
     pub is_signing: bool,
+    /// Whether it is encrypted: then it may be the file that was copied, not the secret that is used twice.
+    pub is_ciphertext: bool,
     /// What parts the values.
     pub by: Match,
 }
@@ -95,6 +97,10 @@ pub(super) struct Shared {
 /// Returns the severity; `None` if it is not told.
 pub(super) fn severity(crossing: Crossing, shared: Shared) -> Option<Severity> {
     use Severity::{High, Info, Low, Medium};
+    if shared.is_ciphertext {
+        let is_lower = matches!(crossing, Crossing::SameTier | Crossing::WithinProduction);
+        return Some(if is_lower { Info } else { Medium });
+    }
     let hard = shared.class >= Class::Random;
     let named = shared.class == Class::Named;
     let mut severity = match crossing {
@@ -231,6 +237,7 @@ mod tests {
             class,
             mode: Mode::Unknown,
             is_signing: false,
+            is_ciphertext: false,
             by: Match::Exact,
         }
     }

@@ -1,11 +1,23 @@
 //! Which files are put over which: the layer sets of each tool.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::environment::{Environments, Labels, Siblings};
+use super::super::environment::{Environment, Environments, Labels, Siblings};
 
-/// The files of one layer set that are for environments.
-pub(super) type Layers = BTreeMap<String, Vec<(String, Labels)>>;
+/// Most files of a layer set that are remembered by name.
+const MAX_FILES: usize = 64;
+
+/// What is put over one base.
+#[derive(Debug, Default)]
+pub(super) struct Layer {
+    /// All environments that have a layer.
+    pub environments: BTreeSet<Environment>,
+    /// The first files, with their environments.
+    pub files: Vec<(String, Labels)>,
+}
+
+/// Layers by family.
+pub(super) type Layers = BTreeMap<String, Layer>;
 
 /// Returns the layers of environments by family, from the paths of all files.
 pub(super) fn of<'p>(
@@ -18,13 +30,21 @@ pub(super) fn of<'p>(
         let Some(family) = family(path) else { continue };
         let labels = environments.of_path_among(path, siblings);
         if !labels.is_empty() && !labels.is_shared() && !labels.is_fixture() {
-            layers
-                .entry(family)
-                .or_default()
-                .push((path.to_owned(), labels));
+            layers.entry(family).or_default().add(path, &labels);
         }
     }
     layers
+}
+
+impl Layer {
+    /// Adds a file.
+    pub(super) fn add(&mut self, path: &str, labels: &Labels) {
+        self.environments
+            .extend(labels.environments().iter().cloned());
+        if self.files.len() < MAX_FILES {
+            self.files.push((path.to_owned(), labels.clone()));
+        }
+    }
 }
 
 /// Returns what files that are put over one another have in common; `None` of a file without layers.

@@ -104,6 +104,8 @@ pub struct Prints {
     pub mode: Mode,
     /// Whether it is the password of an address: the client's end of a connection.
     pub is_client: bool,
+    /// Whether it is the secret in encrypted form: two equal ones were copied, two different ones say nothing.
+    pub is_ciphertext: bool,
 }
 
 impl Site {
@@ -136,6 +138,7 @@ impl Site {
                 class: Class::Provider,
                 mode: Mode::Unknown,
                 is_client: false,
+                is_ciphertext: false,
             })),
             inherited: Labels::default(),
         }

@@ -1,6 +1,9 @@
 //! From the sites of all files to faults: one a group, at the least protected place.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use super::{
     super::{
@@ -41,7 +44,7 @@ pub(super) struct Seen<'i> {
     /// The number of its fact.
     pub fact: usize,
     /// Its path, as text.
-    pub path: String,
+    pub path: Cow<'i, str>,
     /// What its file told.
     pub site: &'i Site,
     /// Its environments, folders beside its own and layers counted.
@@ -59,7 +62,7 @@ pub(super) struct All<'i> {
     pub seen: Vec<Seen<'i>>,
     pub layers: Layers,
     /// By family and key, the environments that set it themselves.
-    pub overrides: BTreeMap<(String, String), Vec<Labels>>,
+    pub overrides: BTreeMap<(String, String), BTreeSet<Environment>>,
 }
 
 /// Compares the sites of all files.
@@ -119,11 +122,11 @@ impl<'i> All<'i> {
             let FactData::Site(site) = &gathered.data else {
                 continue;
             };
-            let path = String::from_utf8_lossy(gathered.path.as_bytes()).into_owned();
+            let path = String::from_utf8_lossy(gathered.path.as_bytes());
             let span = (gathered.location.byte_start, gathered.location.byte_end);
             // A place may be told twice: by its key, and by a secret rule.
             let value = site.prints().map(|prints| prints.value);
-            if value.is_some() && !places.insert((path.clone(), span.0, value)) {
+            if value.is_some() && !places.insert((&gathered.path, span.0, value)) {
                 continue;
             }
             let labels = match site.labels.evidence() {
@@ -154,33 +157,28 @@ impl<'i> All<'i> {
 
     /// Fills in which environments each layer's value is used in.
     fn layer(&mut self) {
-        for seen in self
-            .seen
-            .iter()
-            .filter(|seen| !seen.labels.is_shared() && !seen.labels.is_empty())
-        {
+        for seen in &self.seen {
+            if seen.labels.is_shared() || seen.labels.is_empty() {
+                continue;
+            }
             let Some(family) = layers::family(&seen.path) else {
                 continue;
             };
             if seen.site.key.is_empty() {
-                self.layers
-                    .entry(family)
-                    .or_default()
-                    .push((seen.path.clone(), seen.labels.clone()));
+                let layer = self.layers.entry(family).or_default();
+                layer.add(&seen.path, &seen.labels);
             } else {
-                let key = layers::key(&seen.site.key);
-                self.overrides
-                    .entry((family, key))
-                    .or_default()
-                    .push(seen.labels.clone());
+                let key = (family, layers::key(&seen.site.key));
+                let all = seen.labels.environments().iter().cloned();
+                self.overrides.entry(key).or_default().extend(all);
             }
         }
         for at in 0..self.seen.len() {
             let Some(seen) = self.seen.get(at) else {
                 continue;
             };
-            let is_base = seen.labels.is_shared()
-                || seen.labels.is_empty() && !seen.site.inherited.is_empty();
+            let is_origin = seen.labels.is_empty() && !seen.site.inherited.is_empty();
+            let is_base = seen.labels.is_shared() || is_origin;
             if is_base && seen.site.prints().is_some() {
                 let users = self.users(seen);
                 if let Some(seen) = self.seen.get_mut(at) {
@@ -194,28 +192,12 @@ impl<'i> All<'i> {
     /// Returns the environments that take a base layer's value over.
     fn users(&self, seen: &Seen<'_>) -> Labels {
         let family = layers::family(&seen.path).unwrap_or_default();
-        let layers = self
-            .layers
-            .get(&family)
-            .map(Vec::as_slice)
-            .unwrap_or_default();
-        let key = (family, layers::key(&seen.site.key));
-        let own = self
-            .overrides
-            .get(&key)
-            .map(Vec::as_slice)
-            .unwrap_or_default();
-        let overridden: BTreeSet<&Environment> =
-            own.iter().flat_map(Labels::environments).collect();
-        let all = layers.iter().flat_map(|(_, labels)| labels.environments());
-        let users = all.filter(|environment| !overridden.contains(environment));
-        Labels::new(
-            users
-                .chain(seen.site.inherited.environments())
-                .cloned()
-                .collect::<Vec<_>>(),
-            Evidence::Base,
-        )
+        let all = self.layers.get(&family).map(|layer| &layer.environments);
+        let own = self.overrides.get(&(family, layers::key(&seen.site.key)));
+        let is_user = |one: &&Environment| own.is_none_or(|own| !own.contains(*one));
+        let users = all.into_iter().flatten().filter(is_user);
+        let all = users.chain(seen.site.inherited.environments()).cloned();
+        Labels::new(all, Evidence::Base)
     }
 
     /// Drops from a group the base sites that a layer repeats under the same key and nobody else uses.

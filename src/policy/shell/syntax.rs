@@ -197,7 +197,13 @@ pub(super) fn parse(text: &str, placeholders: &[Placeholder]) -> Option<Program>
         }
     };
     let options = ParseOptions::new().progress_callback(&mut progress);
-    let mut chunk = |at: usize, _| text.as_bytes().get(at..).unwrap_or_default();
+    // The grammar's scanner asks C's `isdigit` about any character and reads beyond a table by those that are no bytes: it gets letters
+    // of equal length in place of them.
+    let ascii: Vec<u8> = text
+        .bytes()
+        .map(|b| if b.is_ascii() { b } else { b'x' })
+        .collect();
+    let mut chunk = |at: usize, _| ascii.get(at..).unwrap_or_default();
     let tree = parser.parse_with_options(&mut chunk, None, Some(options))?;
     let mut lower = Lower {
         text,

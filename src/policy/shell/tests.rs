@@ -431,6 +431,15 @@ fn powershell_by_tokens() {
     }
 }
 
+#[test]
+fn characters_beyond_the_tables_of_c_crash_nothing() {
+    for c in ['\u{10fffd}', '\u{f0000}', '\u{1f600}', '\u{ffff}', 'é'] {
+        for start in ["${", "{", "$", "<<", "cat <<E\n$", "a[", "[[ $T =~ ", "${T/"] {
+            told(&format!("echo $T {start}{c}\n{c}{start}{c}"));
+        }
+    }
+}
+
 proptest::proptest! {
     #[test]
     fn never_panics_and_spans_lie_in_the_text(parts in proptest::collection::vec(0..PARTS.len(), 0..24), noise in "\\PC{0,12}") {

@@ -250,7 +250,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::policy::readers::yaml;
+    use crate::{
+        model::{BlobPath, DigestKey},
+        policy::{self, FileKind, environment::Environments, kind, readers::yaml},
+    };
 
     #[test]
     fn masked_templates_are_yaml_with_offsets_kept() {
@@ -281,9 +284,29 @@ mod tests {
     }
 
     #[test]
+    fn a_template_that_is_no_yaml_is_read_without_a_note() {
+        let path = BlobPath::from("chart/templates/a.yaml");
+        let text = "a: [\npassword: {{ .Values.password | default \"hunter2-Zq81\" }}\n";
+        let key = DigestKey::new([7; 32]);
+        let reading = policy::read(
+            &path,
+            FileKind::HelmTemplate,
+            text.as_bytes(),
+            &key,
+            &Environments::default(),
+        );
+        assert_eq!((reading.note, reading.faults.len()), (None, 1));
+    }
+
+    #[test]
     fn stacks_stay_as_they_are() {
         let text = "AWSTemplateFormatVersion: 2010-09-09\nx: '{{resolve:ssm:a}}'\n";
         assert_eq!(masked(text), text);
+        let trees = yaml::read(text).unwrap();
+        assert_eq!(
+            kind::by_content(FileKind::HelmTemplate, &trees),
+            FileKind::CloudFormation
+        );
     }
 
     #[test]

@@ -152,7 +152,7 @@ impl<'n> Variables<'n> {
         self.0
             .get(name)
             .copied()
-            .unwrap_or_else(|| names::is_secret(name))
+            .unwrap_or_else(|| shell::is_secret_variable(name))
     }
 }
 

@@ -83,3 +83,50 @@ pub(super) mod testing {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::testing::told;
+
+    const MANIFESTS: [(&str, &str); 5] = [
+        (
+            "a.yaml",
+            "apiVersion: v1\nkind: Pod\nspec:\n  containers:\n  - name: a\n    args: [--token=$(T), 'x']\n    env:\n    \
+             - {name: DB_PASSWORD, value: hunter2-Zq81}\n",
+        ),
+        (
+            "a.yaml",
+            "apiVersion: v1\nkind: Secret\ndata:\n  password: aHVudGVyMi1acTgx\nstringData:\n  a.env: |\n\n    TOKEN=hunter2-Zq81\n",
+        ),
+        (
+            "a.yaml",
+            "apiVersion: v1\nkind: ConfigMap\ndata:\n  a.json: '{\"password\": \"hunter2-Zq81\"}'\n  b.ini: >\n    password = hunter2-Zq81\n",
+        ),
+        (
+            "c/templates/a.yaml",
+            "apiVersion: v1\nkind: Pod\n{{- if .x }}\nspec: {{ default \"changeme\" .Values.password }}\n  containers:\n  - command:\n    \
+             - sh\n    - -c\n    - |\n      redis-cli -a \"$PASSWORD\" {{ .y }}\n",
+        ),
+        (
+            "kustomization.yaml",
+            "secretGenerator:\n- name: a\n  literals: ['password=hunter2-Zq81']\n  envs: [../x.env]\n",
+        ),
+    ];
+
+    proptest! {
+        #[test]
+        fn never_panics_and_spans_lie_within(
+            which in 0..MANIFESTS.len(),
+            at in 0_usize..400,
+            cut in 0_usize..6,
+            put in "[ \\-a:\\[\\]{}'\"|>\n\r&*!#\\\\é$(,=]{0,6}",
+        ) {
+            let (path, text) = MANIFESTS[which];
+            let at = at.min(text.len());
+            let end = (at + cut).min(text.len());
+            told(path, &format!("{}{put}{}", &text[..at], &text[end..]));
+        }
+    }
+}

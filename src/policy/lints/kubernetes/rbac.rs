@@ -1,5 +1,7 @@
 //! Roles that may read every Secret (51).
 
+use std::collections::HashSet;
+
 use crate::{
     model::{Confidence, Severity},
     policy::{
@@ -67,6 +69,7 @@ impl Lint for Rbac {
 
     fn document(&self, document: &Document<'_>, context: &mut Context<'_>) {
         let objects = objects(document);
+        let bound: HashSet<_> = objects.iter().filter_map(bound_to_default).collect();
         let mut subjects = Subjects::default();
         for object in objects
             .iter()
@@ -88,9 +91,7 @@ impl Lint for Rbac {
                         "{label} may {verbs} every Secret: name those that it needs in `resourceNames`"
                     ),
                 );
-                let is_bound = objects
-                    .iter()
-                    .any(|binding| binds_default(binding, object.name()));
+                let is_bound = bound.contains(object.name());
                 let fault = fault.severity(severity(
                     object,
                     is_bound,
@@ -139,18 +140,18 @@ fn broad(rule: &Node) -> Option<(&Node, String)> {
     (is_core && !is_named && !read.is_empty()).then_some((resource, verbs))
 }
 
-/// Tells whether a binding gives a role to the default account of a namespace.
-fn binds_default(binding: &Object<'_>, role: &str) -> bool {
-    let to_default = |subject: &Node| {
+/// Returns the role that a binding gives to the default account of a namespace.
+fn bound_to_default<'n>(binding: &Object<'n>) -> Option<&'n str> {
+    let is_default = |subject: &Node| {
         subject.text_at(&["name"]) == Some("default")
             && subject.text_at(&["kind"]) == Some("ServiceAccount")
     };
-    binding.kind.ends_with("RoleBinding")
-        && binding.node.text_at(&["roleRef", "name"]) == Some(role)
-        && binding
-            .node
-            .get("subjects")
-            .is_some_and(|subjects| subjects.items().iter().any(to_default))
+    let subjects = binding.node.get("subjects").map_or(&[][..], Node::items);
+    let is_binding = binding.kind.ends_with("RoleBinding") && subjects.iter().any(is_default);
+    binding
+        .node
+        .text_at(&["roleRef", "name"])
+        .filter(|_| is_binding)
 }
 
 /// Tells whether a name is that of a program whose work is Secrets.

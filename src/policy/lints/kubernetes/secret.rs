@@ -441,6 +441,26 @@ mod tests {
     }
 
     #[test]
+    fn manifests_are_found_wherever_they_stand() {
+        let text = data("password", "hunter2-Zq81");
+        for path in [
+            "a.yaml",
+            "a.yml",
+            "roles/app/files/a.yaml",
+            "chart/templates/a.yaml",
+            "values/a.yaml",
+        ] {
+            assert_eq!(
+                texts("k8s-plain-secret-manifest", path, &text).len(),
+                1,
+                "{path}"
+            );
+        }
+        let json = "{\"apiVersion\": \"v1\", \"kind\": \"Secret\", \"stringData\": {\"password\": \"hunter2-Zq81\"}}";
+        assert_eq!(texts("k8s-plain-secret-manifest", "a.json", json).len(), 1);
+    }
+
+    #[test]
     fn words_that_only_look_like_base64_are_placeholders() {
         let text = "apiVersion: v1\nkind: Secret\nmetadata: {name: app}\ndata: {password: changeme, token: placeholder1}\n";
         assert!(texts("k8s-plain-secret-manifest", "a.yaml", text).is_empty());

@@ -220,7 +220,6 @@ fn every_exemption_is_silent() {
         "12345",
         "${DB_PASSWORD}",
         "{{ pw }}",
-        "ENC[AES256_GCM,data:abc,iv:x]",
         "/run/secrets/db",
         "https://auth.acme.net/jwks",
         "http://authelia:9091/api/verify",
@@ -248,6 +247,40 @@ fn every_exemption_is_silent() {
             "{value}"
         );
     }
+}
+
+#[test]
+fn equal_ciphertexts_are_told_with_a_doubt() {
+    let one = "ENC[AES256_GCM,data:abc,iv:x]";
+    let dev = "values-dev.yaml";
+    assert_eq!(
+        pair(dev, "values-prod.yaml", one, one),
+        [(EXACT.id, Severity::Medium)]
+    );
+    assert_eq!(
+        pair(dev, "values-test.yaml", one, one),
+        [(EXACT.id, Severity::Info)]
+    );
+    assert_eq!(
+        pair(
+            dev,
+            "values-prod.yaml",
+            one,
+            "ENC[AES256_GCM,data:abd,iv:y]"
+        ),
+        []
+    );
+    let sealed = |namespace: &str| {
+        format!(
+            "apiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\nmetadata:\n  name: db\n  namespace: {namespace}\nspec:\n  encryptedData:\n    session: Ag{}\n",
+            "B7kQ2mR9".repeat(40)
+        )
+    };
+    let files = [
+        ("a.yaml", sealed("app-dev")),
+        ("b.yaml", sealed("app-prod")),
+    ];
+    assert_eq!(told(&files), [(EXACT.id, Severity::Medium)]);
 }
 
 #[test]

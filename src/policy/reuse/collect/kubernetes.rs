@@ -44,7 +44,16 @@ impl Collector<'_, '_, '_> {
             };
             self.push(&object);
             self.injected(tree, &place);
-            self.node(tree, &place);
+            let sealed = tree.at(&["spec", "encryptedData"]);
+            if let Some(data) = sealed.filter(|_| kind == "SealedSecret") {
+                let place = Place {
+                    is_secret: true,
+                    ..place
+                };
+                self.node(data, &place);
+            } else {
+                self.node(tree, &place);
+            }
         }
         self.keys.pop();
     }

@@ -26,7 +26,7 @@ pub(super) fn tell(all: &All<'_>, lint: &'static LintMeta, told: &mut Told<'_>) 
         let is_hard = seen
             .site
             .prints()
-            .is_some_and(|prints| prints.class >= Class::Named);
+            .is_some_and(|prints| prints.class >= Class::Named && !prints.is_ciphertext);
         if is_hard && seen.labels.environments().len() >= 2 {
             files
                 .entry((&seen.path, seen.labels.names()))
@@ -88,20 +88,15 @@ fn one(all: &All<'_>, lint: &'static LintMeta, sites: &[&Seen<'_>], told: &mut T
 /// Returns the files of environments that take a value over.
 fn users<'s>(all: &'s All<'_>, seen: &Seen<'_>) -> Vec<&'s str> {
     let family = layers::family(&seen.path).unwrap_or_default();
-    let layers = all
+    let files = all
         .layers
         .get(&family)
-        .map(Vec::as_slice)
-        .unwrap_or_default();
-    let is_user = |labels: &Labels| {
-        labels
-            .environments()
-            .iter()
-            .any(|one| seen.labels.environments().contains(one))
-    };
-    let users = layers
+        .map_or(&[][..], |layer| &layer.files);
+    let takes = seen.labels.environments();
+    let is_user = |labels: &Labels| labels.environments().iter().any(|one| takes.contains(one));
+    let users = files
         .iter()
-        .filter(|(path, labels)| *path != seen.path && is_user(labels));
+        .filter(|(path, labels)| **path != *seen.path && is_user(labels));
     users
         .map(|(path, _)| path.as_str())
         .take(MAX_RELATED / 2)

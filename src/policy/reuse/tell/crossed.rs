@@ -75,7 +75,7 @@ pub(super) fn tell(index: &Index<'_>, all: &All<'_>, metas: &Metas, told: &mut T
             }
         } else if grade::crossing(&seen.labels, &of).is_some() && !address.is_shared() {
             crossed
-                .entry((seen.path.clone(), seen.labels.names(), of.names()))
+                .entry((seen.path.to_string(), seen.labels.names(), of.names()))
                 .or_default()
                 .push(seen);
         }
@@ -92,7 +92,7 @@ pub(super) fn tell(index: &Index<'_>, all: &All<'_>, metas: &Metas, told: &mut T
 
 /// Tells whether a place moves data between environments on purpose.
 fn moves(seen: &Seen<'_>) -> bool {
-    [&seen.path, &seen.site.key]
+    [seen.path.as_ref(), &seen.site.key]
         .into_iter()
         .flat_map(|text| names::words(text))
         .any(|word| MOVES.contains(&word.as_str()))
@@ -174,6 +174,7 @@ fn severity(here: &Labels, there: &Labels) -> Option<Severity> {
         class: Class::Random,
         mode: Mode::Unknown,
         is_signing: false,
+        is_ciphertext: false,
         by: Match::Exact,
     };
     grade::severity(crossing, shared)

@@ -46,8 +46,11 @@ pub(super) fn crossing(
         others
     };
     let says = match (crossing, by) {
-        (Crossing::Fixture, _) if by.is_same() => {
+        (Crossing::Fixture, _) if by.is_same() && !is_ciphertext(primary) => {
             format!("is a real secret: equal to the one in {others}")
+        }
+        (_, Match::Exact) if is_ciphertext(primary) => {
+            format!("is the same ciphertext as in {others}: a copied file, or one secret for both")
         }
         (_, Match::Exact) => format!("equals the one in {others}"),
         (_, Match::Encoded) => format!("equals the one in {others}, in another encoding"),
@@ -58,6 +61,12 @@ pub(super) fn crossing(
         (_, Match::Case) => format!("differs from the one in {others} only by case"),
     };
     format!("{here} {says}: {}", links(rest))
+}
+
+fn is_ciphertext(seen: &Seen<'_>) -> bool {
+    seen.site
+        .prints()
+        .is_some_and(|prints| prints.is_ciphertext)
 }
 
 /// Returns "`KEY` in dev".

@@ -116,7 +116,9 @@ fn shared(a: &Side<'_>, b: &Side<'_>, by: Match) -> Shared {
         .flatten()
         .map(|prints| prints.mode)
         .find(|mode| *mode != Mode::Unknown);
+    let is_ciphertext = prints.iter().flatten().any(|prints| prints.is_ciphertext);
     Shared {
+        is_ciphertext,
         class: class.unwrap_or(Class::BelowGate),
         mode: mode.unwrap_or_default(),
         is_signing: [a, b]

@@ -128,7 +128,15 @@ pub(super) fn tell(all: &All<'_>, lint: &'static LintMeta, group: &Group, told: 
     let sites: Vec<&Seen<'_>> = sites.filter(|seen| !seen.labels.is_fixture()).collect();
     let classes = sites.iter().filter_map(|seen| seen.site.prints());
     let class = classes.map(|prints| prints.class).max();
-    let is_meant = sites.iter().any(|seen| is_shared(seen)) || is_link(&sites);
+    let is_ciphertext = |seen: &&Seen<'_>| {
+        seen.site
+            .prints()
+            .is_some_and(|prints| prints.is_ciphertext)
+    };
+    let is_meant = sites
+        .iter()
+        .any(|seen| is_shared(seen) || is_ciphertext(seen))
+        || is_link(&sites);
     if sites.len() < 2 || class < Some(Class::Named) || is_meant {
         return;
     }

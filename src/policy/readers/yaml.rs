@@ -180,11 +180,29 @@ impl Builder<'_> {
             #[allow(unreachable_patterns, reason = "the enum may grow")]
             _ => (Style::Plain, vec![(0, range.start)]),
         };
-        Scalar {
+        let mut scalar = Scalar {
             text: text.to_owned(),
             style,
             map,
             end: range.end,
+        };
+        if !raw.is_ascii() {
+            self.bound(&mut scalar);
+        }
+        scalar
+    }
+
+    /// Ends a map where it leads into the middle of a character: text that the parser made in a way of its own.
+    fn bound(&self, scalar: &mut Scalar) {
+        let astray = scalar.text.char_indices().find_map(|(at, c)| {
+            let span = scalar.source(at..at + c.len_utf8());
+            self.text.get(span.clone()).is_none().then_some(span.start)
+        });
+        if let Some(mut end) = astray {
+            while !self.text.is_char_boundary(end) {
+                end -= 1;
+            }
+            scalar.end = end;
         }
     }
 }
@@ -448,6 +466,10 @@ mod tests {
                         for at in 0..scalar.text.len() {
                             let source = scalar.source(at..at + 1);
                             assert!(source.end <= text.len(), "{text:?} {source:?}");
+                        }
+                        for (at, c) in scalar.text.char_indices() {
+                            let source = scalar.source(at..at + c.len_utf8());
+                            assert!(text.get(source.clone()).is_some(), "{text:?} {source:?}");
                         }
                     });
                 }

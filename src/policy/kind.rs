@@ -315,6 +315,14 @@ pub fn by_content(kind: FileKind, trees: &[Node]) -> FileKind {
     }) {
         return FileKind::Arm;
     }
+    let is_service = |entry: &super::node::Entry| {
+        ["image", "build"].iter().any(|key| entry.value.get(key).is_some())
+    };
+    let services = |tree: &Node| tree.get("services").is_some_and(|all| all.entries().iter().any(is_service));
+    if kind == FileKind::Yaml && any(&services) {
+        // Stacks of Swarm have names of their own.
+        return FileKind::Compose;
+    }
     if any(&|tree| tree.get("runtime").is_some() && tree.get("env_variables").is_some())
         || any(&|tree| tree.get("provider").is_some() && tree.get("functions").is_some())
     {

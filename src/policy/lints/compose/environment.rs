@@ -371,6 +371,16 @@ mod tests {
     }
 
     #[test]
+    fn stacks_are_known_by_their_services() {
+        let text =
+            "services:\n  a:\n    image: b\n    environment:\n      DB_PASSWORD: hunter2-Zq81\n";
+        assert_eq!(
+            told("stack.yml", text),
+            ["compose-plaintext-env high hunter2-Zq81"]
+        );
+    }
+
+    #[test]
     fn the_first_version_has_no_services() {
         let text = "web:\n  image: b\n  environment:\n    - DB_PASSWORD=hunter2-Zq81\n";
         assert_eq!(

@@ -120,6 +120,7 @@ fn by_name(name: &str, path: &str, is_yaml: bool) -> Option<FileKind> {
         |folder: &str| path.starts_with(folder.trim_start_matches('/')) || path.contains(folder);
     Some(match name {
         ".gitignore" | ".dockerignore" | ".containerignore" => FileKind::Ignore,
+        _ if name.ends_with(".dockerignore") => FileKind::Ignore,
         "action.yml" | "action.yaml" => FileKind::GithubAction,
         "kustomization.yml" | "kustomization.yaml" | "kustomization" => FileKind::Kustomization,
         "bitbucket-pipelines.yml" | "bitbucket-pipelines.yaml" => FileKind::BitbucketPipelines,
@@ -130,7 +131,6 @@ fn by_name(name: &str, path: &str, is_yaml: bool) -> Option<FileKind> {
         }
         "wrangler.toml" | "wrangler.json" | "wrangler.jsonc" | "vercel.json" | "fly.toml"
         | "netlify.toml" | "render.yaml" | "render.yml" | "samconfig.toml" => FileKind::Serverless,
-        _ if name.ends_with(".dockerignore") => FileKind::Ignore,
         // Inventories and variables of Ansible have no ending by habit.
         "hosts" | "inventory" => FileKind::Properties,
         _ if !name.contains('.') && (holds("/group_vars/") || holds("/host_vars/")) => {
@@ -338,6 +338,19 @@ pub fn by_content(kind: FileKind, trees: &[Node]) -> FileKind {
         })
     }) {
         return FileKind::Arm;
+    }
+    let is_service = |entry: &super::node::Entry| {
+        ["image", "build"]
+            .iter()
+            .any(|key| entry.value.get(key).is_some())
+    };
+    let services = |tree: &Node| {
+        tree.get("services")
+            .is_some_and(|all| all.entries().iter().any(is_service))
+    };
+    if kind == FileKind::Yaml && any(&services) {
+        // Stacks of Swarm have names of their own.
+        return FileKind::Compose;
     }
     if any(&|tree| tree.get("runtime").is_some() && tree.get("env_variables").is_some())
         || any(&|tree| tree.get("provider").is_some() && tree.get("functions").is_some())

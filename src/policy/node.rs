@@ -3,7 +3,7 @@
 //! Duplicate keys are kept. YAML aliases are expanded (the spans of what they stand for stay those of its origin) within
 //! [`MAX_NODES`]. Nothing here knows of any format; `readers` make the trees.
 
-use std::ops::Range;
+use std::{collections::HashSet, ops::Range};
 
 /// Deepest nesting that is read.
 pub const MAX_DEPTH: usize = 128;
@@ -186,13 +186,11 @@ impl Node {
         let is_merge = |entry: &&Entry| entry.key == "<<";
         let own = self.entries().iter().filter(|entry| !is_merge(entry));
         let mut all: Vec<&Entry> = own.collect();
+        let mut keys: Option<HashSet<&str>> = None;
         for entry in self.entries().iter().filter(is_merge) {
+            let keys = keys.get_or_insert_with(|| all.iter().map(|entry| entry.key.as_str()).collect());
             let nodes = std::iter::once(&entry.value).chain(entry.value.items());
-            for merged in nodes.flat_map(Self::merged) {
-                if !all.iter().any(|other| other.key == merged.key) {
-                    all.push(merged);
-                }
-            }
+            all.extend(nodes.flat_map(Self::merged).filter(|merged| keys.insert(&merged.key)));
         }
         all
     }

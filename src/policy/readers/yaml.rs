@@ -61,8 +61,7 @@ impl Builder<'_> {
                     tag: tag.as_deref().map(written),
                     alias: None,
                 };
-                let size = weight(&node);
-                self.close(node, anchor, size)
+                self.close(node, anchor, 1)
             }
             Event::SequenceStart(_, anchor, tag) => {
                 self.open(NodeKind::List(Vec::new()), range, anchor, tag.as_deref())
@@ -182,11 +181,29 @@ impl Builder<'_> {
             #[allow(unreachable_patterns, reason = "the enum may grow")]
             _ => (Style::Plain, vec![(0, range.start)]),
         };
-        Scalar {
+        let mut scalar = Scalar {
             text: text.to_owned(),
             style,
             map,
             end: range.end,
+        };
+        if !raw.is_ascii() {
+            self.bound(&mut scalar);
+        }
+        scalar
+    }
+
+    /// Ends a map where it leads into the middle of a character: text that the parser made in a way of its own.
+    fn bound(&self, scalar: &mut Scalar) {
+        let astray = scalar.text.char_indices().find_map(|(at, c)| {
+            let span = scalar.source(at..at + c.len_utf8());
+            self.text.get(span.clone()).is_none().then_some(span.start)
+        });
+        if let Some(mut end) = astray {
+            while !self.text.is_char_boundary(end) {
+                end -= 1;
+            }
+            scalar.end = end;
         }
     }
 }
@@ -196,25 +213,16 @@ fn written(tag: &Tag) -> String {
     format!("{}{}", tag.original_handle(), tag.suffix())
 }
 
-/// Returns the number of nodes of a tree. Long texts count as more: each alias makes another copy of them.
+/// Returns the number of nodes of a tree. Long texts and keys count as more: each alias makes another copy of them.
 fn count(node: &Node) -> usize {
     1 + match &node.kind {
         NodeKind::Scalar(scalar) => scalar.text.len() / 256,
-        NodeKind::Map(entries) => entries.iter().map(|entry| count(&entry.value)).sum(),
+        NodeKind::Map(entries) => entries
+            .iter()
+            .map(|entry| count(&entry.value) + entry.key.len() / 256)
+            .sum(),
         NodeKind::List(items) => items.iter().map(count).sum(),
-    };
-    1 + below
-}
-
-/// About as many bytes as a node takes.
-const NODE_BYTES: usize = 256;
-
-/// Returns how many nodes a scalar counts for.
-fn weight(node: &Node) -> usize {
-    let bytes = node.scalar().map_or(0, |scalar| {
-        scalar.text.len() + scalar.map.len() * size_of::<(usize, usize)>()
-    });
-    1 + bytes / NODE_BYTES
+    }
 }
 
 /// Maps a plain or quoted scalar: line folding, doubled quotes and escapes are the places where text and source part.
@@ -471,6 +479,10 @@ mod tests {
                         for at in 0..scalar.text.len() {
                             let source = scalar.source(at..at + 1);
                             assert!(source.end <= text.len(), "{text:?} {source:?}");
+                        }
+                        for (at, c) in scalar.text.char_indices() {
+                            let source = scalar.source(at..at + c.len_utf8());
+                            assert!(text.get(source.clone()).is_some(), "{text:?} {source:?}");
                         }
                     });
                 }

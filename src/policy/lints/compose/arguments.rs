@@ -1,6 +1,6 @@
 //! Secrets as arguments: of what a service runs, and of what builds its image.
 
-use super::service::{Binding, Service, bindings, is_for_one_machine, services};
+use super::service::{Binding, Seen, Service, is_for_one_machine, services};
 use crate::{
     model::{Confidence, Severity},
     policy::{
@@ -107,8 +107,9 @@ impl Lint for Arguments {
     fn document(&self, document: &Document<'_>, context: &mut Context<'_>) {
         let services = services(document);
         let local = !services.is_empty() && is_for_one_machine(document);
+        let mut seen = Seen::default();
         for service in &services {
-            for (place, found) in commands(service) {
+            for (place, found) in commands(service, &mut seen) {
                 for one in found {
                     context.tell(fault(service, place, &one, local));
                 }
@@ -118,14 +119,15 @@ impl Lint for Arguments {
 }
 
 /// Returns the secrets in the arguments of all that a service runs, with where it says so.
-fn commands(service: &Service<'_>) -> Vec<(&'static str, Vec<Exposed>)> {
+fn commands(service: &Service<'_>, seen: &mut Seen) -> Vec<(&'static str, Vec<Exposed>)> {
     let mut found = Vec::new();
     for place in ["command", "entrypoint"] {
-        if let Some(node) = service.node.get(place) {
+        if let Some(node) = service.node.get(place).filter(|node| seen.is_new(node)) {
             found.push((place, command(service, node)));
         }
     }
-    if let Some(test) = service.node.at(&["healthcheck", "test"]) {
+    let test = service.node.at(&["healthcheck", "test"]);
+    if let Some(test) = test.filter(|node| seen.is_new(node)) {
         let items = test.items();
         let is_script = items.first().and_then(Node::text) == Some("CMD-SHELL");
         let script = if is_script {
@@ -229,12 +231,9 @@ impl Lint for BuildArguments {
     fn document(&self, document: &Document<'_>, context: &mut Context<'_>) {
         let services = services(document);
         let local = !services.is_empty() && is_for_one_machine(document);
+        let mut seen = Seen::default();
         for service in &services {
-            let arguments = service
-                .node
-                .at(&["build", "args"])
-                .map(bindings)
-                .unwrap_or_default();
+            let arguments = seen.new_bindings(service.node.at(&["build", "args"]));
             for binding in arguments
                 .iter()
                 .filter(|binding| names::is_secret(binding.name))

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use super::{
-    service::{Binding, Service, bindings, is_for_one_machine, services, short},
+    service::{Binding, Seen, Service, is_for_one_machine, services, short},
     weak,
 };
 use crate::{
@@ -82,9 +82,10 @@ impl Lint for Environment {
             return;
         }
         let mut told = Vec::new();
+        let mut seen = Seen::default();
         for service in services(document) {
-            told.extend(variables(&service));
-            told.extend(labels(&service));
+            told.extend(variables(&service, &mut seen));
+            told.extend(labels(&service, &mut seen));
         }
         for root in document.trees() {
             for config in root
@@ -114,11 +115,8 @@ impl Lint for Environment {
     }
 }
 
-fn variables(service: &Service<'_>) -> Vec<Fault> {
-    let Some(environment) = service.node.get("environment") else {
-        return Vec::new();
-    };
-    let bindings = bindings(environment);
+fn variables(service: &Service<'_>, seen: &mut Seen) -> Vec<Fault> {
+    let bindings = seen.new_bindings(service.node.get("environment"));
     let others = bindings
         .iter()
         .filter(|binding| !names::is_secret(binding.name));
@@ -198,10 +196,10 @@ fn fix(binding: &Binding<'_>) -> Option<Fix> {
 }
 
 /// Users of a proxy: `traefik.http.middlewares.x.basicauth.users=admin:$$apr1$$...`.
-fn labels(service: &Service<'_>) -> Vec<Fault> {
+fn labels(service: &Service<'_>, seen: &mut Seen) -> Vec<Fault> {
     let deploy = service.node.at(&["deploy", "labels"]);
     let nodes = [service.node.get("labels"), deploy];
-    let bindings = nodes.into_iter().flatten().flat_map(bindings);
+    let bindings = nodes.into_iter().flat_map(|node| seen.new_bindings(node));
     let users = bindings.filter(|binding| {
         binding
             .name
@@ -359,6 +357,26 @@ mod tests {
         assert_eq!(
             told("docker-compose.dev.yml", &text),
             ["compose-plaintext-env info hunter2-Zq81"]
+        );
+    }
+
+    #[test]
+    fn what_aliases_bring_is_told_once() {
+        let text = "x-e: &e\n  DB_PASSWORD: hunter2-Zq81\n  API_TOKEN: Vx7kQ2mR9tLp\nservices:\n  a:\n    environment: *e\n  b:\n    environment: *e\n  c:\n    environment:\n      <<: *e\n";
+        let want = [
+            "compose-plaintext-env high hunter2-Zq81",
+            "compose-plaintext-env high Vx7kQ2mR9tLp",
+        ];
+        assert_eq!(told("compose.yml", text), want);
+    }
+
+    #[test]
+    fn stacks_are_known_by_their_services() {
+        let text =
+            "services:\n  a:\n    image: b\n    environment:\n      DB_PASSWORD: hunter2-Zq81\n";
+        assert_eq!(
+            told("stack.yml", text),
+            ["compose-plaintext-env high hunter2-Zq81"]
         );
     }
 

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::service::{is_for_one_machine, short};
+use super::service::{Seen, is_for_one_machine, short};
 use crate::{
     model::{Confidence, Severity},
     policy::{
@@ -71,8 +71,13 @@ impl Lint for Fallbacks {
             return;
         }
         let mut told = Vec::new();
+        let mut seen = Seen::default();
         for tree in document.trees() {
-            tree.leaves(&mut |path, node| told.extend(faults(path, node)));
+            tree.leaves(&mut |path, node| {
+                if seen.is_new(node) {
+                    told.extend(faults(path, node));
+                }
+            });
         }
         let local = !told.is_empty() && is_for_one_machine(document);
         for fault in told {

@@ -1,5 +1,7 @@
 //! Secrets by environment for images that read them from files.
 
+use std::collections::HashSet;
+
 use super::service::{Binding, Service, bindings, services};
 use crate::{
     model::{Confidence, Severity},
@@ -152,6 +154,7 @@ impl Lint for FileVariables {
     }
 
     fn document(&self, document: &Document<'_>, context: &mut Context<'_>) {
+        let mut told = HashSet::new();
         for service in services(document) {
             let Some(image) = service.image_name() else {
                 continue;
@@ -162,7 +165,9 @@ impl Lint for FileVariables {
                 .map(bindings)
                 .unwrap_or_default();
             for binding in environment.iter().filter(|binding| reads(image, binding)) {
-                context.tell(fault(&service, image, binding));
+                if told.insert(binding.name_span.start) {
+                    context.tell(fault(&service, image, binding));
+                }
             }
         }
     }

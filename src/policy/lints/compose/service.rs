@@ -2,7 +2,11 @@
 //!
 //! YAML's anchors and merge keys are followed by the tree itself, `extends` within the file here; spans stay those of the origin.
 
-use std::ops::Range;
+use std::{
+    collections::{HashMap, HashSet},
+    ops::Range,
+    rc::Rc,
+};
 
 use crate::policy::{
     kind::FileKind,
@@ -17,8 +21,8 @@ pub(super) struct Service<'d> {
     pub(super) name: &'d str,
     /// What it says.
     pub(super) node: &'d Node,
-    /// All services of the file.
-    all: &'d Node,
+    /// All services of the file, by name.
+    all: Rc<HashMap<&'d str, &'d Node>>,
 }
 
 /// Longest part of a name that is told: names come from the file, once for each fault.
@@ -41,16 +45,23 @@ pub(super) fn services<'d>(document: &'d Document<'_>) -> Vec<Service<'d>> {
     let mut found = Vec::new();
     for root in document.trees() {
         // The first version had no `services`.
-        let all = root.get("services").unwrap_or(root);
+        let services = root.get("services").unwrap_or(root);
         let is_service = |node: &Node| !node.entries().is_empty();
-        let entries = all
+        let entries = services
             .merged()
             .into_iter()
             .filter(|entry| is_service(&entry.value));
-        found.extend(entries.map(|entry| Service {
+        let entries: Vec<_> = entries.collect();
+        let all = Rc::new(
+            entries
+                .iter()
+                .map(|entry| (entry.key.as_str(), &entry.value))
+                .collect::<HashMap<_, _>>(),
+        );
+        found.extend(entries.into_iter().map(|entry| Service {
             name: short(&entry.key),
             node: &entry.value,
-            all,
+            all: Rc::clone(&all),
         }));
     }
     found
@@ -69,7 +80,7 @@ impl<'d> Service<'d> {
                 return None;
             }
             let name = extends.text().or_else(|| extends.text_at(&["service"]))?;
-            node = self.all.get(name)?;
+            node = self.all.get(name).copied()?;
         }
         None
     }
@@ -170,6 +181,30 @@ pub(super) fn bindings(node: &Node) -> Vec<Binding<'_>> {
         });
     }
     found
+}
+
+/// Which places were looked at: aliases and merge keys lead to the same one again and again.
+#[derive(Default)]
+pub(super) struct Seen {
+    /// A map begins where its first key does: each has its own set.
+    nodes: HashSet<usize>,
+    names: HashSet<usize>,
+}
+
+impl Seen {
+    /// Returns the variables below a node that were not there before.
+    pub(super) fn new_bindings<'d>(&mut self, node: Option<&'d Node>) -> Vec<Binding<'d>> {
+        let is_known =
+            node.is_some_and(|node| node.alias.is_some() && !self.nodes.insert(node.span.start));
+        let mut bindings = node.filter(|_| !is_known).map(bindings).unwrap_or_default();
+        bindings.retain(|binding| self.names.insert(binding.name_span.start));
+        bindings
+    }
+
+    /// Tells whether a node was not there before.
+    pub(super) fn is_new(&mut self, node: &Node) -> bool {
+        self.nodes.insert(node.span.start)
+    }
 }
 
 /// Tells whether a file is for one machine only: by its path, or because all that it publishes is bound to that machine.

@@ -10,7 +10,7 @@ use super::{dockerfile, is_local, words};
 use crate::{
     model::{Confidence, Severity},
     policy::{
-        fault::{Fault, FixClass},
+        fault::{Edit, Fault, Fix, FixClass},
         lint::{Context, Document, Lint, LintMeta, Persona},
         names::{self, Secretness},
         readers::dockerfile::{Dockerfile, Instruction, Pair, Run, What},
@@ -75,7 +75,7 @@ const SECRET_ARG_IN_RUN: LintMeta = LintMeta {
         "Docker: Build secrets",
     ],
     cwe: 538,
-    fix: FixClass::None,
+    fix: FixClass::Unsafe,
     why: "Build arguments are written into the image's history beside each RUN and into the build's record: a secret that has \
           to be there at build time leaves with the image.",
     help: "Mount it for this RUN alone: `RUN --mount=type=secret,id=name,env=NAME ...`, and drop the ARG.",
@@ -118,7 +118,15 @@ impl Lint for Arguments {
             return;
         };
         let used = uses(file);
-        let mut told: Vec<Fault> = used.iter().map(|(name, used)| used.fault(name)).collect();
+        let mut told = Vec::new();
+        for (number, (name, used)) in used.iter().enumerate() {
+            let mut fault = used.fault(name);
+            // Each looks through the whole file.
+            if number < MAX_EDITS {
+                fault.fix = used.fix(name, file, document.text);
+            }
+            told.push(fault);
+        }
         told.extend(declared(file, &used, is_local(document.path)));
         for fault in told {
             context.tell(fault);
@@ -139,7 +147,12 @@ struct Scope<'f> {
 struct Used {
     declared: Range<usize>,
     places: Vec<Range<usize>>,
+    /// Ends of the keywords of those `RUN`s; `None` for one that waits (`ONBUILD`).
+    runs: Vec<Option<usize>>,
 }
+
+/// Most places of an argument that a fix changes.
+const MAX_EDITS: usize = 16;
 
 impl Used {
     fn fault(&self, name: &str) -> Fault {
@@ -158,6 +171,46 @@ impl Used {
             fault = fault.related(place, "used here as well");
         }
         fault
+    }
+
+    /// Mounts the secret for the `RUN`s and drops the argument, if nothing else names it.
+    fn fix(&self, name: &str, file: &Dockerfile, text: &str) -> Option<Fix> {
+        let mut edits = Vec::new();
+        let mut named = self.places.len();
+        for instruction in super::instructions(file) {
+            let What::Arg(pairs) = &instruction.what else {
+                continue;
+            };
+            if pairs.iter().any(|pair| pair.name == name) {
+                let [Pair { value: None, .. }] = pairs.as_slice() else {
+                    return None;
+                };
+                let rest = text.get(instruction.span.end..)?;
+                let line = rest.len() - rest.trim_start_matches([' ', '\t', '\r']).len();
+                let line = line + usize::from(rest.get(line..)?.starts_with('\n'));
+                edits.push(Edit::replace(
+                    instruction.span.start..instruction.span.end + line,
+                    "",
+                ));
+                named += 1;
+            }
+        }
+        let runs: BTreeSet<Option<usize>> = self.runs.iter().copied().collect();
+        if edits.len() + runs.len() > MAX_EDITS || text.matches(name).count() != named {
+            return None;
+        }
+        let id = name.to_ascii_lowercase();
+        for run in runs {
+            let mount = format!(" --mount=type=secret,id={id},env={name}");
+            edits.push(Edit::replace(run?..run?, mount));
+        }
+        edits.sort_by_key(|edit| edit.span.start);
+        let title = format!("mount the secret `{id}` for the RUN and drop the argument");
+        Some(Fix {
+            class: FixClass::Unsafe,
+            title,
+            edits,
+        })
     }
 }
 
@@ -182,8 +235,12 @@ fn uses(file: &Dockerfile) -> BTreeMap<String, Used> {
                         let entry = entry.or_insert_with(|| Used {
                             declared: pair.name_span.clone(),
                             places: Vec::new(),
+                            runs: Vec::new(),
                         });
                         entry.places.push(place);
+                        entry
+                            .runs
+                            .push((!instruction.deferred).then_some(instruction.keyword.end));
                     }
                 }
                 _ => {}
@@ -370,7 +427,7 @@ fn other(name: &str, value: Value, is_env: bool) -> Option<(Severity, String)> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::told;
+    use super::super::tests::{fixed, told};
 
     #[test]
     fn declarations_by_value() {
@@ -455,5 +512,15 @@ mod tests {
         ] {
             assert_eq!(told("Dockerfile", text), want, "{text:?}");
         }
+    }
+
+    #[test]
+    fn the_fix_mounts_the_secret() {
+        let text =
+            "FROM a\nARG X_TOKEN\nRUN c $X_TOKEN\nRUN --network=none d \\\n  ${X_TOKEN} $X_TOKEN\n";
+        let want = "FROM a\nRUN --mount=type=secret,id=x_token,env=X_TOKEN c $X_TOKEN\n\
+                    RUN --mount=type=secret,id=x_token,env=X_TOKEN --network=none d \\\n  ${X_TOKEN} $X_TOKEN\n";
+        assert_eq!(fixed("Dockerfile", text), want);
+        assert!(told("Dockerfile", want).is_empty());
     }
 }

@@ -30,9 +30,7 @@ pub(super) struct Copied<'i> {
 }
 
 /// What an ignore file says.
-struct Patterns<'i> {
-    lines: Vec<&'i str>,
-    /// As Docker reads them; git does otherwise.
+struct Patterns {
     docker: ignore::Ignore,
     /// Whether the last line has no line break.
     open: bool,
@@ -43,8 +41,8 @@ pub(super) struct Tree<'i> {
     whole: bool,
     paths: &'i BTreeSet<BlobPath>,
     pub(super) copies: Vec<Copied<'i>>,
-    /// `.dockerignore` and `.gitignore` by path.
-    ignores: HashMap<&'i str, Patterns<'i>>,
+    /// `.dockerignore` and its like by path.
+    ignores: HashMap<&'i str, Patterns>,
     /// Whether a credential file holds one.
     contents: HashMap<&'i str, bool>,
     /// Credential files of the tree.
@@ -92,18 +90,9 @@ impl<'i> Tree<'i> {
                 repeated: !seen.insert((subject, one("source"))),
             }),
             IGNORE => {
-                let lines = all("pattern");
-                let of_docker = subject.ends_with(".dockerignore");
-                let docker = ignore::Ignore::new(lines.iter().copied().filter(|_| of_docker));
+                let docker = ignore::Ignore::new(all("pattern").into_iter());
                 let open = !all("open").is_empty();
-                self.ignores.insert(
-                    subject,
-                    Patterns {
-                        lines,
-                        docker,
-                        open,
-                    },
-                );
+                self.ignores.insert(subject, Patterns { docker, open });
             }
             CONTENT => {
                 self.contents.insert(subject, one("holds") == "true");
@@ -233,13 +222,6 @@ impl<'i> Tree<'i> {
         let shown = if source.is_empty() { "." } else { source };
         let what = format!("{} {shown}", copy.word);
         let (severity, message) = match left.as_slice() {
-            [] if source.is_empty() && self.is_likely(&context) && !excludes(".env") => {
-                left.push(".env".to_owned());
-                let message = format!(
-                    "`{what}` takes a local `.env` into the image: `.dockerignore` does not leave it out"
-                );
-                (Severity::Low, message)
-            }
             [] => return None,
             [file] => (
                 Severity::High,
@@ -293,27 +275,6 @@ impl<'i> Tree<'i> {
         }
     }
 
-    /// Tells whether people who work here have a `.env` of their own: there is an example of one, and git ignores the real one.
-    fn is_likely(&self, context: &str) -> bool {
-        let examples = [
-            ".env.example",
-            ".env.sample",
-            ".env.template",
-            ".env.dist",
-            "example.env",
-        ];
-        let has_example = examples.iter().any(|name| self.has(&join(context, name)));
-        let ignored = |folder: &str| {
-            let patterns = self.ignores.get(join(folder, ".gitignore").as_str());
-            patterns.is_some_and(|patterns| {
-                patterns.lines.iter().any(|pattern| {
-                    pattern.trim_start_matches("**").trim_start_matches('/') == ".env"
-                })
-            })
-        };
-        has_example && (ignored(context) || ignored(""))
-    }
-
     fn fix(&self, path: &str, files: &[String]) -> Fix {
         let open = self.ignores.get(path).is_some_and(|patterns| patterns.open);
         let text = format!("{}{}\n", if open { "\n" } else { "" }, files.join("\n"));
@@ -346,96 +307,91 @@ fn join(folder: &str, path: &str) -> String {
 mod tests {
     use super::super::tests::crossed;
 
+    fn check(cases: &[(&[(&str, &str)], &[&str])]) {
+        for (files, want) in cases {
+            assert_eq!(crossed(files), *want, "{files:?}");
+        }
+    }
+
+    const ENV: (&str, &str) = (".env", "DB_PASSWORD=hunter2-Zq81\n");
+    const API: (&str, &str) = ("api/.env", "DB_PASSWORD=hunter2-Zq81\n");
+    const ALL: &str = "FROM a\nCOPY . .\n";
+
     #[test]
-    fn contexts_and_what_they_leave_out() {
-        let secret = "DB_PASSWORD=hunter2-Zq81\n";
-        for (files, want) in [
+    fn contexts_hold_what_is_below_them() {
+        check(&[
+            (&[("Dockerfile", ALL), ENV], &["high COPY . .env"]),
             (
-                vec![("Dockerfile", "FROM a\nCOPY . .\n"), (".env", secret)],
-                vec!["high COPY . .env"],
+                &[("Dockerfile", "FROM a\nADD ./ /app\n"), API],
+                &["high ADD . api/.env"],
             ),
+            (&[("Dockerfile", ALL), (".env", "PORT=80\n")], &[]),
             (
-                vec![
-                    ("Dockerfile", "FROM a\nADD ./ /app\n"),
-                    ("api/.env", secret),
-                ],
-                vec!["high ADD . api/.env"],
+                &[("Dockerfile", "FROM a\nCOPY api /app\n"), API],
+                &["high COPY api api/.env"],
             ),
+            (&[("Dockerfile", "FROM a\nCOPY web /app\n"), API], &[]),
+            (&[("api/Dockerfile", ALL), ENV], &[]),
+            (&[("docker/Dockerfile", ALL), ENV], &["high COPY . .env"]),
             (
-                vec![("Dockerfile", "FROM a\nCOPY . .\n"), (".env", "PORT=80\n")],
-                vec![],
-            ),
-            (
-                vec![
-                    ("Dockerfile", "FROM a\nCOPY . .\n"),
-                    (".env", secret),
-                    (".dockerignore", "*\n!src"),
-                ],
-                vec![],
-            ),
-            (
-                vec![
-                    ("Dockerfile", "FROM a\nCOPY . .\n"),
-                    (".env", secret),
-                    (".dockerignore", ".env\n!.env"),
-                ],
-                vec!["high COPY . \n.env"],
-            ),
-            (
-                vec![
-                    ("Dockerfile", "FROM a\nCOPY api /app\n"),
-                    ("api/.env", secret),
-                ],
-                vec!["high COPY api api/.env"],
-            ),
-            (
-                vec![
-                    ("Dockerfile", "FROM a\nCOPY web /app\n"),
-                    ("api/.env", secret),
-                ],
-                vec![],
-            ),
-            (
-                vec![("api/Dockerfile", "FROM a\nCOPY . .\n"), (".env", secret)],
-                vec![],
-            ),
-            (
-                vec![
-                    ("docker/Dockerfile", "FROM a\nCOPY . .\n"),
-                    (".env", secret),
-                ],
-                vec!["high COPY . .env"],
-            ),
-            (
-                vec![
+                &[
                     ("api/Dockerfile", "FROM a\nCOPY api/go.mod .\nCOPY . .\n"),
                     ("api/go.mod", ""),
-                    (".env", secret),
+                    ENV,
                 ],
-                vec!["high COPY . .env"],
+                &["high COPY . .env"],
+            ),
+        ]);
+    }
+
+    #[test]
+    fn ignore_files_leave_files_out() {
+        check(&[
+            (
+                &[("Dockerfile", ALL), ENV, (".dockerignore", "*\n!src")],
+                &[],
             ),
             (
-                vec![
-                    ("Dockerfile", "FROM a\nCOPY . .\n"),
+                &[("Dockerfile", ALL), ENV, (".dockerignore", ".env\n!.env")],
+                &["high COPY . \n.env"],
+            ),
+            (
+                &[
+                    ("Dockerfile", ALL),
+                    ENV,
                     ("Dockerfile.dockerignore", ".env\n"),
-                    (".env", secret),
                 ],
-                vec![],
+                &[],
             ),
             (
-                vec![("tests/Dockerfile", "FROM a\nCOPY .env .\n")],
-                vec!["info COPY .env "],
+                &[("Dockerfile", ALL), ENV, (".gitignore", ".env\n")],
+                &["high COPY . .env"],
+            ),
+        ]);
+    }
+
+    #[test]
+    fn files_are_copied_by_name() {
+        check(&[
+            (
+                &[("tests/Dockerfile", "FROM a\nCOPY .env .\n")],
+                &["info COPY .env "],
             ),
             (
-                vec![("Dockerfile", "FROM a\nCOPY .npmrc .\n")],
-                vec!["medium COPY .npmrc "],
+                &[("Dockerfile", "FROM a\nCOPY .npmrc .\n")],
+                &["medium COPY .npmrc "],
             ),
             (
-                vec![("Dockerfile", "FROM a\nCOPY .env .\nRUN a\nCOPY .env /b\n")],
-                vec!["high COPY .env "],
+                &[("Dockerfile", "FROM a\nCOPY .env .\nRUN a\nCOPY .env /b\n")],
+                &["high COPY .env "],
             ),
-        ] {
-            assert_eq!(crossed(&files), want, "{files:?}");
-        }
+            (
+                &[
+                    ("Dockerfile", "FROM a\nCOPY .env .\n"),
+                    (".env", "PORT=80\n"),
+                ],
+                &[],
+            ),
+        ]);
     }
 }

@@ -46,19 +46,12 @@ const COPY_CREDENTIAL_FILE: LintMeta = LintMeta {
             "Dockerfile",
             "FROM alpine:3\nCOPY [\"app.py\", \"tls/server.key\", \"/app/\"]\n",
         )],
-        &[
-            ("api/Dockerfile", "FROM node:22\nWORKDIR /app\nCOPY . .\n"),
-            ("api/.env.example", "API_TOKEN=\n"),
-            ("api/.dockerignore", "node_modules\n"),
-            (".gitignore", ".env\n"),
-        ],
     ],
     good: &[
         &[
             ("Dockerfile", "FROM node:22\nCOPY . .\n"),
-            (".dockerignore", "node_modules\n**/.env\n"),
-            (".gitignore", ".env\n"),
-            (".env.example", "API_TOKEN=\n"),
+            (".dockerignore", "node_modules\n**/*.key\n"),
+            ("tls/server.key", "none\n"),
         ],
         &[(
             "Dockerfile",
@@ -93,7 +86,7 @@ impl Lint for Copies {
     }
 
     fn document(&self, document: &Document<'_>, context: &mut Context<'_>) {
-        if document.kind == FileKind::Ignore {
+        if document.kind == FileKind::Ignore && document.name() != ".gitignore" {
             context.note(item(IGNORE, document.path, 0..0, patterns(document.text)));
         } else if let Some(file) = dockerfile(document) {
             for fact in copies(file, document.path) {

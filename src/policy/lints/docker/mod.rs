@@ -86,6 +86,8 @@ pub(super) fn is_local(path: &str) -> bool {
 
 #[cfg(test)]
 pub(in crate::policy::lints) mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::{
         model::{BlobPath, DigestKey, Location},
@@ -213,6 +215,51 @@ pub(in crate::policy::lints) mod tests {
             "contest/Dockerfile",
         ] {
             assert!(!is_local(path), "{path}");
+        }
+    }
+
+    fn check(path: &str, text: &str) {
+        let blob = BlobPath::from(path);
+        let kind = wants(&blob).expect("a file of policy");
+        let reading = read(
+            &blob,
+            kind,
+            text.as_bytes(),
+            &DigestKey::new([7; 32]),
+            &Environments::default(),
+        );
+        let within = |span: &std::ops::Range<usize>| {
+            assert!(text.get(span.clone()).is_some(), "{span:?} of {text:?}")
+        };
+        for fault in &reading.faults {
+            within(&fault.span);
+            fault.secret.iter().for_each(within);
+            fault.related.iter().for_each(|(span, _)| within(span));
+            let edits = fault.fix.iter().flat_map(|fix| &fix.edits);
+            edits.for_each(|edit| within(&edit.span));
+        }
+        reading.facts.iter().for_each(|fact| within(&fact.span));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(300))]
+        #[test]
+        fn dockerfiles_of_all_sorts_are_read(parts in prop::collection::vec(prop::sample::select(vec![
+            "FROM x\n", "FROM x AS b\n", "RUN ", "ENV ", "ARG ", "COPY ", "ADD ", "CMD ", "LABEL ", "ENTRYPOINT ", "HEALTHCHECK CMD ", "\n", "\r\n",
+            "\\\n", " ", "=", "\"", "'", "$A_TOKEN", "${A_TOKEN:-ü}", "A_TOKEN", "<<EOF", "EOF\n", "[\"", "\", \"", "\"]", "--password", "hunter2-Zq81",
+            "://a:hunter2-Zq81@h", ".env", "id_rsa", "echo ", " > /f", "rm /f", "/run/secrets/x", "--mount=type=secret,id=x ", "git clone ", "ü", "&&", "$(cat ", ")",
+        ]), 0..30)) {
+            check("Dockerfile", &format!("FROM x\nARG A_TOKEN\n{}", parts.concat()));
+        }
+
+        #[test]
+        fn compose_files_of_all_sorts_are_read(parts in prop::collection::vec(prop::sample::select(vec![
+            "services:\n", "  a:\n", "    environment:\n", "      A_TOKEN: ", "      - A_TOKEN=", "    command: ", "    build: {args: {", "}}", "    labels:\n",
+            "    image: mysql\n", "configs:\n", "    content: |\n", "      token: hunter2-Zq81\n", "hunter2-Zq81", "${A_TOKEN:-ü}", "${A_TOKEN}", "\"", "'", "\n", "\r\n",
+            "ü", "basicauth.users=", "x:y", " --password ", ">\n", "      ", "&a ", "*a", "<<: ", "[", "]", ",", "    extends: a\n", "://a:hunter2-Zq81@h", "\\u00fc",
+        ]), 0..30)) {
+            check("compose.yml", &format!("services:\n  a:\n    environment:\n{}", parts.concat()));
+            check("compose.yml", &parts.concat());
         }
     }
 }

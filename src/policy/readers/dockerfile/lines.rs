@@ -119,6 +119,46 @@ pub(super) fn unquoted(chars: &[(char, usize)], escape: char) -> Scalar {
     scalar(&out, style, end)
 }
 
+/// Undoes the escapes of JSON.
+pub(super) fn unescaped(chars: &[(char, usize)]) -> Chars {
+    let mut out = Chars::new();
+    let mut at = 0;
+    while let Some(one) = chars.get(at).copied() {
+        let next = chars.get(at + 1).copied().filter(|_| one.0 == '\\');
+        let (c, taken) = match next.map(|(c, _)| c) {
+            None => (one.0, 1),
+            Some('n') => ('\n', 2),
+            Some('t') => ('\t', 2),
+            Some('r') => ('\r', 2),
+            Some('b') => ('\u{8}', 2),
+            Some('f') => ('\u{c}', 2),
+            Some('u') => code(chars, at),
+            Some(c) => (c, 2),
+        };
+        out.push((c, one.1));
+        at += taken;
+    }
+    out
+}
+
+/// Reads `\uXXXX`, or a pair of them: the character and how many it takes.
+fn code(chars: &[(char, usize)], at: usize) -> (char, usize) {
+    let unit = |at: usize| {
+        let digits = chars.get(at + 2..at + 6)?;
+        digits
+            .iter()
+            .try_fold(0, |code, (c, _)| Some(code * 16 + c.to_digit(16)?))
+    };
+    match (unit(at), unit(at + 6)) {
+        (Some(high @ 0xd800..0xdc00), Some(low @ 0xdc00..0xe000)) => {
+            let code = 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
+            (char::from_u32(code).unwrap_or('\u{fffd}'), 12)
+        }
+        (Some(code), _) => (char::from_u32(code).unwrap_or('\u{fffd}'), 6),
+        (None, _) => ('\\', 1),
+    }
+}
+
 /// Makes a scalar of characters with their offsets; one without content stands at `empty`.
 pub(crate) fn scalar(chars: &[(char, usize)], style: Style, empty: usize) -> Scalar {
     let mut text = String::with_capacity(chars.len());

@@ -6,8 +6,8 @@ use parse_dockerfile as raw;
 
 use super::super::super::node::{Scalar, Style};
 use super::lines::{
-    Chars, Heredoc, blank, bytes, heredocs, is_blank, logical, may_open, scalar, trimmed, unquoted,
-    words,
+    Chars, Heredoc, blank, bytes, heredocs, is_blank, logical, may_open, scalar, trimmed,
+    unescaped, unquoted, words,
 };
 use super::{Command, Copy, Dockerfile, Flag, Instruction, Pair, Role, Run, Stage, What, inner};
 
@@ -300,17 +300,17 @@ impl Reader<'_> {
         scalar(trimmed(&line), Style::Literal, span.start)
     }
 
-    /// An item of an array.
+    /// A path, or an item of an array.
     fn item(&self, item: &raw::UnescapedString<'_>) -> Scalar {
         let span = self.span(&item.span);
-        let raw = self.text.get(span.clone()).unwrap_or_default();
-        let text = item.value.clone().into_owned();
-        let map = super::super::escaped(raw, &text, span.start, 0);
-        Scalar {
-            text,
-            style: Style::Double,
-            map,
-            end: span.end,
+        let (line, _) = logical(self.text, span.start, self.escape);
+        let inside = line.partition_point(|(_, at)| *at < span.end);
+        let chars = line.get(..inside).unwrap_or_default();
+        let before = self.text.get(..span.start).unwrap_or_default();
+        if before.ends_with('"') {
+            scalar(&unescaped(chars), Style::Double, span.start)
+        } else {
+            scalar(chars, Style::Plain, span.start)
         }
     }
 

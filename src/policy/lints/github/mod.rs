@@ -15,15 +15,19 @@ mod javascript;
 mod kept;
 mod lasting;
 mod literal;
+mod mend;
 mod model;
 mod passed;
+mod paths;
 mod printed;
 mod purpose;
 mod reach;
+mod readings;
 mod scripts;
 mod secrets;
 mod sharing;
 mod unpinned;
+mod uses;
 mod when;
 
 /// The lints of this family.

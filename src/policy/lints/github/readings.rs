@@ -130,20 +130,17 @@ impl Collector<'_, '_> {
         if all.is_empty() {
             return;
         }
-        // Not under every event does an expression yield what it names.
-        let under = |event: Event<'_>| Reader::new(workflow, job, step).under(event).text(scalar);
-        let requests: Vec<Vec<Yield>> = self
-            .runs
-            .requests
-            .iter()
-            .map(|(event, _)| under(*event))
-            .collect();
-        let others: Vec<Vec<Yield>> = self
-            .runs
-            .others
-            .iter()
-            .map(|(event, _)| under(*event))
-            .collect();
+        // Not under every event does an expression yield what it names, if it asks.
+        let asks = scalar.text.contains("&&");
+        let under = |event: Event<'_>| {
+            asks.then(|| Reader::new(workflow, job, step).under(event).text(scalar))
+        };
+        let yields = |events: &[(Event<'_>, HashSet<&str>)]| {
+            let events = events.iter().map(|(event, _)| under(*event));
+            events.collect::<Vec<_>>()
+        };
+        let requests = yields(&self.runs.requests);
+        let others = yields(&self.runs.others);
         let condition = step.and_then(|step| step.condition);
         for one in all.into_iter().take(MAX_YIELDS) {
             let Secret::Stored(name) = &one.secret else {
@@ -153,13 +150,13 @@ impl Collector<'_, '_> {
                 continue;
             }
             let place = scalar.source(one.at.clone());
-            let happens = |event: Event<'_>, jobs: &HashSet<&str>, yields: &[Yield]| {
+            let happens = |event: Event<'_>, jobs: &HashSet<&str>, yields: &Option<Vec<Yield>>| {
                 jobs.contains(job.id)
                     && when::may_hold(condition, event)
-                    && yields
-                        .iter()
-                        .take(MAX_YIELDS)
-                        .any(|other| other.secret == one.secret)
+                    && yields.as_ref().is_none_or(|yields| {
+                        let mut yields = yields.iter().take(MAX_YIELDS);
+                        yields.any(|other| other.secret == one.secret)
+                    })
             };
             let read = self.reads.entry(name.clone()).or_default();
             read.first.get_or_insert_with(|| place.clone());
@@ -180,7 +177,7 @@ impl Collector<'_, '_> {
                 && happens(
                     Event::PullRequest,
                     &self.runs.when_called,
-                    std::slice::from_ref(&one),
+                    &None,
                 );
         }
     }

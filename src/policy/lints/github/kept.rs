@@ -333,26 +333,24 @@ fn known(
     }
 }
 
-/// Tells whether upload-artifact leaves a file out because it is hidden: since 4.4, unless it is told otherwise.
+/// Tells whether an upload leaves a file out because it is hidden: upload-artifact since 4.4 and upload-pages-artifact since 4, unless
+/// they are told otherwise. What brings a directory to a branch or to pages leaves `.git` out always.
 fn is_hidden(step: &Step<'_>, action: &str, line: &Line<'_>, path: &str) -> bool {
-    if action != "actions/upload-artifact"
-        || step.input_text("include-hidden-files") == Some("true")
-    {
+    let old: &[&str] = match action {
+        "actions/upload-artifact" => &["v1", "v2", "v3", "v4.0", "v4.1", "v4.2", "v4.3"],
+        _ if path == ".git" || path.starts_with(".git/") => return true,
+        "actions/upload-pages-artifact" => &["v1", "v2", "v3"],
+        _ => return false,
+    };
+    if step.input_text("include-hidden-files") == Some("true") {
         return false;
     }
-    let version = step
-        .uses
-        .and_then(|uses| uses.text.trim().split_once('@'))
-        .map(|(_, version)| version);
-    let is_old = version.is_some_and(|version| {
-        ["v1", "v2", "v3", "v4.0", "v4.1", "v4.2", "v4.3"]
-            .iter()
-            .any(|old| {
-                version == *old
-                    || version
-                        .strip_prefix(old)
-                        .is_some_and(|rest| rest.starts_with('.'))
-            })
+    let uses = step.uses.and_then(|uses| uses.text.trim().split_once('@'));
+    let is_old = uses.is_some_and(|(_, version)| {
+        old.iter().any(|old| {
+            let rest = version.strip_prefix(old);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        })
     });
     // What is named before the first hidden part is where the search begins.
     let below = path.strip_prefix(line.pattern.as_str()).unwrap_or(path);
@@ -369,17 +367,55 @@ mod tests {
     #[test]
     fn uploads_of_written_files() {
         for (file, upload, count) in [
-            (".env", "{uses: actions/upload-artifact@v3, with: {path: .env}}", 1),
-            (".env", "{uses: actions/upload-artifact@v3, with: {path: .}}", 1),
-            (".env", "{uses: actions/upload-artifact@v4, with: {path: .}}", 0),
-            (".env", "{uses: actions/upload-artifact@v4, with: {path: ., include-hidden-files: true}}", 1),
-            ("key.json", "{uses: softprops/action-gh-release@v2, with: {files: '*.json'}}", 1),
-            ("key.json", "{uses: actions/upload-artifact@v4, with: {path: 'a\n\nkey.json'}}", 1),
-            ("key.json", "{uses: actions/upload-artifact@v4, with: {path: build}}", 0),
-            ("/tmp/key.json", "{uses: actions/upload-artifact@v4, with: {path: .}}", 0),
+            (
+                ".env",
+                "{uses: actions/upload-artifact@v3, with: {path: .env}}",
+                1,
+            ),
+            (
+                ".env",
+                "{uses: actions/upload-artifact@v3, with: {path: .}}",
+                1,
+            ),
+            (
+                ".env",
+                "{uses: actions/upload-artifact@v4, with: {path: .}}",
+                0,
+            ),
+            (
+                ".env",
+                "{uses: actions/upload-artifact@v4, with: {path: ., include-hidden-files: true}}",
+                1,
+            ),
+            (
+                "key.json",
+                "{uses: softprops/action-gh-release@v2, with: {files: '*.json'}}",
+                1,
+            ),
+            (
+                "key.json",
+                "{uses: actions/upload-artifact@v4, with: {path: 'a\n\nkey.json'}}",
+                1,
+            ),
+            (
+                "key.json",
+                "{uses: actions/upload-artifact@v4, with: {path: build}}",
+                0,
+            ),
+            (
+                "/tmp/key.json",
+                "{uses: actions/upload-artifact@v4, with: {path: .}}",
+                0,
+            ),
         ] {
-            let text = format!("on: push\njobs:\n  a:\n    steps:\n      - run: echo \"$K\" > {file}\n        env: {{K: '${{{{ secrets.K }}}}'}}\n      - {upload}\n");
-            assert_eq!(testing::workflow(&ARTIFACT, &text).len(), count, "{file} {upload}");
+            let text = format!(
+                "on: push\njobs:\n  a:\n    steps:\n      - run: echo \"$K\" > {file}\n        env: {{K: '${{{{ secrets.K }}}}'}}\n      - {upload}\n"
+            );
+            assert_eq!(
+                testing::workflow(&ARTIFACT, &text).len(),
+                count,
+                "{file} {upload}"
+            );
         }
     }
 
@@ -402,6 +438,9 @@ mod tests {
         assert_eq!(told(&format!("{checkout}{whole}")), Some(Severity::Medium));
         let careful = "      - {uses: actions/checkout@v4, with: {persist-credentials: false}}\n";
         assert_eq!(told(&format!("{careful}{whole}")), None);
+        // Its archive leaves out .git.
+        let pages = whole.replace("upload-artifact", "upload-pages-artifact");
+        assert_eq!(told(&format!("{checkout}{pages}")), None);
         assert_eq!(
             told(&format!("{checkout}{}", whole.replace("v3", "v4"))),
             None

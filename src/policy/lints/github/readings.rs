@@ -173,12 +173,8 @@ impl Collector<'_, '_> {
             }
             let mut others = self.runs.others.iter().zip(&others);
             read.by_others |= others.any(|((event, jobs), yields)| happens(*event, jobs, yields));
-            read.when_called |= self.called_code
-                && happens(
-                    Event::PullRequest,
-                    &self.runs.when_called,
-                    &None,
-                );
+            read.when_called |=
+                self.called_code && happens(Event::PullRequest, &self.runs.when_called, &None);
         }
     }
 }

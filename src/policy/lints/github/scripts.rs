@@ -47,6 +47,7 @@ impl Lint for Scripts {
         let Some(workflow) = Workflow::of(document) else {
             return;
         };
+        let first = context.faults.len();
         let mut globs = paths::MAX_GLOBS;
         for job in &workflow.jobs {
             let mut written = Vec::new();
@@ -84,6 +85,7 @@ impl Lint for Scripts {
                 );
             }
         }
+        super::part(context.faults.get_mut(first..).unwrap_or_default());
     }
 }
 
@@ -171,6 +173,9 @@ fn parts(place: &Place<'_, '_>, context: &mut Context<'_>) {
         .chain(place.step.run.map(|run| ("run", run)))
     {
         derived(place.reader, value, &place.subject(name), context);
+        if !place.step.run.is_some_and(|run| std::ptr::eq(run, value)) {
+            address(place, name, value, context);
+        }
         for piece in expression::pieces(&value.text) {
             let is_dump = piece.expr.as_ref().is_some_and(is_environment);
             if let Some(secret) = is_dump.then(|| place.any_secret()).flatten() {
@@ -182,6 +187,37 @@ fn parts(place: &Place<'_, '_>, context: &mut Context<'_>) {
                     context,
                 );
             }
+        }
+    }
+}
+
+/// An input that is an address with a token in it: `repository: https://x:${{ secrets.T }}@host/r`.
+fn address(place: &Place<'_, '_>, name: &str, value: &Scalar, context: &mut Context<'_>) {
+    let is_named = ["repo", "url", "remote", "source"]
+        .iter()
+        .any(|part| name.to_ascii_lowercase().contains(part));
+    if !is_named || !value.text.starts_with("http") && !value.text.starts_with("git+http") {
+        return;
+    }
+    for piece in expression::pieces(&value.text).into_iter().take(4) {
+        let before = value.text.get(..piece.span.start).unwrap_or_default();
+        let after = value.text.get(piece.span.end..).unwrap_or_default();
+        let in_user = before
+            .split_once("://")
+            .is_some_and(|(_, user)| !user.contains('/'));
+        let yields = piece
+            .expr
+            .as_ref()
+            .map(|expr| place.reader.expression(expr));
+        let secret = yields.unwrap_or_default().into_iter().map(|one| one.secret);
+        let secret = secret.into_iter().find(|secret| !secret.is_harmless());
+        if let Some(secret) = secret.filter(|_| in_user && after.starts_with('@')) {
+            context.tell(Fault::new(
+                &passed::URL,
+                value.source(piece.span),
+                place.subject(name),
+                format!("{} is part of the address in {name}", secret.shown()),
+            ));
         }
     }
 }
@@ -471,6 +507,32 @@ mod tests {
         let dumped =
             job("      - run: echo '${{ toJSON(env) }}'\n        env: {K: '${{ secrets.KEY }}'}\n");
         assert_eq!(told(&dumped)[0].0, "gha-env-dump");
+    }
+
+    #[test]
+    fn addresses_in_inputs() {
+        for (with, count) in [
+            (
+                "{repository: 'https://x:${{ secrets.KEY }}@example.com/r'}",
+                1,
+            ),
+            (
+                "{remote-url: 'https://${{ secrets.KEY }}@example.com/r'}",
+                1,
+            ),
+            (
+                "{repository: 'https://example.com/${{ secrets.KEY }}@r'}",
+                0,
+            ),
+            ("{repository: octo/x, token: '${{ secrets.KEY }}'}", 0),
+        ] {
+            let text = job(&format!("      - {{uses: ./x, with: {with}}}\n"));
+            assert_eq!(
+                testing::workflow(&passed::URL, &text).len(),
+                count,
+                "{with}"
+            );
+        }
     }
 
     #[test]

@@ -5,8 +5,9 @@ use super::{
         fault::{Fault, FixClass},
         lint::{Context, LintMeta, Persona},
     },
-    CICD_6, TOOL, kept,
+    CICD_6, TOOL,
     model::{Job, Step},
+    paths,
 };
 use crate::model::{Confidence, Severity};
 
@@ -87,10 +88,10 @@ pub(super) fn look(job: &Job<'_>, step: &Step<'_>, context: &mut Context<'_>) {
     let Some(value) = step.input(input).and_then(|entry| entry.value.scalar()) else {
         return;
     };
-    let lines = kept::lines(value);
+    let lines = paths::lines(value);
     let excludes = |path: &str| {
         lines.iter().take(MAX_EXCLUSIONS).any(|line| {
-            let rest = line.written.strip_prefix('!').map(kept::normal);
+            let rest = line.written.strip_prefix('!').map(paths::normal);
             rest.is_some_and(|rest| rest.starts_with(path))
         })
     };

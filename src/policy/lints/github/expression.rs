@@ -191,31 +191,35 @@ impl Parser<'_> {
             return None;
         }
         let start = self.start();
-        let mut items = vec![self.all()?];
-        while self.eat("||") {
-            items.push(self.all()?);
-        }
+        let first = self.all()?;
+        let expr = self.chain(start, first, "||", Self::all, Kind::Any)?;
         self.depth -= 1;
-        Some(self.many(start, items, Kind::Any))
+        Some(expr)
     }
 
     fn all(&mut self) -> Option<Expr> {
         let start = self.start();
-        let mut items = vec![self.compared()?];
-        while self.eat("&&") {
-            items.push(self.compared()?);
-        }
-        Some(self.many(start, items, Kind::All))
+        let first = self.compared()?;
+        self.chain(start, first, "&&", Self::compared, Kind::All)
     }
 
-    /// One item stands for itself.
-    fn many(&self, start: usize, mut items: Vec<Expr>, kind: fn(Vec<Expr>) -> Kind) -> Expr {
-        if items.len() == 1
-            && let Some(item) = items.pop()
-        {
-            return item;
+    /// Reads on behind the first item of a chain; one item stands for itself.
+    fn chain(
+        &mut self,
+        start: usize,
+        first: Expr,
+        operator: &str,
+        next: fn(&mut Self) -> Option<Expr>,
+        kind: fn(Vec<Expr>) -> Kind,
+    ) -> Option<Expr> {
+        if !self.eat(operator) {
+            return Some(first);
         }
-        self.make(start, kind(items))
+        let mut items = vec![first, next(self)?];
+        while self.eat(operator) {
+            items.push(next(self)?);
+        }
+        Some(self.make(start, kind(items)))
     }
 
     fn compared(&mut self) -> Option<Expr> {

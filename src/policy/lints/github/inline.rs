@@ -64,6 +64,7 @@ impl Lint for Inline {
         let Some(workflow) = Workflow::of(document) else {
             return;
         };
+        let first = context.faults.len();
         for job in &workflow.jobs {
             for step in &job.steps {
                 let reader = Reader::new(&workflow, job, Some(step));
@@ -72,6 +73,7 @@ impl Lint for Inline {
                 }
             }
         }
+        super::part(context.faults.get_mut(first..).unwrap_or_default());
     }
 }
 

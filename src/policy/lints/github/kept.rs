@@ -10,6 +10,7 @@ use super::{
     },
     CICD_6, SECURE_USE, TOOL,
     model::{Job, Step},
+    paths::{Line, Pattern, lines, normal},
     secrets::Reader,
 };
 use crate::model::{Confidence, Severity};
@@ -71,119 +72,6 @@ const UPLOADS: [(&str, &str); 10] = [
     ("cloudflare/pages-action", "directory"),
     ("crazy-max/ghaction-github-pages", "build_dir"),
 ];
-
-/// One line of an input with paths.
-pub(super) struct Line<'t> {
-    /// As [`normal`] makes it.
-    pub(super) pattern: String,
-    /// As written.
-    pub(super) written: &'t str,
-    /// Its bytes in the text.
-    pub(super) at: Range<usize>,
-}
-
-/// Returns the paths of an input, one a line or parted by commas.
-pub(super) fn lines(value: &Scalar) -> Vec<Line<'_>> {
-    let mut from = 0;
-    let mut all = Vec::new();
-    for line in value.text.split(['\n', ',']) {
-        let written = line.trim();
-        let at = from + (line.len() - line.trim_start().len());
-        from += line.len() + 1;
-        if !written.is_empty() && !written.starts_with('#') {
-            all.push(Line {
-                pattern: normal(written),
-                written,
-                at: at..at + written.len(),
-            });
-        }
-    }
-    all
-}
-
-/// Brings a path to one form: `~` for the home directory, nothing for the workspace, no `./` and no `/` at the end.
-pub(super) fn normal(path: &str) -> String {
-    let path = path.trim().trim_matches(['"', '\'']).replace('\\', "/");
-    let homes = [
-        "$HOME",
-        "${HOME}",
-        "${{ env.HOME }}",
-        "${{env.HOME}}",
-        "/home/runner",
-        "/root",
-        "/Users/runner",
-    ];
-    let spaces = [
-        "${{ github.workspace }}",
-        "${{github.workspace}}",
-        "$GITHUB_WORKSPACE",
-        "${GITHUB_WORKSPACE}",
-    ];
-    let mut path = path;
-    for home in homes {
-        if let Some(rest) = path.strip_prefix(home)
-            && (rest.is_empty() || rest.starts_with('/'))
-        {
-            path = format!("~{rest}");
-        }
-    }
-    for space in spaces {
-        if let Some(rest) = path.strip_prefix(space) {
-            path = rest.trim_start_matches('/').to_owned();
-        }
-    }
-    let parts: Vec<&str> = path.split('/').filter(|part| *part != ".").collect();
-    let path = parts.join("/");
-    let trimmed = path.trim_end_matches('/');
-    if trimmed.is_empty() && path.starts_with('/') {
-        "/".to_owned()
-    } else {
-        trimmed.to_owned()
-    }
-}
-
-/// A pattern of paths, ready to be held against files.
-struct Pattern {
-    text: String,
-    glob: Option<globset::GlobMatcher>,
-}
-
-/// Most globs of a file that are made ready.
-pub(super) const MAX_GLOBS: usize = 2000;
-
-impl Pattern {
-    fn new(text: String, globs: &mut usize) -> Self {
-        let is_glob = text.contains(['*', '?', '[']) && text.len() < 500 && *globs > 0;
-        let glob = is_glob.then(|| {
-            *globs -= 1;
-            globset::GlobBuilder::new(&text)
-                .literal_separator(true)
-                .build()
-        });
-        Self {
-            glob: glob.and_then(Result::ok).map(|glob| glob.compile_matcher()),
-            text,
-        }
-    }
-
-    /// Tells whether it takes a file: as it is, as a directory above it, or as a glob.
-    fn covers(&self, path: &str) -> bool {
-        if self.text.is_empty() {
-            return !path.starts_with(['/', '~', '$']) && !path.starts_with("..");
-        }
-        let below = path.strip_prefix(self.text.as_str());
-        if below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
-            return true;
-        }
-        // A directory that matches is taken with all that is in it.
-        let mut above = path
-            .match_indices('/')
-            .take(40)
-            .filter_map(|(at, _)| path.get(..at));
-        let matches = |part: &str| self.glob.as_ref().is_some_and(|glob| glob.is_match(part));
-        matches(path) || above.any(matches)
-    }
-}
 
 /// Actions that write secrets to files: action, the input with the path, the path if it is not given.
 const WRITERS: [(&str, &str, &str); 7] = [
@@ -445,26 +333,24 @@ fn known(
     }
 }
 
-/// Tells whether upload-artifact leaves a file out because it is hidden: since 4.4, unless it is told otherwise.
+/// Tells whether an upload leaves a file out because it is hidden: upload-artifact since 4.4 and upload-pages-artifact since 4, unless
+/// they are told otherwise. What brings a directory to a branch or to pages leaves `.git` out always.
 fn is_hidden(step: &Step<'_>, action: &str, line: &Line<'_>, path: &str) -> bool {
-    if action != "actions/upload-artifact"
-        || step.input_text("include-hidden-files") == Some("true")
-    {
+    let old: &[&str] = match action {
+        "actions/upload-artifact" => &["v1", "v2", "v3", "v4.0", "v4.1", "v4.2", "v4.3"],
+        _ if path == ".git" || path.starts_with(".git/") => return true,
+        "actions/upload-pages-artifact" => &["v1", "v2", "v3"],
+        _ => return false,
+    };
+    if step.input_text("include-hidden-files") == Some("true") {
         return false;
     }
-    let version = step
-        .uses
-        .and_then(|uses| uses.text.trim().split_once('@'))
-        .map(|(_, version)| version);
-    let is_old = version.is_some_and(|version| {
-        ["v1", "v2", "v3", "v4.0", "v4.1", "v4.2", "v4.3"]
-            .iter()
-            .any(|old| {
-                version == *old
-                    || version
-                        .strip_prefix(old)
-                        .is_some_and(|rest| rest.starts_with('.'))
-            })
+    let uses = step.uses.and_then(|uses| uses.text.trim().split_once('@'));
+    let is_old = uses.is_some_and(|(_, version)| {
+        old.iter().any(|old| {
+            let rest = version.strip_prefix(old);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        })
     });
     // What is named before the first hidden part is where the search begins.
     let below = path.strip_prefix(line.pattern.as_str()).unwrap_or(path);
@@ -479,90 +365,58 @@ mod tests {
     use super::{super::testing, *};
 
     #[test]
-    fn patterns_cover_files() {
-        for (pattern, path, covered) in [
-            ("dist", "dist/a/b", true),
-            ("dist/", "dist/a", true),
-            ("dist/*", "dist/a", true),
-            ("dist/*", "dist/a/b", true),
-            ("dist/*.zip", "dist/a.ini", false),
-            ("**/*.ini", "dist/a.ini", true),
-            (".", "a.ini", true),
-            ("${{ github.workspace }}", "a.ini", true),
-            ("*", "a.ini", true),
-            ("dist", "distribution", false),
-            (".", "~/.npmrc", false),
-            ("$HOME/.aws", "~/.aws/credentials", true),
-        ] {
-            let ready = Pattern::new(normal(pattern), &mut 1);
-            assert_eq!(ready.covers(&normal(path)), covered, "{pattern} {path}");
-        }
-    }
-
-    #[test]
     fn uploads_of_written_files() {
-        let told = |file: &str, upload: &str| {
+        for (file, upload, count) in [
+            (
+                ".env",
+                "{uses: actions/upload-artifact@v3, with: {path: .env}}",
+                1,
+            ),
+            (
+                ".env",
+                "{uses: actions/upload-artifact@v3, with: {path: .}}",
+                1,
+            ),
+            (
+                ".env",
+                "{uses: actions/upload-artifact@v4, with: {path: .}}",
+                0,
+            ),
+            (
+                ".env",
+                "{uses: actions/upload-artifact@v4, with: {path: ., include-hidden-files: true}}",
+                1,
+            ),
+            (
+                "key.json",
+                "{uses: softprops/action-gh-release@v2, with: {files: '*.json'}}",
+                1,
+            ),
+            (
+                "key.json",
+                "{uses: actions/upload-artifact@v4, with: {path: 'a\n\nkey.json'}}",
+                1,
+            ),
+            (
+                "key.json",
+                "{uses: actions/upload-artifact@v4, with: {path: build}}",
+                0,
+            ),
+            (
+                "/tmp/key.json",
+                "{uses: actions/upload-artifact@v4, with: {path: .}}",
+                0,
+            ),
+        ] {
             let text = format!(
                 "on: push\njobs:\n  a:\n    steps:\n      - run: echo \"$K\" > {file}\n        env: {{K: '${{{{ secrets.K }}}}'}}\n      - {upload}\n"
             );
-            testing::workflow(&ARTIFACT, &text).len()
-        };
-        assert_eq!(
-            told(
-                ".env",
-                "{uses: actions/upload-artifact@v3, with: {path: .env}}"
-            ),
-            1
-        );
-        assert_eq!(
-            told(
-                ".env",
-                "{uses: actions/upload-artifact@v3, with: {path: .}}"
-            ),
-            1
-        );
-        assert_eq!(
-            told(
-                ".env",
-                "{uses: actions/upload-artifact@v4, with: {path: .}}"
-            ),
-            0
-        );
-        assert_eq!(
-            told(
-                ".env",
-                "{uses: actions/upload-artifact@v4, with: {path: ., include-hidden-files: true}}"
-            ),
-            1
-        );
-        assert_eq!(
-            told(
-                "key.json",
-                "{uses: softprops/action-gh-release@v2, with: {files: '*.json'}}"
-            ),
-            1
-        );
-        assert_eq!(
-            told(
-                "key.json",
-                "{uses: actions/upload-artifact@v4, with: {path: 'a\n\nkey.json'}}"
-            ),
-            1
-        );
-        assert_eq!(
-            told(
-                "key.json",
-                "{uses: actions/upload-artifact@v4, with: {path: build}}"
-            ),
-            0
-        );
-        assert_eq!(
-            told(
-                "/tmp/key.json",
-                "{uses: actions/upload-artifact@v4, with: {path: .}}"
-            ),
-            0
-        );
+            assert_eq!(
+                testing::workflow(&ARTIFACT, &text).len(),
+                count,
+                "{file} {upload}"
+            );
+        }
     }
 
     #[test]
@@ -584,6 +438,9 @@ mod tests {
         assert_eq!(told(&format!("{checkout}{whole}")), Some(Severity::Medium));
         let careful = "      - {uses: actions/checkout@v4, with: {persist-credentials: false}}\n";
         assert_eq!(told(&format!("{careful}{whole}")), None);
+        // Its archive leaves out .git.
+        let pages = whole.replace("upload-artifact", "upload-pages-artifact");
+        assert_eq!(told(&format!("{checkout}{pages}")), None);
         assert_eq!(
             told(&format!("{checkout}{}", whole.replace("v3", "v4"))),
             None

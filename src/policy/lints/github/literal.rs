@@ -123,9 +123,12 @@ fn judge(text: &str, place: &Place<'_>, known: &HashSet<&str>, context: &mut Con
     let (Some(value), secretness) = (entry.value.scalar(), names::secretness(&entry.key)) else {
         return;
     };
-    // Lists of secrets (`secrets: |`) are read by the action that takes them.
-    let is_list = value.text.trim().contains(char::is_whitespace);
-    if secretness == Secretness::No || is_list || entry.key.eq_ignore_ascii_case("secrets") {
+    // Lists of secrets (`secrets: |`, `exclude-secrets: NAME`) are read by the action that takes them.
+    let is_list = value.text.trim().contains(char::is_whitespace)
+        || names::words(&entry.key)
+            .last()
+            .is_some_and(|word| word == "secrets");
+    if secretness == Secretness::No || is_list {
         return;
     }
     let Value::Literal(strength) = values::classify(&value.text) else {
@@ -279,6 +282,7 @@ mod tests {
             ("API_KEY: changeme", None),
             ("API_KEY: true", None),
             ("API_KEY_FILE: Vx7kQ2mR9tLp", None),
+            ("exclude-secrets: EXPORT_PRIVATE_KEY2", None),
         ] {
             assert_eq!(severity(env), expected, "{env}");
         }

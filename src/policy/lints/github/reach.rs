@@ -95,26 +95,18 @@ impl Lint for Reach {
         if workflow.is_action {
             return;
         }
-        let own = unpinned::own_owner(document.text);
+        let own = unpinned::own_owners(document.text);
         let steps: Vec<&Step<'_>> = workflow.jobs.iter().flat_map(|job| &job.steps).collect();
         if let Some(job) = workflow.jobs.first() {
             for binding in workflow.env.list().iter().take(MAX_BINDINGS) {
-                wide(&workflow, job, binding, "", &steps, own.as_deref(), context);
+                wide(&workflow, job, binding, "", &steps, &own, context);
             }
         }
         let is_called = workflow.runs_on("workflow_call");
         for job in &workflow.jobs {
             let steps: Vec<&Step<'_>> = job.steps.iter().collect();
             for binding in job.env.list().iter().take(MAX_BINDINGS) {
-                wide(
-                    &workflow,
-                    job,
-                    binding,
-                    job.id,
-                    &steps,
-                    own.as_deref(),
-                    context,
-                );
+                wide(&workflow, job, binding, job.id, &steps, &own, context);
             }
             if !is_called {
                 unguarded(&workflow, job, context);
@@ -132,7 +124,7 @@ fn wide(
     binding: &Binding<'_>,
     level: &str,
     steps: &[&Step<'_>],
-    own: Option<&str>,
+    own: &[String],
     context: &mut Context<'_>,
 ) {
     let yields = Reader::new(workflow, job, None).text(binding.value);

@@ -5,24 +5,23 @@
 use std::{
     cell::{OnceCell, RefCell},
     collections::{HashMap, HashSet},
-    ops::Range,
 };
 
 use super::{
     super::super::{
-        fault::{Edit, Fault, Fix, FixClass},
-        lint::{Context, Document, Lint, LintMeta, Persona},
-        node::{Scalar, Style},
-        shell::{self, CommandFile, Origin, Placeholder, Script, Sink, Use},
+        fault::Fault,
+        lint::{Context, Document, Lint, LintMeta},
+        node::Scalar,
+        shell::{self, Origin, Placeholder, Script, Sink, Use},
     },
     build, cached,
     expression::{self, Expr, Kind},
     javascript, kept,
     model::{Job, Shell, Step, Workflow},
-    passed, printed,
+    passed, paths, printed,
     secrets::{Reader, Secret},
+    uses,
 };
-use crate::model::{Confidence, Severity};
 
 /// The lint of what scripts do.
 pub(super) struct Scripts;
@@ -48,7 +47,8 @@ impl Lint for Scripts {
         let Some(workflow) = Workflow::of(document) else {
             return;
         };
-        let mut globs = kept::MAX_GLOBS;
+        let first = context.faults.len();
+        let mut globs = paths::MAX_GLOBS;
         for job in &workflow.jobs {
             let mut written = Vec::new();
             let outer = OnceCell::new();
@@ -85,27 +85,29 @@ impl Lint for Scripts {
                 );
             }
         }
+        super::part(context.faults.get_mut(first..).unwrap_or_default());
     }
 }
 
 /// One step and what is around it.
-struct Place<'p, 'd> {
-    text: &'d str,
-    workflow: &'p Workflow<'d>,
-    job: &'p Job<'d>,
-    step: &'p Step<'d>,
-    reader: &'p Reader<'p, 'd>,
+pub(super) struct Place<'p, 'd> {
+    pub(super) text: &'d str,
+    pub(super) workflow: &'p Workflow<'d>,
+    pub(super) job: &'p Job<'d>,
+    pub(super) step: &'p Step<'d>,
+    pub(super) reader: &'p Reader<'p, 'd>,
     /// The first secret that all steps of the job have, once somebody asked.
     outer: &'p OnceCell<Option<Secret>>,
 }
 
 impl Place<'_, '_> {
-    fn subject(&self, what: &str) -> String {
+    /// Returns the subject of a fault of the step.
+    pub(super) fn subject(&self, what: &str) -> String {
         format!("{}/{}: {what}", self.job.id, self.step.label)
     }
 
     /// Returns the first secret in the step's environment that is worth the name.
-    fn any_secret(&self) -> Option<Secret> {
+    pub(super) fn any_secret(&self) -> Option<Secret> {
         let own = self.reader.first_of(self.step.env.list());
         own.or_else(|| {
             self.outer
@@ -171,10 +173,13 @@ fn parts(place: &Place<'_, '_>, context: &mut Context<'_>) {
         .chain(place.step.run.map(|run| ("run", run)))
     {
         derived(place.reader, value, &place.subject(name), context);
+        if !place.step.run.is_some_and(|run| std::ptr::eq(run, value)) {
+            address(place, name, value, context);
+        }
         for piece in expression::pieces(&value.text) {
             let is_dump = piece.expr.as_ref().is_some_and(is_environment);
             if let Some(secret) = is_dump.then(|| place.any_secret()).flatten() {
-                dump(
+                uses::dump(
                     place,
                     value.source(piece.span),
                     "toJSON(env)",
@@ -182,6 +187,37 @@ fn parts(place: &Place<'_, '_>, context: &mut Context<'_>) {
                     context,
                 );
             }
+        }
+    }
+}
+
+/// An input that is an address with a token in it: `repository: https://x:${{ secrets.T }}@host/r`.
+fn address(place: &Place<'_, '_>, name: &str, value: &Scalar, context: &mut Context<'_>) {
+    let is_named = ["repo", "url", "remote", "source"]
+        .iter()
+        .any(|part| name.to_ascii_lowercase().contains(part));
+    if !is_named || !value.text.starts_with("http") && !value.text.starts_with("git+http") {
+        return;
+    }
+    for piece in expression::pieces(&value.text).into_iter().take(4) {
+        let before = value.text.get(..piece.span.start).unwrap_or_default();
+        let after = value.text.get(piece.span.end..).unwrap_or_default();
+        let in_user = before
+            .split_once("://")
+            .is_some_and(|(_, user)| !user.contains('/'));
+        let yields = piece
+            .expr
+            .as_ref()
+            .map(|expr| place.reader.expression(expr));
+        let secret = yields.unwrap_or_default().into_iter().map(|one| one.secret);
+        let secret = secret.into_iter().find(|secret| !secret.is_harmless());
+        if let Some(secret) = secret.filter(|_| in_user && after.starts_with('@')) {
+            context.tell(Fault::new(
+                &passed::URL,
+                value.source(piece.span),
+                place.subject(name),
+                format!("{} is part of the address in {name}", secret.shown()),
+            ));
         }
     }
 }
@@ -235,23 +271,23 @@ fn script(
         placeholders: &placeholders,
     };
     let is_secret = |name: &str| held.of(name).is_some();
-    let uses = match place.step.shell {
+    let all = match place.step.shell {
         Shell::Posix(_) => shell::analyse(&script, &is_secret),
         Shell::Power => shell::analyse_powershell(&script, &is_secret),
         Shell::Other => return,
     };
     let mut masked = HashSet::new();
-    for one in &uses {
+    for one in &all {
         if let Sink::File(file) = &one.sink {
             written.extend(file_of(place, run, one, &file.path, at, &held));
         } else {
-            judge(place, run, one, &held, &mut masked, context);
+            uses::judge(place, run, one, &held, &mut masked, context);
         }
     }
 }
 
 /// Which secrets a script's names stand for.
-struct Held<'h, 'd> {
+pub(super) struct Held<'h, 'd> {
     reader: &'h Reader<'h, 'd>,
     /// Placeholders by what they are called.
     by_name: HashMap<String, Secret>,
@@ -275,7 +311,7 @@ impl Held<'_, '_> {
     }
 
     /// Returns the secret that the names of a use lead to.
-    fn any(&self, names: &[String]) -> Option<Secret> {
+    pub(super) fn any(&self, names: &[String]) -> Option<Secret> {
         names
             .iter()
             .find_map(|name| self.by_name.get(name).cloned().or_else(|| self.of(name)))
@@ -334,12 +370,12 @@ fn file_of(
     } else {
         held.any(&one.names)?.shown()
     };
-    let path = kept::normal(path);
+    let path = paths::normal(path);
     let directory = place
         .step
         .node
         .text_at(&["working-directory"])
-        .map(kept::normal);
+        .map(paths::normal);
     let is_relative = !path.starts_with(['/', '~', '$']);
     let path = match directory.filter(|directory| is_relative && !directory.is_empty()) {
         Some(directory) => format!("{directory}/{path}"),
@@ -354,283 +390,13 @@ fn file_of(
     })
 }
 
-fn judge(
-    place: &Place<'_, '_>,
-    run: &Scalar,
-    one: &Use,
-    held: &Held<'_, '_>,
-    masked: &mut HashSet<String>,
-    context: &mut Context<'_>,
-) {
-    let span = run.source(one.span.clone());
-    match &one.sink {
-        Sink::Unmasked(unmasked) => {
-            let to = &unmasked.to;
-            let name = unmasked
-                .variable
-                .clone()
-                .unwrap_or_else(|| unmasked.source.to_owned());
-            // One mask line is enough for all uses of a variable.
-            if masked.contains(&name) {
-                return;
-            }
-            let mut fault = Fault::new(
-                &passed::MINTED,
-                span,
-                place.subject(&name),
-                format!(
-                    "what {} gives {} without having been masked",
-                    unmasked.source,
-                    goes(to)
-                ),
-            );
-            fault.fix = unmasked
-                .assigned
-                .as_ref()
-                .and_then(|range| mask(place, run, range, &name));
-            masked.insert(name);
-            context.tell(fault);
-        }
-        Sink::Dump | Sink::TracedCall => {
-            if let Some(secret) = held.any(&one.names).or_else(|| place.any_secret()) {
-                if one.sink == Sink::Dump {
-                    dump(place, span, &one.command, &secret, context);
-                } else {
-                    let fault = Fault::new(
-                        &printed::XTRACE,
-                        span,
-                        place.subject(&one.command),
-                        format!(
-                            "{} traces a script that can use {}",
-                            one.command,
-                            secret.shown()
-                        ),
-                    );
-                    context.tell(
-                        fault
-                            .severity(Severity::Low)
-                            .confidence(Confidence::Low)
-                            .persona(Persona::Pedantic),
-                    );
-                }
-            }
-        }
-        _ => {
-            if let Some(secret) = held.any(&one.names) {
-                named(place, run, one, span, &secret, context);
-            }
-        }
-    }
-}
-
-fn goes(to: &Sink) -> &'static str {
-    match to {
-        Sink::CommandFile(CommandFile::Environment) => "goes to later steps",
-        Sink::CommandFile(_) => "becomes an output",
-        _ => "is printed",
-    }
-}
-
-fn dump(
-    place: &Place<'_, '_>,
-    span: Range<usize>,
-    command: &str,
-    secret: &Secret,
-    context: &mut Context<'_>,
-) {
-    let fault = Fault::new(
-        &printed::DUMP,
-        span,
-        place.subject(command),
-        format!(
-            "{command} prints the environment, in which {} is",
-            secret.shown()
-        ),
-    );
-    let severity = if secret.is_short_lived() {
-        Severity::Low
-    } else {
-        Severity::Medium
-    };
-    context.tell(fault.severity(severity));
-}
-
-/// Uses of a secret that is known.
-fn named(
-    place: &Place<'_, '_>,
-    run: &Scalar,
-    one: &Use,
-    span: Range<usize>,
-    secret: &Secret,
-    context: &mut Context<'_>,
-) {
-    let shown = secret.shown();
-    let name = one.names.first().map_or(shown.as_str(), String::as_str);
-    let (meta, message): (&'static LintMeta, String) = match &one.sink {
-        Sink::Print => (
-            &printed::ECHO,
-            format!("{} prints {shown} to the log", called(one)),
-        ),
-        Sink::Derived => (
-            &printed::DERIVED,
-            format!(
-                "what {} makes of {shown} is printed: nothing masks it",
-                one.derived.unwrap_or("the script")
-            ),
-        ),
-        Sink::Trace => (
-            &printed::XTRACE,
-            format!("{shown} is expanded while the shell traces commands"),
-        ),
-        Sink::Url => (
-            &passed::URL,
-            format!("{shown} is part of the address that {} gets", called(one)),
-        ),
-        Sink::CommandFile(file) => (&passed::COMMAND_FILE, command_file(file, one, &shown)),
-        Sink::Argument(argument) if one.origin != Origin::Placeholder => (
-            &passed::ARGV,
-            match argument.safe {
-                Some(safe) => format!("{shown} is an argument of {}: {safe}", called(one)),
-                None => format!("{shown} is an argument of {}", called(one)),
-            },
-        ),
-        Sink::BuildArg { name } => {
-            build::tell(place.job.id, place.step, name, secret, span, context);
-            return;
-        }
-        _ => return,
-    };
-    let subject = if one.command.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{} {name}", one.command)
-    };
-    let mut fault = Fault::new(meta, span, place.subject(&subject), message);
-    if let Sink::Argument(argument) = &one.sink {
-        fault = argv(fault, place, secret);
-        fault.fix = stdin(run, &argument.stdin_edits);
-    } else if secret.is_short_lived() {
-        let severity = match fault.severity {
-            Severity::High => Severity::Medium,
-            _ => Severity::Low,
-        };
-        fault = fault.severity(severity);
-    }
-    if matches!(one.sink, Sink::Print) {
-        fault.fix = test_instead(place, run, one);
-    }
-    context.tell(fault);
-}
-
-fn called(one: &Use) -> &str {
-    if one.command.is_empty() {
-        "a program"
-    } else {
-        &one.command
-    }
-}
-
-fn command_file(file: &CommandFile, one: &Use, shown: &str) -> String {
-    let to = match file {
-        CommandFile::Output => "becomes an output of the step",
-        CommandFile::Environment => "goes to the environment of all later steps",
-        CommandFile::Path => "goes to the search path of later steps",
-        CommandFile::Summary => "goes to the summary of the job",
-        CommandFile::State | CommandFile::Variable { .. } => "goes to later steps",
-    };
-    match one.derived {
-        Some(how) => format!("{shown} {to}, in a form ({how}) that nothing masks"),
-        None => format!("{shown} {to}"),
-    }
-}
-
-/// A machine of GitHub runs one job and no other; a token that ends with the job is of no use to anybody there.
-fn argv(fault: Fault, place: &Place<'_, '_>, secret: &Secret) -> Fault {
-    match (place.job.self_hosted, secret.is_short_lived()) {
-        (true, false) => fault.severity(Severity::High),
-        (true, true) => fault,
-        (false, false) => fault,
-        (false, true) => fault.severity(Severity::Low).persona(Persona::Pedantic),
-    }
-}
-
-/// Passes a password by stdin, where the shell's analysis knows how.
-fn stdin(run: &Scalar, edits: &[(Range<usize>, String)]) -> Option<Fix> {
-    if edits.is_empty() || matches!(run.style, Style::Double | Style::Single | Style::Folded) {
-        return None;
-    }
-    let edits = edits
-        .iter()
-        .map(|(range, text)| Edit::replace(run.source(range.clone()), text.clone()));
-    Some(Fix {
-        class: FixClass::Safe,
-        title: "pass the password by stdin".to_owned(),
-        edits: edits.collect(),
-    })
-}
-
-/// A line that only prints a variable becomes one that tests it.
-fn test_instead(place: &Place<'_, '_>, run: &Scalar, one: &Use) -> Option<Fix> {
-    let name = one
-        .names
-        .first()
-        .filter(|_| one.origin == Origin::Variable)?;
-    let command = run.text.get(one.command_span.clone())?;
-    let is_whole = ["echo", "echo -n"].iter().any(|echo| {
-        [
-            format!("{echo} \"${name}\""),
-            format!("{echo} ${name}"),
-            format!("{echo} \"${{{name}}}\""),
-        ]
-        .iter()
-        .any(|line| line == command)
-    });
-    let span = run.source(one.command_span.clone());
-    let is_as_written = place.text.get(span.clone()) == Some(command);
-    (is_whole && is_as_written && matches!(run.style, Style::Plain | Style::Literal)).then(|| Fix {
-        class: FixClass::Unsafe,
-        title: "test whether it is set instead of printing it".to_owned(),
-        edits: vec![Edit::replace(span, format!("test -n \"${{{name}:-}}\""))],
-    })
-}
-
-/// Inserts a line that masks a variable behind its assignment, if that is a line of its own.
-fn mask(place: &Place<'_, '_>, run: &Scalar, assigned: &Range<usize>, name: &str) -> Option<Fix> {
-    if run.style != Style::Literal {
-        return None;
-    }
-    let line_start = run
-        .text
-        .get(..assigned.start)?
-        .rfind('\n')
-        .map_or(0, |at| at + 1);
-    let before = run.text.get(line_start..assigned.start)?;
-    let rest = run.text.get(assigned.end..)?;
-    let line_end = rest.find('\n')?;
-    let is_alone = before.trim().is_empty() && rest.get(..line_end)?.trim().is_empty();
-    let is_name = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-    if !is_alone || !is_name {
-        return None;
-    }
-    let source = run.source(line_start..assigned.end);
-    let written = place.text.get(..source.start)?;
-    let margin = written.rsplit('\n').next().unwrap_or_default();
-    if !margin.trim().is_empty() {
-        return None;
-    }
-    Some(Fix {
-        class: FixClass::Safe,
-        title: "mask the value before it is used".to_owned(),
-        edits: vec![Edit::replace(
-            source.end..source.end,
-            format!("\n{margin}{before}echo \"::add-mask::${name}\""),
-        )],
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{super::testing, *};
+    use super::{
+        super::{super::super::lint::Persona, testing},
+        *,
+    };
+    use crate::model::Severity;
 
     fn job(steps: &str) -> String {
         format!("on: push\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps:\n{steps}")
@@ -741,6 +507,32 @@ mod tests {
         let dumped =
             job("      - run: echo '${{ toJSON(env) }}'\n        env: {K: '${{ secrets.KEY }}'}\n");
         assert_eq!(told(&dumped)[0].0, "gha-env-dump");
+    }
+
+    #[test]
+    fn addresses_in_inputs() {
+        for (with, count) in [
+            (
+                "{repository: 'https://x:${{ secrets.KEY }}@example.com/r'}",
+                1,
+            ),
+            (
+                "{remote-url: 'https://${{ secrets.KEY }}@example.com/r'}",
+                1,
+            ),
+            (
+                "{repository: 'https://example.com/${{ secrets.KEY }}@r'}",
+                0,
+            ),
+            ("{repository: octo/x, token: '${{ secrets.KEY }}'}", 0),
+        ] {
+            let text = job(&format!("      - {{uses: ./x, with: {with}}}\n"));
+            assert_eq!(
+                testing::workflow(&passed::URL, &text).len(),
+                count,
+                "{with}"
+            );
+        }
     }
 
     #[test]

@@ -57,7 +57,8 @@ impl Secret {
 }
 
 /// Last words of names that are no credentials.
-const LAST: [&str; 46] = [
+const LAST: [&str; 47] = [
+    "vault",
     "user",
     "username",
     "login",
@@ -108,10 +109,14 @@ const LAST: [&str; 46] = [
 
 /// Tells whether the name of a stored secret is that of something that is no credential.
 pub(super) fn is_harmless(name: &str) -> bool {
+    let words = names::words(name);
+    let is_made_up = |word: &String| matches!(word.as_str(), "dummy" | "fake" | "mock" | "example");
+    if words.iter().any(is_made_up) {
+        return true;
+    }
     if names::secretness(name) != Secretness::No {
         return false;
     }
-    let words = names::words(name);
     let last = words
         .iter()
         .rfind(|word| !word.chars().all(|c| c.is_ascii_digit()));
@@ -453,6 +458,8 @@ mod tests {
             "AWS_REGION",
             "GH_APP_ID",
             "SSH_HOST",
+            "DUMMY_ENCRYPTION_KEY",
+            "KEY_VAULT",
         ] {
             assert!(is_harmless(name), "{name}");
         }

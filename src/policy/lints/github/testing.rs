@@ -82,3 +82,29 @@ pub(super) fn files(files: &[(&str, &str)]) -> Vec<CrossFault> {
         whole: true,
     })
 }
+
+/// Runs everything over a text; what is told must lie in it.
+pub(super) fn all(text: &str) {
+    let (key, environments) = (DigestKey::new([7; 32]), Environments::default());
+    let path = BlobPath::from(".github/workflows/x.yml");
+    let kind = read::wants(&path).unwrap();
+    let reading = read(&path, kind, text.as_bytes(), &key, &environments);
+    for fault in &reading.faults {
+        let related = fault.related.iter().map(|(span, _)| span);
+        let edits = fault
+            .fix
+            .iter()
+            .flat_map(|fix| &fix.edits)
+            .map(|edit| &edit.span);
+        for span in related
+            .chain(edits)
+            .chain([&fault.span])
+            .chain(&fault.secret)
+        {
+            assert!(text.get(span.clone()).is_some(), "{fault:?} {span:?}");
+        }
+    }
+    for fact in &reading.facts {
+        assert!(text.get(fact.span.clone()).is_some(), "{fact:?}");
+    }
+}

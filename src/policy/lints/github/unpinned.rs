@@ -53,10 +53,10 @@ impl Lint for Unpinned {
         let Some(workflow) = Workflow::of(document) else {
             return;
         };
-        let own = own_owner(document.text);
+        let own = own_owners(document.text);
         for job in &workflow.jobs {
             for step in &job.steps {
-                if is_unpinned(step, own.as_deref()) {
+                if is_unpinned(step, &own) {
                     let reader = Reader::new(&workflow, job, Some(step));
                     look(job.id, step, &reader, context);
                 }
@@ -105,7 +105,7 @@ const VENDORS: [&str; 32] = [
 ];
 
 /// Tells whether a step runs an action of somebody else by a name that can be moved.
-pub(super) fn is_unpinned(step: &Step<'_>, own: Option<&str>) -> bool {
+pub(super) fn is_unpinned(step: &Step<'_>, own: &[String]) -> bool {
     let Some(uses) = step.uses.map(|uses| uses.text.trim()) else {
         return false;
     };
@@ -125,18 +125,31 @@ pub(super) fn is_unpinned(step: &Step<'_>, own: Option<&str>) -> bool {
         .to_ascii_lowercase();
     let is_hash =
         matches!(version.len(), 40 | 64) && version.bytes().all(|b| b.is_ascii_hexdigit());
-    !is_hash && !TRUSTED.contains(&owner.as_str()) && own != Some(owner.as_str())
+    !is_hash && !TRUSTED.contains(&owner.as_str()) && !own.contains(&owner)
 }
 
-/// Returns the owner of the repository, if a condition of the file names it: `github.repository == 'owner/name'`.
-pub(super) fn own_owner(text: &str) -> Option<String> {
-    ["github.repository == '", "github.repository_owner == '"]
-        .iter()
-        .find_map(|known| {
-            let rest = text.split(known).nth(1)?;
-            let owner = rest.split(['/', '\'']).next()?;
-            (!owner.is_empty() && owner.len() < 60).then(|| owner.to_ascii_lowercase())
-        })
+/// Returns who seems to own the repository: whom its conditions name (`github.repository == 'owner/name'`), and whose images it uses.
+pub(super) fn own_owners(text: &str) -> Vec<String> {
+    const MOST: usize = 8;
+    let signs = [
+        "github.repository == '",
+        "github.repository_owner == '",
+        "ghcr.io/",
+    ];
+    let mut owners = Vec::new();
+    for sign in signs {
+        for (at, _) in text.match_indices(sign).take(MOST) {
+            let rest = text.get(at + sign.len()..).unwrap_or_default();
+            let end = rest
+                .find(|c: char| !c.is_ascii_alphanumeric() && c != '-')
+                .unwrap_or(rest.len());
+            let owner = rest.get(..end).unwrap_or_default().to_ascii_lowercase();
+            if !owner.is_empty() && owner.len() < 60 && !owners.contains(&owner) {
+                owners.push(owner);
+            }
+        }
+    }
+    owners
 }
 
 fn look(job: &str, step: &Step<'_>, reader: &Reader<'_, '_>, context: &mut Context<'_>) {
@@ -223,6 +236,10 @@ mod tests {
                 None,
             ),
             ("{uses: octo/b@v1, with: {x: '${{ secrets.A }}'}}", None),
+            (
+                "{uses: Cat/b@main, with: {image: ghcr.io/cat/app, x: '${{ secrets.A }}'}}",
+                None,
+            ),
             ("{uses: a/b@v1}", None),
         ] {
             assert_eq!(told(step), expected, "{step}");

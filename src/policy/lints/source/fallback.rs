@@ -36,10 +36,15 @@ pub(super) fn call<'t>(walk: &mut Walk<'t, '_>, node: Node<'t>) {
         .or_else(|| {
             let is_helper =
                 code.tongue == Tongue::Script && path.len() <= 2 && reads_environment(last);
-            let is_default = path.as_slice() == ["viper", "SetDefault"];
+            let is_default = matches!(
+                path.as_slice(),
+                ["viper", "SetDefault"] | ["os", "environ", "setdefault"]
+            );
             let first = arguments.first().filter(|_| is_helper || is_default)?;
             code.literal(*first).map(|(key, _)| key)
         });
+    let setting = || walk.known.read_of_settings(&path, &arguments);
+    let read = read.or_else(|| setting().and_then(|(key, _)| variable_of(key)));
     let Some(key) = read.or_else(|| match (path.as_slice(), arguments.first()) {
         (["cmp", "Or"], Some(first)) => walk.known.read_of_environment(*first).map(|(key, _)| key),
         _ => None,
@@ -105,12 +110,25 @@ pub(super) fn ternary<'t>(walk: &mut Walk<'t, '_>, node: Node<'t>) {
 /// Returns the name of the variable of the environment that an expression is.
 fn read<'t>(walk: &mut Walk<'t, '_>, node: Node<'t>) -> Option<&'t str> {
     let found = walk.known.taint(node)?;
-    matches!(found.origin, Origin::Environment | Origin::Address)
+    let is_read = match found.origin {
+        Origin::Environment | Origin::Address => true,
+        Origin::Settings => variable_of(found.name).is_some(),
+        Origin::Name | Origin::Everything => false,
+    };
+    is_read
         .then_some(found)
         .filter(|found| {
-            found.origin == Origin::Environment || walk.known.read_of_environment(node).is_some()
+            found.origin != Origin::Address || walk.known.read_of_environment(node).is_some()
         })
         .map(|found| found.name)
+}
+
+/// Returns the key of a setting if it is written as variables of the environment are: settings that are read by such a key come from there.
+fn variable_of(key: &str) -> Option<&str> {
+    let is_variable = key
+        .bytes()
+        .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
+    is_variable.then_some(key)
 }
 
 /// `const { X = 'value' } = process.env`.

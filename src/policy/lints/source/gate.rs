@@ -35,6 +35,8 @@ const READS: &[&str] = &[
     "env:\"",
     "envconfig:\"",
     "setdefault",
+    "config.get",
+    "configservice",
 ];
 
 /// Ways out: logs, output, errors, processes; and sources of chance.

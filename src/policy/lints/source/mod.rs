@@ -66,8 +66,9 @@ impl Lint for Source {
         if is_generated(text) || !gate::is_worth_it(text) {
             return;
         }
-        if let Some(tree) = parse(&language, text) {
-            walk::walk(shape::Code { tongue, text }, &tree, document.path, context);
+        match parse(&language, text) {
+            Some(tree) => walk::walk(shape::Code { tongue, text }, &tree, document.path, context),
+            None => context.unread = Some("too many steps to read the program text".to_owned()),
         }
     }
 }

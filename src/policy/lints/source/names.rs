@@ -322,23 +322,27 @@ pub(super) fn holds_no_values(object: &str) -> bool {
 
 /// Tells whether an object of this name holds settings.
 pub(super) fn holds_settings(object: &str) -> bool {
-    words(object).last().is_some_and(|last| {
-        matches!(
-            last.as_str(),
-            "config"
-                | "conf"
-                | "cfg"
-                | "configuration"
-                | "settings"
-                | "viper"
-                | "secrets"
-                | "options"
-                | "opts"
-                | "vault"
-                | "env"
-                | "credentials"
-        )
-    })
+    let words = words(object);
+    // `configService` of NestJS.
+    let is_service = matches!(words.as_slice(), [.., config, service] if config == "config" && service == "service");
+    is_service
+        || words.last().is_some_and(|last| {
+            matches!(
+                last.as_str(),
+                "config"
+                    | "conf"
+                    | "cfg"
+                    | "configuration"
+                    | "settings"
+                    | "viper"
+                    | "secrets"
+                    | "options"
+                    | "opts"
+                    | "vault"
+                    | "env"
+                    | "credentials"
+            )
+        })
 }
 
 /// Tells whether a variable of this name is what may be shown of a secret.

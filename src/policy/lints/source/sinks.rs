@@ -57,6 +57,10 @@ const LEVELS: &[&str] = &[
     "notice",
     "success",
     "infof",
+    "str",
+    "bytes",
+    "any",
+    "interface",
     "debugf",
     "warnf",
     "warningf",
@@ -268,6 +272,8 @@ fn is_process(name: &str) -> bool {
             | "execa"
             | "execaSync"
             | "execaCommand"
+            | "execAsync"
+            | "execPromise"
     )
 }
 

@@ -106,6 +106,18 @@ const PYTHON: &[(&str, &str)] = &[
         "src-weak-secret-generation random.choice(A)",
     ),
     (
+        "os.environ.setdefault('JWT_SECRET', 'hunter2-Zq81')\n",
+        "src-secret-fallback 'hunter2-Zq81'",
+    ),
+    (
+        "def generate_password():\n    out = ''\n    for _ in range(8):\n        out += random.choice(A)\n    return out\n",
+        "src-weak-secret-generation random.choice(A)",
+    ),
+    (
+        "logging.getLogger(__name__).info(password)\n",
+        "src-secret-logged password",
+    ),
+    (
         "def generate_token():\n    return uuid.uuid1().hex\n",
         "src-weak-secret-generation uuid.uuid1()",
     ),
@@ -182,6 +194,18 @@ const SCRIPTS: &[(&str, &str)] = &[
         "const apiKey = crypto.randomBytes(8).toString('hex');\n",
         "src-weak-secret-generation crypto.randomBytes(8)",
     ),
+    (
+        "const s = this.configService.get('JWT_SECRET') || 'hunter2-Zq81';\n",
+        "src-secret-fallback 'hunter2-Zq81'",
+    ),
+    (
+        "const makePassword = () => {\n  let s = '';\n  s += A.charAt(Math.floor(Math.random() * 9));\n  return s;\n};\n",
+        "src-weak-secret-generation Math.random()",
+    ),
+    (
+        "const s = this.configService.get('JWT_SECRET', 'hunter2-Zq81');\n",
+        "src-secret-fallback 'hunter2-Zq81'",
+    ),
 ];
 
 #[test]
@@ -242,6 +266,10 @@ const GO: &[(&str, &str)] = &[
     (
         "func f() { viper.SetDefault(\"jwt.secret\", \"hunter2-Zq81\") }",
         "src-secret-fallback \"hunter2-Zq81\"",
+    ),
+    (
+        "func f() { log.Info().Str(\"p\", dbPassword).Msg(\"x\") }",
+        "src-secret-logged dbPassword",
     ),
 ];
 

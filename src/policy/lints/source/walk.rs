@@ -3,7 +3,10 @@
 //! The walk itself does not recurse. Functions are entered and left by their spans; a variable is what it was given last, in the order of
 //! the text.
 
-use std::{collections::HashMap, ops::Range};
+use std::{
+    collections::{HashMap, HashSet},
+    ops::Range,
+};
 
 use tree_sitter::{Node, Tree};
 
@@ -28,6 +31,8 @@ pub(super) struct Walk<'t, 'w> {
     pub(super) is_development: bool,
     /// Where faults go.
     out: &'w mut Vec<Fault>,
+    /// Functions that make secrets and were told of.
+    pub(super) makers: HashSet<&'t str>,
     /// How often a subject was told.
     subjects: HashMap<(&'static str, String), usize>,
 }
@@ -41,6 +46,7 @@ pub(super) fn walk(code: Code<'_>, tree: &Tree, path: &str, context: &mut Contex
         is_test: super::is_test(path),
         is_development: super::is_development(path),
         out: &mut context.faults,
+        makers: HashSet::new(),
         subjects: HashMap::new(),
     };
     every(tree, |node| walk.visit(node));
@@ -123,8 +129,13 @@ impl<'t> Walk<'t, '_> {
             | "generator_function_declaration"
             | "method_declaration"
             | "func_literal" => {
+                // A function that is given to a variable goes by its name.
+                let owner = node
+                    .parent()
+                    .filter(|parent| parent.kind() == "variable_declarator");
                 let name = node
                     .child_by_field_name("name")
+                    .or_else(|| owner?.child_by_field_name("name"))
                     .map_or("", |name| self.code().of(name));
                 self.known.enter(name, node.end_byte());
             }

@@ -36,6 +36,24 @@ pub(super) fn assigned<'t>(walk: &mut Walk<'t, '_>, target: Node<'t>, value: Nod
         _ => "",
     };
     made(walk, name, value);
+    let function = walk.known.function();
+    let is_harmless = words(name)
+        .iter()
+        .any(|word| HARMLESS.contains(&word.as_str()));
+    // `result += random.choice(...)` in a function that is called after what it makes.
+    if !is_target(name) && !is_harmless && is_maker(function) {
+        in_maker(walk, function, value);
+    }
+}
+
+/// A function that makes secrets is told once.
+fn in_maker<'t>(walk: &mut Walk<'t, '_>, function: &'t str, value: Node<'t>) {
+    if !walk.makers.contains(function)
+        && let Some((call, weakness)) = find(walk, value)
+    {
+        walk.makers.insert(function);
+        tell(walk, function, call, &weakness);
+    }
 }
 
 /// `{ password: Math.random() }`, `User(password=random.choice(...))`.
@@ -54,9 +72,8 @@ pub(super) fn returned<'t>(walk: &mut Walk<'t, '_>, node: Node<'t>) {
     let function = walk.known.function();
     if is_maker(function)
         && let Some(value) = named(node).first().copied()
-        && let Some((call, weakness)) = find(walk, value)
     {
-        tell(walk, function, call, &weakness);
+        in_maker(walk, function, value);
     }
 }
 

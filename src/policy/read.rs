@@ -141,7 +141,7 @@ fn is_worth_it(kind: FileKind, bytes: &[u8]) -> bool {
                 "pass", "secret", "token", "pwd", "credential", "apikey", "api_key", "api-key",
                 "private", "access_key", "accesskey", "access-key", "vault", "jwt", "environ",
                 "process.env", "_url", "://", "connectionstring", "connection_string",
-                "apiversion", "hosts:", "auth", "dsn",
+                "apiversion", "hosts:", "auth", "dsn", "_key", "_pw", "_pat",
             ])
             .ok()
     });

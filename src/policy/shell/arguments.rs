@@ -7,6 +7,7 @@ use super::{
     flow::{Flow, Piece, Stream, merged},
     sinks::{Arg, Call, sole_variable, unquoted},
 };
+use crate::policy::names;
 
 /// Programs that build images.
 const BUILDERS: [&str; 9] = [
@@ -96,6 +97,9 @@ impl Flow<'_> {
             return None;
         }
         let flag = flag(arg, before);
+        if names_another(call, arg, flag.as_deref()) {
+            return None;
+        }
         let mut argument = Argument::of(call.title, flag);
         argument.stdin_edits = self.by_stdin(call, arg, before, stdin).unwrap_or_default();
         Some(Sink::Argument(argument))
@@ -208,6 +212,36 @@ fn is_random(piece: &Piece) -> bool {
         && mint.is_some_and(|mint| mint.source.generates && mint.variable.is_none())
 }
 
+/// Tells whether the word names a file, or an object that holds a secret: `--password-file "$X"`, `@"$X"`, `kubectl get secret $X`.
+fn names_another(call: &Call<'_, '_>, arg: &Arg<'_>, flag: Option<&str>) -> bool {
+    const LASTS: [&str; 12] = [
+        "file", "files", "path", "dir", "directory", "id", "ids", "name", "names", "arn", "namespace", "version",
+    ];
+    // These take paths of files.
+    const OF_FILES: [&str; 14] = [
+        "cat", "chmod", "chown", "cp", "mv", "rm", "ls", "stat", "install", "ssh-add", "tr", "dos2unix", "shred", "file",
+    ];
+    let is_identity = flag == Some("-i") && matches!(call.name, "ssh" | "scp" | "sftp" | "rsync");
+    let is_decoded = matches!(call.name, "base64" | "gpg" | "source");
+    if OF_FILES.contains(&call.name) || is_identity || is_decoded && flag.is_none_or(|flag| !flag.starts_with("--pass")) {
+        return true;
+    }
+    let words = names::words(flag.unwrap_or_default());
+    let is_object = ["get secret", "get secrets", "describe secret", "delete secret", "secret rm", "secret inspect"]
+        .iter()
+        .any(|what| call.title.ends_with(what));
+    words.len() > 1 && words.last().is_some_and(|last| LASTS.contains(&last.as_str()))
+        || arg.head.ends_with('@') && !arg.head.contains("://")
+        || arg.head.starts_with("file://")
+        || is_object && !arg.head.contains('=') && flag.is_none()
+}
+
+/// Options that take no value: what stands behind them is none of theirs.
+const SWITCHES: [&str; 22] = [
+    "--rm", "-it", "-ti", "-i", "-t", "-s", "-S", "-k", "-q", "-x", "-sS", "-L", "-y", "--", "--silent", "--fail", "-sf",
+    "-fsSL", "--verbose", "--quiet", "--force", "--yes",
+];
+
 /// Returns the option that a word is the value of.
 fn flag(arg: &Arg<'_>, before: Option<&str>) -> Option<String> {
     let head = unquoted(&arg.head);
@@ -224,5 +258,6 @@ fn flag(arg: &Arg<'_>, before: Option<&str>) -> Option<String> {
     }
     before
         .filter(|before| before.starts_with('-') && !before.contains('=') && before.len() < 40)
+        .filter(|before| !SWITCHES.contains(before))
         .map(str::to_owned)
 }

@@ -106,6 +106,17 @@ pub(super) fn is_builtin(program: &str) -> bool {
         )
 }
 
+/// Tells whether a command that is no program is, by its name, a function of another file that prints.
+pub(super) fn is_logger(name: &str) -> bool {
+    const LOGGERS: [&str; 22] = [
+        "log", "info", "warn", "warning", "error", "err", "die", "debug", "fatal", "msg", "notice", "success", "fail",
+        "green", "red", "yellow", "blue", "say_info", "einfo", "ewarn", "eerror", "abort",
+    ];
+    LOGGERS.contains(&name)
+        || ["log_", "log-", "print_", "echo_", "msg_"].iter().any(|start| name.starts_with(start))
+        || ["_info", "_warn", "_error", "_log", "_debug"].iter().any(|end| name.ends_with(end))
+}
+
 /// Programs that run another: how many plain words of their own stand before it, and which options take a value.
 pub(super) fn wrapper(program: &str) -> Option<(usize, &'static [&'static str])> {
     Some(match program {
@@ -242,7 +253,7 @@ const SUBCOMMANDS: [(&str, usize); 26] = [
 ];
 
 /// Words that are subcommands: nothing else of a command line gets into a message.
-const SUBCOMMAND_WORDS: [&str; 61] = [
+const SUBCOMMAND_WORDS: [&str; 65] = [
     "login",
     "build",
     "buildx",
@@ -300,6 +311,10 @@ const SUBCOMMAND_WORDS: [&str; 61] = [
     "ad",
     "sp",
     "adduser",
+    "operator",
+    "unseal",
+    "describe",
+    "delete",
     "rsa",
     "pkcs12",
     "update",
@@ -325,7 +340,7 @@ pub(super) fn title(program: &str, arguments: &[&str]) -> String {
 }
 
 /// Ways to take a secret without an argument, by program (with subcommand) and option; the first that fits counts.
-const CHANNELS: [(&str, &[&str], &str); 66] = [
+const CHANNELS: [(&str, &[&str], &str); 67] = [
     (
         "docker run",
         &["-e", "--env"],
@@ -522,6 +537,7 @@ const CHANNELS: [(&str, &[&str], &str); 66] = [
         "pipe it to `gh auth login --with-token`",
     ),
     ("gh", &[], "set `GH_TOKEN` in its environment"),
+    ("vault operator", &[], "let it ask for the key, or unseal by a key management service"),
     ("vault login", &[], "pipe it to `vault login -`"),
     (
         "vault",

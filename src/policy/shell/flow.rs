@@ -123,7 +123,10 @@ pub(super) fn run(
     let closed = std::mem::take(&mut flow.closed);
     for one in &mut flow.uses {
         if let Sink::File(File { path, private, .. }) = &mut one.sink {
-            *private |= closed.contains(path);
+            // Of `${dir}/x` the variable counts, too.
+            let plain: String = path.chars().filter(|c| !matches!(c, '{' | '}')).collect();
+            let first = plain.split('/').next().unwrap_or_default();
+            *private |= closed.contains(path.as_str()) || closed.contains(&plain) || closed.contains(first);
         }
     }
     if has_own_trace {
@@ -395,6 +398,7 @@ impl Flow<'_> {
                     && (!generates || super::super::names::is_secret(name))
             })
             .collect();
+        self.note_private(assignment);
         if !pieces.is_empty() {
             let mut taint = merged(&pieces);
             if let Some(mint) = &mut taint.mint
@@ -419,6 +423,14 @@ impl Flow<'_> {
         } else {
             // A secret by its name stays one; what it held before is gone.
             self.variables.remove(name);
+        }
+    }
+
+    /// What `mktemp` makes is closed to others.
+    fn note_private(&mut self, assignment: &Assignment) {
+        let value = assignment.value.as_ref().and_then(|word| self.text.get(word.span.clone()));
+        if value.is_some_and(|value| value.contains("mktemp") && value.len() < 200) {
+            self.closed.insert(format!("${}", assignment.name));
         }
     }
 

@@ -11,6 +11,7 @@
 
 mod arguments;
 mod commands;
+mod describe;
 mod flow;
 mod powershell;
 mod sinks;
@@ -20,6 +21,7 @@ mod syntax;
 use std::ops::Range;
 
 pub(crate) use commands::{SecretArgument, secret_arguments};
+pub(crate) use describe::{describe, is_secret_variable, secret, topic};
 pub(crate) use powershell::analyse_powershell;
 
 /// Longest script that is parsed, in bytes: the longest of 20,000 steps and scripts looked at had 0.3 MB.

@@ -132,6 +132,7 @@ impl Flow<'_> {
                 Vec::new()
             }
             "printenv" => self.printenv(call, &literals),
+            name if commands::is_logger(name) => self.say(call, stdin),
             name if commands::is_builtin(name) && (!name.is_empty() || call.is_missing()) => {
                 Vec::new()
             }
@@ -478,7 +479,7 @@ impl Flow<'_> {
     ) -> Stream {
         self.arguments(call, literals, &stdin);
         self.shell_in_shell(call, literals);
-        self.note_modes(call.name, literals);
+        self.note_modes(call);
         let shown: Vec<&str> = literals.iter().map(|word| word.unwrap_or("$")).collect();
         if call.from_stdin && call.name != "cat" {
             return Vec::new();
@@ -495,11 +496,21 @@ impl Flow<'_> {
             }
             return stdin;
         }
-        let words: Vec<Option<&str>> = std::iter::once(Some(call.name))
-            .chain(literals.iter().copied())
+        let raw: Vec<String> = call
+            .arguments
+            .iter()
+            .map(|arg| unquoted(self.raw(&arg.word.span)))
+            .collect();
+        let words: Vec<&str> = std::iter::once(call.name)
+            .chain(raw.iter().map(String::as_str))
             .collect();
         if let Some(source) = sources::source(&words) {
             return vec![self.minted(call, source)];
+        }
+        let edits_in_place = matches!(call.name, "sed" | "gsed" | "yq" | "perl")
+            && shown.iter().any(|word| word.starts_with("-i") || word.starts_with("--in"));
+        if edits_in_place {
+            return Vec::new();
         }
         let mut out = filtered(call, &shown, stdin);
         // These put their arguments into what they write.
@@ -584,34 +595,27 @@ impl Flow<'_> {
     }
 
     /// `chmod 600 path`, `install -m 600 … path`.
-    fn note_modes(&mut self, program: &str, literals: &[Option<&str>]) {
-        if !matches!(program, "chmod" | "install") {
+    fn note_modes(&mut self, call: &Call<'_, '_>) {
+        if !matches!(call.name, "chmod" | "install") {
             return;
         }
-        let is_closing = |word: &&str| {
+        let is_closing = |word: &String| {
             let mode = word
                 .trim_start_matches("-m")
                 .trim_start_matches("--mode=")
                 .trim_start_matches('0');
             matches!(
                 mode,
-                "600"
-                    | "400"
-                    | "700"
-                    | "500"
-                    | "640"
-                    | "440"
-                    | "go-rwx"
-                    | "og-rwx"
-                    | "u=rw,go="
-                    | "go="
-                    | "u=rw"
+                "600" | "400" | "700" | "500" | "640" | "440" | "go-rwx" | "og-rwx" | "go=" | "u=rw" | "u=rw,go="
             )
         };
-        let words: Vec<&str> = literals.iter().flatten().copied().collect();
-        if words.iter().any(|word| is_closing(word)) {
-            self.closed
-                .extend(words.iter().map(|word| (*word).to_owned()));
+        let words: Vec<String> = call
+            .arguments
+            .iter()
+            .map(|arg| unquoted(self.raw(&arg.word.span)))
+            .collect();
+        if words.iter().any(is_closing) {
+            self.closed.extend(words);
         }
     }
 }

@@ -82,20 +82,19 @@ const GENERATORS: [&str; 6] = [
     "head /dev/urandom",
 ];
 
-/// Returns what a command line brings, by its literal words (`None` for words that are not literal).
-pub(super) fn source(words: &[Option<&str>]) -> Option<Source> {
-    let literal = |word: &&Option<&str>| word.is_none_or(|word| !word.starts_with('-'));
+/// Returns what a command line brings, by its words as written, quotes dropped.
+pub(super) fn source(words: &[&str]) -> Option<Source> {
     let plain: Vec<&str> = words
         .iter()
-        .filter(literal)
-        .map(|word| word.unwrap_or(""))
+        .filter(|word| !word.starts_with('-'))
+        .copied()
         .collect();
     let follows = |line: &str| {
         let mut plain = plain.iter();
         line.split(' ').all(|want| plain.next() == Some(&want))
     };
     let holds = |option: &str| {
-        words.iter().flatten().any(|word| {
+        words.iter().any(|word| {
             word.strip_prefix(option).is_some_and(|rest| {
                 rest.is_empty() || !option.starts_with("--") || rest.starts_with('=')
             }) || option == "-o" && word.starts_with("--output")
@@ -126,8 +125,8 @@ pub(super) fn source(words: &[Option<&str>]) -> Option<Source> {
 }
 
 /// Tells whether the output is a whole object.
-fn is_object(words: &[Option<&str>]) -> bool {
-    words.iter().flatten().any(|word| {
+fn is_object(words: &[&str]) -> bool {
+    words.iter().any(|word| {
         let format = word
             .trim_start_matches("-o")
             .trim_start_matches("--output")
@@ -137,7 +136,7 @@ fn is_object(words: &[Option<&str>]) -> bool {
 }
 
 /// Tells whether a `--query` or an output format picks something that is no secret: a name, an expiry.
-fn selects_other(words: &[Option<&str>]) -> bool {
+fn selects_other(words: &[&str]) -> bool {
     let other = |query: &str| {
         let last = query
             .rsplit(['.', '/', ':', '{', '}', ' '])
@@ -147,6 +146,10 @@ fn selects_other(words: &[Option<&str>]) -> bool {
             .trim_end_matches([']', '\'', '"', '}'])
             .to_ascii_lowercase();
         [
+            "crt",
+            "cert",
+            "user",
+            "username",
             "arn",
             "name",
             "id",
@@ -164,10 +167,6 @@ fn selects_other(words: &[Option<&str>]) -> bool {
     };
     let mut after_query = false;
     words.iter().any(|word| {
-        let Some(word) = word else {
-            after_query = false;
-            return false;
-        };
         let is_value = std::mem::replace(
             &mut after_query,
             matches!(*word, "--query" | "-o" | "--output" | "--format"),

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, ops::Range};
 
 use super::{
     files::{self, Keep},
-    macros::{expressions, is_commented, macros, set_variables},
+    macros::{expressions, is_commented, is_secret, macros, set_variables},
     metas, plain,
     plain::Owner,
     script::{self, Body, Out, Shell},
@@ -120,11 +120,8 @@ impl File<'_> {
         if let Some(env) = env {
             plain::variables(out, &place, env, Owner::Job);
         }
-        let has_secrets = env.is_some_and(|env| {
-            env.entries()
-                .iter()
-                .any(|entry| script::is_secret(&entry.key))
-        });
+        let has_secrets =
+            env.is_some_and(|env| env.entries().iter().any(|entry| is_secret(&entry.key)));
         if let Some((key, body)) = of_shortcut {
             let shell = match key {
                 "pwsh" | "powershell" => Shell::Power,
@@ -180,9 +177,8 @@ impl File<'_> {
             self.pasted(scalar, span.clone(), name, place, out);
         }
         set_variables(scalar, place, out);
-        let is_known = |name: &str| {
-            name.contains('.') || self.declared.contains(name) || script::is_secret(name)
-        };
+        let is_known =
+            |name: &str| name.contains('.') || self.declared.contains(name) || is_secret(name);
         let mut placeholders: Vec<Placeholder> = macros
             .into_iter()
             .filter(|(_, name)| is_known(name))
@@ -216,7 +212,7 @@ impl File<'_> {
         place: &str,
         out: &mut Out<'_>,
     ) {
-        let is_secret = script::is_secret(name) || name.eq_ignore_ascii_case("system.accesstoken");
+        let is_secret = is_secret(name) || name.eq_ignore_ascii_case("system.accesstoken");
         if !is_secret || is_commented(&scalar.text, span.start) {
             return;
         }

@@ -31,6 +31,11 @@ pub(super) fn is_commented(text: &str, at: usize) -> bool {
         || line.to_ascii_lowercase().starts_with("rem ")
 }
 
+/// Tells whether a variable of a pipeline holds a secret, by its name: `$(pwd)` is a command.
+pub(super) fn is_secret(name: &str) -> bool {
+    names::is_secret(name) && !name.eq_ignore_ascii_case("pwd")
+}
+
 /// Returns `$(name)` of a text: macros of Azure, or commands of one word without arguments.
 pub(super) fn macros(text: &str) -> Vec<(Range<usize>, &str)> {
     let starts = text.match_indices("$(").map(|(at, _)| at);

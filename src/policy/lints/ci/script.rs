@@ -73,11 +73,6 @@ pub(super) struct Body<'b> {
     pub(super) bound: &'b [String],
 }
 
-/// Tells whether a variable of a script holds a secret, by its name.
-pub(super) fn is_secret(name: &str) -> bool {
-    names::is_secret(name) && !matches!(name, "PWD" | "OLDPWD" | "pwd")
-}
-
 /// Tells whether a script expands a variable with a secret's name: `$X`, `${X`, `%X%`, `$env:X`.
 pub(super) fn mentions_secret(text: &str) -> bool {
     text.split(['$', '%']).skip(1).any(|rest| {
@@ -87,7 +82,7 @@ pub(super) fn mentions_secret(text: &str) -> bool {
             .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
             .unwrap_or(rest.len());
         rest.get(..end)
-            .is_some_and(|name| !name.is_empty() && is_secret(name))
+            .is_some_and(|name| !name.is_empty() && shell::is_secret_variable(name))
     })
 }
 
@@ -133,7 +128,9 @@ pub(super) fn look(out: &mut Out<'_>, body: &Body<'_>) -> Vec<String> {
         trace: body.trace,
         placeholders: body.placeholders,
     };
-    let is_bound = |name: &str| body.bound.iter().any(|bound| bound == name) || is_secret(name);
+    let is_bound = |name: &str| {
+        body.bound.iter().any(|bound| bound == name) || shell::is_secret_variable(name)
+    };
     let uses = match body.shell {
         Shell::Posix => shell::analyse(&script, &is_bound),
         Shell::Power => shell::analyse_powershell(&script, &is_bound),
@@ -165,31 +162,30 @@ fn literal(out: &mut Out<'_>, body: &Body<'_>, one: &Use, name: &str) {
 }
 
 fn exposed(out: &mut Out<'_>, body: &Body<'_>, one: &Use) {
-    let name = one.names.first().map_or("a secret", String::as_str);
-    let command = if one.command.is_empty() {
-        "the script"
-    } else {
-        &one.command
-    };
     if let Sink::CommandFile(CommandFile::Variable {
         name: variable,
         secret: false,
     }) = &one.sink
     {
-        set(out, body, one, variable, name);
+        set(out, body, one, variable);
         return;
     }
-    let Some((severity, message)) = judged(body, one, name, command) else {
-        return;
+    let severity = match &one.sink {
+        Sink::Print | Sink::Derived => Severity::High,
+        Sink::Dump if body.has_secrets => Severity::Medium,
+        Sink::Trace | Sink::Url | Sink::BuildArg { .. } => Severity::Medium,
+        Sink::Argument(argument) if argument.safe.is_some() || argument.flag.is_some() => {
+            Severity::Medium
+        }
+        Sink::Argument(_) => Severity::Low,
+        Sink::Unmasked(unmasked) if matches!(unmasked.to, Sink::Print | Sink::Derived) => {
+            Severity::High
+        }
+        _ => return,
     };
-    let subject = format!("{}: {name} in {command}", body.place);
-    let fault = Fault::new(
-        &metas::EXPOSED,
-        body.scalar.source(one.span.clone()),
-        subject,
-        message,
-    )
-    .severity(severity);
+    let subject = format!("{}: {}", body.place, shell::topic(one));
+    let span = body.scalar.source(one.span.clone());
+    let fault = Fault::new(&metas::EXPOSED, span, subject, shell::describe(one)).severity(severity);
     let is_sure = matches!(one.sink, Sink::Print | Sink::Derived | Sink::Dump);
     out.tell(if is_sure {
         fault.confidence(Confidence::High)
@@ -199,70 +195,14 @@ fn exposed(out: &mut Out<'_>, body: &Body<'_>, one: &Use) {
 }
 
 /// A variable of Azure that takes a secret under another name (rule 32): those with names of secrets are found in the text.
-fn set(out: &mut Out<'_>, body: &Body<'_>, one: &Use, variable: &str, name: &str) {
-    if !is_secret(variable) && one.origin != Origin::Placeholder {
-        let message = format!("`{variable}` takes `{name}` but is not set as a secret");
+fn set(out: &mut Out<'_>, body: &Body<'_>, one: &Use, variable: &str) {
+    if !shell::is_secret_variable(variable) && one.origin != Origin::Placeholder {
+        let message = format!(
+            "`{variable}` takes {} but is not set as a secret",
+            shell::secret(one)
+        );
         let subject = format!("{}: {variable}", body.place);
-        out.tell(Fault::new(
-            &metas::VARIABLE,
-            body.scalar.source(one.span.clone()),
-            subject,
-            message,
-        ));
+        let span = body.scalar.source(one.span.clone());
+        out.tell(Fault::new(&metas::VARIABLE, span, subject, message));
     }
-}
-
-/// Returns how bad a use is, and what to say of it.
-fn judged(body: &Body<'_>, one: &Use, name: &str, command: &str) -> Option<(Severity, String)> {
-    let told = match &one.sink {
-        Sink::Print => (
-            Severity::High,
-            format!("`{command}` prints `{name}` to the log"),
-        ),
-        Sink::Derived => (
-            Severity::High,
-            format!("`{command}` prints `{name}` in a form that masking of the log does not know"),
-        ),
-        Sink::Dump if body.has_secrets => (
-            Severity::Medium,
-            format!("`{command}` prints all variables to the log, with secrets among them"),
-        ),
-        Sink::Trace => (
-            Severity::Medium,
-            format!("the trace of the shell prints `{name}` to the log"),
-        ),
-        Sink::Argument(argument) => {
-            let way = argument
-                .safe
-                .map_or_else(String::new, |safe| format!("; {safe}"));
-            let severity = if argument.safe.is_some() || argument.flag.is_some() {
-                Severity::Medium
-            } else {
-                Severity::Low
-            };
-            (
-                severity,
-                format!(
-                    "`{name}` is an argument of `{command}`, which all processes can read{way}"
-                ),
-            )
-        }
-        Sink::Url => (
-            Severity::Medium,
-            format!("`{name}` stands in an address that `{command}` gets"),
-        ),
-        Sink::BuildArg { name: argument } => (
-            Severity::Medium,
-            format!("`{name}` becomes the build argument `{argument}`, which the image keeps"),
-        ),
-        Sink::Unmasked(unmasked) if matches!(unmasked.to, Sink::Print | Sink::Derived) => (
-            Severity::High,
-            format!(
-                "what `{}` returned is printed to the log, which does not mask it",
-                unmasked.source
-            ),
-        ),
-        _ => return None,
-    };
-    Some(told)
 }

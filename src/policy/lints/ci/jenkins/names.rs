@@ -1,11 +1,11 @@
 //! Which names hold credentials in a Jenkinsfile, and how the shell can expand them itself.
 
-use super::super::{
-    groovy::{Quote, Token},
-    script,
-};
+use super::super::groovy::{Quote, Token};
 use super::{Bound, File};
-use crate::policy::fault::{Edit, Fix, FixClass};
+use crate::policy::{
+    fault::{Edit, Fix, FixClass},
+    shell::is_secret_variable,
+};
 
 impl<'t> File<'t> {
     /// Learns which names hold credentials: by `credentials(…)`, by bindings of `withCredentials`, by parameters for passwords.
@@ -75,7 +75,7 @@ impl<'t> File<'t> {
         match self.bound.get(base) {
             Some(Bound::Parameter) if holder != "params" => None,
             Some(bound) => Some((name, Some(*bound))),
-            None => script::is_secret(name).then_some((name, None)),
+            None => is_secret_variable(name).then_some((name, None)),
         }
     }
 

@@ -112,6 +112,8 @@ pub struct Context<'c> {
     pub faults: Vec<Fault>,
     /// Facts so far.
     pub facts: Vec<Fact>,
+    /// Why a lint could not read the file: a phrase without content of it.
+    pub unread: Option<String>,
 }
 
 impl Context<'_> {

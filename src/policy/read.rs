@@ -104,13 +104,14 @@ pub fn read(
         environments,
         faults: Vec::new(),
         facts: Vec::new(),
+        unread: None,
     };
     for lint in registry::lints() {
         lint.document(&document, &mut context);
     }
     reading.faults = context.faults;
     reading.facts = context.facts;
-    reading.note = note;
+    reading.note = note.or(context.unread.map(Note));
     tidy(&mut reading.faults);
     owner::settle(&mut reading.faults);
     reading

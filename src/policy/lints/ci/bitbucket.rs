@@ -8,7 +8,6 @@ use super::{
 };
 use crate::policy::{
     fault::Fault,
-    names,
     node::{Entry, Node, NodeKind},
 };
 
@@ -21,16 +20,33 @@ pub(super) fn look(tree: &Node, out: &mut Out<'_>) {
         plain::variables(out, "image", image, Owner::Job);
     }
     let definitions = tree.get("definitions");
-    for service in definitions.and_then(|node| node.get("services")).map_or(&[][..], Node::entries) {
+    for service in definitions
+        .and_then(|node| node.get("services"))
+        .map_or(&[][..], Node::entries)
+    {
         for key in ["variables", "environment"] {
             if let Some(variables) = service.value.get(key) {
-                plain::variables(out, &format!("services.{}", service.key), variables, Owner::Service);
+                plain::variables(
+                    out,
+                    &format!("services.{}", service.key),
+                    variables,
+                    Owner::Service,
+                );
             }
         }
     }
-    for cache in definitions.and_then(|node| node.get("caches")).map_or(&[][..], Node::entries) {
+    for cache in definitions
+        .and_then(|node| node.get("caches"))
+        .map_or(&[][..], Node::entries)
+    {
         let path = cache.value.get("path").unwrap_or(&cache.value);
-        files::paths(out, &format!("caches.{}", cache.key), path, Keep::Cache, &[]);
+        files::paths(
+            out,
+            &format!("caches.{}", cache.key),
+            path,
+            Keep::Cache,
+            &[],
+        );
     }
     // Steps of definitions come by alias to where they run: told once, where they stand.
     for section in ["pipelines", "definitions"] {
@@ -45,7 +61,9 @@ fn steps(node: &Node, place: &str, out: &mut Out<'_>, depth: usize) {
         return;
     }
     match &node.kind {
-        NodeKind::List(items) => items.iter().for_each(|item| steps(item, place, out, depth + 1)),
+        NodeKind::List(items) => items
+            .iter()
+            .for_each(|item| steps(item, place, out, depth + 1)),
         NodeKind::Map(entries) => {
             for entry in entries {
                 match entry.key.as_str() {
@@ -68,26 +86,59 @@ fn step(entry: &Entry, pipeline: &str, out: &mut Out<'_>) {
     if let Some(image) = step.get("image") {
         plain::variables(out, &place, image, Owner::Job);
     }
-    let lists = ["script", "after-script"].into_iter().filter_map(|key| step.get(key));
-    let items: Vec<&Node> = lists.flat_map(|node| if node.scalar().is_some() { vec![node] } else { node.items().iter().collect() }).collect();
+    let items = lines(step);
     for pipe in items.iter().filter_map(|item| item.get("variables")) {
         plain::variables(out, &place, pipe, Owner::Job);
     }
     let scalar = script::joined(&items);
-    let given = items.iter().filter_map(|item| item.get("variables")).flat_map(Node::entries);
-    let given_secret = given.filter_map(|entry| entry.value.text()).any(script::mentions_secret);
+    let given = items
+        .iter()
+        .filter_map(|item| item.get("variables"))
+        .flat_map(Node::entries);
+    let given_secret = given
+        .filter_map(|entry| entry.value.text())
+        .any(script::mentions_secret);
     let has_secrets = given_secret || script::mentions_secret(&scalar.text);
-    let body = Body { scalar: &scalar, shell: Shell::Posix, trace: false, place: &place, placeholders: &[], has_secrets, bound: &[] };
+    let body = Body {
+        scalar: &scalar,
+        shell: Shell::Posix,
+        trace: false,
+        place: &place,
+        placeholders: &[],
+        has_secrets,
+        bound: &[],
+    };
     let written = script::look(out, &body);
     if let Some(artifacts) = step.get("artifacts") {
-        files::paths(out, &place, artifacts.get("paths").unwrap_or(artifacts), Keep::Artifact, &written);
+        files::paths(
+            out,
+            &place,
+            artifacts.get("paths").unwrap_or(artifacts),
+            Keep::Artifact,
+            &written,
+        );
     }
-    let deploys = |text: &str| {
-        let words = names::words(text);
-        words.iter().any(|word| matches!(word.as_str(), "deploy" | "deployment" | "release" | "publish" | "prod" | "production"))
-    };
-    if step.get("deployment").is_none() && has_secrets && deploys(name) {
-        let message = format!("the step `{name}` deploys with secrets that every step of the repository is given: it has no `deployment`");
-        out.tell(Fault::new(&metas::UNSCOPED, entry.key_span.clone(), place, message));
+    if step.get("deployment").is_none() && has_secrets && script::deploys(name) {
+        let message = format!(
+            "the step `{name}` deploys with secrets that every step of the repository is given: it has no `deployment`"
+        );
+        out.tell(Fault::new(
+            &metas::UNSCOPED,
+            entry.key_span.clone(),
+            place,
+            message,
+        ));
     }
+}
+
+/// Returns the items of a step's scripts: commands and pipes.
+fn lines(step: &Node) -> Vec<&Node> {
+    let lists = ["script", "after-script"]
+        .into_iter()
+        .filter_map(|key| step.get(key));
+    let items = lists.flat_map(|node| {
+        let alone = node.scalar().map(|_| node);
+        alone.into_iter().chain(node.items())
+    });
+    items.collect()
 }

@@ -10,7 +10,6 @@ use super::{
 };
 use crate::policy::{
     fault::Fault,
-    names,
     node::{Entry, Node, NodeKind, Scalar},
     shell::Placeholder,
 };
@@ -21,13 +20,18 @@ const MAX_NEST: usize = 8;
 /// Tells the faults of one file.
 pub(super) fn look(tree: &Node, out: &mut Out<'_>) {
     let with_context = jobs_with_context(tree);
-    let orbs = tree.get("orbs").map_or(&[][..], Node::entries).iter().map(|entry| &entry.value);
+    let orbs = tree
+        .get("orbs")
+        .map_or(&[][..], Node::entries)
+        .iter()
+        .map(|entry| &entry.value);
     for part in std::iter::once(tree).chain(orbs) {
         for section in ["executors", "jobs", "commands"] {
             for entry in part.get(section).map_or_else(Vec::new, Node::merged) {
                 let mut job = Job {
                     place: format!("{section}.{}", entry.key),
-                    has_secrets: section == "jobs" && with_context.contains(entry.key.as_str()) || mentions(&entry.value, 0),
+                    has_secrets: section == "jobs" && with_context.contains(entry.key.as_str())
+                        || mentions(&entry.value, 0),
                     written: Vec::new(),
                     kept: Vec::new(),
                 };
@@ -42,8 +46,15 @@ pub(super) fn look(tree: &Node, out: &mut Out<'_>) {
 fn mentions(node: &Node, depth: usize) -> bool {
     match &node.kind {
         NodeKind::Scalar(scalar) => script::mentions_secret(&scalar.text),
-        NodeKind::List(items) => depth < MAX_NEST * 2 && items.iter().any(|item| mentions(item, depth + 1)),
-        NodeKind::Map(entries) => depth < MAX_NEST * 2 && entries.iter().any(|entry| mentions(&entry.value, depth + 1)),
+        NodeKind::List(items) => {
+            depth < MAX_NEST * 2 && items.iter().any(|item| mentions(item, depth + 1))
+        }
+        NodeKind::Map(entries) => {
+            depth < MAX_NEST * 2
+                && entries
+                    .iter()
+                    .any(|entry| mentions(&entry.value, depth + 1))
+        }
     }
 }
 
@@ -62,7 +73,12 @@ impl<'n> Job<'n> {
         if let Some(variables) = job.get("environment") {
             plain::variables(out, &self.place, variables, Owner::Job);
         }
-        for (at, image) in job.get("docker").map_or(&[][..], Node::items).iter().enumerate() {
+        for (at, image) in job
+            .get("docker")
+            .map_or(&[][..], Node::items)
+            .iter()
+            .enumerate()
+        {
             let owner = if at == 0 { Owner::Job } else { Owner::Service };
             if let Some(variables) = image.get("environment") {
                 plain::variables(out, &self.place, variables, owner);
@@ -83,13 +99,18 @@ impl<'n> Job<'n> {
         self.steps(job.get("steps"), out, 0);
         for (node, root, keep) in std::mem::take(&mut self.kept) {
             // Paths of a workspace stand below its root.
-            let written: Vec<String> = match root.map(|root| root.trim_start_matches("./").trim_end_matches('/')) {
-                Some(root) if !matches!(root, "" | "." | "~/project") => {
-                    let below = |file: &String| file.trim_start_matches("./").strip_prefix(root).map(|rest| rest.trim_start_matches('/').to_owned());
-                    self.written.iter().filter_map(below).collect()
-                }
-                _ => self.written.clone(),
-            };
+            let written: Vec<String> =
+                match root.map(|root| root.trim_start_matches("./").trim_end_matches('/')) {
+                    Some(root) if !matches!(root, "" | "." | "~/project") => {
+                        let below = |file: &String| {
+                            file.trim_start_matches("./")
+                                .strip_prefix(root)
+                                .map(|rest| rest.trim_start_matches('/').to_owned())
+                        };
+                        self.written.iter().filter_map(below).collect()
+                    }
+                    _ => self.written.clone(),
+                };
             files::paths(out, &self.place, node, keep, &written);
         }
     }
@@ -110,11 +131,18 @@ impl<'n> Job<'n> {
         match entry.key.as_str() {
             "run" => self.run(step, out),
             "when" | "unless" => self.steps(step.get("steps"), out, depth + 1),
-            "persist_to_workspace" => self.keep(step.get("paths"), step.text_at(&["root"]), Keep::Workspace),
+            "persist_to_workspace" => {
+                self.keep(step.get("paths"), step.text_at(&["root"]), Keep::Workspace)
+            }
             "save_cache" => self.keep(step.get("paths"), None, Keep::Cache),
             "store_artifacts" => self.keep(step.get("path"), None, Keep::Artifact),
             // A command of an orb or of the file: what it is given.
-            _ => plain::variables(out, &format!("{} {}", self.place, entry.key), step, Owner::Job),
+            _ => plain::variables(
+                out,
+                &format!("{} {}", self.place, entry.key),
+                step,
+                Owner::Job,
+            ),
         }
     }
 
@@ -128,7 +156,9 @@ impl<'n> Job<'n> {
         if let Some(variables) = run.get("environment") {
             plain::variables(out, &place, variables, Owner::Job);
         }
-        let Some(scalar) = run.get("command").unwrap_or(run).scalar() else { return };
+        let Some(scalar) = run.get("command").unwrap_or(run).scalar() else {
+            return;
+        };
         let shell = run.text_at(&["shell"]).unwrap_or_default();
         let body = Body {
             scalar,
@@ -137,7 +167,10 @@ impl<'n> Job<'n> {
                 _ if shell.is_empty() || shell.contains("sh") => Shell::Posix,
                 _ => Shell::Unknown,
             },
-            trace: shell.split_whitespace().skip(1).any(|flag| flag.starts_with('-') && !flag.starts_with("--") && flag.contains('x')),
+            trace: shell
+                .split_whitespace()
+                .skip(1)
+                .any(|flag| flag.starts_with('-') && !flag.starts_with("--") && flag.contains('x')),
             place: &place,
             placeholders: &parameters(scalar),
             has_secrets: self.has_secrets,
@@ -154,29 +187,44 @@ fn parameters(scalar: &Scalar) -> Vec<Placeholder> {
     let found = starts.filter_map(|start| {
         let rest = text.get(start + 2..)?;
         let inner = rest.trim_start_matches(' ');
-        let is_ours = inner.starts_with("parameters.") || inner.starts_with("pipeline.") || inner.starts_with("matrix.");
-        let name = inner.split(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '.' | '_' | '-')).next()?;
+        let is_ours = inner.starts_with("parameters.")
+            || inner.starts_with("pipeline.")
+            || inner.starts_with("matrix.");
+        let name = inner
+            .split(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '.' | '_' | '-'))
+            .next()?;
         let after = inner.get(name.len()..)?.trim_start_matches(' ');
         let end = text.len() - after.strip_prefix(">>")?.len();
         let span: Range<usize> = start..end;
-        is_ours.then(|| Placeholder { span, name: name.to_owned(), secret: false })
+        is_ours.then(|| Placeholder {
+            span,
+            name: name.to_owned(),
+            secret: false,
+        })
     });
     found.collect()
 }
 
 /// Returns the jobs that a workflow gives a context.
 fn jobs_with_context(tree: &Node) -> BTreeSet<&str> {
-    let of_workflows = workflow_jobs(tree).filter(|(_, settings)| settings.is_some_and(|settings| settings.get("context").is_some()));
+    let of_workflows = workflow_jobs(tree)
+        .filter(|(_, settings)| settings.is_some_and(|settings| settings.get("context").is_some()));
     of_workflows.map(|(entry, _)| entry.0).collect()
 }
 
 /// Returns each use of a job by a workflow: its name with where that stands, and its settings.
 fn workflow_jobs(tree: &Node) -> impl Iterator<Item = ((&str, Range<usize>), Option<&Node>)> {
     let workflows = tree.get("workflows").map_or(&[][..], Node::entries).iter();
-    let items = workflows.flat_map(|workflow| workflow.value.get("jobs").map_or(&[][..], Node::items));
+    let items =
+        workflows.flat_map(|workflow| workflow.value.get("jobs").map_or(&[][..], Node::items));
     items.filter_map(|item| match &item.kind {
         NodeKind::Scalar(scalar) => Some(((scalar.text.as_str(), item.span.clone()), None)),
-        NodeKind::Map(entries) => entries.first().map(|entry| ((entry.key.as_str(), entry.key_span.clone()), Some(&entry.value))),
+        NodeKind::Map(entries) => entries.first().map(|entry| {
+            (
+                (entry.key.as_str(), entry.key_span.clone()),
+                Some(&entry.value),
+            )
+        }),
         NodeKind::List(_) => None,
     })
 }
@@ -184,11 +232,15 @@ fn workflow_jobs(tree: &Node) -> impl Iterator<Item = ((&str, Range<usize>), Opt
 /// Jobs that deploy with secrets which every job of the project has (rule 33).
 fn unscoped(tree: &Node, out: &mut Out<'_>) {
     for ((name, span), settings) in workflow_jobs(tree) {
-        let has_context = settings.is_some_and(|settings| settings.get("context").is_some() || settings.get("type").is_some());
+        let has_context = settings.is_some_and(|settings| {
+            settings.get("context").is_some() || settings.get("type").is_some()
+        });
         let job = tree.at(&["jobs", name]);
-        let deploys = names::words(name).iter().any(|word| matches!(word.as_str(), "deploy" | "release" | "publish" | "prod" | "production"));
+        let deploys = script::deploys(name);
         if !has_context && deploys && job.is_some_and(|job| mentions(job, 0)) {
-            let message = format!("the job `{name}` deploys with secrets that every job of the project is given: it has no `context`");
+            let message = format!(
+                "the job `{name}` deploys with secrets that every job of the project is given: it has no `context`"
+            );
             out.tell(Fault::new(&metas::UNSCOPED, span, name.to_owned(), message));
         }
     }

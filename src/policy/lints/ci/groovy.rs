@@ -84,7 +84,10 @@ pub(super) fn tokens(text: &str) -> Vec<Token> {
         bytes: text.as_bytes(),
         at: 0,
         divides_until: 0,
-        budget: text.len().saturating_mul(4).saturating_add(MAX_INTERPOLATION),
+        budget: text
+            .len()
+            .saturating_mul(4)
+            .saturating_add(MAX_INTERPOLATION),
         tokens: Vec::new(),
     };
     // `#!/usr/bin/env groovy`
@@ -114,7 +117,9 @@ impl Reader<'_> {
     }
 
     fn starts(&self, at: usize, with: &str) -> bool {
-        self.bytes.get(at..).is_some_and(|rest| rest.starts_with(with.as_bytes()))
+        self.bytes
+            .get(at..)
+            .is_some_and(|rest| rest.starts_with(with.as_bytes()))
     }
 
     fn line_end(&self, from: usize) -> usize {
@@ -124,7 +129,12 @@ impl Reader<'_> {
 
     fn push(&mut self, kind: Kind, end: usize) {
         let span = self.at..end;
-        self.tokens.push(Token { kind, inner: span.clone(), span, filled: Vec::new() });
+        self.tokens.push(Token {
+            kind,
+            inner: span.clone(),
+            span,
+            filled: Vec::new(),
+        });
         self.at = end;
     }
 
@@ -135,12 +145,15 @@ impl Reader<'_> {
             b' ' | b'\t' | b'\r' => self.at += 1,
             // A line goes on in the next.
             b'\\' if self.starts(at + 1, "\n") => self.at += 2,
-            b'/' if self.starts(at, "//") && !self.may_be_text() || self.starts(at, "//") && self.is_first_of_line() => {
+            b'/' if self.starts(at, "//") && !self.may_be_text()
+                || self.starts(at, "//") && self.is_first_of_line() =>
+            {
                 self.at = self.line_end(at);
             }
             b'/' if self.starts(at, "/*") => {
                 let rest = self.bytes.get(at + 2..).unwrap_or_default();
-                let end = memchr::memmem::find(rest, b"*/").map_or(self.bytes.len(), |length| at + 2 + length + 2);
+                let end = memchr::memmem::find(rest, b"*/")
+                    .map_or(self.bytes.len(), |length| at + 2 + length + 2);
                 self.at = end;
             }
             b'\'' if self.starts(at, "'''") => self.string(Quote::TripleSingle),
@@ -150,9 +163,14 @@ impl Reader<'_> {
             b'$' if self.starts(at, "$/") => self.string(Quote::DollarSlashy),
             b'/' if self.starts(at, "//") => self.at = self.line_end(at),
             b'/' if self.may_be_text() => self.string(Quote::Slashy),
-            byte if byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$' || byte >= 0x80 => {
+            byte if byte.is_ascii_alphanumeric()
+                || byte == b'_'
+                || byte == b'$'
+                || byte >= 0x80 =>
+            {
                 let rest = self.bytes.get(at + 1..).unwrap_or_default();
-                let is_part = |b: &u8| b.is_ascii_alphanumeric() || *b == b'_' || *b == b'$' || *b >= 0x80;
+                let is_part =
+                    |b: &u8| b.is_ascii_alphanumeric() || *b == b'_' || *b == b'$' || *b >= 0x80;
                 let length = rest.iter().take_while(|b| is_part(b)).count();
                 self.push(Kind::Name, at + 1 + length);
             }
@@ -161,7 +179,9 @@ impl Reader<'_> {
     }
 
     fn is_first_of_line(&self) -> bool {
-        self.tokens.last().is_none_or(|token| token.kind == Kind::Break)
+        self.tokens
+            .last()
+            .is_none_or(|token| token.kind == Kind::Break)
     }
 
     /// Tells whether a slash begins a string: not after what may be divided, unless that is the name of a step.
@@ -177,7 +197,10 @@ impl Reader<'_> {
                 Kind::Sign(sign) => !matches!(sign, b')' | b']' | b'}'),
                 Kind::Name => {
                     let name = self.text.get(token.span.clone()).unwrap_or_default();
-                    matches!(name, "sh" | "bat" | "echo" | "powershell" | "pwsh" | "return")
+                    matches!(
+                        name,
+                        "sh" | "bat" | "echo" | "powershell" | "pwsh" | "return"
+                    )
                 }
             },
         }
@@ -208,7 +231,11 @@ impl Reader<'_> {
             }
             match byte {
                 b'\\' if quote != Quote::DollarSlashy => at += 2,
-                b'$' if quote == Quote::DollarSlashy && matches!(self.byte(at + 1), b'$' | b'/') => at += 2,
+                b'$' if quote == Quote::DollarSlashy
+                    && matches!(self.byte(at + 1), b'$' | b'/') =>
+                {
+                    at += 2
+                }
                 b'$' if quote.interpolates() => {
                     let (whole, expression) = self.interpolation(at);
                     at = whole.end.max(at + 1);
@@ -220,9 +247,18 @@ impl Reader<'_> {
             }
         };
         let end = end.min(self.bytes.len());
-        let closed = if self.starts(end, close) { end + close.len() } else { end };
+        let closed = if self.starts(end, close) {
+            end + close.len()
+        } else {
+            end
+        };
         let inner = inner.min(end)..end;
-        self.tokens.push(Token { kind: Kind::Text(quote), span: start..closed, inner, filled });
+        self.tokens.push(Token {
+            kind: Kind::Text(quote),
+            span: start..closed,
+            inner,
+            filled,
+        });
         self.at = closed.max(start + 1);
     }
 
@@ -238,7 +274,9 @@ impl Reader<'_> {
             let mut end = at + 1;
             while end < limit {
                 let byte = self.byte(end);
-                let is_part = byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'.' && is_start(self.byte(end + 1));
+                let is_part = byte.is_ascii_alphanumeric()
+                    || byte == b'_'
+                    || byte == b'.' && is_start(self.byte(end + 1));
                 if !is_part {
                     break;
                 }
@@ -289,7 +327,10 @@ pub(super) fn scalar(text: &str, token: &Token) -> Scalar {
             break;
         };
         // A sign that a backslash stands before leads back to itself, another sign's letter to the backslash.
-        map.push((out.len(), start + at + usize::from(!matches!(escaped, 'n' | 't' | 'r' | '\n'))));
+        map.push((
+            out.len(),
+            start + at + usize::from(!matches!(escaped, 'n' | 't' | 'r' | '\n')),
+        ));
         match escaped {
             'n' => out.push('\n'),
             't' => out.push('\t'),
@@ -301,8 +342,18 @@ pub(super) fn scalar(text: &str, token: &Token) -> Scalar {
         let next = chars.peek().map_or(raw.len(), |(next, _)| *next);
         map.push((out.len(), start + next));
     }
-    map.dedup_by(|next, one| next.0 == one.0 && { one.1 = next.1; true });
-    Scalar { text: out, style: Style::Double, map, end: token.inner.end }
+    map.dedup_by(|next, one| {
+        next.0 == one.0 && {
+            one.1 = next.1;
+            true
+        }
+    });
+    Scalar {
+        text: out,
+        style: Style::Double,
+        map,
+        end: token.inner.end,
+    }
 }
 
 #[cfg(test)]
@@ -313,16 +364,29 @@ mod tests {
 
     fn shown(text: &str) -> Vec<String> {
         let tokens = tokens(text);
-        tokens.iter().filter(|token| token.kind != Kind::Break).map(|token| text[token.span.clone()].to_owned()).collect()
+        tokens
+            .iter()
+            .filter(|token| token.kind != Kind::Break)
+            .map(|token| text[token.span.clone()].to_owned())
+            .collect()
     }
 
     #[test]
     fn strings_of_all_kinds() {
         assert_eq!(shown("sh 'a \\' b'"), ["sh", "'a \\' b'"]);
-        assert_eq!(shown("sh \"\"\"a\n\"b\" ${x}\"\"\" // c"), ["sh", "\"\"\"a\n\"b\" ${x}\"\"\""]);
-        assert_eq!(shown("x = ~/a b/ /* c */ + 1"), ["x", "=", "~", "/a b/", "+", "1"]);
+        assert_eq!(
+            shown("sh \"\"\"a\n\"b\" ${x}\"\"\" // c"),
+            ["sh", "\"\"\"a\n\"b\" ${x}\"\"\""]
+        );
+        assert_eq!(
+            shown("x = ~/a b/ /* c */ + 1"),
+            ["x", "=", "~", "/a b/", "+", "1"]
+        );
         assert_eq!(shown("a = b / c / d"), ["a", "=", "b", "/", "c", "/", "d"]);
-        assert_eq!(shown("echo $/a $$x /b/$ + 'c'"), ["echo", "$/a $$x /b/$", "+", "'c'"]);
+        assert_eq!(
+            shown("echo $/a $$x /b/$ + 'c'"),
+            ["echo", "$/a $$x /b/$", "+", "'c'"]
+        );
         assert_eq!(shown("a // 'b\nc"), ["a", "c"]);
         assert_eq!(shown("x 'open\ny"), ["x", "'open", "y"]);
     }
@@ -331,7 +395,11 @@ mod tests {
     fn what_is_filled_in() {
         let text = "sh \"a ${P} $env.T.x \\${no} ${f('}')} $\"";
         let tokens = tokens(text);
-        let filled: Vec<_> = tokens[1].filled.iter().map(|(_, expression)| &text[expression.clone()]).collect();
+        let filled: Vec<_> = tokens[1]
+            .filled
+            .iter()
+            .map(|(_, expression)| &text[expression.clone()])
+            .collect();
         assert_eq!(filled, ["P", "env.T.x", "f('}')"]);
     }
 

@@ -14,6 +14,7 @@ mod circle;
 mod files;
 mod groovy;
 mod jenkins;
+mod macros;
 mod metas;
 mod plain;
 mod script;
@@ -32,9 +33,18 @@ impl Lint for Pipelines {
     fn document(&self, document: &Document<'_>, context: &mut Context<'_>) {
         let mut out = script::Out::new(&mut context.faults);
         match document.kind {
-            FileKind::CircleCi => document.trees().iter().for_each(|tree| circle::look(tree, &mut out)),
-            FileKind::AzurePipelines => document.trees().iter().for_each(|tree| azure::look(tree, &mut out)),
-            FileKind::BitbucketPipelines => document.trees().iter().for_each(|tree| bitbucket::look(tree, &mut out)),
+            FileKind::CircleCi => document
+                .trees()
+                .iter()
+                .for_each(|tree| circle::look(tree, &mut out)),
+            FileKind::AzurePipelines => document
+                .trees()
+                .iter()
+                .for_each(|tree| azure::look(tree, &mut out)),
+            FileKind::BitbucketPipelines => document
+                .trees()
+                .iter()
+                .for_each(|tree| bitbucket::look(tree, &mut out)),
             FileKind::Jenkinsfile => jenkins::look(document.text, &mut out),
             _ => {}
         }

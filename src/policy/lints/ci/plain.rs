@@ -21,9 +21,18 @@ pub(super) enum Owner {
 }
 
 /// Judges one variable: its name, its value, where the value stands.
-pub(super) fn judge(out: &mut Out<'_>, place: &str, name: &str, value: &str, span: Range<usize>, owner: Owner) {
+pub(super) fn judge(
+    out: &mut Out<'_>,
+    place: &str,
+    name: &str,
+    value: &str,
+    span: Range<usize>,
+    owner: Owner,
+) {
     let class = values::classify(value);
-    let Value::Literal(strength) = class else { return };
+    let Value::Literal(strength) = class else {
+        return;
+    };
     let secretness = secretness(name);
     let has_address = value.contains("://");
     let is_secret = match secretness {
@@ -32,7 +41,11 @@ pub(super) fn judge(out: &mut Out<'_>, place: &str, name: &str, value: &str, spa
         Secretness::Strong | Secretness::Master => true,
     };
     // Parameters of CircleCI are filled in, and a name is no value.
-    if !is_secret || value.contains("<<") || matches!(name, "PWD" | "OLDPWD") || is_name_of_variable(value) {
+    if !is_secret
+        || value.contains("<<")
+        || matches!(name, "PWD" | "OLDPWD")
+        || is_name_of_variable(value)
+    {
         return;
     }
     if owner == Owner::Service && strength != Strength::Random {
@@ -44,9 +57,18 @@ pub(super) fn judge(out: &mut Out<'_>, place: &str, name: &str, value: &str, spa
         _ if secretness == Secretness::Master => Severity::Critical,
         _ => Severity::High,
     };
-    let confidence = if strength == Strength::Random { Confidence::High } else { Confidence::Medium };
+    let confidence = if strength == Strength::Random {
+        Confidence::High
+    } else {
+        Confidence::Medium
+    };
     let message = format!("the value of `{name}` is written into the pipeline");
-    let fault = Fault::new(&metas::PLAINTEXT, span.clone(), format!("{place}: {name}"), message);
+    let fault = Fault::new(
+        &metas::PLAINTEXT,
+        span.clone(),
+        format!("{place}: {name}"),
+        message,
+    );
     out.tell(fault.severity(severity).confidence(confidence).secret(span));
 }
 
@@ -58,7 +80,9 @@ fn name_is_connection(name: &str) -> bool {
 /// Tells whether a value is the name of a variable, as orbs take it: `token: GITHUB_TOKEN`.
 fn is_name_of_variable(value: &str) -> bool {
     value.contains('_')
-        && value.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
+        && value
+            .chars()
+            .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
         && names::words(value).len() >= 2
         && (names::is_secret(value) || !value.chars().any(|c| c.is_ascii_digit()))
 }
@@ -85,7 +109,14 @@ fn one(out: &mut Out<'_>, place: &str, item: &Node, owner: Owner) {
         }
     } else if let Some(text) = item.scalar() {
         if let Some((name, value)) = text.text.split_once('=') {
-            judge(out, place, name.trim(), value, text.source(name.len() + 1..text.text.len()), owner);
+            judge(
+                out,
+                place,
+                name.trim(),
+                value,
+                text.source(name.len() + 1..text.text.len()),
+                owner,
+            );
         }
     } else {
         variables_of_map(out, place, item, owner);
@@ -101,6 +132,13 @@ fn variables_of_map(out: &mut Out<'_>, place: &str, item: &Node, owner: Owner) {
 /// Judges one variable by its node.
 pub(super) fn scalar(out: &mut Out<'_>, place: &str, name: &str, value: &Node, owner: Owner) {
     if let Some(text) = value.scalar() {
-        judge(out, place, name, &text.text, text.source(0..text.text.len()), owner);
+        judge(
+            out,
+            place,
+            name,
+            &text.text,
+            text.source(0..text.text.len()),
+            owner,
+        );
     }
 }

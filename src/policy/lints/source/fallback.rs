@@ -6,8 +6,9 @@ use tree_sitter::Node;
 
 use super::{
     metas,
+    reads::reads_environment,
     shape::{Shape, Tongue, named},
-    taint::{Origin, reads_environment},
+    taint::Origin,
     walk::Walk,
 };
 use crate::model::Severity;
@@ -23,31 +24,56 @@ const MAX_UP: usize = 40;
 /// `os.getenv("X", "value")`, `env("X", default="value")`, `getEnv("X", "value")`, `viper.SetDefault("x", "value")`.
 pub(super) fn call<'t>(walk: &mut Walk<'t, '_>, node: Node<'t>) {
     let code = walk.code();
-    let Shape::Call(callee, arguments) = code.shape(node) else { return };
+    let Shape::Call(callee, arguments) = code.shape(node) else {
+        return;
+    };
     let path = code.path(callee);
     let last = path.last().copied().unwrap_or_default();
-    let read = walk.known.read_of_environment(node).map(|(key, _)| key).or_else(|| {
-        let is_helper = code.tongue == Tongue::Script && path.len() <= 2 && reads_environment(last);
-        let is_default = path.as_slice() == ["viper", "SetDefault"];
-        let first = arguments.first().filter(|_| is_helper || is_default)?;
-        code.literal(*first).map(|(key, _)| key)
-    });
+    let read = walk
+        .known
+        .read_of_environment(node)
+        .map(|(key, _)| key)
+        .or_else(|| {
+            let is_helper =
+                code.tongue == Tongue::Script && path.len() <= 2 && reads_environment(last);
+            let is_default = matches!(
+                path.as_slice(),
+                ["viper", "SetDefault"] | ["os", "environ", "setdefault"]
+            );
+            let first = arguments.first().filter(|_| is_helper || is_default)?;
+            code.literal(*first).map(|(key, _)| key)
+        });
+    let setting = || walk.known.read_of_settings(&path, &arguments);
+    let read = read.or_else(|| setting().and_then(|(key, _)| variable_of(key)));
     let Some(key) = read.or_else(|| match (path.as_slice(), arguments.first()) {
         (["cmp", "Or"], Some(first)) => walk.known.read_of_environment(*first).map(|(key, _)| key),
         _ => None,
     }) else {
         return;
     };
-    let by_keyword = arguments.iter().find_map(|argument| match code.shape(*argument) {
-        Shape::Pair(name, value) if code.tongue == Tongue::Python && code.of(name) == "default" => Some(value),
-        _ => None,
-    });
-    let Some(fallback) = by_keyword.or_else(|| arguments.get(1).copied()) else { return };
+    let by_keyword = arguments
+        .iter()
+        .find_map(|argument| match code.shape(*argument) {
+            Shape::Pair(name, value)
+                if code.tongue == Tongue::Python && code.of(name) == "default" =>
+            {
+                Some(value)
+            }
+            _ => None,
+        });
+    let Some(fallback) = by_keyword.or_else(|| arguments.get(1).copied()) else {
+        return;
+    };
     // `os.environ["X"]` fails where `os.getenv("X", y)` went on.
     let edit = match (path.as_slice(), code.tongue) {
-        (["os", "getenv"] | ["os", "environ", "get"], Tongue::Python) => arguments
-            .first()
-            .map(|first| Edit::replace(node.byte_range(), format!("os.environ[{}]", code.of(*first)))),
+        (["os", "getenv"] | ["os", "environ", "get"], Tongue::Python) => {
+            arguments.first().map(|first| {
+                Edit::replace(
+                    node.byte_range(),
+                    format!("os.environ[{}]", code.of(*first)),
+                )
+            })
+        }
         _ => None,
     };
     judge(walk, node, key, fallback, edit);
@@ -57,7 +83,9 @@ pub(super) fn call<'t>(walk: &mut Walk<'t, '_>, node: Node<'t>) {
 pub(super) fn either<'t>(walk: &mut Walk<'t, '_>, node: Node<'t>) {
     let code = walk.code();
     let field = |name: &str| node.child_by_field_name(name);
-    let (Some(left), Some(operator), Some(right)) = (field("left"), field("operator"), field("right")) else {
+    let (Some(left), Some(operator), Some(right)) =
+        (field("left"), field("operator"), field("right"))
+    else {
         return;
     };
     if !matches!(code.of(operator), "or" | "||" | "??") {
@@ -82,17 +110,37 @@ pub(super) fn ternary<'t>(walk: &mut Walk<'t, '_>, node: Node<'t>) {
 /// Returns the name of the variable of the environment that an expression is.
 fn read<'t>(walk: &mut Walk<'t, '_>, node: Node<'t>) -> Option<&'t str> {
     let found = walk.known.taint(node)?;
-    matches!(found.origin, Origin::Environment | Origin::Address)
+    let is_read = match found.origin {
+        Origin::Environment | Origin::Address => true,
+        Origin::Settings => variable_of(found.name).is_some(),
+        Origin::Name | Origin::Everything => false,
+    };
+    is_read
         .then_some(found)
-        .filter(|found| found.origin == Origin::Environment || walk.known.read_of_environment(node).is_some())
+        .filter(|found| {
+            found.origin != Origin::Address || walk.known.read_of_environment(node).is_some()
+        })
         .map(|found| found.name)
+}
+
+/// Returns the key of a setting if it is written as variables of the environment are: settings that are read by such a key come from there.
+fn variable_of(key: &str) -> Option<&str> {
+    let is_variable = key
+        .bytes()
+        .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
+    is_variable.then_some(key)
 }
 
 /// `const { X = 'value' } = process.env`.
 pub(super) fn pattern<'t>(walk: &mut Walk<'t, '_>, node: Node<'t>) {
     let field = |name: &str| node.child_by_field_name(name);
-    let (Some(left), Some(right)) = (field("left"), field("right")) else { return };
-    let whole = node.parent().and_then(|pattern| pattern.parent()).and_then(|declarator| declarator.child_by_field_name("value"));
+    let (Some(left), Some(right)) = (field("left"), field("right")) else {
+        return;
+    };
+    let whole = node
+        .parent()
+        .and_then(|pattern| pattern.parent())
+        .and_then(|declarator| declarator.child_by_field_name("value"));
     if whole.is_some_and(|whole| walk.known.is_whole_environment(whole)) {
         let key = walk.code().of(left);
         judge(walk, node, key, right, None);
@@ -101,21 +149,34 @@ pub(super) fn pattern<'t>(walk: &mut Walk<'t, '_>, node: Node<'t>) {
 
 /// Tags of Go's fields: `env:"X" envDefault:"value"`.
 pub(super) fn tag<'t>(walk: &mut Walk<'t, '_>, node: Node<'t>) {
-    let Some(tag) = node.child_by_field_name("tag") else { return };
+    let Some(tag) = node.child_by_field_name("tag") else {
+        return;
+    };
     let text = walk.code().of(tag);
     let find = |label: &str| {
         let at = text.match_indices(label).map(|(at, _)| at).find(|at| {
-            text.get(..*at).is_some_and(|front| front.ends_with([' ', '`', '"']))
+            text.get(..*at)
+                .is_some_and(|front| front.ends_with([' ', '`', '"']))
         })?;
         let start = at + label.len();
         let length = text.get(start..)?.find('"')?;
-        text.get(start..start + length).map(|value| (value, tag.start_byte() + start))
+        text.get(start..start + length)
+            .map(|value| (value, tag.start_byte() + start))
     };
     let key = ["env:\"", "envconfig:\""].into_iter().find_map(&find);
-    let value = ["envDefault:\"", "env-default:\"", "default:\""].into_iter().find_map(&find);
+    let value = ["envDefault:\"", "env-default:\"", "default:\""]
+        .into_iter()
+        .find_map(&find);
     if let (Some((key, _)), Some((value, start))) = (key, value) {
         let key = key.split(',').next().unwrap_or_default();
-        tell(walk, node, key, (value, start..start + value.len()), start..start + value.len(), None);
+        tell(
+            walk,
+            node,
+            key,
+            (value, start..start + value.len()),
+            start..start + value.len(),
+            None,
+        );
     }
 }
 
@@ -123,22 +184,53 @@ pub(super) fn tag<'t>(walk: &mut Walk<'t, '_>, node: Node<'t>) {
 pub(super) fn when_empty<'t>(walk: &mut Walk<'t, '_>, node: Node<'t>) {
     let code = walk.code();
     let field = |name: &str| node.child_by_field_name(name);
-    let (Some(condition), Some(body)) = (field("condition"), field("consequence")) else { return };
+    let (Some(condition), Some(body)) = (field("condition"), field("consequence")) else {
+        return;
+    };
     let tested = code.of(condition);
-    let is_test_of_nothing = ["== \"\"", "not ", "!", "is None", "=== undefined", "== null"].iter().any(|sign| tested.contains(sign)) && !tested.contains("!=");
+    let is_test_of_nothing = [
+        "== \"\"",
+        "not ",
+        "!",
+        "is None",
+        "=== undefined",
+        "== null",
+    ]
+    .iter()
+    .any(|sign| tested.contains(sign))
+        && !tested.contains("!=");
     if !is_test_of_nothing {
         return;
     }
     for statement in statements(body).into_iter().take(4) {
-        let statement = if statement.kind() == "expression_statement" { named(statement).first().copied() } else { Some(statement) };
-        let sides = statement.and_then(|one| one.child_by_field_name("left").zip(one.child_by_field_name("right")));
-        let Some((target, value)) = sides else { continue };
-        let first = |node: Node<'t>| if node.kind() == "expression_list" { named(node).first().copied().unwrap_or(node) } else { node };
+        let statement = if statement.kind() == "expression_statement" {
+            named(statement).first().copied()
+        } else {
+            Some(statement)
+        };
+        let sides = statement.and_then(|one| {
+            one.child_by_field_name("left")
+                .zip(one.child_by_field_name("right"))
+        });
+        let Some((target, value)) = sides else {
+            continue;
+        };
+        let first = |node: Node<'t>| {
+            if node.kind() == "expression_list" {
+                named(node).first().copied().unwrap_or(node)
+            } else {
+                node
+            }
+        };
         let (target, value) = (first(target), first(value));
         if !tested.contains(code.of(target)) || code.literal(value).is_none() {
             continue;
         }
-        if let Some(found) = walk.known.taint(target).filter(|found| found.origin == Origin::Environment) {
+        if let Some(found) = walk
+            .known
+            .taint(target)
+            .filter(|found| found.origin == Origin::Environment)
+        {
             judge(walk, value, found.name, value, None);
         }
     }
@@ -153,13 +245,26 @@ fn statements(body: Node<'_>) -> Vec<Node<'_>> {
     }
 }
 
-fn judge<'t>(walk: &mut Walk<'t, '_>, node: Node<'t>, key: &str, fallback: Node<'t>, edit: Option<Edit>) {
+fn judge<'t>(
+    walk: &mut Walk<'t, '_>,
+    node: Node<'t>,
+    key: &str,
+    fallback: Node<'t>,
+    edit: Option<Edit>,
+) {
     if let Some((value, span)) = walk.code().literal(fallback) {
         tell(walk, node, key, (value, span), fallback.byte_range(), edit);
     }
 }
 
-fn tell<'t>(walk: &mut Walk<'t, '_>, node: Node<'t>, key: &str, value: (&str, Range<usize>), span: Range<usize>, edit: Option<Edit>) {
+fn tell<'t>(
+    walk: &mut Walk<'t, '_>,
+    node: Node<'t>,
+    key: &str,
+    value: (&str, Range<usize>),
+    span: Range<usize>,
+    edit: Option<Edit>,
+) {
     let (value, secret) = value;
     let class = values::classify(value);
     let is_secret = match secretness(key) {
@@ -172,8 +277,12 @@ fn tell<'t>(walk: &mut Walk<'t, '_>, node: Node<'t>, key: &str, value: (&str, Ra
         return;
     }
     let is_signing = is_signing(key);
-    let message = format!("`{key}` falls back to a value that stands in the code when the variable is not set");
-    let Some(fault) = walk.tell(&metas::FALLBACK, span, key, message) else { return };
+    let message = format!(
+        "`{key}` falls back to a value that stands in the code when the variable is not set"
+    );
+    let Some(fault) = walk.tell(&metas::FALLBACK, span, key, message) else {
+        return;
+    };
     fault.secret = Some(secret);
     fault.fix = edit.map(|edit| Fix {
         class: FixClass::Unsafe,
@@ -191,23 +300,37 @@ fn tell<'t>(walk: &mut Walk<'t, '_>, node: Node<'t>, key: &str, value: (&str, Ra
 fn is_signing(key: &str) -> bool {
     let words = names::words(key);
     let has = |word: &str| words.iter().any(|one| one == word);
-    secretness(key) == Secretness::Master || has("jwt") || has("session") || has("cookie") || has("signing") || has("hmac")
+    secretness(key) == Secretness::Master
+        || has("jwt")
+        || has("session")
+        || has("cookie")
+        || has("signing")
+        || has("hmac")
 }
 
 /// Tells whether the code around runs only where a default does no harm.
 fn is_guarded<'t>(walk: &Walk<'t, '_>, node: Node<'t>) -> bool {
     let mut up = node;
     for _ in 0..MAX_UP {
-        let Some(parent) = up.parent() else { return false };
+        let Some(parent) = up.parent() else {
+            return false;
+        };
         up = parent;
         let condition = match up.kind() {
-            "if_statement" | "elif_clause" | "ternary_expression" => up.child_by_field_name("condition"),
+            "if_statement" | "elif_clause" | "ternary_expression" => {
+                up.child_by_field_name("condition")
+            }
             "conditional_expression" => named(up).get(1).copied(),
             _ => None,
         };
         let is_harmless = condition.is_some_and(|condition| {
             let text = walk.code().of(condition).to_ascii_lowercase();
-            ["debug", "dev", "test", "local", "node_env", "ci"].iter().any(|word| names::words(&text).iter().any(|one| one.starts_with(word)) || text.contains("node_env"))
+            ["debug", "dev", "test", "local", "node_env", "ci"]
+                .iter()
+                .any(|word| {
+                    names::words(&text).iter().any(|one| one.starts_with(word))
+                        || text.contains("node_env")
+                })
         });
         if is_harmless {
             return true;

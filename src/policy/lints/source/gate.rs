@@ -10,18 +10,70 @@ const NEAR: usize = 160;
 
 /// Words for secrets.
 const SECRETS: &[&str] = &[
-    "passw", "passphrase", "passcode", "pwd", "secret", "token", "apikey", "api_key", "private", "credential", "_key",
-    "_pass", "connectionstring", "dsn",
+    "passw",
+    "passphrase",
+    "passcode",
+    "pwd",
+    "secret",
+    "token",
+    "apikey",
+    "api_key",
+    "private",
+    "credential",
+    "_key",
+    "_pass",
+    "connectionstring",
+    "dsn",
 ];
 
 /// Reads of the environment.
-const READS: &[&str] = &["environ", "getenv", "process.env", "env(", "env:\"", "envconfig:\"", "setdefault"];
+const READS: &[&str] = &[
+    "environ",
+    "getenv",
+    "process.env",
+    "env(",
+    "env:\"",
+    "envconfig:\"",
+    "setdefault",
+    "config.get",
+    "configservice",
+];
 
 /// Ways out: logs, output, errors, processes; and sources of chance.
 const SINKS: &[&str] = &[
-    "log.", "logg", "logrus", "zap.", "print", "console.", "echo", "write", "raise", "throw", "error", "panic", "exec",
-    "spawn", "subprocess", "popen", "system(", "fork(", "random", "rand.", "uuid", "json", ".send(", "abort", "response", "warn", "_url",
-    "date.now", "token_hex", "token_bytes", "token_urlsafe", "urandom", "randombytes",
+    "log.",
+    "logg",
+    "logrus",
+    "zap.",
+    "print",
+    "console.",
+    "echo",
+    "write",
+    "raise",
+    "throw",
+    "error",
+    "panic",
+    "exec",
+    "spawn",
+    "subprocess",
+    "popen",
+    "system(",
+    "fork(",
+    "random",
+    "rand.",
+    "uuid",
+    "json",
+    ".send(",
+    "abort",
+    "response",
+    "warn",
+    "_url",
+    "date.now",
+    "token_hex",
+    "token_bytes",
+    "token_urlsafe",
+    "urandom",
+    "randombytes",
 ];
 
 /// Tells whether a text is worth a syntax tree. One pass over it.
@@ -29,7 +81,10 @@ pub(super) fn is_worth_it(text: &str) -> bool {
     static WORDS: OnceLock<Option<AhoCorasick>> = OnceLock::new();
     let words = WORDS.get_or_init(|| {
         let all = SECRETS.iter().chain(READS).chain(SINKS);
-        AhoCorasick::builder().ascii_case_insensitive(true).build(all).ok()
+        AhoCorasick::builder()
+            .ascii_case_insensitive(true)
+            .build(all)
+            .ok()
     });
     let Some(words) = words else { return true };
     let mut last = [None::<usize>; 3];

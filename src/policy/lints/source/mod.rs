@@ -22,8 +22,10 @@ mod gate;
 mod logged;
 mod metas;
 mod names;
+mod reads;
 mod shape;
 mod sinks;
+mod survey;
 mod taint;
 mod walk;
 mod weak;
@@ -45,9 +47,18 @@ impl Lint for Source {
     fn document(&self, document: &Document<'_>, context: &mut Context<'_>) {
         let (language, tongue): (Language, _) = match document.kind {
             FileKind::Python => (tree_sitter_python::LANGUAGE.into(), shape::Tongue::Python),
-            FileKind::JavaScript => (tree_sitter_javascript::LANGUAGE.into(), shape::Tongue::Script),
-            FileKind::TypeScript => (tree_sitter_typescript::LANGUAGE_TYPESCRIPT.into(), shape::Tongue::Script),
-            FileKind::Tsx => (tree_sitter_typescript::LANGUAGE_TSX.into(), shape::Tongue::Script),
+            FileKind::JavaScript => (
+                tree_sitter_javascript::LANGUAGE.into(),
+                shape::Tongue::Script,
+            ),
+            FileKind::TypeScript => (
+                tree_sitter_typescript::LANGUAGE_TYPESCRIPT.into(),
+                shape::Tongue::Script,
+            ),
+            FileKind::Tsx => (
+                tree_sitter_typescript::LANGUAGE_TSX.into(),
+                shape::Tongue::Script,
+            ),
             FileKind::Go => (tree_sitter_go::LANGUAGE.into(), shape::Tongue::Go),
             _ => return,
         };
@@ -55,8 +66,9 @@ impl Lint for Source {
         if is_generated(text) || !gate::is_worth_it(text) {
             return;
         }
-        if let Some(tree) = parse(&language, text) {
-            walk::walk(shape::Code { tongue, text }, &tree, document.path, context);
+        match parse(&language, text) {
+            Some(tree) => walk::walk(shape::Code { tongue, text }, &tree, document.path, context),
+            None => context.unread = Some("too many steps to read the program text".to_owned()),
         }
     }
 }
@@ -70,11 +82,19 @@ fn parse(language: &Language, text: &str) -> Option<Tree> {
     let mut steps = 0_usize;
     let mut count = |_: &ParseState| {
         steps += 1;
-        if steps > most { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if steps > most {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     };
     let bytes = text.as_bytes();
     let options = ParseOptions::new().progress_callback(&mut count);
-    parser.parse_with_options(&mut |at, _| bytes.get(at..).unwrap_or_default(), None, Some(options))
+    parser.parse_with_options(
+        &mut |at, _| bytes.get(at..).unwrap_or_default(),
+        None,
+        Some(options),
+    )
 }
 
 /// Tells whether no person wrote a text: its lines are too long.
@@ -86,24 +106,67 @@ fn is_generated(text: &str) -> bool {
 /// Tells whether a file is a test or an example.
 fn is_test(path: &str) -> bool {
     const FOLDERS: &[&str] = &[
-        "test", "tests", "spec", "specs", "__tests__", "__mocks__", "fixtures", "fixture", "testdata", "examples", "example", "mocks", "mock", "e2e",
-        "demo", "demos", "docs", "doc", "benchmark", "benchmarks", "bench", "samples", "sample", "cypress", "integration", "testing", "testutil",
-        "testutils", "acceptance", "test-utils", "tutorial", "tutorials", "playground", "stories", "seed", "seeds",
+        "test",
+        "tests",
+        "spec",
+        "specs",
+        "__tests__",
+        "__mocks__",
+        "fixtures",
+        "fixture",
+        "testdata",
+        "examples",
+        "example",
+        "mocks",
+        "mock",
+        "e2e",
+        "demo",
+        "demos",
+        "docs",
+        "doc",
+        "benchmark",
+        "benchmarks",
+        "bench",
+        "samples",
+        "sample",
+        "cypress",
+        "integration",
+        "testing",
+        "testutil",
+        "testutils",
+        "acceptance",
+        "test-utils",
+        "tutorial",
+        "tutorials",
+        "playground",
+        "stories",
+        "seed",
+        "seeds",
     ];
     let lower = path.to_ascii_lowercase();
     let (folders, name) = lower.rsplit_once('/').unwrap_or(("", &lower));
     let stem = name.split('.').next().unwrap_or_default();
-    folders.split('/').any(|folder| FOLDERS.contains(&folder) || folder.starts_with("test-") || folder.ends_with("-test") || folder.ends_with("_test") || folder.ends_with("-tests"))
-        || stem.starts_with("test_")
+    folders.split('/').any(|folder| {
+        FOLDERS.contains(&folder)
+            || folder.starts_with("test-")
+            || folder.ends_with("-test")
+            || folder.ends_with("_test")
+            || folder.ends_with("-tests")
+    }) || stem.starts_with("test_")
         || stem.ends_with("_test")
         || stem.ends_with("_tests")
         || matches!(stem, "test" | "tests" | "conftest" | "setuptests")
-        || name.split('.').skip(1).any(|part| matches!(part, "test" | "tests" | "spec" | "stories" | "e2e" | "mock"))
+        || name
+            .split('.')
+            .skip(1)
+            .any(|part| matches!(part, "test" | "tests" | "spec" | "stories" | "e2e" | "mock"))
 }
 
 /// Tells whether a file's path says that it is for development alone.
 fn is_development(path: &str) -> bool {
-    super::super::names::words(path).iter().any(|word| matches!(word.as_str(), "dev" | "development" | "local" | "debug"))
+    super::super::names::words(path)
+        .iter()
+        .any(|word| matches!(word.as_str(), "dev" | "development" | "local" | "debug"))
 }
 
 #[cfg(test)]

@@ -77,7 +77,10 @@ impl<'t> Code<'t> {
             "identifier" => Shape::Name(self.of(node)),
             "attribute" => Shape::Member(field("object")?, self.of(field("attribute")?)),
             "subscript" => Shape::Index(field("value")?, field("subscript")?),
-            "call" => Shape::Call(field("function")?, arguments(field("arguments"), "argument_list")),
+            "call" => Shape::Call(
+                field("function")?,
+                arguments(field("arguments"), "argument_list"),
+            ),
             "keyword_argument" => Shape::Pair(field("name")?, field("value")?),
             "pair" => Shape::Pair(field("key")?, field("value")?),
             "string" => {
@@ -86,7 +89,11 @@ impl<'t> Code<'t> {
                     .filter(|child| child.kind() == "interpolation")
                     .filter_map(|child| child.child_by_field_name("expression"))
                     .collect();
-                if filled.is_empty() { Shape::Text } else { Shape::Parts(filled) }
+                if filled.is_empty() {
+                    Shape::Text
+                } else {
+                    Shape::Parts(filled)
+                }
             }
             "binary_operator" if matches!(self.of(field("operator")?), "+" | "%") => {
                 Shape::Parts(spine(node, |operator| matches!(operator, "+" | "%"), self))
@@ -113,11 +120,19 @@ impl<'t> Code<'t> {
     fn script(&self, node: Node<'t>) -> Option<Shape<'t>> {
         let field = |name: &str| node.child_by_field_name(name);
         Some(match node.kind() {
-            "identifier" | "shorthand_property_identifier" | "this" | "super" => Shape::Name(self.of(node)),
+            "identifier" | "shorthand_property_identifier" | "this" | "super" => {
+                Shape::Name(self.of(node))
+            }
             "member_expression" => Shape::Member(field("object")?, self.of(field("property")?)),
             "subscript_expression" => Shape::Index(field("object")?, field("index")?),
-            "call_expression" => Shape::Call(field("function")?, arguments(field("arguments"), "arguments")),
-            "new_expression" => Shape::Call(field("constructor")?, arguments(field("arguments"), "arguments")),
+            "call_expression" => Shape::Call(
+                field("function")?,
+                arguments(field("arguments"), "arguments"),
+            ),
+            "new_expression" => Shape::Call(
+                field("constructor")?,
+                arguments(field("arguments"), "arguments"),
+            ),
             "pair" => Shape::Pair(field("key")?, field("value")?),
             "string" => Shape::Text,
             "template_string" => {
@@ -126,7 +141,11 @@ impl<'t> Code<'t> {
                     .filter(|child| child.kind() == "template_substitution")
                     .filter_map(|child| named(child).first().copied())
                     .collect();
-                if filled.is_empty() { Shape::Text } else { Shape::Parts(filled) }
+                if filled.is_empty() {
+                    Shape::Text
+                } else {
+                    Shape::Parts(filled)
+                }
             }
             "binary_expression" => match self.of(field("operator")?) {
                 "+" => Shape::Parts(spine(node, |operator| operator == "+", self)),
@@ -134,10 +153,16 @@ impl<'t> Code<'t> {
                 "&&" => Shape::Same(field("right")?),
                 _ => return None,
             },
-            "ternary_expression" => Shape::Parts(vec![field("consequence")?, field("alternative")?]),
+            "ternary_expression" => {
+                Shape::Parts(vec![field("consequence")?, field("alternative")?])
+            }
             "array" | "object" => Shape::Parts(named(node)),
-            "parenthesized_expression" | "await_expression" | "spread_element" | "as_expression"
-            | "non_null_expression" | "satisfies_expression" => Shape::Same(*named(node).first()?),
+            "parenthesized_expression"
+            | "await_expression"
+            | "spread_element"
+            | "as_expression"
+            | "non_null_expression"
+            | "satisfies_expression" => Shape::Same(*named(node).first()?),
             "assignment_expression" => Shape::Same(field("right")?),
             _ => return None,
         })
@@ -149,7 +174,10 @@ impl<'t> Code<'t> {
             "identifier" | "field_identifier" | "package_identifier" => Shape::Name(self.of(node)),
             "selector_expression" => Shape::Member(field("operand")?, self.of(field("field")?)),
             "index_expression" => Shape::Index(field("operand")?, field("index")?),
-            "call_expression" => Shape::Call(field("function")?, arguments(field("arguments"), "argument_list")),
+            "call_expression" => Shape::Call(
+                field("function")?,
+                arguments(field("arguments"), "argument_list"),
+            ),
             "type_conversion_expression" => Shape::Same(field("operand")?),
             "keyed_element" => {
                 let children = named(node);
@@ -161,9 +189,10 @@ impl<'t> Code<'t> {
             }
             "composite_literal" => Shape::Same(field("body")?),
             "literal_value" | "expression_list" => Shape::Parts(named(node)),
-            "parenthesized_expression" | "literal_element" | "variadic_argument" | "type_assertion_expression" => {
-                Shape::Same(*named(node).first()?)
-            }
+            "parenthesized_expression"
+            | "literal_element"
+            | "variadic_argument"
+            | "type_assertion_expression" => Shape::Same(*named(node).first()?),
             "unary_expression" if matches!(self.of(field("operator")?), "&" | "*") => {
                 Shape::Same(field("operand")?)
             }
@@ -182,9 +211,15 @@ impl<'t> Code<'t> {
             }
         }
         let span = if self.tongue == Tongue::Python {
-            let start = node.child(0).filter(|child| child.kind() == "string_start")?.end_byte();
+            let start = node
+                .child(0)
+                .filter(|child| child.kind() == "string_start")?
+                .end_byte();
             let last = u32::try_from(node.child_count()).ok()?.checked_sub(1)?;
-            let end = node.child(last).filter(|child| child.kind() == "string_end")?.start_byte();
+            let end = node
+                .child(last)
+                .filter(|child| child.kind() == "string_end")?
+                .start_byte();
             start..end
         } else {
             node.start_byte() + 1..node.end_byte().checked_sub(1)?
@@ -230,7 +265,9 @@ impl<'t> Code<'t> {
 /// Returns the named children that are no comments.
 pub(super) fn named(node: Node<'_>) -> Vec<Node<'_>> {
     let mut cursor = node.walk();
-    node.named_children(&mut cursor).filter(|child| !child.is_extra()).collect()
+    node.named_children(&mut cursor)
+        .filter(|child| !child.is_extra())
+        .collect()
 }
 
 /// Returns the arguments of a call; a template that a tag stands before is one.
@@ -248,8 +285,12 @@ fn spine<'t>(node: Node<'t>, is_joint: impl Fn(&str) -> bool, code: &Code<'t>) -
     let mut node = node;
     while parts.len() < MAX_PARTS {
         let is_same = matches!(node.kind(), "binary_operator" | "binary_expression")
-            && node.child_by_field_name("operator").is_some_and(|operator| is_joint(code.of(operator)));
-        let sides = node.child_by_field_name("left").zip(node.child_by_field_name("right"));
+            && node
+                .child_by_field_name("operator")
+                .is_some_and(|operator| is_joint(code.of(operator)));
+        let sides = node
+            .child_by_field_name("left")
+            .zip(node.child_by_field_name("right"));
         let Some((left, right)) = sides.filter(|_| is_same) else {
             break;
         };

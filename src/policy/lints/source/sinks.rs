@@ -32,23 +32,86 @@ pub(super) struct Sink<'t> {
 
 /// Names of loggers, as the last word of a name.
 const LOGGERS: &[&str] = &[
-    "log", "logger", "logging", "logs", "slog", "klog", "glog", "logrus", "zap", "sugar", "winston", "pino", "bunyan", "loguru", "lg", "zerolog",
+    "log", "logger", "logging", "logs", "slog", "klog", "glog", "logrus", "zap", "sugar",
+    "winston", "pino", "bunyan", "loguru", "lg", "zerolog",
 ];
 
 /// Levels and other calls that write what they are given.
 const LEVELS: &[&str] = &[
-    "debug", "info", "warn", "warning", "error", "exception", "critical", "fatal", "log", "trace", "print", "println", "printf", "panic",
-    "verbose", "silly", "notice", "success", "infof", "debugf", "warnf", "warningf", "errorf", "fatalf", "tracef", "panicf", "infow", "debugw",
-    "warnw", "errorw", "fatalw", "infoln", "debugln", "warnln", "errorln", "fatalln", "panicln", "infos", "errors", "withfield", "withfields",
-    "with", "withvalues", "msgf", "msg", "infocontext", "debugcontext", "warncontext", "errorcontext", "criticalf", "logf", "logln",
+    "debug",
+    "info",
+    "warn",
+    "warning",
+    "error",
+    "exception",
+    "critical",
+    "fatal",
+    "log",
+    "trace",
+    "print",
+    "println",
+    "printf",
+    "panic",
+    "verbose",
+    "silly",
+    "notice",
+    "success",
+    "infof",
+    "str",
+    "bytes",
+    "any",
+    "interface",
+    "debugf",
+    "warnf",
+    "warningf",
+    "errorf",
+    "fatalf",
+    "tracef",
+    "panicf",
+    "infow",
+    "debugw",
+    "warnw",
+    "errorw",
+    "fatalw",
+    "infoln",
+    "debugln",
+    "warnln",
+    "errorln",
+    "fatalln",
+    "panicln",
+    "infos",
+    "errors",
+    "withfield",
+    "withfields",
+    "with",
+    "withvalues",
+    "msgf",
+    "msg",
+    "infocontext",
+    "debugcontext",
+    "warncontext",
+    "errorcontext",
+    "criticalf",
+    "logf",
+    "logln",
 ];
 
 /// Returns the way out that a call is.
-pub(super) fn sink<'t>(code: &Code<'t>, callee: Node<'t>, arguments: &[Node<'t>]) -> Option<Sink<'t>> {
+pub(super) fn sink<'t>(
+    code: &Code<'t>,
+    callee: Node<'t>,
+    arguments: &[Node<'t>],
+) -> Option<Sink<'t>> {
     let path = code.path(callee);
     let path = path.as_slice();
     let (last, front) = path.split_last()?;
-    let made = |out, values: Vec<Node<'t>>| Some(Sink { out, call: shown(path), values });
+    let made = |out, values: Vec<Node<'t>>| {
+        Some(Sink {
+            out,
+            call: shown(path),
+            values,
+        })
+    };
     let lower = last.to_ascii_lowercase();
     let is_logger = front.iter().rev().take(3).any(|name| is_logger(name));
     if is_logger && LEVELS.contains(&lower.as_str()) {
@@ -63,7 +126,9 @@ pub(super) fn sink<'t>(code: &Code<'t>, callee: Node<'t>, arguments: &[Node<'t>]
 }
 
 fn is_logger(name: &str) -> bool {
-    words(name).last().is_some_and(|last| LOGGERS.contains(&last.as_str()))
+    words(name)
+        .last()
+        .is_some_and(|last| LOGGERS.contains(&last.as_str()))
 }
 
 /// Returns the last two names of a call's path.
@@ -76,33 +141,63 @@ type Way<'t> = Option<(Out, Vec<Node<'t>>)>;
 
 fn python<'t>(code: &Code<'t>, last: &str, front: &[&str], arguments: &[Node<'t>]) -> Way<'t> {
     let keyword = |name: &str| {
-        arguments.iter().find_map(|argument| match code.shape(*argument) {
-            Shape::Pair(key, value) if code.of(key) == name => Some(value),
-            _ => None,
-        })
+        arguments
+            .iter()
+            .find_map(|argument| match code.shape(*argument) {
+                Shape::Pair(key, value) if code.of(key) == name => Some(value),
+                _ => None,
+            })
     };
-    let positional = || arguments.iter().copied().filter(|argument| argument.kind() != "keyword_argument");
+    let positional = || {
+        arguments
+            .iter()
+            .copied()
+            .filter(|argument| argument.kind() != "keyword_argument")
+    };
     Some(match (front, last) {
         ([], "print" | "pprint" | "pp") => {
-            let is_elsewhere = keyword("file").is_some_and(|file| !matches!(code.of(file), "sys.stderr" | "sys.stdout"));
-            (Out::Print, if is_elsewhere { Vec::new() } else { positional().collect() })
+            let is_elsewhere = keyword("file")
+                .is_some_and(|file| !matches!(code.of(file), "sys.stderr" | "sys.stdout"));
+            (
+                Out::Print,
+                if is_elsewhere {
+                    Vec::new()
+                } else {
+                    positional().collect()
+                },
+            )
         }
-        (["pprint" | "rich", ..], "pprint" | "print") | (["sys", "stdout" | "stderr"], "write") => (Out::Print, positional().collect()),
+        (["pprint" | "rich", ..], "pprint" | "print") | (["sys", "stdout" | "stderr"], "write") => {
+            (Out::Print, positional().collect())
+        }
         (["warnings"], "warn") => (Out::Print, positional().take(1).collect()),
         (["click" | "typer"], "echo" | "secho") => (Out::Print, positional().take(1).collect()),
-        (["subprocess" | "sp"], "run" | "call" | "check_call" | "check_output" | "Popen" | "getoutput" | "getstatusoutput")
+        (
+            ["subprocess" | "sp"],
+            "run" | "call" | "check_call" | "check_output" | "Popen" | "getoutput"
+            | "getstatusoutput",
+        )
         | ([], "check_call" | "check_output" | "Popen")
-        | (["os"], "system" | "popen") => {
-            (Out::Process, positional().take(1).chain(keyword("args")).collect())
-        }
-        (["asyncio"], "create_subprocess_exec" | "create_subprocess_shell") | (["pexpect"], "spawn" | "run") => {
+        | (["os"], "system" | "popen") => (
+            Out::Process,
+            positional().take(1).chain(keyword("args")).collect(),
+        ),
+        (["asyncio"], "create_subprocess_exec" | "create_subprocess_shell")
+        | (["pexpect"], "spawn" | "run") => (Out::Process, positional().collect()),
+        (["os"], name) if name.starts_with("exec") || name.starts_with("spawn") => {
             (Out::Process, positional().collect())
         }
-        (["os"], name) if name.starts_with("exec") || name.starts_with("spawn") => (Out::Process, positional().collect()),
-        (_, "HttpResponseBadRequest" | "HttpResponseServerError" | "HttpResponseForbidden" | "HttpResponseNotFound" | "abort") => {
-            (Out::Error, arguments.to_vec())
+        (
+            _,
+            "HttpResponseBadRequest"
+            | "HttpResponseServerError"
+            | "HttpResponseForbidden"
+            | "HttpResponseNotFound"
+            | "abort",
+        ) => (Out::Error, arguments.to_vec()),
+        (_, "jsonify" | "JsonResponse" | "HttpResponse" | "JSONResponse" | "PlainTextResponse") => {
+            (Out::Answer, arguments.to_vec())
         }
-        (_, "jsonify" | "JsonResponse" | "HttpResponse" | "JSONResponse" | "PlainTextResponse") => (Out::Answer, arguments.to_vec()),
         _ => return None,
     })
 }
@@ -111,16 +206,36 @@ fn script<'t>(code: &Code<'t>, callee: Node<'t>, path: &[&str], arguments: &[Nod
     let all = arguments.to_vec();
     let (last, front) = path.split_last()?;
     Some(match (front, *last) {
-        (["console"], "log" | "info" | "warn" | "error" | "debug" | "trace" | "dir" | "table" | "group") => (Out::Log, all),
-        (["process", "stdout" | "stderr"], "write") => (Out::Print, arguments.first().copied().into_iter().collect()),
-        (["core"], "info" | "debug" | "warning" | "error" | "notice" | "setFailed") => (Out::Log, all),
-        (["child_process" | "cp" | "childProcess" | "shell" | "shelljs"], _) | ([], _) if is_process(last) => {
+        (
+            ["console"],
+            "log" | "info" | "warn" | "error" | "debug" | "trace" | "dir" | "table" | "group",
+        ) => (Out::Log, all),
+        (["process", "stdout" | "stderr"], "write") => {
+            (Out::Print, arguments.first().copied().into_iter().collect())
+        }
+        (["core"], "info" | "debug" | "warning" | "error" | "notice" | "setFailed") => {
+            (Out::Log, all)
+        }
+        (["child_process" | "cp" | "childProcess" | "shell" | "shelljs"], _) | ([], _)
+            if is_process(last) =>
+        {
             (Out::Process, process_arguments(code, arguments))
         }
-        ([], "$") => (Out::Process, arguments.iter().copied().filter(|one| one.kind() == "template_string").collect()),
+        ([], "$") => (
+            Out::Process,
+            arguments
+                .iter()
+                .copied()
+                .filter(|one| one.kind() == "template_string")
+                .collect(),
+        ),
         (_, "json" | "send" | "end") if tells_an_error(code, callee) => (Out::Error, all),
-        (["res" | "response" | "reply" | "ctx", ..], "json" | "send" | "end" | "write") => (Out::Answer, all),
-        (_, name) if is_error_type(name) => (Out::Error, arguments.iter().copied().take(2).collect()),
+        (["res" | "response" | "reply" | "ctx", ..], "json" | "send" | "end" | "write") => {
+            (Out::Answer, all)
+        }
+        (_, name) if is_error_type(name) => {
+            (Out::Error, arguments.iter().copied().take(2).collect())
+        }
         _ => return None,
     })
 }
@@ -134,18 +249,31 @@ fn tells_an_error<'t>(code: &Code<'t>, callee: Node<'t>) -> bool {
         return false;
     };
     let is_error = |status: &&Node<'t>| code.of(**status).starts_with(['4', '5']);
-    matches!(code.path(status).last(), Some(&("status" | "code"))) && arguments.first().as_ref().is_some_and(is_error)
+    matches!(code.path(status).last(), Some(&("status" | "code")))
+        && arguments.first().as_ref().is_some_and(is_error)
 }
 
 /// Tells whether a constructor is that of an error.
 fn is_error_type(name: &str) -> bool {
-    name.starts_with(|c: char| c.is_ascii_uppercase()) && (name.ends_with("Error") || name.ends_with("Exception"))
+    name.starts_with(|c: char| c.is_ascii_uppercase())
+        && (name.ends_with("Error") || name.ends_with("Exception"))
 }
 
 fn is_process(name: &str) -> bool {
     matches!(
         name,
-        "exec" | "execSync" | "spawn" | "spawnSync" | "execFile" | "execFileSync" | "fork" | "execa" | "execaSync" | "execaCommand"
+        "exec"
+            | "execSync"
+            | "spawn"
+            | "spawnSync"
+            | "execFile"
+            | "execFileSync"
+            | "fork"
+            | "execa"
+            | "execaSync"
+            | "execaCommand"
+            | "execAsync"
+            | "execPromise"
     )
 }
 
@@ -155,7 +283,9 @@ fn process_arguments<'t>(code: &Code<'t>, arguments: &[Node<'t>]) -> Vec<Node<'t
         .iter()
         .copied()
         .take(2)
-        .filter(|argument| argument.kind() != "object" && !matches!(code.shape(*argument), Shape::Other))
+        .filter(|argument| {
+            argument.kind() != "object" && !matches!(code.shape(*argument), Shape::Other)
+        })
         .collect()
 }
 
@@ -163,32 +293,56 @@ fn go<'t>(code: &Code<'t>, last: &str, front: &[&str], arguments: &[Node<'t>]) -
     let all = || printed(code, arguments);
     let first = || arguments.first().map_or("", |first| code.of(*first));
     Some(match (front, last) {
-        (["fmt"], "Print" | "Printf" | "Println") | ([], "println" | "print") => (Out::Print, all()),
-        (["fmt"], "Fprint" | "Fprintf" | "Fprintln") if matches!(first(), "os.Stdout" | "os.Stderr") => {
-            (Out::Print, printed(code, arguments.get(1..).unwrap_or_default()))
+        (["fmt"], "Print" | "Printf" | "Println") | ([], "println" | "print") => {
+            (Out::Print, all())
         }
-        (["fmt"], "Fprint" | "Fprintf" | "Fprintln") if matches!(first(), "w" | "rw" | "writer" | "resp" | "rsp") => {
-            (Out::Answer, printed(code, arguments.get(1..).unwrap_or_default()))
+        (["fmt"], "Fprint" | "Fprintf" | "Fprintln")
+            if matches!(first(), "os.Stdout" | "os.Stderr") =>
+        {
+            (
+                Out::Print,
+                printed(code, arguments.get(1..).unwrap_or_default()),
+            )
+        }
+        (["fmt"], "Fprint" | "Fprintf" | "Fprintln")
+            if matches!(first(), "w" | "rw" | "writer" | "resp" | "rsp") =>
+        {
+            (
+                Out::Answer,
+                printed(code, arguments.get(1..).unwrap_or_default()),
+            )
         }
         (["exec"], "Command") => (Out::Process, arguments.to_vec()),
         (["exec"], "CommandContext") => (Out::Process, arguments.iter().copied().skip(1).collect()),
-        (["fmt"], "Errorf") | (["errors" | "xerrors"], "New" | "Errorf" | "Wrap" | "Wrapf" | "WithMessage" | "WithMessagef") | ([], "panic") => {
-            (Out::Error, all())
-        }
-        (["status"], "Error" | "Errorf") => (Out::Error, printed(code, arguments.get(1..).unwrap_or_default())),
+        (["fmt"], "Errorf")
+        | (
+            ["errors" | "xerrors"],
+            "New" | "Errorf" | "Wrap" | "Wrapf" | "WithMessage" | "WithMessagef",
+        )
+        | ([], "panic") => (Out::Error, all()),
+        (["status"], "Error" | "Errorf") => (
+            Out::Error,
+            printed(code, arguments.get(1..).unwrap_or_default()),
+        ),
         (["http"], "Error") => (Out::Error, arguments.get(1).copied().into_iter().collect()),
         (["json", ..], "Encode") => (Out::Answer, arguments.to_vec()),
-        (["c" | "ctx"], "JSON" | "String" | "AbortWithStatusJSON") => (Out::Answer, arguments.get(1..).unwrap_or_default().to_vec()),
+        (["c" | "ctx"], "JSON" | "String" | "AbortWithStatusJSON") => {
+            (Out::Answer, arguments.get(1..).unwrap_or_default().to_vec())
+        }
         _ => return None,
     })
 }
 
 /// Returns the arguments that a format prints as they are: not those whose types, addresses or truth it prints.
 fn printed<'t>(code: &Code<'t>, arguments: &[Node<'t>]) -> Vec<Node<'t>> {
-    let format = arguments.iter().take(2).enumerate().find_map(|(at, argument)| {
-        let (text, _) = code.literal(*argument)?;
-        text.contains('%').then_some((at, text))
-    });
+    let format = arguments
+        .iter()
+        .take(2)
+        .enumerate()
+        .find_map(|(at, argument)| {
+            let (text, _) = code.literal(*argument)?;
+            text.contains('%').then_some((at, text))
+        });
     let Some((at, format)) = format.filter(|_| code.tongue != Tongue::Script) else {
         return arguments.to_vec();
     };
@@ -199,7 +353,10 @@ fn printed<'t>(code: &Code<'t>, arguments: &[Node<'t>]) -> Vec<Node<'t>> {
         Some(verb) => !matches!(verb, 'T' | 'p' | 't' | 'd' | 'c' | 'f'),
         None => true,
     };
-    let kept = arguments.iter().enumerate().filter(|(place, _)| is_printed(*place));
+    let kept = arguments
+        .iter()
+        .enumerate()
+        .filter(|(place, _)| is_printed(*place));
     kept.map(|(_, argument)| *argument).collect()
 }
 
@@ -234,7 +391,15 @@ mod tests {
 
     #[test]
     fn names_of_loggers() {
-        for (name, want) in [("logger", true), ("appLogger", true), ("LOG", true), ("catalog", false), ("_logger", true), ("blog", false), ("login", false)] {
+        for (name, want) in [
+            ("logger", true),
+            ("appLogger", true),
+            ("LOG", true),
+            ("catalog", false),
+            ("_logger", true),
+            ("blog", false),
+            ("login", false),
+        ] {
             assert_eq!(is_logger(name), want, "{name}");
         }
     }

@@ -8,8 +8,11 @@ use std::{collections::HashMap, collections::HashSet, ops::Range};
 
 use tree_sitter::Node;
 
-use super::names as idents;
-use super::shape::{Code, Shape, Tongue};
+use super::{
+    names as idents,
+    reads::{environment, flow},
+    shape::{Code, Shape, Tongue},
+};
 use crate::policy::names::{Secretness, secretness, words};
 
 /// Deepest nest of expressions that is followed.
@@ -76,10 +79,16 @@ impl<'t> Knowledge<'t> {
     pub(super) fn new(code: Code<'t>) -> Self {
         Self {
             code,
-            scopes: vec![Scope { end: usize::MAX, name: "", variables: HashMap::new() }],
+            scopes: vec![Scope {
+                end: usize::MAX,
+                name: "",
+                variables: HashMap::new(),
+            }],
             harmless: HashSet::new(),
             packages: HashSet::new(),
-            is_about_objects: ["k8s.io/", "kubernetes", "Kubernetes"].iter().any(|word| code.text.contains(word)),
+            is_about_objects: ["k8s.io/", "kubernetes", "Kubernetes"]
+                .iter()
+                .any(|word| code.text.contains(word)),
             // Each expression is looked at a few times at most in text that people write.
             budget: code.text.len().saturating_mul(4).saturating_add(10_000),
         }
@@ -94,13 +103,20 @@ impl<'t> Knowledge<'t> {
 
     /// Enters a function.
     pub(super) fn enter(&mut self, name: &'t str, end: usize) {
-        self.scopes.push(Scope { end, name, variables: HashMap::new() });
+        self.scopes.push(Scope {
+            end,
+            name,
+            variables: HashMap::new(),
+        });
     }
 
     /// Returns the name of the function, the innermost that has one.
     pub(super) fn function(&self) -> &'t str {
         let named = self.scopes.iter().rev().map(|scope| scope.name);
-        named.into_iter().find(|name| !name.is_empty()).unwrap_or_default()
+        named
+            .into_iter()
+            .find(|name| !name.is_empty())
+            .unwrap_or_default()
     }
 
     /// Keeps what is known of a variable; nothing makes it what its name says.
@@ -127,7 +143,13 @@ impl<'t> Knowledge<'t> {
         if depth > MAX_DEPTH {
             return None;
         }
-        let told = |name, origin| Some(Taint { name, span: node.byte_range(), origin });
+        let told = |name, origin| {
+            Some(Taint {
+                name,
+                span: node.byte_range(),
+                origin,
+            })
+        };
         if let Some((key, _)) = self.read_of_environment(node) {
             return told(key, environment(key)?);
         }
@@ -147,18 +169,29 @@ impl<'t> Knowledge<'t> {
                 // `password=True`, `"token_type": x`: the value decides; a key that names a mask does too.
                 (!self.code.of(key).contains("mask")).then_some(found)
             }
-            Shape::Parts(parts) => parts.into_iter().find_map(|part| self.look(part, depth + 1)),
+            Shape::Parts(parts) => parts
+                .into_iter()
+                .find_map(|part| self.look(part, depth + 1)),
             Shape::Same(inner) => self.look(inner, depth + 1),
             Shape::Text | Shape::Other => None,
         }
     }
 
     fn variable(&self, name: &'t str) -> Option<Origin> {
-        let known = self.scopes.iter().rev().find_map(|scope| scope.variables.get(name));
+        let known = self
+            .scopes
+            .iter()
+            .rev()
+            .find_map(|scope| scope.variables.get(name));
         match known {
             Some(State::Secret(origin)) => Some(*origin),
             Some(State::Clean) => None,
-            None if self.harmless.contains(name) || self.packages.contains(name) || is_type_name(name) => None,
+            None if self.harmless.contains(name)
+                || self.packages.contains(name)
+                || is_type_name(name) =>
+            {
+                None
+            }
             None => self.by_name(name),
         }
     }
@@ -203,12 +236,26 @@ impl<'t> Knowledge<'t> {
         }
     }
 
-    fn call(&mut self, node: Node<'t>, callee: Node<'t>, arguments: &[Node<'t>], depth: usize) -> Option<Taint<'t>> {
+    fn call(
+        &mut self,
+        node: Node<'t>,
+        callee: Node<'t>,
+        arguments: &[Node<'t>],
+        depth: usize,
+    ) -> Option<Taint<'t>> {
         let path = self.code.path(callee);
         let last = path.last().copied().unwrap_or_default();
         if let Some((key, settings)) = self.read_of_settings(&path, arguments) {
-            let is_secret = if settings { secretness(key) >= Secretness::Strong } else { idents::is_certain(key) };
-            return is_secret.then(|| Taint { name: key, span: node.byte_range(), origin: Origin::Settings });
+            let is_secret = if settings {
+                secretness(key) >= Secretness::Strong
+            } else {
+                idents::is_certain(key)
+            };
+            return is_secret.then(|| Taint {
+                name: key,
+                span: node.byte_range(),
+                origin: Origin::Settings,
+            });
         }
         let receiver = match self.code.shape(callee) {
             Shape::Member(object, _) => Some(object),
@@ -220,142 +267,22 @@ impl<'t> Knowledge<'t> {
         {
             return Some(found);
         }
-        let from_arguments = flow.arguments.then(|| arguments.iter().find_map(|argument| self.look(*argument, depth + 1)));
+        let from_arguments = flow.arguments.then(|| {
+            arguments
+                .iter()
+                .find_map(|argument| self.look(*argument, depth + 1))
+        });
         let found = from_arguments.flatten()?;
         // What joins or lists a map of Python has its keys alone.
-        let has_keys_alone = found.origin == Origin::Everything && self.code.tongue == Tongue::Python && last == "join";
+        let has_keys_alone = found.origin == Origin::Everything
+            && self.code.tongue == Tongue::Python
+            && last == "join";
         (!has_keys_alone).then_some(found)
-    }
-
-    /// Returns the name that is read from the environment, and where the name stands.
-    pub(super) fn read_of_environment(&self, node: Node<'t>) -> Option<(&'t str, Range<usize>)> {
-        let text = |node: Node<'t>| self.code.literal(node);
-        let is_map = |path: &[&str]| match self.code.tongue {
-            Tongue::Python => matches!(path, ["os", "environ"] | ["environ"]),
-            Tongue::Script => matches!(path, ["process" | "Bun", "env"] | ["import", "meta", "env"] | ["globalThis", "process", "env"]),
-            Tongue::Go => false,
-        };
-        match self.code.shape(node) {
-            Shape::Member(object, name) if self.code.tongue == Tongue::Script && is_map(&self.code.path(object)) => {
-                Some((name, node.byte_range()))
-            }
-            Shape::Index(object, index) if is_map(&self.code.path(object)) => text(index),
-            Shape::Call(callee, arguments) => {
-                let path = self.code.path(callee);
-                let is_read = match self.code.tongue {
-                    Tongue::Python => match path.as_slice() {
-                        ["os", "getenv"] | ["getenv"] => true,
-                        [map @ .., "get" | "pop"] => is_map(map),
-                        [front @ .., last] => {
-                            *last == "env" && front.is_empty()
-                                || front == ["env"] && matches!(*last, "str" | "get" | "string" | "bytes")
-                                || (*last == "config" && front.is_empty() && self.packages.contains("decouple"))
-                        }
-                        [] => false,
-                    },
-                    Tongue::Script => path == ["Deno", "env", "get"],
-                    Tongue::Go => {
-                        matches!(path.as_slice(), ["os", "Getenv" | "LookupEnv"] | ["syscall", "Getenv"])
-                            || path.len() <= 2 && path.last().is_some_and(|last| reads_environment(last))
-                    }
-                };
-                let first = arguments.first().filter(|_| is_read)?;
-                text(*first)
-            }
-            _ => None,
-        }
-    }
-
-    /// Returns the key of a call that reads one setting, and whether its receiver is named after settings.
-    fn read_of_settings(&self, path: &[&str], arguments: &[Node<'t>]) -> Option<(&'t str, bool)> {
-        let (last, front) = path.split_last()?;
-        let object = front.last()?;
-        let is_read = match self.code.tongue {
-            Tongue::Python => matches!(*last, "get" | "getstr" | "get_string" | "getfirst" | "getlist"),
-            Tongue::Script => *last == "get",
-            Tongue::Go => matches!(*last, "GetString" | "Get" | "FormValue" | "PostFormValue" | "PostForm"),
-        };
-        if !is_read || idents::holds_no_values(object) {
-            return None;
-        }
-        let (key, _) = self.code.literal(*arguments.first()?)?;
-        Some((key, idents::holds_settings(object)))
-    }
-
-    /// Tells whether an expression is the whole environment.
-    pub(super) fn is_whole_environment(&self, node: Node<'t>) -> bool {
-        match (self.code.tongue, self.code.shape(node)) {
-            (Tongue::Python, Shape::Member(..)) => self.code.of(node) == "os.environ",
-            (Tongue::Python, Shape::Name("environ")) => self.packages.contains("environ"),
-            (Tongue::Script, Shape::Member(..)) => self.code.of(node) == "process.env",
-            (Tongue::Script, Shape::Call(callee, _)) => self.code.of(callee) == "Deno.env.toObject",
-            (Tongue::Go, Shape::Call(callee, _)) => matches!(self.code.of(callee), "os.Environ" | "syscall.Environ"),
-            _ => false,
-        }
-    }
-}
-
-/// Tells whether a function of this name returns one variable of the environment.
-pub(super) fn reads_environment(function: &str) -> bool {
-    let words = words(function);
-    let has = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));
-    has(&["env", "getenv"]) && !has(&["set", "setenv", "unset", "is", "has", "with", "parse", "load", "new"]) && words.len() <= 5
-}
-
-/// Returns where a secret comes from that the environment holds by this name.
-fn environment(name: &str) -> Option<Origin> {
-    match secretness(name) {
-        Secretness::No => None,
-        Secretness::Weak => idents::is_address(name).then_some(Origin::Address),
-        Secretness::Strong | Secretness::Master => (!matches!(name, "PWD" | "OLDPWD")).then_some(Origin::Environment),
     }
 }
 
 /// Tells whether a name is written as those of types and components are: `Password`, not `PASSWORD`.
 fn is_type_name(name: &str) -> bool {
-    name.starts_with(|c: char| c.is_ascii_uppercase()) && name.chars().any(|c| c.is_ascii_lowercase())
-}
-
-/// What a call hands on.
-struct Flow {
-    receiver: bool,
-    arguments: bool,
-}
-
-/// Tells what a call hands on: calls that are not known hand on nothing.
-fn flow(tongue: Tongue, path: &[&str], kind: &str) -> Flow {
-    let (receiver, arguments): (&[&str], &[&str]) = match tongue {
-        Tongue::Python => (
-            &[
-                "encode", "decode", "strip", "lstrip", "rstrip", "upper", "lower", "format", "items", "values", "copy", "join", "replace",
-                "get_secret_value", "title",
-            ],
-            &[
-                "str", "repr", "bytes", "dict", "format", "join", "dumps", "urlencode", "quote", "quote_plus", "b64encode", "b64decode",
-                "pformat", "force_str", "force_text", "smart_str", "_", "gettext", "literal_eval", "standard_b64encode", "urlsafe_b64encode",
-            ],
-        ),
-        Tongue::Script => (
-            &["toString", "trim", "concat", "join", "toUpperCase", "toLowerCase", "replace", "replaceAll", "valueOf"],
-            &[
-                "String", "concat", "stringify", "inspect", "format", "from", "encodeURIComponent", "encodeURI", "btoa", "atob", "entries",
-                "values", "assign",
-            ],
-        ),
-        Tongue::Go => (
-            &["String", "Error"],
-            &[
-                "Sprint", "Sprintf", "Sprintln", "string", "TrimSpace", "Trim", "Join", "ToLower", "ToUpper", "Quote", "EncodeToString",
-                "QueryEscape", "PathEscape", "append", "Any", "ByteString", "Stringp", "Reflect", "Marshal", "MarshalIndent", "Fields", "Dict",
-                "StringValue", "ReplaceAll", "TrimSuffix", "TrimPrefix", "Str",
-            ],
-        ),
-    };
-    let last = path.last().copied().unwrap_or_default();
-    // `zap.String("password", password)` hands on its argument, `password.String()` its receiver: the first has arguments.
-    let is_field = tongue == Tongue::Go && last == "String";
-    Flow {
-        receiver: receiver.contains(&last),
-        arguments: arguments.contains(&last) || is_field || matches!(kind, "slice_type" | "array_type"),
-    }
+    name.starts_with(|c: char| c.is_ascii_uppercase())
+        && name.chars().any(|c| c.is_ascii_lowercase())
 }

@@ -3,8 +3,7 @@
 use tree_sitter::Node;
 
 use super::{
-    metas,
-    names as idents,
+    metas, names as idents,
     shape::{Shape, Tongue, named},
     walk::Walk,
 };
@@ -37,13 +36,33 @@ pub(super) fn assigned<'t>(walk: &mut Walk<'t, '_>, target: Node<'t>, value: Nod
         _ => "",
     };
     made(walk, name, value);
+    let function = walk.known.function();
+    let is_harmless = words(name)
+        .iter()
+        .any(|word| HARMLESS.contains(&word.as_str()));
+    // `result += random.choice(...)` in a function that is called after what it makes.
+    if !is_target(name) && !is_harmless && is_maker(function) {
+        in_maker(walk, function, value);
+    }
+}
+
+/// A function that makes secrets is told once.
+fn in_maker<'t>(walk: &mut Walk<'t, '_>, function: &'t str, value: Node<'t>) {
+    if !walk.makers.contains(function)
+        && let Some((call, weakness)) = find(walk, value)
+    {
+        walk.makers.insert(function);
+        tell(walk, function, call, &weakness);
+    }
 }
 
 /// `{ password: Math.random() }`, `User(password=random.choice(...))`.
 pub(super) fn pair<'t>(walk: &mut Walk<'t, '_>, node: Node<'t>) {
     let code = walk.code();
     if let Shape::Pair(key, value) = code.shape(node) {
-        let name = code.literal(key).map_or_else(|| code.of(key), |(name, _)| name);
+        let name = code
+            .literal(key)
+            .map_or_else(|| code.of(key), |(name, _)| name);
         made(walk, name, value);
     }
 }
@@ -53,15 +72,19 @@ pub(super) fn returned<'t>(walk: &mut Walk<'t, '_>, node: Node<'t>) {
     let function = walk.known.function();
     if is_maker(function)
         && let Some(value) = named(node).first().copied()
-        && let Some((call, weakness)) = find(walk, value)
     {
-        tell(walk, function, call, &weakness);
+        in_maker(walk, function, value);
     }
 }
 
 fn made<'t>(walk: &mut Walk<'t, '_>, name: &'t str, value: Node<'t>) {
     if is_target(name)
         && let Some((call, weakness)) = find(walk, value)
+        && (walk.code().tongue != Tongue::Script
+            || !words(name)
+                .last()
+                .is_some_and(|last| matches!(last.as_str(), "token" | "secret"))
+            || is_text(walk.code().of(value)))
     {
         tell(walk, name, call, &weakness);
     }
@@ -74,7 +97,9 @@ fn tell<'t>(walk: &mut Walk<'t, '_>, name: &str, call: Node<'t>, weakness: &Weak
             walk.tell(&metas::WEAK, call.byte_range(), name, message);
         }
         Weakness::Short(bytes, number) => {
-            let message = format!("`{name}` is made of {bytes} random bytes: {LEAST_BYTES} are the least that can't be guessed, 32 are usual");
+            let message = format!(
+                "`{name}` is made of {bytes} random bytes: {LEAST_BYTES} are the least that can't be guessed, 32 are usual"
+            );
             if let Some(fault) = walk.tell(&metas::WEAK, call.byte_range(), name, message) {
                 fault.fix = Some(Fix {
                     class: FixClass::Unsafe,
@@ -87,27 +112,87 @@ fn tell<'t>(walk: &mut Walk<'t, '_>, name: &str, call: Node<'t>, weakness: &Weak
     }
 }
 
+/// Tells whether a value in the text of a script makes a text out of what is random: a number alone may count anything.
+fn is_text(value: &str) -> bool {
+    let makes = [
+        "toString",
+        "join",
+        "[Math",
+        "charAt",
+        "btoa",
+        "padStart",
+        "digest",
+        "randomBytes",
+    ];
+    makes.iter().any(|word| value.contains(word))
+}
+
 /// Words that make a name one of something that need not be secret.
 const HARMLESS: &[&str] = &[
-    "request", "trace", "csrf", "xsrf", "cancel", "cancellation", "nonce", "test", "fake", "mock", "dummy", "next", "correlation", "id", "ids",
-    "device", "page", "continuation", "cursor", "count", "sample", "prompt",
+    "request",
+    "trace",
+    "csrf",
+    "xsrf",
+    "cancel",
+    "cancellation",
+    "nonce",
+    "test",
+    "fake",
+    "mock",
+    "dummy",
+    "next",
+    "correlation",
+    "id",
+    "ids",
+    "fetch",
+    "load",
+    "reload",
+    "render",
+    "query",
+    "sync",
+    "search",
+    "poll",
+    "lock",
+    "abort",
+    "draw",
+    "color",
+    "device",
+    "page",
+    "continuation",
+    "cursor",
+    "count",
+    "sample",
+    "prompt",
 ];
 
 /// Tells whether what is given to this name must be hard to guess.
 fn is_target(name: &str) -> bool {
     let words = words(name);
     let is_harmless = words.iter().any(|word| HARMLESS.contains(&word.as_str()));
-    let is_named = words.last().is_some_and(|last| matches!(last.as_str(), "token" | "secret" | "otp" | "passcode"));
-    !is_harmless && (idents::is_certain(name) || is_named && !idents::is_address(name) && words.len() <= 4)
+    let is_named = words
+        .last()
+        .is_some_and(|last| matches!(last.as_str(), "token" | "secret" | "otp" | "passcode"));
+    !is_harmless
+        && (idents::is_certain(name) || is_named && !idents::is_address(name) && words.len() <= 4)
 }
 
 /// Tells whether a function of this name makes secrets.
 fn is_maker(function: &str) -> bool {
     let words = words(function);
     let first = words.first().map_or("", String::as_str);
-    let is_maker = matches!(first, "generate" | "gen" | "create" | "make" | "random" | "rand" | "new" | "get");
-    let makes = words.iter().skip(1).any(|word| matches!(word.as_str(), "password" | "token" | "secret" | "apikey" | "passphrase" | "otp"));
-    let is_key = words.windows(2).any(|two| matches!(two, [a, b] if a == "api" && b == "key"));
+    let is_maker = matches!(
+        first,
+        "generate" | "gen" | "create" | "make" | "random" | "rand" | "new" | "get"
+    );
+    let makes = words.iter().skip(1).any(|word| {
+        matches!(
+            word.as_str(),
+            "password" | "token" | "secret" | "apikey" | "passphrase" | "otp"
+        )
+    });
+    let is_key = words
+        .windows(2)
+        .any(|two| matches!(two, [a, b] if a == "api" && b == "key"));
     is_maker && (makes || is_key) && !words.iter().any(|word| HARMLESS.contains(&word.as_str()))
 }
 
@@ -136,7 +221,9 @@ fn find<'t>(walk: &Walk<'t, '_>, value: Node<'t>) -> Option<(Node<'t>, Weakness<
 
 fn weakness<'t>(walk: &Walk<'t, '_>, node: Node<'t>) -> Option<Weakness<'t>> {
     let code = walk.code();
-    let Shape::Call(callee, arguments) = code.shape(node) else { return None };
+    let Shape::Call(callee, arguments) = code.shape(node) else {
+        return None;
+    };
     let path = code.path(callee);
     let source = || Some(Weakness::Source(path.join(".")));
     let short = || {
@@ -147,14 +234,27 @@ fn weakness<'t>(walk: &Walk<'t, '_>, node: Node<'t>) -> Option<Weakness<'t>> {
     match (code.tongue, path.as_slice()) {
         (
             Tongue::Python,
-            ["random" | "rand", "choice" | "choices" | "randint" | "random" | "randrange" | "getrandbits" | "sample" | "randbytes"]
+            [
+                "random",
+                "choice" | "choices" | "randint" | "random" | "randrange" | "getrandbits"
+                | "sample" | "randbytes",
+            ]
             | ["np" | "numpy", "random", _]
             | ["uuid", "uuid1"],
+        ) if path.first() != Some(&"random") || !walk.known.packages.contains("SystemRandom") => {
+            source()
+        }
+        (Tongue::Script, ["Math", "random"] | ["Date", "now", "toString"]) => source(),
+        (
+            Tongue::Python,
+            ["secrets", "token_hex" | "token_bytes" | "token_urlsafe"] | ["os", "urandom"],
         )
-        | (Tongue::Script, ["Math", "random"] | ["Date", "now", "toString"]) => source(),
-        (Tongue::Python, ["secrets", "token_hex" | "token_bytes" | "token_urlsafe"] | ["os", "urandom"])
         | (Tongue::Script, ["crypto", "randomBytes"] | ["randomBytes"]) => short(),
-        (Tongue::Go, ["rand", name]) if walk.known.packages.contains("math/rand") && *name != "New" && *name != "Seed" => source(),
+        (Tongue::Go, ["rand", name])
+            if walk.known.packages.contains("math/rand") && *name != "New" && *name != "Seed" =>
+        {
+            source()
+        }
         _ => None,
     }
 }

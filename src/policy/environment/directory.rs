@@ -28,7 +28,7 @@ const PARENTS: [&str; 19] = [
 ];
 
 /// Folders of tests, examples and documentation.
-const FIXTURES: [&str; 31] = [
+const FIXTURES: [&str; 35] = [
     "test",
     "tests",
     "spec",
@@ -54,6 +54,10 @@ const FIXTURES: [&str; 31] = [
     "mocks",
     "mock",
     "testfixtures",
+    "testutil",
+    "testutils",
+    "test-utils",
+    "test_utils",
     "test-fixtures",
     "test_fixtures",
     "integration-tests",

@@ -148,7 +148,7 @@ static CROSSED: LintMeta = LintMeta {
     persona: Persona::Regular,
     sources: &[ISOLATION, CHEAT],
     cwe: 668,
-    fix: FixClass::None,
+    fix: FixClass::Unsafe,
     why: "The environment that reads the secret can do with it what its owner can: a store separates environments only if each reads its own paths.",
     help: "Point the reference at the path of the file's own environment, and take the rights to the other one away.",
     bad: &[

@@ -2,7 +2,10 @@
 
 use std::ops::Range;
 
-use super::super::values::{self, Store};
+use super::super::{
+    environment,
+    values::{self, Store},
+};
 
 /// Where a secret is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +20,8 @@ pub struct Address {
     pub is_absolute: bool,
     /// Whether the path is that of Vault's own interface (`vault:mount/data/path#key`), where the engine's version shows.
     pub is_raw: bool,
+    /// The whole parts of it that are words of environments: as written, with their bytes in the file.
+    pub words: Vec<(String, Range<usize>)>,
 }
 
 impl Address {
@@ -75,6 +80,7 @@ impl Address {
             field: field.filter(|field| !field.is_empty()),
             is_absolute,
             is_raw: body.starts_with("vault:") && !rest.starts_with("//"),
+            words: Vec::new(),
         })
     }
 
@@ -86,6 +92,19 @@ impl Address {
             field: None,
             is_absolute: false,
             is_raw: false,
+            words: Vec::new(),
+        }
+    }
+
+    /// Notes the words of environments in the text that the address was read from; `span` leads from its parts to the file.
+    pub(super) fn locate(&mut self, text: &str, span: &dyn Fn(Range<usize>) -> Range<usize>) {
+        let mut at = 0;
+        for part in text.split(['/', '#', ':', '}']) {
+            if environment::of_word(part).is_some() {
+                self.words
+                    .push((part.to_owned(), span(at..at + part.len())));
+            }
+            at += part.len() + 1;
         }
     }
 

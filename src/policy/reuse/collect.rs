@@ -154,7 +154,7 @@ impl Collector<'_, '_, '_> {
             return;
         }
         if let Some(address) = Address::parse(text) {
-            return self.reference(&name, address, span(0..text.len()), place);
+            return self.reference(address, text, span, place);
         }
         let secretness = names::secretness(&name);
         let is_named = secretness >= Secretness::Strong || place.is_secret;
@@ -232,19 +232,22 @@ impl Collector<'_, '_, '_> {
         }
     }
 
-    fn reference(&mut self, name: &str, address: Address, span: Range<usize>, place: &Place) {
-        let key = if self.keys.is_empty() {
-            name.to_owned()
-        } else {
-            self.key()
-        };
+    /// An address, read from a text; `span` as in [`Self::value`].
+    fn reference(
+        &mut self,
+        mut address: Address,
+        text: &str,
+        span: &dyn Fn(Range<usize>) -> Range<usize>,
+        place: &Place,
+    ) {
+        address.locate(text, span);
         let site = self.site(
             &place.declared,
             place.service.clone(),
             Content::Reference(address),
-            &key,
+            &self.key(),
         );
-        self.note(site, span, None);
+        self.note(site, span(0..text.len()), None);
     }
 
     fn site(

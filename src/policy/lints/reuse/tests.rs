@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use proptest::prelude::*;
+
 use super::super::super::{
     environment::{Definition, Environments},
     fault::{CrossFault, FactData, Fault, Gathered, Pointer},
@@ -578,6 +580,9 @@ fn services_that_share_and_links_that_do_not() {
         told(&[("compose.yaml", compose("ADMIN_TOKEN"))]),
         [(SERVICES.id, Severity::Low)]
     );
+    let compose =
+        compose("RUSTFS_SECRET_KEY").replace("POSTGRES_PASSWORD", "RUSTFS_ADMIN_PASSWORD");
+    assert_eq!(told(&[("compose.yaml", compose)]), []);
     let keys = format!("SMTP_PASSWORD={RANDOM}\nADMIN_TOKEN={RANDOM}\nUPLOAD_SECRET={RANDOM}\n");
     assert_eq!(
         told(&[("app.env", keys)]),
@@ -664,6 +669,27 @@ fn references_of_data_sources_and_agents() {
         told(&[("a.yaml", agent.to_owned())]),
         [(CROSSED.id, Severity::High)]
     );
+}
+
+#[test]
+fn the_fix_takes_the_spelling_of_other_addresses() {
+    let text =
+        "A_TOKEN=vault:secret/data/prod/db#a\nB_TOKEN='vault:secret/data/prod/db#b'\n".to_owned();
+    let other = (
+        ".env.stg",
+        "C_TOKEN=vault:secret/data/stg/db#c\n".to_owned(),
+    );
+    let first = run(&[(".env.staging", text.clone()), other.clone()]);
+    let fix = first.cross[0].fix.as_ref().unwrap();
+    assert_eq!(fix.class, FixClass::Unsafe);
+    let mut fixed = text.clone();
+    for edit in fix.edits.iter().rev() {
+        fixed.replace_range(edit.span.clone(), &edit.text);
+    }
+    assert_eq!(fixed, text.replace("prod", "stg"));
+    assert_eq!(told(&[(".env.staging", fixed), other]), []);
+    // Nobody says how staging is written.
+    assert!(run(&[(".env.staging", text)]).cross[0].fix.is_none());
 }
 
 #[test]
@@ -878,4 +904,24 @@ fn references_without_data_on_a_versioned_mount() {
         .map(|fault| (fault.lint.id, fault.subject.as_str()))
         .collect();
     assert_eq!(told, [(MALFORMED.id, "B: mount")]);
+}
+
+proptest! {
+    #[test]
+    fn never_panics_and_places_lie_within(
+        path in prop::sample::select(vec!["values.yaml", "values-prod.yaml", ".env.dev", "prod.tfvars", "main.tf", "web.config", "a.json", "k8s.yaml", "compose.yaml", "w.toml"]),
+        text in "(kind: Secret\n|data:\n|services:\n|prod|dev|: |=|\n|  |- |<<: \\*a|&a |\\{|\\}|\"|'|password|token|vault:secret/|#k|op://|\\$\\{ssm:/|://u:pw@h|aHVudGVyMi1acTgx|hunter2-Zq81|é|<a |/>|name|value){0,30}",
+    ) {
+        let blob = BlobPath::from(path);
+        let key = DigestKey::new([7; 32]);
+        let environments = Environments::default();
+        let kind = read::wants(&blob).unwrap();
+        let reading = read(&blob, kind, text.as_bytes(), &key, &environments);
+        let facts: Vec<Gathered> = reading.facts.into_iter().map(|fact| {
+            prop_assert!(text.get(fact.span.clone()).is_some());
+            Ok(Gathered { path: blob.clone(), location: location(&blob, fact.span.start, fact.span.end), digest: None, data: fact.data })
+        }).collect::<Result<_, _>>()?;
+        let index = Index { paths: &BTreeSet::from([blob]), facts: &facts, environments: &environments, whole: true };
+        Reuse.files(&index, &mut Vec::new());
+    }
 }

@@ -85,12 +85,8 @@ impl Collector<'_, '_, '_> {
         };
         let place = Place::default();
         self.push(&block.address());
-        self.reference(
-            name,
-            Address::plain(*store, &scalar.text),
-            scalar.source(0..scalar.text.len()),
-            &place,
-        );
+        let address = Address::plain(*store, &scalar.text);
+        self.reference(address, &scalar.text, &|part| scalar.source(part), &place);
         self.keys.pop();
     }
 

@@ -99,8 +99,9 @@ impl Collector<'_, '_, '_> {
                 .filter(|scalar| is_path && !scalar.text.is_empty())
             {
                 let address = Address::plain(Store::Vault, &scalar.text);
-                let span = scalar.source(0..scalar.text.len());
-                self.reference(&entry.key, address, span, place);
+                self.push(&entry.key);
+                self.reference(address, &scalar.text, &|part| scalar.source(part), place);
+                self.keys.pop();
             }
         }
     }

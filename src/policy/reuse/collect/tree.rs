@@ -94,8 +94,7 @@ impl Collector<'_, '_, '_> {
         {
             let mut address = Address::plain(values::Store::Other, &key.text);
             address.field = node.text_at(&["property"]).map(str::to_owned);
-            let name = self.key();
-            self.reference(&name, address, key.source(0..key.text.len()), place);
+            self.reference(address, &key.text, &|part| key.source(part), place);
             return;
         }
         let is_service = self.document.kind == FileKind::Compose

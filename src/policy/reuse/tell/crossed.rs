@@ -7,8 +7,8 @@ use crate::model::{Confidence, Severity};
 use super::{
     super::{
         super::{
-            environment::{Evidence, Labels},
-            fault::{CrossFault, FactData, Pointer},
+            environment::{self, Environment, Evidence, Labels},
+            fault::{CrossFault, Edit, FactData, Fix, FixClass, Pointer},
             lint::{Index, LintMeta, Persona},
             names,
             values::Store,
@@ -80,8 +80,9 @@ pub(super) fn tell(index: &Index<'_>, all: &All<'_>, metas: &Metas, told: &mut T
                 .push(seen);
         }
     }
+    let spellings = spellings(all);
     for ((.., of), sites) in crossed {
-        one(index, metas.crossed, &of, &sites, told);
+        one(index, metas.crossed, &of, &sites, &spellings, told);
     }
     for sites in same.into_values() {
         shared(metas.crossed, &sites, told);
@@ -104,6 +105,7 @@ fn one(
     lint: &'static LintMeta,
     of: &str,
     sites: &[&Seen<'_>],
+    spellings: &Spellings,
     told: &mut Told<'_>,
 ) {
     let Some((primary, rest)) = sites.split_first() else {
@@ -153,7 +155,7 @@ fn one(
             message::keys(sites),
             primary.labels.names()
         ),
-        fix: None,
+        fix: swap(sites, spellings),
         properties: vec![
             (
                 "environments",
@@ -164,6 +166,45 @@ fn one(
             ("siteCount", sites.len().to_string()),
         ],
     });
+}
+
+/// How the addresses of a tree write each environment.
+type Spellings = BTreeMap<Environment, BTreeSet<String>>;
+
+fn spellings(all: &All<'_>) -> Spellings {
+    let mut spellings = Spellings::new();
+    for (word, _) in all
+        .seen
+        .iter()
+        .filter_map(address)
+        .flat_map(|address| &address.words)
+    {
+        if let Some(environment) = environment::of_word(word) {
+            spellings
+                .entry(environment)
+                .or_default()
+                .insert(word.clone());
+        }
+    }
+    spellings
+}
+
+/// Writes the file's own environment where the other's stands, as other addresses of the tree write it. A guess: whether there is such a
+/// path only the store knows.
+fn swap(sites: &[&Seen<'_>], spellings: &Spellings) -> Option<Fix> {
+    let [own] = sites.first()?.labels.environments() else {
+        return None;
+    };
+    let spelling = spellings.get(own).filter(|all| all.len() == 1)?.first()?;
+    let edit = |seen: &&Seen<'_>| match address(seen)?.words.as_slice() {
+        [(_, span)] => Some(Edit::replace(span.clone(), spelling.clone())),
+        _ => None,
+    };
+    Some(Fix {
+        class: FixClass::Unsafe,
+        title: format!("take the path of {}", own.name()),
+        edits: sites.iter().map(edit).collect::<Option<_>>()?,
+    })
 }
 
 /// A reference is graded as a value of 80 bits would be.

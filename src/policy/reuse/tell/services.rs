@@ -250,7 +250,27 @@ fn is_link(sites: &[&Seen<'_>]) -> bool {
             .any(|two| matches!(two, [a, b] if (a == "client" || a == "clients") && b == "secret"))
     };
     let is_one_client = sites.len() == 2 && sites.iter().all(is_oauth);
-    is_one_client
+    // `RUSTFS_SECRET_KEY` and `RUSTFS_ADMIN_PASSWORD` of one file: a product's own two ends.
+    let product = |seen: &Seen<'_>| {
+        names::words(seen.site.name())
+            .into_iter()
+            .next()
+            .map(|word| (word, seen.path.to_string()))
+    };
+    let is_generic = |word: &str| {
+        names::is_secret(word) || matches!(word, "api" | "admin" | "app" | "user" | "smtp" | "auth")
+    };
+    let products: BTreeSet<_> = sites.iter().map(|seen| product(seen)).collect();
+    let is_one_product = products.len() == 1
+        && products.iter().flatten().any(|(word, _)| !is_generic(word))
+        && sites
+            .iter()
+            .map(|seen| seen.site.name())
+            .collect::<BTreeSet<_>>()
+            .len()
+            > 1;
+    is_one_product
+        || is_one_client
         || sites.iter().any(|seen| is_server(seen))
             && sites.iter().all(|seen| is_server(seen) || is_client(seen))
 }

@@ -188,9 +188,14 @@ impl Node {
         let mut all: Vec<&Entry> = own.collect();
         let mut keys: Option<HashSet<&str>> = None;
         for entry in self.entries().iter().filter(is_merge) {
-            let keys = keys.get_or_insert_with(|| all.iter().map(|entry| entry.key.as_str()).collect());
+            let keys =
+                keys.get_or_insert_with(|| all.iter().map(|entry| entry.key.as_str()).collect());
             let nodes = std::iter::once(&entry.value).chain(entry.value.items());
-            all.extend(nodes.flat_map(Self::merged).filter(|merged| keys.insert(&merged.key)));
+            all.extend(
+                nodes
+                    .flat_map(Self::merged)
+                    .filter(|merged| keys.insert(&merged.key)),
+            );
         }
         all
     }

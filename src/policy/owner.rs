@@ -14,14 +14,30 @@ enum Reach {
 
 /// Who is preferred to whom. The second may be any lint (`*`) where the first is named, and the other way round.
 const OWNERS: [(&str, &str, Reach); 9] = [
-    ("dotenv-client-exposed", "docker-secret-arg-env", Reach::Overlap),
-    ("dotenv-client-exposed", "config-inline-credential", Reach::Overlap),
+    (
+        "dotenv-client-exposed",
+        "docker-secret-arg-env",
+        Reach::Overlap,
+    ),
+    (
+        "dotenv-client-exposed",
+        "config-inline-credential",
+        Reach::Overlap,
+    ),
     ("dotenv-client-exposed", "src-env-dumped", Reach::Overlap),
     ("k8s-static-sa-token", "keyfile-committed", Reach::File),
-    ("docker-copy-credential-file", "dotenv-not-ignored", Reach::File),
+    (
+        "docker-copy-credential-file",
+        "dotenv-not-ignored",
+        Reach::File,
+    ),
     ("k8s-plaintext-env", "k8s-secret-as-env", Reach::Overlap),
     ("k8s-plaintext-env", "weak-default-password", Reach::Overlap),
-    ("docker-secret-arg-in-run", "docker-credential-left-in-layer", Reach::Overlap),
+    (
+        "docker-secret-arg-in-run",
+        "docker-credential-left-in-layer",
+        Reach::Overlap,
+    ),
     ("*", "config-inline-credential", Reach::Overlap),
 ];
 
@@ -53,7 +69,10 @@ pub(super) fn settle_across(faults: &mut Vec<CrossFault>, facts: &[Gathered]) {
         Pointer::Fact(number) => facts.get(*number).map(|fact| fact.path.clone()),
         Pointer::File(path) => Some(path.clone()),
     };
-    let places: Vec<_> = faults.iter().map(|fault| (fault.lint.id, path(fault))).collect();
+    let places: Vec<_> = faults
+        .iter()
+        .map(|fault| (fault.lint.id, path(fault)))
+        .collect();
     faults.retain(|fault| {
         let own = path(fault);
         !places

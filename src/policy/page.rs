@@ -40,7 +40,10 @@ pub fn page() -> String {
         let (id, title) = (meta.id, meta.title.replace('|', "\\|"));
         let (severity, persona) = (meta.severity.as_str(), meta.persona.as_str());
         let fix = fix(meta.fix);
-        let _ = writeln!(page, "| [`{id}`](#{id}) | {severity} | {persona} | {fix} | {title} |");
+        let _ = writeln!(
+            page,
+            "| [`{id}`](#{id}) | {severity} | {persona} | {fix} | {title} |"
+        );
     }
     for (tool, metas) in &tools {
         let _ = write!(page, "\n## {tool}\n");

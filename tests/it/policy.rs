@@ -49,7 +49,9 @@ fn a_tree_is_told_its_habits_with_their_place_and_a_masked_excerpt() {
     let report = run.json();
     let finding = &report["findings"][0];
     let rules = report["rules"].as_array().unwrap();
-    let named = told(&run, "policy").iter().any(|one| one == "k8s-plaintext-env k8s/pod.yaml:10")
+    let named = told(&run, "policy")
+        .iter()
+        .any(|one| one == "k8s-plaintext-env k8s/pod.yaml:10")
         || finding["related"].to_string().contains("k8s-plaintext-env");
     assert!(named, "{report:#}");
     assert!(!rules.is_empty());
@@ -59,7 +61,9 @@ fn a_tree_is_told_its_habits_with_their_place_and_a_masked_excerpt() {
 #[test]
 fn a_value_that_a_rule_knows_has_one_owner_and_both_facts() {
     let repo = Repo::new();
-    let text = POD.replace(VALUE, &token(7)).replace("DB_PASSWORD", "GITHUB_TOKEN");
+    let text = POD
+        .replace(VALUE, &token(7))
+        .replace("DB_PASSWORD", "GITHUB_TOKEN");
     repo.write("k8s/pod.yaml", text);
     let report = json(&repo, &["scan"]).json();
     let findings = report["findings"].as_array().unwrap();
@@ -76,7 +80,10 @@ fn only_one_kind_is_reported_where_it_is_asked_for() {
     let kinds = |only: &str| {
         let report = json(&repo, &["scan", only]).json();
         let findings = report["findings"].as_array().unwrap().clone();
-        findings.iter().map(|finding| finding["kind"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        findings
+            .iter()
+            .map(|finding| finding["kind"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
     };
     assert!(kinds("--only=policy").iter().all(|kind| kind != "secret"));
     assert!(kinds("--only=secrets").iter().all(|kind| kind == "secret"));
@@ -92,25 +99,43 @@ fn a_lint_is_set_aside_as_a_rule_is() {
     // By a marker on its line,
     repo.write(
         "k8s/pod.yaml",
-        POD.replace("Zq81\n", "Zq81 # keysweep:allow[k8s-plaintext-env] made up\n"),
+        POD.replace(
+            "Zq81\n",
+            "Zq81 # keysweep:allow[k8s-plaintext-env] made up\n",
+        ),
     );
     let run = json(&repo, &["scan", "--only=policy"]);
     assert_eq!((id(&run), run.code), (vec![], 0));
     assert_eq!(run.json()["suppressed"][0]["reason"], "made up");
     // by the catalogue,
     repo.write("k8s/pod.yaml", POD);
-    repo.write("keysweep.toml", "[catalogue]\ndisable = [\"k8s-plaintext-env\"]\n");
-    assert_eq!(id(&json(&repo, &["scan", "--only=policy"])), Vec::<String>::new());
+    repo.write(
+        "keysweep.toml",
+        "[catalogue]\ndisable = [\"k8s-plaintext-env\"]\n",
+    );
+    assert_eq!(
+        id(&json(&repo, &["scan", "--only=policy"])),
+        Vec::<String>::new()
+    );
     // by an entry for its path,
     repo.write(
         "keysweep.toml",
         "[[allow]]\nreason = \"a demo\"\nrules = [\"k8s-plaintext-env\"]\npaths = [\"k8s/**\"]\n",
     );
-    assert_eq!(id(&json(&repo, &["scan", "--only=policy"])), Vec::<String>::new());
+    assert_eq!(
+        id(&json(&repo, &["scan", "--only=policy"])),
+        Vec::<String>::new()
+    );
     // and its severity is the user's.
-    repo.write("keysweep.toml", "[catalogue.severity]\nk8s-plaintext-env = \"info\"\n");
+    repo.write(
+        "keysweep.toml",
+        "[catalogue.severity]\nk8s-plaintext-env = \"info\"\n",
+    );
     let run = json(&repo, &["scan", "--only=policy"]);
-    assert_eq!((run.json()["findings"][0]["severity"].as_str(), run.code), (Some("info"), 0));
+    assert_eq!(
+        (run.json()["findings"][0]["severity"].as_str(), run.code),
+        (Some("info"), 0)
+    );
 }
 
 #[test]
@@ -119,13 +144,22 @@ fn a_baseline_knows_habits_and_forgets_those_that_are_mended() {
     let run = keysweep(repo.path(), &["baseline", "create"]);
     assert_eq!(run.code, 0, "{}", run.stderr);
     let run = json(&repo, &["scan"]);
-    assert_eq!((run.json()["findings"].as_array().unwrap().len(), run.code), (0, 0), "{}", run.text());
+    assert_eq!(
+        (run.json()["findings"].as_array().unwrap().len(), run.code),
+        (0, 0),
+        "{}",
+        run.text()
+    );
     // Lines that move change nothing.
     repo.write("k8s/pod.yaml", format!("# moved\n\n{POD}"));
     assert_eq!(json(&repo, &["scan"]).code, 0);
     repo.write("k8s/pod.yaml", "# mended\n");
     let run = json(&repo, &["scan"]);
-    assert!(run.json()["unused_suppressions"].to_string().contains("baseline line"));
+    assert!(
+        run.json()["unused_suppressions"]
+            .to_string()
+            .contains("baseline line")
+    );
 }
 
 #[test]
@@ -134,7 +168,10 @@ fn a_file_that_is_no_yaml_is_told_and_read_line_by_line() {
     repo.write(".gitlab-ci.yml", "variables: {\n  broken: [\n");
     let run = json(&repo, &["scan"]);
     let notes = run.json()["ledger"]["notes"].to_string();
-    assert!(notes.contains("policy: .gitlab-ci.yml") && notes.contains("line by line"), "{notes}");
+    assert!(
+        notes.contains("policy: .gitlab-ci.yml") && notes.contains("line by line"),
+        "{notes}"
+    );
 }
 
 #[test]
@@ -144,17 +181,32 @@ fn staged_ranges_and_bare_repositories_see_the_same_habit() {
     repo.write("k8s/pod.yaml", POD);
     repo.git(&["add", "-A"]);
     let staged = json(&repo, &["scan", "--staged", "--only=policy"]);
-    assert_eq!(told(&staged, "policy"), ["k8s-plaintext-env k8s/pod.yaml:10"]);
+    assert_eq!(
+        told(&staged, "policy"),
+        ["k8s-plaintext-env k8s/pod.yaml:10"]
+    );
     repo.commit("Add a pod");
     let range = json(&repo, &["scan", "--range=HEAD~1..HEAD", "--only=policy"]);
-    assert_eq!(told(&range, "policy"), ["k8s-plaintext-env k8s/pod.yaml:10"]);
+    assert_eq!(
+        told(&range, "policy"),
+        ["k8s-plaintext-env k8s/pod.yaml:10"]
+    );
     repo.write("README.md", "y\n").commit("Go on");
     let later = json(&repo, &["scan", "--range=HEAD~1..HEAD", "--only=policy"]);
     assert_eq!(told(&later, "policy"), Vec::<String>::new());
     let bare = Repo::plain();
     let from = repo.path().to_str().unwrap();
     bare.git(&["clone", "-q", "--bare", from, "b.git"]);
-    let bare = keysweep(bare.path(), &["scan", "--history", "--only=policy", "--output=json", "b.git"]);
+    let bare = keysweep(
+        bare.path(),
+        &[
+            "scan",
+            "--history",
+            "--only=policy",
+            "--output=json",
+            "b.git",
+        ],
+    );
     assert_eq!(told(&bare, "policy"), ["k8s-plaintext-env k8s/pod.yaml:10"]);
     let tree = json(&repo, &["scan", "--history", "--only=policy"]);
     assert_eq!(told(&tree, "policy"), ["k8s-plaintext-env k8s/pod.yaml:10"]);
@@ -173,7 +225,12 @@ fn one_value_in_two_environments_is_told_where_the_change_is() {
     assert!(reuse[0].starts_with("xenv-reuse-exact"), "{reuse:?}");
     repo.git(&["add", "-A"]);
     let staged = json(&repo, &["scan", "--staged", "--only=policy"]);
-    assert_eq!(told(&staged, "reuse"), ["xenv-reuse-exact deploy/.env.development:1"], "{}", staged.text());
+    assert_eq!(
+        told(&staged, "reuse"),
+        ["xenv-reuse-exact deploy/.env.development:1"],
+        "{}",
+        staged.text()
+    );
     let other = staged.json();
     let finding: &Value = other["findings"]
         .as_array()
@@ -181,28 +238,48 @@ fn one_value_in_two_environments_is_told_where_the_change_is() {
         .iter()
         .find(|finding| finding["kind"] == "reuse")
         .unwrap();
-    assert_eq!(finding["related"][0]["location"]["path"], "deploy/.env.production");
+    assert_eq!(
+        finding["related"][0]["location"]["path"],
+        "deploy/.env.production"
+    );
     assert!(!staged.text().contains("Vx7k"));
     repo.commit("Add development");
     repo.write("README.md", "x\n");
     repo.git(&["add", "-A"]);
     let staged = json(&repo, &["scan", "--staged", "--only=policy"]);
-    assert_eq!(told(&staged, "reuse"), Vec::<String>::new(), "nothing of the group changed");
+    assert_eq!(
+        told(&staged, "reuse"),
+        Vec::<String>::new(),
+        "nothing of the group changed"
+    );
 }
 
 #[test]
 fn fixes_are_shown_masked_and_written_on_request_only() {
     let repo = Repo::new();
-    let text = format!("variable \"db_password\" {{\n  type = string\n}}\n\nlocals {{\n  other_password = \"{VALUE}\"\n}}\n");
+    let text = format!(
+        "variable \"db_password\" {{\n  type = string\n}}\n\nlocals {{\n  other_password = \"{VALUE}\"\n}}\n"
+    );
     repo.write("main.tf", &text);
     let run = keysweep(repo.path(), &["fix"]);
-    assert!(run.text().contains("+  sensitive = true"), "{}{}", run.text(), run.stderr);
+    assert!(
+        run.text().contains("+  sensitive = true"),
+        "{}{}",
+        run.text(),
+        run.stderr
+    );
     assert!(!run.text().contains(VALUE), "{}", run.text());
-    assert_eq!(fs::read_to_string(repo.path().join("main.tf")).unwrap(), text);
+    assert_eq!(
+        fs::read_to_string(repo.path().join("main.tf")).unwrap(),
+        text
+    );
     let run = keysweep(repo.path(), &["fix", "--apply"]);
     assert_eq!(run.code, 0, "{}", run.text());
     let now = fs::read_to_string(repo.path().join("main.tf")).unwrap();
-    assert!(now.contains("sensitive = true") && now.contains(VALUE), "{now}");
+    assert!(
+        now.contains("sensitive = true") && now.contains(VALUE),
+        "{now}"
+    );
     let run = keysweep(repo.path(), &["fix", "--apply"]);
     assert!(run.text().contains("Nothing to mend"), "{}", run.text());
 }
@@ -217,5 +294,9 @@ fn the_catalogue_lists_shows_and_tests_lints() {
     let test = keysweep(repo.path(), &["rules", "test", "k8s-plaintext-env"]);
     assert_eq!(test.code, 0, "{}", test.text());
     let near = keysweep(repo.path(), &["rules", "show", "k8s-plaintext-enf"]);
-    assert!(near.code == 2 && near.stderr.contains("k8s-plaintext-env"), "{}", near.stderr);
+    assert!(
+        near.code == 2 && near.stderr.contains("k8s-plaintext-env"),
+        "{}",
+        near.stderr
+    );
 }

@@ -2,35 +2,31 @@
 
 use std::collections::BTreeSet;
 
-use super::super::{
-    environment::Environments,
-    fault::{CrossFault, Gathered, Pointer},
-    lint::{Example, Index, LintMeta, Persona},
-    read::{self, read},
+use super::{
+    super::{
+        environment::Environments,
+        lint::LintMeta,
+        read::{self, read},
+        trial,
+    },
+    *,
 };
-use super::*;
-use crate::model::{BlobPath, DigestKey, Location, Secret, Severity};
+use crate::model::{BlobPath, DigestKey};
 
-/// What a run over an example told: id, path, persona, severity, message.
-fn run(example: Example) -> Vec<(&'static str, String, Persona, Severity, String)> {
+/// Reads every file of an example alone: spans lie within the text, and no value stands in what is told.
+fn check_texts(meta: &LintMeta) {
     let key = DigestKey::new([7; 32]);
     let environments = Environments::default();
-    let mut paths = BTreeSet::new();
-    let mut facts = Vec::new();
-    let mut told = Vec::new();
-    for (path, text) in example {
+    for (path, text) in meta.bad.iter().chain(meta.good).copied().flatten() {
         let blob = BlobPath::from(*path);
-        paths.insert(blob.clone());
         let Some(kind) = read::wants(&blob) else {
             continue;
         };
         let reading = read(&blob, kind, text.as_bytes(), &key, &environments);
         assert_eq!(reading.note, None, "{path}");
         for fault in reading.faults {
-            assert!(
-                fault.span.end <= text.len() && fault.span.start <= fault.span.end,
-                "{fault:?}"
-            );
+            let is_within = fault.span.end <= text.len() && fault.span.start <= fault.span.end;
+            assert!(is_within, "{fault:?}");
             if let Some(secret) = &fault.secret {
                 let value = &text[secret.clone()];
                 assert!(
@@ -42,101 +38,6 @@ fn run(example: Example) -> Vec<(&'static str, String, Persona, Severity, String
                     "{fault:?}"
                 );
             }
-            told.push((
-                fault.lint.id,
-                (*path).to_owned(),
-                fault.persona,
-                fault.severity,
-                fault.message,
-            ));
-        }
-        facts.extend(reading.facts.into_iter().map(|fact| {
-            Gathered {
-                path: blob.clone(),
-                location: Location {
-                    path: blob.clone(),
-                    start_line: 1,
-                    start_column: 1,
-                    end_line: 1,
-                    end_column: 1,
-                    byte_start: fact.span.start as u64,
-                    byte_end: fact.span.end as u64,
-                },
-                digest: fact
-                    .secret
-                    .map(|span| key.digest("", &Secret::new(&text.as_bytes()[span]))),
-                data: fact.data,
-            }
-        }));
-    }
-    let index = Index {
-        paths: &paths,
-        facts: &facts,
-        environments: &environments,
-        whole: true,
-    };
-    for CrossFault {
-        lint,
-        persona,
-        severity,
-        primary,
-        message,
-        ..
-    } in cross(&index)
-    {
-        let path = match primary {
-            Pointer::Fact(n) => facts[n].path.to_string(),
-            Pointer::File(path) => path.to_string(),
-        };
-        told.push((lint.id, path, persona, severity, message));
-    }
-    told
-}
-
-fn shown(example: Example) -> String {
-    example
-        .iter()
-        .map(|(path, text)| format!("--- {path}\n{text}\n"))
-        .collect()
-}
-
-/// Lints that compare values: that the values stand in files at all is what other lints tell of the same examples.
-const OF_VALUES: [&str; 4] = [
-    "secret-reuse-services",
-    "xenv-reuse-exact",
-    "xenv-reuse-near",
-    "xenv-secret-in-shared-base",
-];
-
-fn check(meta: &LintMeta, faults: &mut Vec<String>) {
-    for example in meta.bad {
-        let told = run(example);
-        let own: Vec<_> = told.iter().filter(|one| one.0 == meta.id).collect();
-        let others: Vec<_> = told
-            .iter()
-            .filter(|one| one.0 != meta.id && one.2 == Persona::Regular && one.3 > Severity::Info)
-            .filter(|one| OF_VALUES.contains(&one.0) || !OF_VALUES.contains(&meta.id))
-            .collect();
-        if own.len() != 1 || !others.is_empty() {
-            faults.push(format!(
-                "{}: bad example fires {} times, others: {others:?}, all: {told:?}\n{}",
-                meta.id,
-                own.len(),
-                shown(example)
-            ));
-        }
-    }
-    for example in meta.good {
-        let told: Vec<_> = run(example)
-            .into_iter()
-            .filter(|one| one.0 == meta.id || one.2 == Persona::Regular && one.3 > Severity::Info)
-            .collect();
-        if !told.is_empty() {
-            faults.push(format!(
-                "{}: good example tells {told:?}\n{}",
-                meta.id,
-                shown(example)
-            ));
         }
     }
 }
@@ -145,7 +46,15 @@ fn check(meta: &LintMeta, faults: &mut Vec<String>) {
 fn bad_examples_fire_once_and_good_ones_are_silent() {
     let mut faults = Vec::new();
     for meta in all() {
-        check(meta, &mut faults);
+        check_texts(meta);
+        for (is_bad, number, why) in trial::check(meta) {
+            let examples = if is_bad { meta.bad } else { meta.good };
+            let kind = if is_bad { "bad" } else { "good" };
+            faults.push(format!(
+                "{}: {kind} example {number} {why}: {:?}",
+                meta.id, examples[number]
+            ));
+        }
     }
     assert!(
         faults.is_empty(),

@@ -109,12 +109,17 @@ pub(super) fn is_builtin(program: &str) -> bool {
 /// Tells whether a command that is no program is, by its name, a function of another file that prints.
 pub(super) fn is_logger(name: &str) -> bool {
     const LOGGERS: [&str; 22] = [
-        "log", "info", "warn", "warning", "error", "err", "die", "debug", "fatal", "msg", "notice", "success", "fail",
-        "green", "red", "yellow", "blue", "say_info", "einfo", "ewarn", "eerror", "abort",
+        "log", "info", "warn", "warning", "error", "err", "die", "debug", "fatal", "msg", "notice",
+        "success", "fail", "green", "red", "yellow", "blue", "say_info", "einfo", "ewarn",
+        "eerror", "abort",
     ];
     LOGGERS.contains(&name)
-        || ["log_", "log-", "print_", "echo_", "msg_"].iter().any(|start| name.starts_with(start))
-        || ["_info", "_warn", "_error", "_log", "_debug"].iter().any(|end| name.ends_with(end))
+        || ["log_", "log-", "print_", "echo_", "msg_"]
+            .iter()
+            .any(|start| name.starts_with(start))
+        || ["_info", "_warn", "_error", "_log", "_debug"]
+            .iter()
+            .any(|end| name.ends_with(end))
 }
 
 /// Programs that run another: how many plain words of their own stand before it, and which options take a value.
@@ -537,7 +542,11 @@ const CHANNELS: [(&str, &[&str], &str); 67] = [
         "pipe it to `gh auth login --with-token`",
     ),
     ("gh", &[], "set `GH_TOKEN` in its environment"),
-    ("vault operator", &[], "let it ask for the key, or unseal by a key management service"),
+    (
+        "vault operator",
+        &[],
+        "let it ask for the key, or unseal by a key management service",
+    ),
     ("vault login", &[], "pipe it to `vault login -`"),
     (
         "vault",

@@ -126,7 +126,8 @@ pub(super) fn run(
             // Of `${dir}/x` the variable counts, too.
             let plain: String = path.chars().filter(|c| !matches!(c, '{' | '}')).collect();
             let first = plain.split('/').next().unwrap_or_default();
-            *private |= closed.contains(path.as_str()) || closed.contains(&plain) || closed.contains(first);
+            *private |=
+                closed.contains(path.as_str()) || closed.contains(&plain) || closed.contains(first);
         }
     }
     if has_own_trace {
@@ -428,7 +429,10 @@ impl Flow<'_> {
 
     /// What `mktemp` makes is closed to others.
     fn note_private(&mut self, assignment: &Assignment) {
-        let value = assignment.value.as_ref().and_then(|word| self.text.get(word.span.clone()));
+        let value = assignment
+            .value
+            .as_ref()
+            .and_then(|word| self.text.get(word.span.clone()));
         if value.is_some_and(|value| value.contains("mktemp") && value.len() < 200) {
             self.closed.insert(format!("${}", assignment.name));
         }

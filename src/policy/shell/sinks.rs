@@ -508,7 +508,9 @@ impl Flow<'_> {
             return vec![self.minted(call, source)];
         }
         let edits_in_place = matches!(call.name, "sed" | "gsed" | "yq" | "perl")
-            && shown.iter().any(|word| word.starts_with("-i") || word.starts_with("--in"));
+            && shown
+                .iter()
+                .any(|word| word.starts_with("-i") || word.starts_with("--in"));
         if edits_in_place {
             return Vec::new();
         }
@@ -606,7 +608,17 @@ impl Flow<'_> {
                 .trim_start_matches('0');
             matches!(
                 mode,
-                "600" | "400" | "700" | "500" | "640" | "440" | "go-rwx" | "og-rwx" | "go=" | "u=rw" | "u=rw,go="
+                "600"
+                    | "400"
+                    | "700"
+                    | "500"
+                    | "640"
+                    | "440"
+                    | "go-rwx"
+                    | "og-rwx"
+                    | "go="
+                    | "u=rw"
+                    | "u=rw,go="
             )
         };
         let words: Vec<String> = call

@@ -4,13 +4,14 @@ use crate::{
     model::{Confidence, Severity},
     policy::{
         fault::{Fault, FixClass},
+        kind::FileKind,
         lint::{Context, Document, Lint, LintMeta, Persona},
-        node::Node,
+        node::{Node, Scalar},
     },
 };
 
 use super::{
-    judge::{grade, judge},
+    judge::{Place, grade, judge, place},
     nested::{self, Setting},
     object::{Subjects, is_filled_around, objects},
 };
@@ -73,27 +74,72 @@ impl Lint for ConfigMap {
             let label = object.label();
             for entry in object.node.get("data").map_or(&[][..], Node::entries) {
                 for setting in settings(&entry.key, &entry.value) {
-                    if is_filled_around(document, &setting.span) {
-                        continue;
-                    }
-                    let Some((severity, confidence)) = grade(&setting.judged, place) else {
-                        continue;
-                    };
-                    context.tell(
-                        Fault::new(
-                            &META,
-                            setting.span.clone(),
-                            subjects.of(format!("{label}: {}", setting.path)),
-                            format!("{label} holds the value of `{}` in clear", setting.path),
-                        )
-                        .severity(severity)
-                        .confidence(confidence)
-                        .secret(setting.span),
-                    );
+                    tell(document, context, &mut subjects, place, &label, setting);
+                }
+            }
+        }
+        if document.kind == FileKind::Kustomization {
+            let place = place(context.environments, document.path);
+            let trees = document.trees().iter();
+            let generators = trees.filter_map(|tree| tree.get("configMapGenerator"));
+            for generator in generators.flat_map(Node::items) {
+                let name = generator.text_at(&["name"]).unwrap_or_default();
+                let label = format!("the generated ConfigMap {name}");
+                for setting in literals(generator) {
+                    tell(document, context, &mut subjects, place, &label, setting);
                 }
             }
         }
     }
+}
+
+/// Tells of one secret in a `ConfigMap`.
+fn tell(
+    document: &Document<'_>,
+    context: &mut Context<'_>,
+    subjects: &mut Subjects,
+    place: Place,
+    label: &str,
+    setting: Setting,
+) {
+    let Some((severity, confidence)) = grade(&setting.judged, place) else {
+        return;
+    };
+    if is_filled_around(document, &setting.span) {
+        return;
+    }
+    context.tell(
+        Fault::new(
+            &META,
+            setting.span.clone(),
+            subjects.of(format!("{label}: {}", setting.path)),
+            format!("{label} holds the value of `{}` in clear", setting.path),
+        )
+        .severity(severity)
+        .confidence(confidence)
+        .secret(setting.span),
+    );
+}
+
+/// Returns what is secret among the literals of a generator of Kustomize.
+fn literals(generator: &Node) -> Vec<Setting> {
+    let items = generator.get("literals").map_or(&[][..], Node::items);
+    let setting = |scalar: &Scalar| {
+        let (key, value) = scalar.text.split_once('=')?;
+        let judged = judge(key, value)?;
+        let start = key.len() + 1;
+        let part = start + judged.part.start..start + judged.part.end;
+        Some(Setting {
+            path: key.to_owned(),
+            span: scalar.source(part),
+            judged,
+        })
+    };
+    items
+        .iter()
+        .filter_map(Node::scalar)
+        .filter_map(setting)
+        .collect()
 }
 
 /// Returns what is secret in one entry, with the bytes of the file.
@@ -150,6 +196,15 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn literals_of_generators_are_told() {
+        let text = "configMapGenerator:\n- name: app\n  literals: [host=db, 'password=hunter2-Zq81', token=$TOKEN]\n";
+        assert_eq!(
+            texts("k8s-configmap-secret", "kustomization.yaml", text),
+            ["hunter2-Zq81"]
+        );
     }
 
     #[test]

@@ -155,7 +155,13 @@ impl File<'_> {
                 self.body(body, shell, place, has_secrets, out, written);
             }
         }
-        for key in ["arguments", "scriptArguments"] {
+        for key in [
+            "arguments",
+            "scriptArguments",
+            "commandOptions",
+            "args",
+            "options",
+        ] {
             if let Some(body) = inputs.get(key) {
                 self.body(body, Shell::Unknown, place, has_secrets, out, written);
             }
@@ -216,7 +222,9 @@ impl File<'_> {
         if !is_secret || is_commented(&scalar.text, span.start) {
             return;
         }
-        let message = format!("the value of `{name}` is pasted into the script before it runs");
+        let message = format!(
+            "the value of `{name}` is pasted into the script or its arguments before it runs"
+        );
         let fault = Fault::new(
             &metas::PASTED,
             scalar.source(span),

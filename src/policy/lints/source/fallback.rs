@@ -18,9 +18,6 @@ use crate::policy::{
     values::{self, Value},
 };
 
-/// How far up conditions are looked for.
-const MAX_UP: usize = 40;
-
 /// `os.getenv("X", "value")`, `env("X", default="value")`, `getEnv("X", "value")`, `viper.SetDefault("x", "value")`.
 pub(super) fn call<'t>(walk: &mut Walk<'t, '_>, node: Node<'t>) {
     let code = walk.code();
@@ -134,16 +131,20 @@ fn variable_of(key: &str) -> Option<&str> {
 /// `const { X = 'value' } = process.env`.
 pub(super) fn pattern<'t>(walk: &mut Walk<'t, '_>, node: Node<'t>) {
     let field = |name: &str| node.child_by_field_name(name);
-    let (Some(left), Some(right)) = (field("left"), field("right")) else {
+    let (Some(names), Some(value)) = (field("name"), field("value")) else {
         return;
     };
-    let whole = node
-        .parent()
-        .and_then(|pattern| pattern.parent())
-        .and_then(|declarator| declarator.child_by_field_name("value"));
-    if whole.is_some_and(|whole| walk.known.is_whole_environment(whole)) {
-        let key = walk.code().of(left);
-        judge(walk, node, key, right, None);
+    if names.kind() != "object_pattern" || !walk.known.is_whole_environment(value) {
+        return;
+    }
+    for one in named(names) {
+        let sides = one
+            .child_by_field_name("left")
+            .zip(one.child_by_field_name("right"));
+        if let Some((left, right)) = sides {
+            let key = walk.code().of(left);
+            judge(walk, one, key, right, None);
+        }
     }
 }
 
@@ -273,7 +274,7 @@ fn tell<'t>(
         Secretness::Strong | Secretness::Master => !matches!(key, "PWD" | "OLDPWD"),
     };
     let is_usable = matches!(class, Value::Literal(_) | Value::Placeholder);
-    if !is_secret || !is_usable || is_guarded(walk, node) {
+    if !is_secret || !is_usable || walk.around.is_guarded(node.start_byte()) {
         return;
     }
     let is_signing = is_signing(key);
@@ -306,35 +307,4 @@ fn is_signing(key: &str) -> bool {
         || has("cookie")
         || has("signing")
         || has("hmac")
-}
-
-/// Tells whether the code around runs only where a default does no harm.
-fn is_guarded<'t>(walk: &Walk<'t, '_>, node: Node<'t>) -> bool {
-    let mut up = node;
-    for _ in 0..MAX_UP {
-        let Some(parent) = up.parent() else {
-            return false;
-        };
-        up = parent;
-        let condition = match up.kind() {
-            "if_statement" | "elif_clause" | "ternary_expression" => {
-                up.child_by_field_name("condition")
-            }
-            "conditional_expression" => named(up).get(1).copied(),
-            _ => None,
-        };
-        let is_harmless = condition.is_some_and(|condition| {
-            let text = walk.code().of(condition).to_ascii_lowercase();
-            ["debug", "dev", "test", "local", "node_env", "ci"]
-                .iter()
-                .any(|word| {
-                    names::words(&text).iter().any(|one| one.starts_with(word))
-                        || text.contains("node_env")
-                })
-        });
-        if is_harmless {
-            return true;
-        }
-    }
-    false
 }

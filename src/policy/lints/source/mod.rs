@@ -17,6 +17,7 @@ use super::super::{
     lint::{Context, Document, Lint, LintMeta},
 };
 
+mod around;
 mod fallback;
 mod gate;
 mod logged;

@@ -122,7 +122,7 @@ pub(super) fn environment(name: &str) -> Option<Origin> {
         Secretness::No => None,
         Secretness::Weak => idents::is_address(name).then_some(Origin::Address),
         Secretness::Strong | Secretness::Master => {
-            (!matches!(name, "PWD" | "OLDPWD")).then_some(Origin::Environment)
+            (!matches!(name, "PWD" | "OLDPWD") && !names_a_key(name)).then_some(Origin::Environment)
         }
     }
 }
@@ -259,4 +259,9 @@ pub(super) fn flow(tongue: Tongue, path: &[&str], kind: &str) -> Flow {
             || is_field
             || matches!(kind, "slice_type" | "array_type"),
     }
+}
+
+/// Tells whether a variable names a key that a service holds: `GOOGLE_KMS_KEY` is an address.
+fn names_a_key(variable: &str) -> bool {
+    words(variable).iter().any(|word| word == "kms")
 }

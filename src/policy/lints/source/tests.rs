@@ -206,6 +206,14 @@ const SCRIPTS: &[(&str, &str)] = &[
         "const s = this.configService.get('JWT_SECRET', 'hunter2-Zq81');\n",
         "src-secret-fallback 'hunter2-Zq81'",
     ),
+    (
+        "if (process.env.NODE_ENV === 'production') { secret = process.env.API_KEY || 'hunter2-Zq81'; }\n",
+        "src-secret-fallback 'hunter2-Zq81'",
+    ),
+    (
+        "const key = isDev ? '' : process.env.API_KEY || 'hunter2-Zq81';\n",
+        "src-secret-fallback 'hunter2-Zq81'",
+    ),
 ];
 
 #[test]
@@ -357,6 +365,18 @@ const NOTHING: &[(&str, &str)] = &[
         "cmd/x.go",
         "package a\nfunc f() { fmt.Fprintln(f, password)\n cmd := exec.Command(\"x\")\n cmd.Stdin = strings.NewReader(password) }\n",
     ),
+    (
+        "src/x.js",
+        "const key = process.env.NODE_ENV !== 'production' ? process.env.API_KEY || 'hunter2-Zq81' : f();\n",
+    ),
+    (
+        "src/x.js",
+        "if (isProd) { f(); } else { secret = process.env.API_KEY || 'hunter2-Zq81'; }\n",
+    ),
+    (
+        "src/x.js",
+        "const kmsKeyName = process.env.GOOGLE_KMS_KEY_US;\nconst tokenName = process.env.API_TOKEN;\nconsole.log(kmsKeyName, tokenName);\n",
+    ),
 ];
 
 #[test]
@@ -450,5 +470,39 @@ proptest! {
                 prop_assert!(fault.secret.is_none_or(|span| text.get(span).is_some()));
             }
         }
+    }
+}
+
+#[test]
+fn long_files_are_read_in_time() {
+    for (path, unit) in [
+        ("app/x.py", "x = os.getenv('JWT_SECRET', 'hunter2-Zq81')\n"),
+        (
+            "app/x.py",
+            "for k, v in os.environ.items():\n    print(v)\n",
+        ),
+        (
+            "src/x.js",
+            "const { JWT_SECRET = 'hunter2-Zq81' } = process.env;\n",
+        ),
+        ("src/x.js", "const f = () => { console.log(password); };\n"),
+        ("src/x.js", "x = { token: { a: Math.random(), b: [\n"),
+        (
+            "cmd/x.go",
+            "func f() { if x == \"\" { log.Println(password) } }\n",
+        ),
+    ] {
+        let text = format!("package main\n{}", unit.repeat(8_000));
+        let text = text.strip_prefix(if path.ends_with("go") {
+            ""
+        } else {
+            "package main\n"
+        });
+        let faults = run(path, text.unwrap_or_default());
+        assert!(
+            path.ends_with("js") || faults.len() >= 8_000,
+            "{path} {unit} {}",
+            faults.len()
+        );
     }
 }

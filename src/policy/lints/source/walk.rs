@@ -11,6 +11,7 @@ use std::{
 use tree_sitter::{Node, Tree};
 
 use super::{
+    around::Around,
     fallback, logged, metas, names as idents,
     shape::{Code, Shape, Tongue, named},
     sinks::{Out, Sink, sink},
@@ -31,6 +32,10 @@ pub(super) struct Walk<'t, 'w> {
     pub(super) is_development: bool,
     /// Where faults go.
     out: &'w mut Vec<Fault>,
+    /// What stands around that place.
+    pub(super) around: Around,
+    /// The value of the variable that was declared last, and its name.
+    declared: Option<(usize, &'t str)>,
     /// Functions that make secrets and were told of.
     pub(super) makers: HashSet<&'t str>,
     /// How often a subject was told.
@@ -46,6 +51,8 @@ pub(super) fn walk(code: Code<'_>, tree: &Tree, path: &str, context: &mut Contex
         is_test: super::is_test(path),
         is_development: super::is_development(path),
         out: &mut context.faults,
+        around: Around::default(),
+        declared: None,
         makers: HashSet::new(),
         subjects: HashMap::new(),
     };
@@ -119,6 +126,8 @@ impl<'t> Walk<'t, '_> {
 
     fn visit(&mut self, node: Node<'t>) {
         self.known.leave(node.start_byte());
+        self.around.leave(node.start_byte());
+        self.around.enter(&self.known.code, node);
         match node.kind() {
             "function_definition"
             | "lambda"
@@ -129,15 +138,7 @@ impl<'t> Walk<'t, '_> {
             | "generator_function_declaration"
             | "method_declaration"
             | "func_literal" => {
-                // A function that is given to a variable goes by its name.
-                let owner = node
-                    .parent()
-                    .filter(|parent| parent.kind() == "variable_declarator");
-                let name = node
-                    .child_by_field_name("name")
-                    .or_else(|| owner?.child_by_field_name("name"))
-                    .map_or("", |name| self.code().of(name));
-                self.known.enter(name, node.end_byte());
+                self.function(node);
             }
             "call" | "call_expression" | "new_expression" => {
                 self.call(node);
@@ -146,7 +147,7 @@ impl<'t> Walk<'t, '_> {
             "raise_statement" | "throw_statement" => self.raise(node),
             "boolean_operator" | "binary_expression" => fallback::either(self, node),
             "ternary_expression" | "conditional_expression" => fallback::ternary(self, node),
-            "object_assignment_pattern" => fallback::pattern(self, node),
+            "variable_declarator" => self.declarator(node),
             "field_declaration" => fallback::tag(self, node),
             "if_statement" => fallback::when_empty(self, node),
             "for_statement" | "for_in_statement" | "range_clause" => self.each(node),
@@ -180,6 +181,25 @@ impl<'t> Walk<'t, '_> {
         }
     }
 
+    /// A function that is given to a variable goes by its name.
+    fn function(&mut self, node: Node<'t>) {
+        let name = node.child_by_field_name("name");
+        let owner = self.declared.filter(|(value, _)| *value == node.id());
+        let name = match name {
+            Some(name) => self.code().of(name),
+            None => owner.map_or("", |(_, name)| name),
+        };
+        self.known.enter(name, node.end_byte());
+    }
+
+    fn declarator(&mut self, node: Node<'t>) {
+        let sides = node
+            .child_by_field_name("value")
+            .zip(node.child_by_field_name("name"));
+        self.declared = sides.map(|(value, name)| (value.id(), self.code().of(name)));
+        fallback::pattern(self, node);
+    }
+
     fn assign(&mut self, target: Node<'t>, value: Option<Node<'t>>, kind: Option<Node<'t>>) {
         let code = self.code();
         let Shape::Name(name) = code.shape(target) else {
@@ -193,7 +213,7 @@ impl<'t> Walk<'t, '_> {
             self.known.bind(name, None);
             return;
         };
-        if idents::is_shown_safely(name) {
+        if idents::is_shown_safely(name) || idents::is_of_a_name(name) {
             self.known.bind(name, Some(State::Clean));
             return;
         }
@@ -262,7 +282,7 @@ impl<'t> Walk<'t, '_> {
         };
         let found = values.into_iter().find_map(|value| self.known.taint(value));
         if let Some(found) = found
-            && !(found.origin == Origin::Everything && is_picked(node))
+            && !(found.origin == Origin::Everything && self.around.is_picked())
         {
             self.left(out, &call, found);
         }
@@ -338,23 +358,4 @@ impl<'t> Walk<'t, '_> {
             self.left(Out::Error, call, found);
         }
     }
-}
-
-/// Tells whether a call stands under a condition inside a loop: a loop over the environment picks some variables then.
-fn is_picked(call: Node<'_>) -> bool {
-    const MAX_UP: usize = 12;
-    let mut has_condition = false;
-    let mut node = call;
-    for _ in 0..MAX_UP {
-        let Some(parent) = node.parent() else {
-            return false;
-        };
-        node = parent;
-        match node.kind() {
-            "if_statement" => has_condition = true,
-            "for_statement" | "for_in_statement" => return has_condition,
-            _ => {}
-        }
-    }
-    false
 }

@@ -214,7 +214,7 @@ fn fault(service: &Service<'_>, place: &str, one: &Exposed, local: bool) -> Faul
     }
     match one.value {
         Some(Value::Placeholder) => fault.severity(Severity::Info),
-        Some(Value::Literal(Strength::Weak)) if local => fault.severity(Severity::Info),
+        Some(Value::Literal(_)) if local => fault.severity(Severity::Info),
         Some(Value::Literal(Strength::Weak)) => fault.severity(Severity::Low),
         _ => fault,
     }

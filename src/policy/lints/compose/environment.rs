@@ -154,7 +154,7 @@ fn variable(service: &Service<'_>, binding: &Binding<'_>, around: &[&str]) -> Op
         );
         return Some(Fault::new(&PLAINTEXT_ENV, span.clone(), subject, message).secret(span));
     }
-    if !names::is_secret(binding.name) || !is_strong(&values::classify(text)) {
+    if !names::is_secret(binding.name) || !is_strong(&values::classify(text)) || is_file(text) {
         return None;
     }
     if weak::is_weak(
@@ -176,6 +176,12 @@ fn variable(service: &Service<'_>, binding: &Binding<'_>, around: &[&str]) -> Op
     } else {
         fault
     })
+}
+
+/// Tells whether a value names a file: `%kernel.project_dir%/config/private.pem`.
+fn is_file(text: &str) -> bool {
+    let ends = [".pem", ".key", ".txt", ".json", ".p12", ".jks"];
+    text.contains('/') && ends.iter().any(|end| text.ends_with(end))
 }
 
 fn is_strong(value: &Value) -> bool {
@@ -320,6 +326,15 @@ mod tests {
                 "environment:\n      DB_PASSWORD: password\n      API_KEY: changeme\n",
                 vec![],
             ),
+            ("environment:\n      - DB_PASSWORD='<password>'\n", vec![]),
+            (
+                "environment:\n      - DB_PASSWORD=\"hunter2-Zq81\"\n",
+                vec!["compose-plaintext-env high hunter2-Zq81"],
+            ),
+            (
+                "environment:\n      - JWT_SECRET_KEY=%kernel.project_dir%/config/jwt/private.pem\n",
+                vec![],
+            ),
             (
                 "environment:\n      DB_USER: shopper\n      DB_PASSWORD: shopperpass1\n",
                 vec![],
@@ -395,6 +410,7 @@ mod tests {
             "services:\n  a:\n    environment:\n      DB_PASSWORD: hunter2-Zq81 # x\n",
             "services:\n  a:\n    environment: {DB_PASSWORD: 'hunter2-Zq81'}\n",
             "services:\n  a:\n    environment: [DB_PASSWORD=hunter2-Zq81]\n",
+            "services:\n  a:\n    environment:\n      - DB_PASSWORD='hunter2-Zq81'\n",
         ] {
             let fixed = fixed("compose.yml", text);
             assert!(

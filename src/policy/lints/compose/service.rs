@@ -165,12 +165,12 @@ pub(super) fn bindings(node: &Node) -> Vec<Binding<'_>> {
         };
         let text = scalar.text.as_str();
         let (name, value) = match text.split_once('=') {
-            Some((name, _)) => (name, Some((scalar, name.len() + 1..text.len()))),
+            Some((name, _)) => (name, Some((scalar, unquoted(text, name.len() + 1)))),
             None => (text, None),
         };
         let before = value
             .as_ref()
-            .and_then(|(_, part)| text.get(..part.start))
+            .and_then(|_| text.get(..=name.len()))
             .unwrap_or_default();
         found.push(Binding {
             name,
@@ -181,6 +181,17 @@ pub(super) fn bindings(node: &Node) -> Vec<Binding<'_>> {
         });
     }
     found
+}
+
+/// Returns the part of `NAME='value'` that is the value.
+fn unquoted(text: &str, start: usize) -> Range<usize> {
+    let value = text.get(start..).unwrap_or_default();
+    let is_quoted = value.len() >= 2
+        && ['"', '\'']
+            .iter()
+            .any(|quote| value.starts_with(*quote) && value.ends_with(*quote));
+    let quote = usize::from(is_quoted);
+    start + quote..text.len() - quote
 }
 
 /// Which places were looked at: aliases and merge keys lead to the same one again and again.

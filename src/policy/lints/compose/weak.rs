@@ -6,7 +6,7 @@ use crate::policy::{
 };
 
 /// Words that such passwords are made of.
-const WORDS: [&str; 84] = [
+const WORDS: [&str; 120] = [
     "password",
     "passwd",
     "passw0rd",
@@ -91,6 +91,42 @@ const WORDS: [&str; 84] = [
     "app",
     "service",
     "web",
+    "strong",
+    "login",
+    "choose",
+    "own",
+    "here",
+    "please",
+    "value",
+    "string",
+    "optional",
+    "api",
+    "duper",
+    "server",
+    "adjust",
+    "use",
+    "good",
+    "long",
+    "new",
+    "with",
+    "and",
+    "of",
+    "or",
+    "must",
+    "enter",
+    "put",
+    "set",
+    "no",
+    "one",
+    "auth",
+    "access",
+    "base",
+    "jwt",
+    "session",
+    "site",
+    "panel",
+    "data",
+    "security",
 ];
 
 /// Tells whether a value is weak, taken alone or beside what stands around it: names of services, users, databases.
@@ -164,6 +200,9 @@ mod tests {
             "airflow",
             "Postgres!2024",
             "superSecret_airflow",
+            "MyStrongLoginPassword",
+            "ChooseYourOwnPasswordHere1234",
+            "ThisIsAVerySecretString",
         ] {
             assert!(is_weak(value, around()), "{value}");
         }

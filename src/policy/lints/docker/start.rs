@@ -10,7 +10,7 @@ use crate::{
         fault::{Fault, FixClass},
         lint::{Context, Document, Lint, LintMeta, Persona},
         readers::dockerfile::{Command, Role, What},
-        values::{Strength, Value},
+        values::Value,
     },
 };
 
@@ -97,7 +97,7 @@ fn fault(role: Role, one: &Exposed, local: bool) -> Fault {
     }
     match one.value {
         Some(Value::Placeholder) => fault.severity(Severity::Info),
-        Some(Value::Literal(Strength::Weak)) if local => fault.severity(Severity::Info),
+        Some(Value::Literal(_)) if local => fault.severity(Severity::Info),
         _ => fault,
     }
 }

@@ -247,10 +247,16 @@ impl Expr {
         }
     }
 
-    /// Returns the text of a text or template as one, where `fill` writes what stands for an interpolation after the text so far. Offsets
-    /// in it lead back to the file.
+    /// Returns the text of a text or template as one, where `fill` writes what stands for an interpolation. Offsets in it lead back to
+    /// the file.
     #[must_use]
-    pub fn filled(&self, fill: &mut dyn FnMut(&Expr, &str) -> String) -> Option<Scalar> {
+    pub fn filled(&self, fill: &mut dyn FnMut(&Expr) -> String) -> Option<Scalar> {
+        self.filled_after(&mut |value, _| fill(value))
+    }
+
+    /// Does the same, where `fill` sees the text so far too.
+    #[must_use]
+    pub fn filled_after(&self, fill: &mut dyn FnMut(&Expr, &str) -> String) -> Option<Scalar> {
         let parts = match &self.kind {
             ExprKind::Text(scalar) => return Some(scalar.clone()),
             ExprKind::Template(parts) => parts,

@@ -103,12 +103,14 @@ fn text(names: &Names<'_>, expr: &Expr, f: &mut dyn FnMut(Literal)) {
         (if quotes % 2 == 1 { "${}" } else { "0" }).to_owned()
     };
     let is_nested = |text: &str| text.trim_start().starts_with(['{', '[']);
-    if let Some(scalar) = expr.filled(&mut fill).filter(|it| is_nested(&it.text))
+    if let Some(scalar) = expr
+        .filled_after(&mut fill)
+        .filter(|it| is_nested(&it.text))
         && let Ok(tree) = json::read(&scalar.text)
     {
         return literal::each(names, &tree, Some(&scalar), f);
     }
-    let scalar = expr.filled(&mut |_, _| "${}".to_owned());
+    let scalar = expr.filled(&mut |_| "${}".to_owned());
     let Some(scalar) = scalar.or_else(|| expr.text().cloned()) else {
         return;
     };

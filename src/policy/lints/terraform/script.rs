@@ -24,7 +24,7 @@ pub(super) struct Seen {
 pub(super) fn seen(script: &Expr, prints_only: bool) -> Vec<Seen> {
     let mut out = Vec::new();
     let mut known = BTreeSet::new();
-    let Some(scalar) = script.filled(&mut |_, _| "x".to_owned()) else {
+    let Some(scalar) = script.filled(&mut |_| "x".to_owned()) else {
         return out;
     };
     if scalar.text.starts_with("#!")

@@ -224,7 +224,7 @@ impl Told<'_, '_, '_> {
             if !matches!(expr.kind, ExprKind::Text(_) | ExprKind::Template(_)) {
                 return;
             }
-            let Some(scalar) = expr.filled(&mut |_, _| "${}".to_owned()) else {
+            let Some(scalar) = expr.filled(&mut |_| "${}".to_owned()) else {
                 return;
             };
             for (name, value) in bindings(&scalar.text) {

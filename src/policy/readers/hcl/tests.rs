@@ -47,7 +47,7 @@ fn blocks_labels_and_texts() {
 fn templates_keep_their_parts() {
     let body = read(TEXT).unwrap();
     let url = &block(&body, "locals").body.get("url").unwrap().value;
-    let whole = url.filled(&mut |_, _| "X".to_owned()).unwrap();
+    let whole = url.filled(&mut |_| "X".to_owned()).unwrap();
     assert_eq!(whole.text, "postgres://app:X@db/X");
     let at = whole.text.find("@db").unwrap();
     assert_eq!(&TEXT[whole.source(at..at + 3)], "@db");
@@ -78,9 +78,7 @@ fn heredocs_lose_their_indent_and_lead_back() {
         unreachable!()
     };
     assert_eq!(name, "base64encode");
-    let script = arguments[0]
-        .filled(&mut |_, _| "\"$X\"".to_owned())
-        .unwrap();
+    let script = arguments[0].filled(&mut |_| "\"$X\"".to_owned()).unwrap();
     assert_eq!(script.text, "#!/bin/bash\n  echo \"$X\" \\n\n");
     let at = script.text.find("echo").unwrap();
     assert_eq!(&TEXT[script.source(at..at + 4)], "echo");
@@ -117,7 +115,7 @@ fn windows_line_ends() {
         .get("a")
         .unwrap()
         .value
-        .filled(&mut |_, _| "Z".to_owned())
+        .filled(&mut |_| "Z".to_owned())
         .unwrap();
     assert_eq!(a.text, "x\ny Z\n");
     assert_eq!(&text[a.source(2..3)], "y");
@@ -198,7 +196,7 @@ fn long_objects_are_refused_in_time() {
 fn check(text: &str, expr: &Expr) {
     expr.each(&mut |expr| {
         assert!(text.get(expr.span.clone()).is_some(), "{expr:?}");
-        if let Some(scalar) = expr.filled(&mut |_, _| "x".to_owned()) {
+        if let Some(scalar) = expr.filled(&mut |_| "x".to_owned()) {
             for at in 0..scalar.text.len() {
                 let span = scalar.source(at..at + 1);
                 assert!(

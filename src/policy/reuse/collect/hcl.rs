@@ -101,7 +101,7 @@ impl Collector<'_, '_, '_> {
             ExprKind::Text(scalar) => self.text(scalar, place),
             ExprKind::Template(_) => {
                 // An interpolation ends in what cannot be compared, but the key is set.
-                if let Some(scalar) = expression.filled(&mut |_, _| "${x}".to_owned()) {
+                if let Some(scalar) = expression.filled(&mut |_| "${x}".to_owned()) {
                     self.text(&scalar, place);
                 }
             }

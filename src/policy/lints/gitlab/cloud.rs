@@ -123,7 +123,7 @@ impl Lint for StaticKey {
             }
         }
         if any_without {
-            bound(pipeline.root.get("variables"), &mut found);
+            bound(pipeline.top("variables"), &mut found);
         }
         let is_elsewhere = |text: &str| OTHERS.iter().any(|word| text.contains(word));
         if is_elsewhere(document.text) {

@@ -76,7 +76,7 @@ impl Lint for Kept {
         };
         let mut told = Vec::new();
         let mut left = budget(document.text);
-        for job in pipeline.jobs.iter() {
+        for job in pipeline.jobs.iter().take(MAX_JOBS) {
             let artifacts = pipeline.get(job, "artifacts");
             let cache = pipeline.get(job, "cache");
             if artifacts.is_none() && cache.is_none() {
@@ -254,8 +254,11 @@ fn patterns(node: &Node) -> Vec<Pattern> {
     texts.map(|(_, text)| Pattern::of(text)).collect()
 }
 
-/// Most patterns of a list that are compiled.
+/// Most patterns of a list that are looked at.
 const MAX_PATTERNS: usize = 64;
+
+/// Most jobs whose files are looked at.
+const MAX_JOBS: usize = 1_000;
 
 /// Longest pattern that is compiled.
 const MAX_PATTERN: usize = 200;

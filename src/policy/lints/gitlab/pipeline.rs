@@ -38,7 +38,7 @@ const MAX_PARENTS: usize = 32;
 /// A pipeline.
 pub(super) struct Pipeline<'n> {
     /// Its document.
-    pub(super) root: &'n Node,
+    root: &'n Node,
     /// Its jobs, templates (`.name`) among them.
     pub(super) jobs: Vec<Job<'n>>,
     entries: BTreeMap<&'n str, &'n Node>,
@@ -98,10 +98,7 @@ impl<'n> Pipeline<'n> {
     pub(super) fn get(&self, job: &Job<'n>, key: &str) -> Option<&'n Node> {
         let own = job.chain.iter().find_map(|node| node.get(key));
         own.or_else(|| {
-            let default = self
-                .root
-                .get("default")
-                .and_then(|default| default.get(key));
+            let default = self.top("default").and_then(|default| default.get(key));
             let is_default = matches!(
                 key,
                 "before_script"
@@ -112,10 +109,13 @@ impl<'n> Pipeline<'n> {
                     | "image"
                     | "id_tokens"
             );
-            default
-                .or_else(|| self.root.get(key))
-                .filter(|_| is_default)
+            default.or_else(|| self.top(key)).filter(|_| is_default)
         })
+    }
+
+    /// Returns the value of a key at the top.
+    pub(super) fn top(&self, key: &str) -> Option<&'n Node> {
+        self.entries.get(key).copied()
     }
 
     /// Returns the maps that a job itself, and what it extends, have under a key, the nearest first.

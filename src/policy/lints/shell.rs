@@ -207,9 +207,7 @@ fn fault(
             return None;
         }
         Sink::Argument(argument)
-            if argument.safe.is_none()
-                && argument.flag.is_none()
-                && sources_others(document.text) =>
+            if argument.is_unknown() && shell::sources_others(document.text) =>
         {
             return None;
         }
@@ -264,14 +262,6 @@ fn prints_by_design(name: &str) -> bool {
         || ["-token-sh", "-secret-sh", "-password-sh"]
             .iter()
             .any(|end| name.ends_with(end))
-}
-
-/// Tells whether the script takes functions from other files: a command that nobody knows may be one of them.
-fn sources_others(text: &str) -> bool {
-    text.lines().any(|line| {
-        let line = line.trim_start();
-        line.starts_with("source ") || line.starts_with(". ")
-    })
 }
 
 /// Tells whether a file is a test or an example by its path.

@@ -29,7 +29,7 @@ mod words;
 
 use std::ops::Range;
 
-pub(crate) use describe::{describe, is_secret_variable, secret, topic};
+pub(crate) use describe::{describe, is_secret_variable, secret, sources_others, topic};
 pub(crate) use powershell::analyse_powershell;
 pub(crate) use vectors::secret_arguments;
 

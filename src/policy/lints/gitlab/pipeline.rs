@@ -123,6 +123,35 @@ impl<'n> Pipeline<'n> {
         job.chain.iter().filter_map(|node| node.get(key)).collect()
     }
 
+    /// Returns the variable of the settings that stands behind one of a job: `None` if the file makes it of several, or of none.
+    pub(super) fn origin<'a>(&self, job: &Job<'n>, name: &'a str) -> Option<&'a str>
+    where
+        'n: 'a,
+    {
+        let mut name = name;
+        for _ in 0..4 {
+            let own = job.chain.iter().filter_map(|node| node.get("variables"));
+            let mut all = own.chain(self.top("variables"));
+            let Some(node) = all.find_map(|variables| variables.get(name)) else {
+                return Some(name);
+            };
+            let text = value_of(node)?.text()?.trim();
+            let inner = text.strip_prefix('$')?;
+            let inner = inner
+                .strip_prefix('{')
+                .map_or(Some(inner), |inner| inner.strip_suffix('}'))?;
+            let is_name = !inner.is_empty()
+                && inner
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b == b'_');
+            if !is_name || inner == name {
+                return is_name.then_some(name);
+            }
+            name = inner;
+        }
+        None
+    }
+
     /// Tells whether a job, or all, declare `id_tokens`.
     pub(super) fn has_id_tokens(&self, job: &Job<'n>) -> bool {
         self.get(job, "id_tokens")

@@ -181,8 +181,12 @@ fn note(pipeline: &Pipeline<'_>, job: &Job<'_>, bodies: &[Body<'_>], context: &m
                 .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
                 .unwrap_or(rest.len());
             let name = rest.get(..end).unwrap_or_default();
-            if !found.contains_key(name)
-                && secrets.holds(name)
+            if !secrets.holds(name) {
+                continue;
+            }
+            // Jobs may give each other's names to variables of their own.
+            if let Some(name) = pipeline.origin(job, name)
+                && !found.contains_key(name)
                 && !is_harmless(name)
                 && let Some(span) = body.place(&(at..at + 1 + open + end))
             {

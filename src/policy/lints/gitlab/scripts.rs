@@ -176,6 +176,9 @@ fn fault(pipeline: &Pipeline<'_>, body: &Body<'_>, one: &Use, uses: &[Use]) -> O
             (&ECHO, Severity::High)
         }
         Sink::Dump | Sink::Trace => (&ECHO, Severity::Medium),
+        Sink::Argument(argument) if argument.is_unknown() && shell::sources_others(&body.text) => {
+            return None;
+        }
         Sink::Argument(_) | Sink::Url if is_job_token(one) => (&ARGV, Severity::Info),
         Sink::Argument(_) | Sink::Url => (&ARGV, Severity::Medium),
         Sink::BuildArg { .. } => (&ARGV, Severity::High),

@@ -193,6 +193,10 @@ const SCRIPTS: &[(&str, &str)] = &[
         "",
     ),
     (
+        "a:\n  script:\n    - source ci/lib.sh\n    - add_keys $DEPLOY_TOKEN\n",
+        "",
+    ),
+    (
         "workflow:\n  rules:\n    - if: $X\nvariables:\n  A: b\n",
         "",
     ),

@@ -4,8 +4,10 @@ use std::ops::Range;
 
 use super::{
     Argument, Origin, Sink, Use,
-    flow::{Flow, Piece, Stream, merged},
-    sinks::{Arg, Call, sole_variable, unquoted},
+    flow::Flow,
+    run::{Arg, Call},
+    sinks::{sole_variable, unquoted},
+    taint::{Piece, Stream, merged},
 };
 use crate::policy::names;
 

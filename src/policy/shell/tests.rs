@@ -256,69 +256,71 @@ fn derived_forms_are_told() {
 
 #[test]
 fn arguments_are_told_with_their_option() {
-    check(&[
-        (
-            r#"mysql -p"$DB_PASSWORD""#,
-            "argument(mysql|-p|DB_PASSWORD)",
-        ),
-        (
-            r#"docker login -u x -p "$P" reg"#,
-            "argument(docker login|-p|P)",
-        ),
-        (
-            r#"docker login -u x --password=$P"#,
-            "argument(docker login|--password|P)",
-        ),
-        (
-            r#"curl -H "Authorization: Bearer $T" https://x"#,
-            "argument(curl|-H|T)",
-        ),
-        (r#"curl -u "a:$T" https://x"#, "argument(curl|-u|T)"),
-        (r#"sshpass -p "$P" ssh h"#, "argument(sshpass|-p|P)"),
-        (
-            r#"helm upgrade x . --set db.password=$P"#,
-            "argument(helm upgrade|--set|P)",
-        ),
-        (
-            r#"kubectl create secret generic x --from-literal=p=$P"#,
-            "argument(kubectl create secret|--from-literal|P)",
-        ),
-        (
-            r#"sudo mysql --password="$P""#,
-            "argument(mysql|--password|P)",
-        ),
-        (r#"timeout 5 ./deploy "$T""#, "argument(deploy||T)"),
-        (
-            r#"x=(--token "$T"); ./deploy "${x[@]}""#,
-            "argument(deploy||x,T)",
-        ),
-        (r#"redis-cli -a $P ping"#, "argument(redis-cli|-a|P)"),
-        (
-            r#"aws configure set aws_secret_access_key $AWS_SECRET_ACCESS_KEY"#,
-            "argument(aws configure set||AWS_SECRET_ACCESS_KEY)",
-        ),
-        (
-            r#"echo "$T" | xargs -I{} curl -H {} x"#,
-            "argument(curl||T)",
-        ),
-        (r#"x=$(curl -H "X: $T" https://x)"#, "argument(curl|-H|T)"),
-        (
-            r#"[ "$(curl -H "X: $T" https://x)" = ok ]"#,
-            "argument(curl|-H|T)",
-        ),
-        (
-            r#"jq -n --arg p "$P" '{p:$p}' | curl -d @- x"#,
-            "argument(jq||P)",
-        ),
-        (
-            r#"git -c http.extraheader="Authorization: basic $T" clone x"#,
-            "",
-        ),
-        (r#"docker run -e TOKEN img"#, ""),
-        (r#"docker login -u x -p "$(cat f)""#, ""),
-        (r#"$CMD --token "$T""#, "argument(|--token|T)"),
-    ]);
+    check(ARGUMENTS);
 }
+
+const ARGUMENTS: &[(&str, &str)] = &[
+    (
+        r#"mysql -p"$DB_PASSWORD""#,
+        "argument(mysql|-p|DB_PASSWORD)",
+    ),
+    (
+        r#"docker login -u x -p "$P" reg"#,
+        "argument(docker login|-p|P)",
+    ),
+    (
+        r#"docker login -u x --password=$P"#,
+        "argument(docker login|--password|P)",
+    ),
+    (
+        r#"curl -H "Authorization: Bearer $T" https://x"#,
+        "argument(curl|-H|T)",
+    ),
+    (r#"curl -u "a:$T" https://x"#, "argument(curl|-u|T)"),
+    (r#"sshpass -p "$P" ssh h"#, "argument(sshpass|-p|P)"),
+    (
+        r#"helm upgrade x . --set db.password=$P"#,
+        "argument(helm upgrade|--set|P)",
+    ),
+    (
+        r#"kubectl create secret generic x --from-literal=p=$P"#,
+        "argument(kubectl create secret|--from-literal|P)",
+    ),
+    (
+        r#"sudo mysql --password="$P""#,
+        "argument(mysql|--password|P)",
+    ),
+    (r#"timeout 5 ./deploy "$T""#, "argument(deploy||T)"),
+    (
+        r#"x=(--token "$T"); ./deploy "${x[@]}""#,
+        "argument(deploy||x,T)",
+    ),
+    (r#"redis-cli -a $P ping"#, "argument(redis-cli|-a|P)"),
+    (
+        r#"aws configure set aws_secret_access_key $AWS_SECRET_ACCESS_KEY"#,
+        "argument(aws configure set||AWS_SECRET_ACCESS_KEY)",
+    ),
+    (
+        r#"echo "$T" | xargs -I{} curl -H {} x"#,
+        "argument(curl||T)",
+    ),
+    (r#"x=$(curl -H "X: $T" https://x)"#, "argument(curl|-H|T)"),
+    (
+        r#"[ "$(curl -H "X: $T" https://x)" = ok ]"#,
+        "argument(curl|-H|T)",
+    ),
+    (
+        r#"jq -n --arg p "$P" '{p:$p}' | curl -d @- x"#,
+        "argument(jq||P)",
+    ),
+    (
+        r#"git -c http.extraheader="Authorization: basic $T" clone x"#,
+        "",
+    ),
+    (r#"docker run -e TOKEN img"#, ""),
+    (r#"docker login -u x -p "$(cat f)""#, ""),
+    (r#"$CMD --token "$T""#, "argument(|--token|T)"),
+];
 
 #[test]
 fn addresses_and_build_arguments_are_told() {

@@ -38,18 +38,18 @@ const MAX_PARENTS: usize = 32;
 /// A pipeline.
 pub(super) struct Pipeline<'n> {
     /// Its document.
-    pub(super) root: &'n Node,
+    root: &'n Node,
     /// Its jobs, templates (`.name`) among them.
     pub(super) jobs: Vec<Job<'n>>,
     entries: BTreeMap<&'n str, &'n Node>,
+    /// What `default` and the top say of variables: `true` is "a secret", whatever its name.
+    shared: BTreeMap<&'n str, bool>,
 }
 
 /// A job.
 pub(super) struct Job<'n> {
     /// Its name.
     pub(super) name: &'n str,
-    /// Its entry.
-    pub(super) entry: &'n Entry,
     /// Itself, and what it extends, the nearest first.
     chain: Vec<&'n Node>,
     /// Whether it never runs itself.
@@ -71,15 +71,26 @@ impl<'n> Pipeline<'n> {
         let jobs = jobs
             .map(|entry| Job {
                 name: &entry.key,
-                entry,
                 chain: chain(&entry.value, &entries),
                 hidden: entry.key.starts_with('.'),
             })
             .collect();
+        let default = root.get("default");
+        let mut shared = BTreeMap::new();
+        for key in ["secrets", "id_tokens", "variables"] {
+            for node in default
+                .into_iter()
+                .chain([root])
+                .filter_map(|node| node.get(key))
+            {
+                learn(key, node, &mut shared);
+            }
+        }
         Some(Self {
             root,
             jobs,
             entries,
+            shared,
         })
     }
 
@@ -87,10 +98,7 @@ impl<'n> Pipeline<'n> {
     pub(super) fn get(&self, job: &Job<'n>, key: &str) -> Option<&'n Node> {
         let own = job.chain.iter().find_map(|node| node.get(key));
         own.or_else(|| {
-            let default = self
-                .root
-                .get("default")
-                .and_then(|default| default.get(key));
+            let default = self.top("default").and_then(|default| default.get(key));
             let is_default = matches!(
                 key,
                 "before_script"
@@ -101,24 +109,53 @@ impl<'n> Pipeline<'n> {
                     | "image"
                     | "id_tokens"
             );
-            default
-                .or_else(|| self.root.get(key))
-                .filter(|_| is_default)
+            default.or_else(|| self.top(key)).filter(|_| is_default)
         })
     }
 
-    /// Returns the maps that a job's key is merged from, the nearest first: `variables`, `secrets`, `id_tokens`.
-    pub(super) fn maps(&self, job: &Job<'n>, key: &'n str) -> impl Iterator<Item = &'n Entry> {
-        let own: Vec<&Node> = job.chain.iter().filter_map(|node| node.get(key)).collect();
-        let global = self.root.get(key).into_iter();
-        let default = self
-            .root
-            .get("default")
-            .and_then(|default| default.get(key));
-        own.into_iter()
-            .chain(default)
-            .chain(global)
-            .flat_map(Node::merged)
+    /// Returns the value of a key at the top.
+    pub(super) fn top(&self, key: &str) -> Option<&'n Node> {
+        self.entries.get(key).copied()
+    }
+
+    /// Returns the maps that a job itself, and what it extends, have under a key, the nearest first.
+    pub(super) fn maps(&self, job: &Job<'n>, key: &str) -> Vec<&'n Node> {
+        job.chain.iter().filter_map(|node| node.get(key)).collect()
+    }
+
+    /// Returns the variable of the settings that stands behind one of a job: `None` if the file makes it of several, or of none.
+    pub(super) fn origin<'a>(&self, job: &Job<'n>, name: &'a str) -> Option<&'a str>
+    where
+        'n: 'a,
+    {
+        let mut name = name;
+        for _ in 0..4 {
+            let own = job.chain.iter().filter_map(|node| node.get("variables"));
+            let mut all = own.chain(self.top("variables"));
+            let Some(node) = all.find_map(|variables| variables.get(name)) else {
+                return Some(name);
+            };
+            let text = value_of(node)?.text()?.trim();
+            let inner = text.strip_prefix('$')?;
+            let inner = inner
+                .strip_prefix('{')
+                .map_or(Some(inner), |inner| inner.strip_suffix('}'))?;
+            let is_name = !inner.is_empty()
+                && inner
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b == b'_');
+            if !is_name || inner == name {
+                return is_name.then_some(name);
+            }
+            name = inner;
+        }
+        None
+    }
+
+    /// Tells whether a job, or all, declare `id_tokens`.
+    pub(super) fn has_id_tokens(&self, job: &Job<'n>) -> bool {
+        self.get(job, "id_tokens")
+            .is_some_and(|tokens| !tokens.entries().is_empty())
     }
 
     /// Follows `!reference [job, key, …]`.
@@ -146,33 +183,18 @@ impl<'n> Pipeline<'n> {
         [first, after]
     }
 
-    /// Tells whether a variable holds a secret in a job: by its name, unless the file itself gives it a value or a path.
-    pub(super) fn secrets(&self, job: &Job<'n>) -> Secrets {
-        let mut known = BTreeMap::new();
-        for entry in self.maps(job, "secrets") {
-            // Unless it is told otherwise the variable holds the path of a file.
-            let is_file = entry
-                .value
-                .text_at(&["file"])
-                .is_none_or(|file| file != "false");
-            known.entry(entry.key.clone()).or_insert(!is_file);
-        }
-        for entry in self.maps(job, "id_tokens") {
-            known.entry(entry.key.clone()).or_insert(true);
-        }
-        for entry in self.maps(job, "variables") {
-            let value = value_of(&entry.value)
-                .and_then(Node::text)
-                .unwrap_or_default();
-            let is_fixed = !matches!(
-                values::classify(value),
-                values::Value::Template | values::Value::Empty
-            );
-            if is_fixed {
-                known.entry(entry.key.clone()).or_insert(false);
+    /// Tells what a job knows of variables: beside their names, whether the file itself gives them a value or a path.
+    pub(super) fn secrets(&self, job: &Job<'n>) -> Secrets<'_> {
+        let mut own = BTreeMap::new();
+        for key in ["secrets", "id_tokens", "variables"] {
+            for node in self.maps(job, key) {
+                learn(key, node, &mut own);
             }
         }
-        Secrets(known)
+        Secrets {
+            own,
+            shared: &self.shared,
+        }
     }
 
     /// Returns the name of the entry at the top that a place stands in: it stays the same when lines move.
@@ -184,16 +206,44 @@ impl<'n> Pipeline<'n> {
     }
 }
 
-/// What a job knows of variables beside their names.
-pub(super) struct Secrets(BTreeMap<String, bool>);
+/// Learns of variables from a map: what is known already stays.
+fn learn<'n>(key: &str, node: &'n Node, known: &mut BTreeMap<&'n str, bool>) {
+    for entry in node.merged() {
+        let holds = match key {
+            // Unless it is told otherwise the variable holds the path of a file.
+            "secrets" => entry.value.text_at(&["file"]) == Some("false"),
+            "id_tokens" => true,
+            _ => {
+                let value = value_of(&entry.value).and_then(Node::text);
+                let value = values::classify(value.unwrap_or_default());
+                if matches!(value, values::Value::Template | values::Value::Empty) {
+                    continue;
+                }
+                false
+            }
+        };
+        known.entry(&entry.key).or_insert(holds);
+    }
+}
 
-impl Secrets {
+/// What a job knows of variables beside their names.
+pub(super) struct Secrets<'p> {
+    own: BTreeMap<&'p str, bool>,
+    shared: &'p BTreeMap<&'p str, bool>,
+}
+
+impl Secrets<'_> {
     /// Tells whether a variable holds a secret.
     pub(super) fn holds(&self, name: &str) -> bool {
-        self.0
-            .get(name)
+        let known = self.own.get(name).or_else(|| self.shared.get(name));
+        known
             .copied()
             .unwrap_or_else(|| shell::is_secret_variable(name))
+    }
+
+    /// Tells whether the job says nothing of its own.
+    pub(super) fn are_shared(&self) -> bool {
+        self.own.is_empty()
     }
 }
 

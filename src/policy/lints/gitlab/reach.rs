@@ -34,8 +34,7 @@ pub(super) fn runs_for(pipeline: &Pipeline<'_>, job: &Job<'_>) -> Option<Event> 
 
 fn passes_workflow(pipeline: &Pipeline<'_>, event: Event) -> bool {
     match pipeline
-        .root
-        .get("workflow")
+        .top("workflow")
         .and_then(|workflow| workflow.get("rules"))
     {
         Some(rules) => passes(pipeline, rules, event, 0) == Some(true),
@@ -52,7 +51,9 @@ fn runs(pipeline: &Pipeline<'_>, job: &Job<'_>, event: Event) -> bool {
     if except.is_some_and(|except| refers(except, event)) {
         return false;
     }
-    let has_workflow = pipeline.root.at(&["workflow", "rules"]).is_some();
+    let has_workflow = pipeline
+        .top("workflow")
+        .is_some_and(|workflow| workflow.get("rules").is_some());
     match only {
         Some(only) => refers(only, event),
         // Jobs that say nothing run for branches; for merge requests where the workflow makes such pipelines.

@@ -10,7 +10,7 @@ use super::{
         names,
         node::Node,
     },
-    body::Body,
+    body::{Body, budget},
     pipeline::{Job, Pipeline},
     reach::runs_for,
 };
@@ -86,7 +86,7 @@ impl Lint for Shared {
         let Some(pipeline) = Pipeline::of(document) else {
             return;
         };
-        let mut left = document.text.len() * 16;
+        let mut left = budget(document.text);
         for job in pipeline.jobs.iter().filter(|job| !job.hidden) {
             let bodies = pipeline.bodies(job);
             left = left.saturating_sub(bodies.iter().map(|body| body.text.len()).sum());
@@ -181,8 +181,12 @@ fn note(pipeline: &Pipeline<'_>, job: &Job<'_>, bodies: &[Body<'_>], context: &m
                 .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
                 .unwrap_or(rest.len());
             let name = rest.get(..end).unwrap_or_default();
-            if !found.contains_key(name)
-                && secrets.holds(name)
+            if !secrets.holds(name) {
+                continue;
+            }
+            // Jobs may give each other's names to variables of their own.
+            if let Some(name) = pipeline.origin(job, name)
+                && !found.contains_key(name)
                 && !is_harmless(name)
                 && let Some(span) = body.place(&(at..at + 1 + open + end))
             {

@@ -20,7 +20,13 @@ pub(crate) fn is_secret_variable(name: &str) -> bool {
             _ => false,
         }
     };
-    super::super::names::is_secret(name) && !OTHER.contains(&name) && !is_folder()
+    let is_hash = || {
+        let words = super::super::names::words(name);
+        words
+            .iter()
+            .any(|word| matches!(word.as_str(), "hashed" | "hash" | "encrypted" | "sealed"))
+    };
+    super::super::names::is_secret(name) && !OTHER.contains(&name) && !is_folder() && !is_hash()
 }
 
 /// Returns how a secret is called in a message: `$TOKEN`, `secrets.TOKEN`, the output of a program.

@@ -10,19 +10,28 @@
 //! [`Script::text`]; callers map them to the file (`Scalar::source`).
 
 mod arguments;
+mod channels;
 mod commands;
 mod describe;
+mod external;
 mod flow;
+mod lower;
 mod powershell;
+mod redirects;
+mod run;
 mod sinks;
 mod sources;
 mod syntax;
+mod taint;
+mod variables;
+mod vectors;
+mod words;
 
 use std::ops::Range;
 
-pub(crate) use commands::{SecretArgument, secret_arguments};
 pub(crate) use describe::{describe, is_secret_variable, secret, topic};
 pub(crate) use powershell::analyse_powershell;
+pub(crate) use vectors::secret_arguments;
 
 /// Longest script that is parsed, in bytes: the longest of 20,000 steps and scripts looked at had 0.3 MB.
 pub(crate) const MAX_BYTES: usize = 512 << 10;
@@ -215,11 +224,11 @@ pub(crate) fn analyse(script: &Script<'_>, is_secret: &dyn Fn(&str) -> bool) -> 
         return Vec::new();
     }
     let text = syntax::prepared(script);
-    let Some(program) = syntax::parse(&text, script.placeholders) else {
+    let Some(program) = lower::parse(&text, script.placeholders) else {
         return Vec::new();
     };
     let mut uses = flow::run(script, &text, &program, is_secret);
-    uses.sort_by(|a, b| (a.span.start, a.span.end).cmp(&(b.span.start, b.span.end)));
+    uses.sort_by_key(|one| (one.span.start, one.span.end));
     uses.dedup_by(|a, b| a.span == b.span && a.sink == b.sink);
     uses
 }

@@ -16,6 +16,11 @@ const MAX_DEPTH: usize = 10;
 /// Most bytes of a script that are put together.
 const MAX_BYTES: usize = 256 << 10;
 
+/// How many bytes of scripts are read of a file, all jobs together: what many jobs inherit counts for each.
+pub(super) fn budget(file: &str) -> usize {
+    file.len().saturating_mul(4).min(file.len() + (1 << 20))
+}
+
 /// A script made of the lines of a job.
 #[derive(Default)]
 pub(super) struct Body<'n> {
@@ -54,6 +59,14 @@ impl<'n> Body<'n> {
         let from = part.start - start;
         let to = part.end.saturating_sub(start).min(scalar.text.len());
         Some(scalar.source(from..to.max(from)))
+    }
+
+    /// Returns what tells one list of lines from another of this file.
+    pub(super) fn identity(&self) -> Vec<*const Scalar> {
+        self.lines
+            .iter()
+            .map(|(_, scalar)| std::ptr::from_ref(*scalar))
+            .collect()
     }
 
     /// Tells whether text with double quotes can be put into the file at a place as it is.

@@ -9,7 +9,7 @@ use super::{
         lint::{Context, Document, Lint, LintMeta, Persona},
         node::Node,
     },
-    body::Body,
+    body::{Body, budget},
     pipeline::{Job, Pipeline, value_of},
 };
 use crate::model::{Confidence, Severity};
@@ -108,17 +108,22 @@ impl Lint for StaticKey {
             return;
         };
         let mut found: BTreeMap<&str, Vec<Place>> = BTreeMap::new();
-        let mut left = document.text.len() * 16;
+        let mut left = budget(document.text);
+        let mut any_without = false;
         for job in &pipeline.jobs {
-            let has_token = pipeline.maps(job, "id_tokens").next().is_some();
+            let has_token = pipeline.has_id_tokens(job);
             let bodies = pipeline.bodies(job);
             left = left.saturating_sub(bodies.iter().map(|body| body.text.len()).sum());
             if left == 0 {
                 break;
             }
             if !has_token {
+                any_without = true;
                 look(&pipeline, job, &bodies, &mut found);
             }
+        }
+        if any_without {
+            bound(pipeline.root.get("variables"), &mut found);
         }
         let is_elsewhere = |text: &str| OTHERS.iter().any(|word| text.contains(word));
         if is_elsewhere(document.text) {
@@ -155,21 +160,8 @@ fn look(
     bodies: &[Body<'_>],
     found: &mut BTreeMap<&'static str, Vec<Place>>,
 ) {
-    for entry in pipeline.maps(job, "variables") {
-        let Some((name, cloud)) = KEYS.iter().find(|(name, _)| *name == entry.key) else {
-            continue;
-        };
-        // A literal is another rule's.
-        let value = value_of(&entry.value)
-            .and_then(Node::text)
-            .unwrap_or_default();
-        if value.contains('$') {
-            let place = Place {
-                span: entry.key_span.clone(),
-                what: format!("`{name}`"),
-            };
-            found.entry(cloud).or_default().push(place);
-        }
+    for node in pipeline.maps(job, "variables") {
+        bound(Some(node), found);
     }
     for body in bodies {
         for (name, cloud) in KEYS {
@@ -189,6 +181,22 @@ fn look(
                     found.entry(cloud).or_default().push(Place { span, what });
                 }
             }
+        }
+    }
+}
+
+/// Gathers keys that variables are bound to, by other variables: a literal is another rule's.
+fn bound(variables: Option<&Node>, found: &mut BTreeMap<&'static str, Vec<Place>>) {
+    for entry in variables.map_or_else(Vec::new, Node::merged) {
+        let Some((name, cloud)) = KEYS.iter().find(|(name, _)| *name == entry.key) else {
+            continue;
+        };
+        let value = value_of(&entry.value).and_then(Node::text);
+        if value.is_some_and(|value| value.contains('$')) {
+            found.entry(cloud).or_default().push(Place {
+                span: entry.key_span.clone(),
+                what: format!("`{name}`"),
+            });
         }
     }
 }

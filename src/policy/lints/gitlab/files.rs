@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use globset::GlobBuilder;
+use globset::{GlobBuilder, GlobMatcher};
 
 use super::{
     super::super::{
@@ -12,7 +12,7 @@ use super::{
         node::Node,
         shell::{self, Sink, Use},
     },
-    body::Body,
+    body::{Body, budget},
     pipeline::{Job, Pipeline},
 };
 use crate::model::{Confidence, Severity};
@@ -75,7 +75,7 @@ impl Lint for Kept {
             return;
         };
         let mut told = Vec::new();
-        let mut left = document.text.len() * 16;
+        let mut left = budget(document.text);
         for job in pipeline.jobs.iter() {
             let artifacts = pipeline.get(job, "artifacts");
             let cache = pipeline.get(job, "cache");
@@ -107,7 +107,7 @@ impl Lint for Kept {
                 }
             });
             for cache in caches {
-                look.paths(cache.get("paths"), "the cache", Severity::High, None);
+                look.paths(cache.get("paths"), "the cache", Severity::High, &|_| false);
             }
         }
     }
@@ -178,35 +178,18 @@ impl Look<'_, '_, '_> {
         } else {
             Severity::High
         };
-        let exclude = artifacts.get("exclude");
-        self.paths(artifacts.get("paths"), "an artifact", severity, exclude);
+        let exclude = artifacts.get("exclude").map_or_else(Vec::new, patterns);
+        let is_out = |path: &str| exclude.iter().any(|pattern| pattern.covers(path));
+        self.paths(artifacts.get("paths"), "an artifact", severity, &is_out);
         if artifacts.text_at(&["untracked"]) == Some("true") {
-            for at in 0..self.written.len() {
-                let is_out = self
-                    .written
-                    .get(at)
-                    .is_none_or(|one| excluded(exclude, &one.path));
-                if !is_out {
-                    self.tell_written(at, "the untracked files that the artifact takes", severity);
-                }
-            }
+            let keeper = "the untracked files that the artifact takes";
+            self.tell_written(&|path| !is_out(path), keeper, severity);
         }
         if let Some(reports) = artifacts.at(&["reports", "dotenv"]) {
-            for path in texts(reports) {
-                for at in 0..self.written.len() {
-                    if self
-                        .written
-                        .get(at)
-                        .is_some_and(|one| covers(path.1, &one.path))
-                    {
-                        self.tell_written(
-                            at,
-                            "a report of variables, which all later jobs get",
-                            severity,
-                        );
-                    }
-                }
-            }
+            let reports = patterns(reports);
+            let is_in = |path: &str| reports.iter().any(|pattern| pattern.covers(path));
+            let keeper = "a report of variables, which all later jobs get";
+            self.tell_written(&is_in, keeper, severity);
         }
     }
 
@@ -215,43 +198,34 @@ impl Look<'_, '_, '_> {
         paths: Option<&Node>,
         keeper: &str,
         severity: Severity,
-        exclude: Option<&Node>,
+        is_out: &dyn Fn(&str) -> bool,
     ) {
         let Some(paths) = paths else { return };
-        for (node, path) in texts(paths).collect::<Vec<_>>() {
+        for (node, path) in texts(paths) {
             let path = path.trim_start_matches("./");
             if let Some(name) = credential(path)
-                && !excluded(exclude, path.trim_end_matches('/'))
+                && !is_out(path.trim_end_matches('/'))
             {
-                self.tell(
-                    node.span.clone(),
-                    path,
-                    &format!("{keeper} keeps `{name}`, a file of credentials"),
-                    severity,
-                );
-                continue;
+                let message = format!("{keeper} keeps `{name}`, a file of credentials");
+                self.tell(node.span.clone(), path, &message, severity);
             }
-            for at in 0..self.written.len() {
-                let is_in = self
-                    .written
-                    .get(at)
-                    .is_some_and(|one| covers(path, &one.path) && !excluded(exclude, &one.path));
-                if is_in {
-                    self.tell_written(at, keeper, severity);
-                }
-            }
+        }
+        if !self.written.is_empty() {
+            let kept = patterns(paths);
+            let is_in =
+                |path: &str| kept.iter().any(|pattern| pattern.covers(path)) && !is_out(path);
+            self.tell_written(&is_in, keeper, severity);
         }
     }
 
-    fn tell_written(&mut self, at: usize, keeper: &str, severity: Severity) {
-        let Some(one) = self.written.get(at) else {
-            return;
-        };
-        let message = format!(
-            "{} is written to `{}`, which goes into {keeper}",
-            one.what, one.path
-        );
-        self.tell(one.span.clone(), &one.path.clone(), &message, severity);
+    fn tell_written(&mut self, is_in: &dyn Fn(&str) -> bool, keeper: &str, severity: Severity) {
+        for one in self.written.iter().filter(|one| is_in(&one.path)) {
+            let message = format!(
+                "{} is written to `{}`, which goes into {keeper}",
+                one.what, one.path
+            );
+            self.tell(one.span.clone(), &one.path, &message, severity);
+        }
     }
 
     fn tell(&mut self, span: Range<usize>, path: &str, message: &str, severity: Severity) {
@@ -274,27 +248,42 @@ fn texts(node: &Node) -> impl Iterator<Item = (&Node, &str)> {
         .filter_map(|node| Some((node, node.text()?)))
 }
 
-fn excluded(exclude: Option<&Node>, path: &str) -> bool {
-    exclude.is_some_and(|exclude| texts(exclude).any(|(_, pattern)| covers(pattern, path)))
+/// Returns the patterns of a list.
+fn patterns(node: &Node) -> Vec<Pattern> {
+    let texts = texts(node).take(MAX_PATTERNS);
+    texts.map(|(_, text)| Pattern::of(text)).collect()
 }
 
-/// Tells whether a pattern of paths takes a file: as a name, a folder above it, or a glob.
-fn covers(pattern: &str, path: &str) -> bool {
-    let pattern = pattern.trim_start_matches("./");
-    let pattern = pattern.strip_prefix("$CI_PROJECT_DIR/").unwrap_or(pattern);
-    let folder = pattern.trim_end_matches('/');
-    if folder == path
-        || path
-            .strip_prefix(folder)
-            .is_some_and(|rest| rest.starts_with('/'))
-    {
-        return true;
+/// Most patterns of a list that are compiled.
+const MAX_PATTERNS: usize = 64;
+
+/// Longest pattern that is compiled.
+const MAX_PATTERN: usize = 200;
+
+/// A pattern of paths: a name, a folder above, or a glob.
+struct Pattern {
+    folder: String,
+    glob: Option<GlobMatcher>,
+}
+
+impl Pattern {
+    fn of(text: &str) -> Self {
+        let text = text.trim_start_matches("./");
+        let text = text.strip_prefix("$CI_PROJECT_DIR/").unwrap_or(text);
+        let is_glob = text.contains(['*', '?', '[', '{']) && text.len() <= MAX_PATTERN;
+        let glob = is_glob.then(|| GlobBuilder::new(text).literal_separator(true).build().ok());
+        Self {
+            folder: text.trim_end_matches('/').to_owned(),
+            glob: glob.flatten().map(|glob| glob.compile_matcher()),
+        }
     }
-    if !pattern.contains(['*', '?', '[', '{']) || pattern.len() > 300 {
-        return false;
+
+    /// Tells whether it takes a file.
+    fn covers(&self, path: &str) -> bool {
+        let below = path.strip_prefix(self.folder.as_str());
+        below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            || self.glob.as_ref().is_some_and(|glob| glob.is_match(path))
     }
-    let glob = GlobBuilder::new(pattern).literal_separator(true).build();
-    glob.is_ok_and(|glob| glob.compile_matcher().is_match(path))
 }
 
 /// Returns the name by which a kept path is that of a credential.

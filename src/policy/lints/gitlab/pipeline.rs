@@ -42,14 +42,14 @@ pub(super) struct Pipeline<'n> {
     /// Its jobs, templates (`.name`) among them.
     pub(super) jobs: Vec<Job<'n>>,
     entries: BTreeMap<&'n str, &'n Node>,
+    /// What `default` and the top say of variables: `true` is "a secret", whatever its name.
+    shared: BTreeMap<&'n str, bool>,
 }
 
 /// A job.
 pub(super) struct Job<'n> {
     /// Its name.
     pub(super) name: &'n str,
-    /// Its entry.
-    pub(super) entry: &'n Entry,
     /// Itself, and what it extends, the nearest first.
     chain: Vec<&'n Node>,
     /// Whether it never runs itself.
@@ -71,15 +71,26 @@ impl<'n> Pipeline<'n> {
         let jobs = jobs
             .map(|entry| Job {
                 name: &entry.key,
-                entry,
                 chain: chain(&entry.value, &entries),
                 hidden: entry.key.starts_with('.'),
             })
             .collect();
+        let default = root.get("default");
+        let mut shared = BTreeMap::new();
+        for key in ["secrets", "id_tokens", "variables"] {
+            for node in default
+                .into_iter()
+                .chain([root])
+                .filter_map(|node| node.get(key))
+            {
+                learn(key, node, &mut shared);
+            }
+        }
         Some(Self {
             root,
             jobs,
             entries,
+            shared,
         })
     }
 
@@ -107,18 +118,15 @@ impl<'n> Pipeline<'n> {
         })
     }
 
-    /// Returns the maps that a job's key is merged from, the nearest first: `variables`, `secrets`, `id_tokens`.
-    pub(super) fn maps(&self, job: &Job<'n>, key: &'n str) -> impl Iterator<Item = &'n Entry> {
-        let own: Vec<&Node> = job.chain.iter().filter_map(|node| node.get(key)).collect();
-        let global = self.root.get(key).into_iter();
-        let default = self
-            .root
-            .get("default")
-            .and_then(|default| default.get(key));
-        own.into_iter()
-            .chain(default)
-            .chain(global)
-            .flat_map(Node::merged)
+    /// Returns the maps that a job itself, and what it extends, have under a key, the nearest first.
+    pub(super) fn maps(&self, job: &Job<'n>, key: &str) -> Vec<&'n Node> {
+        job.chain.iter().filter_map(|node| node.get(key)).collect()
+    }
+
+    /// Tells whether a job, or all, declare `id_tokens`.
+    pub(super) fn has_id_tokens(&self, job: &Job<'n>) -> bool {
+        self.get(job, "id_tokens")
+            .is_some_and(|tokens| !tokens.entries().is_empty())
     }
 
     /// Follows `!reference [job, key, …]`.
@@ -146,33 +154,18 @@ impl<'n> Pipeline<'n> {
         [first, after]
     }
 
-    /// Tells whether a variable holds a secret in a job: by its name, unless the file itself gives it a value or a path.
-    pub(super) fn secrets(&self, job: &Job<'n>) -> Secrets {
-        let mut known = BTreeMap::new();
-        for entry in self.maps(job, "secrets") {
-            // Unless it is told otherwise the variable holds the path of a file.
-            let is_file = entry
-                .value
-                .text_at(&["file"])
-                .is_none_or(|file| file != "false");
-            known.entry(entry.key.clone()).or_insert(!is_file);
-        }
-        for entry in self.maps(job, "id_tokens") {
-            known.entry(entry.key.clone()).or_insert(true);
-        }
-        for entry in self.maps(job, "variables") {
-            let value = value_of(&entry.value)
-                .and_then(Node::text)
-                .unwrap_or_default();
-            let is_fixed = !matches!(
-                values::classify(value),
-                values::Value::Template | values::Value::Empty
-            );
-            if is_fixed {
-                known.entry(entry.key.clone()).or_insert(false);
+    /// Tells what a job knows of variables: beside their names, whether the file itself gives them a value or a path.
+    pub(super) fn secrets(&self, job: &Job<'n>) -> Secrets<'_> {
+        let mut own = BTreeMap::new();
+        for key in ["secrets", "id_tokens", "variables"] {
+            for node in self.maps(job, key) {
+                learn(key, node, &mut own);
             }
         }
-        Secrets(known)
+        Secrets {
+            own,
+            shared: &self.shared,
+        }
     }
 
     /// Returns the name of the entry at the top that a place stands in: it stays the same when lines move.
@@ -184,16 +177,44 @@ impl<'n> Pipeline<'n> {
     }
 }
 
-/// What a job knows of variables beside their names.
-pub(super) struct Secrets(BTreeMap<String, bool>);
+/// Learns of variables from a map: what is known already stays.
+fn learn<'n>(key: &str, node: &'n Node, known: &mut BTreeMap<&'n str, bool>) {
+    for entry in node.merged() {
+        let holds = match key {
+            // Unless it is told otherwise the variable holds the path of a file.
+            "secrets" => entry.value.text_at(&["file"]) == Some("false"),
+            "id_tokens" => true,
+            _ => {
+                let value = value_of(&entry.value).and_then(Node::text);
+                let value = values::classify(value.unwrap_or_default());
+                if matches!(value, values::Value::Template | values::Value::Empty) {
+                    continue;
+                }
+                false
+            }
+        };
+        known.entry(&entry.key).or_insert(holds);
+    }
+}
 
-impl Secrets {
+/// What a job knows of variables beside their names.
+pub(super) struct Secrets<'p> {
+    own: BTreeMap<&'p str, bool>,
+    shared: &'p BTreeMap<&'p str, bool>,
+}
+
+impl Secrets<'_> {
     /// Tells whether a variable holds a secret.
     pub(super) fn holds(&self, name: &str) -> bool {
-        self.0
-            .get(name)
+        let known = self.own.get(name).or_else(|| self.shared.get(name));
+        known
             .copied()
             .unwrap_or_else(|| shell::is_secret_variable(name))
+    }
+
+    /// Tells whether the job says nothing of its own.
+    pub(super) fn are_shared(&self) -> bool {
+        self.own.is_empty()
     }
 }
 

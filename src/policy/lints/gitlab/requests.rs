@@ -10,7 +10,7 @@ use super::{
         names,
         node::Node,
     },
-    body::Body,
+    body::{Body, budget},
     pipeline::{Job, Pipeline},
     reach::runs_for,
 };
@@ -86,7 +86,7 @@ impl Lint for Shared {
         let Some(pipeline) = Pipeline::of(document) else {
             return;
         };
-        let mut left = document.text.len() * 16;
+        let mut left = budget(document.text);
         for job in pipeline.jobs.iter().filter(|job| !job.hidden) {
             let bodies = pipeline.bodies(job);
             left = left.saturating_sub(bodies.iter().map(|body| body.text.len()).sum());

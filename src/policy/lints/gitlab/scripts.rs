@@ -10,7 +10,7 @@ use super::{
         shell::{self, Sink, Use},
         values::{self, Strength, Value},
     },
-    body::Body,
+    body::{Body, budget},
     pipeline::Pipeline,
     variables::PLAINTEXT,
 };
@@ -107,9 +107,6 @@ const ARGV: LintMeta = LintMeta {
     ],
 };
 
-/// How much more than the file's length is read of scripts, all jobs together: what many jobs inherit is read once for each.
-const BUDGET: usize = 16;
-
 /// `gl-secret-echo` and `gl-secret-argv`.
 pub(super) struct Scripts;
 
@@ -126,13 +123,18 @@ impl Lint for Scripts {
             return;
         };
         let mut seen = BTreeSet::new();
-        let mut left = document.text.len() * BUDGET;
+        let mut left = budget(document.text);
+        let mut read = BTreeSet::new();
         for job in &pipeline.jobs {
             let secrets = pipeline.secrets(job);
             for body in pipeline.bodies(job) {
                 left = left.saturating_sub(body.text.len());
                 if left == 0 {
                     return;
+                }
+                // Jobs that only inherit have the same script.
+                if secrets.are_shared() && !read.insert(body.identity()) {
+                    continue;
                 }
                 let uses = body.uses(&|name| secrets.holds(name));
                 for one in &uses {

@@ -1,13 +1,13 @@
 use crate::{
     model::{BlobPath, DigestKey},
-    policy::{FileKind, environment::Environments, fault::Fault, read},
+    policy::{FileKind, environment::Environments, fault::Fault, read, wants},
 };
 
 fn faults(text: &str) -> Vec<Fault> {
     let blob = BlobPath::from(".gitlab-ci.yml");
-    assert_eq!(read::wants(&blob), Some(FileKind::GitlabCi));
+    assert_eq!(wants(&blob), Some(FileKind::GitlabCi));
     let key = DigestKey::new([7; 32]);
-    let reading = read::read(
+    let reading = read(
         &blob,
         FileKind::GitlabCi,
         text.as_bytes(),
@@ -100,102 +100,104 @@ fn variables_in_all_their_forms() {
 
 #[test]
 fn scripts_in_all_their_forms() {
-    check(&[
-        (
-            "a:\n  script: echo $API_TOKEN\n",
-            "secret-echo@high $API_TOKEN",
-        ),
-        (
-            "a:\n  script:\n    - |\n      if true; then\n        echo \"$API_TOKEN\"\n      fi\n",
-            "secret-echo@high \"$API_TOKEN\"",
-        ),
-        (
-            "a:\n  script:\n    - >\n      echo\n      \"$API_TOKEN\"\n",
-            "secret-echo@high \"$API_TOKEN\"",
-        ),
-        (
-            "a:\n  script:\n    - 'echo ''x'' \"$API_TOKEN\"'\n",
-            "secret-echo@high \"$API_TOKEN\"",
-        ),
-        (
-            "a:\n  script:\n    - \"echo \\\"x\\\" $API_TOKEN\"\n",
-            "secret-echo@high $API_TOKEN",
-        ),
-        (
-            "a:\r\n  script:\r\n    - echo \"$API_TOKEN\"\r\n",
-            "secret-echo@high \"$API_TOKEN\"",
-        ),
-        (
-            "default:\n  before_script:\n    - set -x\na:\n  script:\n    - test -n \"$API_TOKEN\"\n",
-            "secret-echo@medium \"$API_TOKEN\"",
-        ),
-        (
-            "before_script: [set -x]\na:\n  before_script: []\n  script:\n    - test -n \"$API_TOKEN\"\n",
-            "",
-        ),
-        (
-            "a:\n  after_script:\n    - env\n  script: x\n",
-            "secret-echo@medium env",
-        ),
-        (
-            ".t:\n  script:\n    - echo $API_TOKEN\na:\n  extends: .t\nb:\n  extends: [.t]\n",
-            "secret-echo@high $API_TOKEN",
-        ),
-        (
-            ".t:\n  script: &s\n    - echo $API_TOKEN\na:\n  script:\n    - *s\n    - ls\n",
-            "secret-echo@high $API_TOKEN",
-        ),
-        (
-            ".t:\n  script:\n    - echo $API_TOKEN\na:\n  script:\n    - !reference [.t, script]\n    - ls\n",
-            "secret-echo@high $API_TOKEN",
-        ),
-        (
-            "a:\n  variables:\n    API_TOKEN: none\n  script: echo $API_TOKEN\n",
-            "",
-        ),
-        (
-            "a:\n  secrets:\n    X: {vault: a/b, file: false}\n  script: echo $X\n",
-            "secret-echo@high $X",
-        ),
-        (
-            "a:\n  id_tokens:\n    X: {aud: a}\n  script: ./x --token $X\n",
-            "secret-argv@medium $X",
-        ),
-        (
-            "a:\n  script: echo $CI_COMMIT_REF_NAME $CI_REGISTRY_USER $PWD\n",
-            "",
-        ),
-        (
-            "a:\n  script: echo $CI_JOB_TOKEN\n",
-            "secret-echo@high $CI_JOB_TOKEN",
-        ),
-        (
-            "a:\n  script: 'curl --header \"JOB-TOKEN: $CI_JOB_TOKEN\" x'\n",
-            "secret-argv@info \"JOB-TOKEN: $CI_JOB_TOKEN\"",
-        ),
-        (
-            "a:\n  script: git clone https://x:$API_TOKEN@h/r\n",
-            "secret-argv@medium https://x:$API_TOKEN@h/r",
-        ),
-        (
-            "a:\n  script:\n    - T=$(vault kv get -field=x y)\n    - echo $T\n",
-            "secret-echo@high $T",
-        ),
-        (
-            "a:\n  script: Write-Host $env:API_TOKEN\n",
-            "secret-echo@high $env:API_TOKEN",
-        ),
-        (
-            "a:\n  script:\n    - mkdir -p ~/.ssh && echo \"$SSH_PRIVATE_KEY\" > ~/.ssh/id\n    - ssh-add <(echo \"$SSH_PRIVATE_KEY\" | tr -d '\\r')\n    - chmod 600 $SSH_PRIVATE_KEY && ssh -i $SSH_PRIVATE_KEY h\n",
-            "",
-        ),
-        (
-            "workflow:\n  rules:\n    - if: $X\nvariables:\n  A: b\n",
-            "",
-        ),
-        ("a: *x\n", ""),
-    ]);
+    check(SCRIPTS);
 }
+
+const SCRIPTS: &[(&str, &str)] = &[
+    (
+        "a:\n  script: echo $API_TOKEN\n",
+        "secret-echo@high $API_TOKEN",
+    ),
+    (
+        "a:\n  script:\n    - |\n      if true; then\n        echo \"$API_TOKEN\"\n      fi\n",
+        "secret-echo@high \"$API_TOKEN\"",
+    ),
+    (
+        "a:\n  script:\n    - >\n      echo\n      \"$API_TOKEN\"\n",
+        "secret-echo@high \"$API_TOKEN\"",
+    ),
+    (
+        "a:\n  script:\n    - 'echo ''x'' \"$API_TOKEN\"'\n",
+        "secret-echo@high \"$API_TOKEN\"",
+    ),
+    (
+        "a:\n  script:\n    - \"echo \\\"x\\\" $API_TOKEN\"\n",
+        "secret-echo@high $API_TOKEN",
+    ),
+    (
+        "a:\r\n  script:\r\n    - echo \"$API_TOKEN\"\r\n",
+        "secret-echo@high \"$API_TOKEN\"",
+    ),
+    (
+        "default:\n  before_script:\n    - set -x\na:\n  script:\n    - test -n \"$API_TOKEN\"\n",
+        "secret-echo@medium \"$API_TOKEN\"",
+    ),
+    (
+        "before_script: [set -x]\na:\n  before_script: []\n  script:\n    - test -n \"$API_TOKEN\"\n",
+        "",
+    ),
+    (
+        "a:\n  after_script:\n    - env\n  script: x\n",
+        "secret-echo@medium env",
+    ),
+    (
+        ".t:\n  script:\n    - echo $API_TOKEN\na:\n  extends: .t\nb:\n  extends: [.t]\n",
+        "secret-echo@high $API_TOKEN",
+    ),
+    (
+        ".t:\n  script: &s\n    - echo $API_TOKEN\na:\n  script:\n    - *s\n    - ls\n",
+        "secret-echo@high $API_TOKEN",
+    ),
+    (
+        ".t:\n  script:\n    - echo $API_TOKEN\na:\n  script:\n    - !reference [.t, script]\n    - ls\n",
+        "secret-echo@high $API_TOKEN",
+    ),
+    (
+        "a:\n  variables:\n    API_TOKEN: none\n  script: echo $API_TOKEN\n",
+        "",
+    ),
+    (
+        "a:\n  secrets:\n    X: {vault: a/b, file: false}\n  script: echo $X\n",
+        "secret-echo@high $X",
+    ),
+    (
+        "a:\n  id_tokens:\n    X: {aud: a}\n  script: ./x --token $X\n",
+        "secret-argv@medium $X",
+    ),
+    (
+        "a:\n  script: echo $CI_COMMIT_REF_NAME $CI_REGISTRY_USER $PWD\n",
+        "",
+    ),
+    (
+        "a:\n  script: echo $CI_JOB_TOKEN\n",
+        "secret-echo@high $CI_JOB_TOKEN",
+    ),
+    (
+        "a:\n  script: 'curl --header \"JOB-TOKEN: $CI_JOB_TOKEN\" x'\n",
+        "secret-argv@info \"JOB-TOKEN: $CI_JOB_TOKEN\"",
+    ),
+    (
+        "a:\n  script: git clone https://x:$API_TOKEN@h/r\n",
+        "secret-argv@medium https://x:$API_TOKEN@h/r",
+    ),
+    (
+        "a:\n  script:\n    - T=$(vault kv get -field=x y)\n    - echo $T\n",
+        "secret-echo@high $T",
+    ),
+    (
+        "a:\n  script: Write-Host $env:API_TOKEN\n",
+        "secret-echo@high $env:API_TOKEN",
+    ),
+    (
+        "a:\n  script:\n    - mkdir -p ~/.ssh && echo \"$SSH_PRIVATE_KEY\" > ~/.ssh/id\n    - ssh-add <(echo \"$SSH_PRIVATE_KEY\" | tr -d '\\r')\n    - chmod 600 $SSH_PRIVATE_KEY && ssh -i $SSH_PRIVATE_KEY h\n",
+        "",
+    ),
+    (
+        "workflow:\n  rules:\n    - if: $X\nvariables:\n  A: b\n",
+        "",
+    ),
+    ("a: *x\n", ""),
+];
 
 #[test]
 fn debug_switches() {

@@ -206,7 +206,7 @@ impl File<'_> {
             has_secrets,
             bound: &[],
         };
-        written.extend(script::look(out, &body));
+        script::look(out, &body, written);
     }
 
     /// A secret that is pasted into a script (rule 31).

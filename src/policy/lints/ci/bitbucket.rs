@@ -108,7 +108,8 @@ fn step(entry: &Entry, pipeline: &str, out: &mut Out<'_>) {
         has_secrets,
         bound: &[],
     };
-    let written = script::look(out, &body);
+    let mut written = Vec::new();
+    script::look(out, &body, &mut written);
     if let Some(artifacts) = step.get("artifacts") {
         files::paths(
             out,

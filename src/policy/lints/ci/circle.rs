@@ -25,13 +25,18 @@ pub(super) fn look(tree: &Node, out: &mut Out<'_>) {
         .map_or(&[][..], Node::entries)
         .iter()
         .map(|entry| &entry.value);
+    let mut reading = BTreeSet::new();
     for part in std::iter::once(tree).chain(orbs) {
         for section in ["executors", "jobs", "commands"] {
             for entry in part.get(section).map_or_else(Vec::new, Node::merged) {
+                let name = entry.key.as_str();
+                let mentions = mentions(&entry.value, 0);
+                if section == "jobs" && mentions {
+                    reading.insert(name);
+                }
                 let mut job = Job {
-                    place: format!("{section}.{}", entry.key),
-                    has_secrets: section == "jobs" && with_context.contains(entry.key.as_str())
-                        || mentions(&entry.value, 0),
+                    place: format!("{section}.{name}"),
+                    has_secrets: mentions || section == "jobs" && with_context.contains(name),
                     written: Vec::new(),
                     kept: Vec::new(),
                 };
@@ -39,7 +44,7 @@ pub(super) fn look(tree: &Node, out: &mut Out<'_>) {
             }
         }
     }
-    unscoped(tree, out);
+    unscoped(tree, &reading, out);
 }
 
 /// Tells whether any script below a job's steps expands a secret.
@@ -176,7 +181,7 @@ impl<'n> Job<'n> {
             has_secrets: self.has_secrets,
             bound: &[],
         };
-        self.written.extend(script::look(out, &body));
+        script::look(out, &body, &mut self.written);
     }
 }
 
@@ -229,15 +234,13 @@ fn workflow_jobs(tree: &Node) -> impl Iterator<Item = ((&str, Range<usize>), Opt
     })
 }
 
-/// Jobs that deploy with secrets which every job of the project has (rule 33).
-fn unscoped(tree: &Node, out: &mut Out<'_>) {
+/// Jobs that deploy with secrets which every job of the project has (rule 33). `reading` are the jobs that read secrets.
+fn unscoped(tree: &Node, reading: &BTreeSet<&str>, out: &mut Out<'_>) {
     for ((name, span), settings) in workflow_jobs(tree) {
         let has_context = settings.is_some_and(|settings| {
             settings.get("context").is_some() || settings.get("type").is_some()
         });
-        let job = tree.at(&["jobs", name]);
-        let deploys = script::deploys(name);
-        if !has_context && deploys && job.is_some_and(|job| mentions(job, 0)) {
+        if !has_context && reading.contains(name) && script::deploys(name) {
             let message = format!(
                 "the job `{name}` deploys with secrets that every job of the project is given: it has no `context`"
             );

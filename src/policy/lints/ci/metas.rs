@@ -28,7 +28,7 @@ pub(super) static PLAINTEXT: LintMeta = LintMeta {
     confidence: Confidence::Medium,
     persona: Persona::Regular,
     sources: &[
-        "OWASP Secrets Management Cheat Sheet: 3 Continuous Integration (CI) and Continuous Deployment (CD)",
+        "OWASP Secrets Management Cheat Sheet, section 3: CI/CD",
         "CWE-798: Use of Hard-coded Credentials",
     ],
     cwe: 798,
@@ -82,7 +82,7 @@ pub(super) static EXPOSED: LintMeta = LintMeta {
     confidence: Confidence::Medium,
     persona: Persona::Regular,
     sources: &[
-        "OWASP Secrets Management Cheat Sheet: 3.2 Where should a secret be?",
+        "OWASP Secrets Management Cheat Sheet, section 3.2: Where should a secret be?",
         "CWE-532: Insertion of Sensitive Information into Log File",
         "CWE-214: Invocation of Process Using Visible Sensitive Information",
     ],
@@ -137,7 +137,7 @@ pub(super) static KEPT: LintMeta = LintMeta {
     confidence: Confidence::Medium,
     persona: Persona::Regular,
     sources: &[
-        "OWASP Secrets Management Cheat Sheet: 3 Continuous Integration (CI) and Continuous Deployment (CD)",
+        "OWASP Secrets Management Cheat Sheet, section 3: CI/CD",
         "CWE-538: Insertion of Sensitive Information into Externally-Accessible File or Directory",
     ],
     cwe: 538,
@@ -314,7 +314,7 @@ pub(super) static UNSCOPED: LintMeta = LintMeta {
     confidence: Confidence::Medium,
     persona: Persona::Pedantic,
     sources: &[
-        "OWASP Secrets Management Cheat Sheet: 2.4 Access Control",
+        "OWASP Secrets Management Cheat Sheet, section 2.3: Access Control",
         "Atlassian Support: Variables and secrets, Deployment variables",
         "CWE-266: Incorrect Privilege Assignment",
     ],

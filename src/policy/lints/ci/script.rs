@@ -1,6 +1,6 @@
 //! What scripts of pipelines do with secrets (rule 28), and what they write to files (for rule 29).
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::{metas, plain};
 use crate::model::{Confidence, Severity};
@@ -11,10 +11,13 @@ use crate::policy::{
     shell::{self, CommandFile, Origin, Placeholder, Script, Sink, Use},
 };
 
+/// Most files of a job that are remembered.
+const MAX_WRITTEN: usize = 50;
+
 /// Where faults go: one subject is told apart from the same one again by a count.
 pub(super) struct Out<'o> {
     faults: &'o mut Vec<Fault>,
-    subjects: HashMap<(&'static str, String), Vec<usize>>,
+    subjects: HashMap<(&'static str, String), BTreeSet<usize>>,
 }
 
 impl<'o> Out<'o> {
@@ -33,10 +36,9 @@ impl<'o> Out<'o> {
             .entry((fault.lint.id, fault.subject.clone()))
             .or_default();
         // What an alias brings again stands in the same place.
-        if places.contains(&fault.span.start) {
+        if !places.insert(fault.span.start) {
             return;
         }
-        places.push(fault.span.start);
         if places.len() > 1 {
             fault.subject = format!("{} #{}", fault.subject, places.len());
         }
@@ -121,8 +123,8 @@ pub(super) fn joined(nodes: &[&Node]) -> Scalar {
     all
 }
 
-/// Tells what a script does with secrets; returns the files that it writes some to.
-pub(super) fn look(out: &mut Out<'_>, body: &Body<'_>) -> Vec<String> {
+/// Tells what a script does with secrets; adds the files that it writes some to.
+pub(super) fn look(out: &mut Out<'_>, body: &Body<'_>, written: &mut Vec<String>) {
     let script = Script {
         text: &body.scalar.text,
         trace: body.trace,
@@ -136,15 +138,13 @@ pub(super) fn look(out: &mut Out<'_>, body: &Body<'_>) -> Vec<String> {
         Shell::Power => shell::analyse_powershell(&script, &is_bound),
         Shell::Unknown => Vec::new(),
     };
-    let mut written = Vec::new();
     for one in &uses {
         match &one.sink {
-            Sink::File(file) => written.push(file.path.clone()),
+            Sink::File(file) if written.len() < MAX_WRITTEN => written.push(file.path.clone()),
             Sink::Literal { name, .. } => literal(out, body, one, name),
             _ => exposed(out, body, one),
         }
     }
-    written
 }
 
 /// `export API_KEY=value` in a script.

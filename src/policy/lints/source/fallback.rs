@@ -292,7 +292,7 @@ fn tell<'t>(
     });
     if class == Value::Placeholder && !is_signing || walk.is_development {
         walk.grade(Severity::Info);
-    } else if is_signing {
+    } else if is_signing || walk.is_production {
         walk.grade(Severity::High);
     }
 }

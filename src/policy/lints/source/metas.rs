@@ -20,7 +20,7 @@ pub(super) static LOGGED: LintMeta = LintMeta {
     confidence: Confidence::Medium,
     persona: Persona::Regular,
     sources: &[
-        "OWASP Secrets Management Cheat Sheet: 8.3 Logging",
+        "OWASP Secrets Management Cheat Sheet, section 8.3",
         "CWE-532: Insertion of Sensitive Information into Log File",
     ],
     cwe: 532,
@@ -78,7 +78,7 @@ pub(super) static DUMPED: LintMeta = LintMeta {
     confidence: Confidence::High,
     persona: Persona::Regular,
     sources: &[
-        "OWASP Secrets Management Cheat Sheet: 8.3 Logging",
+        "OWASP Secrets Management Cheat Sheet, section 8.3",
         "CWE-526: Cleartext Storage of Sensitive Information in an Environment Variable",
     ],
     cwe: 526,
@@ -130,7 +130,7 @@ pub(super) static FALLBACK: LintMeta = LintMeta {
     confidence: Confidence::High,
     persona: Persona::Regular,
     sources: &[
-        "OWASP Top 10 for Non-Human Identities: NHI2 Secret Leakage",
+        "OWASP Top 10 Non-Human Identities, NHI2: Secret Leakage",
         "CWE-1392: Use of Default Credentials",
         "CWE-798: Use of Hard-coded Credentials",
     ],
@@ -236,7 +236,7 @@ pub(super) static ERROR: LintMeta = LintMeta {
     confidence: Confidence::Medium,
     persona: Persona::Regular,
     sources: &[
-        "OWASP Secrets Management Cheat Sheet: 8.3 Logging",
+        "OWASP Secrets Management Cheat Sheet, section 8.3",
         "CWE-209: Generation of Error Message Containing Sensitive Information",
     ],
     cwe: 209,
@@ -286,7 +286,7 @@ pub(super) static WEAK: LintMeta = LintMeta {
     confidence: Confidence::Medium,
     persona: Persona::Regular,
     sources: &[
-        "OWASP Secrets Management Cheat Sheet: 2.7.1 Creation",
+        "OWASP Secrets Management Cheat Sheet, section 2.7.1: Creation",
         "CWE-338: Use of Cryptographically Weak Pseudo-Random Number Generator",
     ],
     cwe: 338,

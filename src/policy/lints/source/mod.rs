@@ -163,6 +163,13 @@ fn is_test(path: &str) -> bool {
             .any(|part| matches!(part, "test" | "tests" | "spec" | "stories" | "e2e" | "mock"))
 }
 
+/// Tells whether a file's path says that it is for production.
+fn is_production(path: &str) -> bool {
+    super::super::names::words(path)
+        .iter()
+        .any(|word| matches!(word.as_str(), "prod" | "production"))
+}
+
 /// Tells whether a file's path says that it is for development alone.
 fn is_development(path: &str) -> bool {
     super::super::names::words(path)

@@ -409,6 +409,46 @@ fn tests_and_examples_are_only_told() {
 }
 
 #[test]
+fn fallbacks_are_graded_by_what_they_guard() {
+    for (path, text, want) in [
+        (
+            "app/x.py",
+            "os.getenv('DB_PASSWORD', 'hunter2-Zq81')\n",
+            Severity::Medium,
+        ),
+        (
+            "app/x.py",
+            "os.getenv('JWT_SECRET', 'changeme')\n",
+            Severity::High,
+        ),
+        (
+            "app/x.py",
+            "os.getenv('API_TOKEN', 'changeme')\n",
+            Severity::Info,
+        ),
+        (
+            "settings/production.py",
+            "os.getenv('DB_PASSWORD', 'hunter2-Zq81')\n",
+            Severity::High,
+        ),
+        (
+            "settings/dev.py",
+            "os.getenv('JWT_SECRET', 'hunter2-Zq81')\n",
+            Severity::Info,
+        ),
+        (
+            "tests/x.py",
+            "os.getenv('JWT_SECRET', 'hunter2-Zq81')\n",
+            Severity::Info,
+        ),
+    ] {
+        let faults = run(path, text);
+        let graded: Vec<_> = faults.iter().map(|fault| fault.severity).collect();
+        assert_eq!(graded, [want], "{path} {text}");
+    }
+}
+
+#[test]
 fn fixes_leave_nothing_to_tell() {
     for (path, text) in [
         (

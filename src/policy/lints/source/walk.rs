@@ -30,6 +30,8 @@ pub(super) struct Walk<'t, 'w> {
     pub(super) is_test: bool,
     /// Whether the file is for development alone.
     pub(super) is_development: bool,
+    /// Whether the file is for production.
+    pub(super) is_production: bool,
     /// Where faults go.
     out: &'w mut Vec<Fault>,
     /// What stands around that place.
@@ -50,6 +52,7 @@ pub(super) fn walk(code: Code<'_>, tree: &Tree, path: &str, context: &mut Contex
         known,
         is_test: super::is_test(path),
         is_development: super::is_development(path),
+        is_production: super::is_production(path),
         out: &mut context.faults,
         around: Around::default(),
         declared: None,

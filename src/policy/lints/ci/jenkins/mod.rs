@@ -26,6 +26,7 @@ pub(super) fn look(text: &str, out: &mut Out<'_>) {
         text,
         tokens: &tokens,
         bound: BTreeMap::new(),
+        variables: Vec::new(),
         users: BTreeSet::new(),
         written: Vec::new(),
         read: BTreeSet::new(),
@@ -53,6 +54,8 @@ struct File<'t> {
     tokens: &'t [Token],
     /// Names that hold credentials.
     bound: BTreeMap<&'t str, Bound>,
+    /// Variables of the shell that hold them.
+    variables: Vec<String>,
     /// Names that hold what belongs to credentials: users, ids of keys, paths of key files.
     users: BTreeSet<&'t str>,
     /// Files that scripts write secrets to.
@@ -269,7 +272,8 @@ impl<'t> File<'t> {
                     .severity(Severity::Medium)
                     .confidence(Confidence::Medium);
             }
-            if let Some(fix) = self.quotes(token, quote, step).filter(|_| !told) {
+            // One fix mends the whole string.
+            if !told && let Some(fix) = self.quotes(token, quote, step) {
                 fault = fault.fix(fix);
             }
             out.tell(fault);
@@ -324,11 +328,10 @@ impl<'t> File<'t> {
             .iter()
             .filter_map(|(whole, expression)| {
                 let text = self.of(whole);
-                let from = scalar
+                let at = scalar
                     .map
-                    .iter()
-                    .rev()
-                    .find(|(_, source)| *source <= whole.start)?;
+                    .partition_point(|(_, source)| *source <= whole.start);
+                let from = scalar.map.get(at.checked_sub(1)?)?;
                 let start = from.0 + (whole.start - from.1);
                 let span = start..start + text.len();
                 (scalar.text.get(span.clone()) == Some(text)).then(|| Placeholder {
@@ -338,16 +341,12 @@ impl<'t> File<'t> {
                 })
             })
             .collect();
-        let bound: Vec<String> = self
-            .bound
-            .keys()
-            .flat_map(|name| [(*name).to_owned(), format!("{name}_PSW")])
-            .collect();
         let place = if self.stage.is_empty() {
             "pipeline"
         } else {
             self.stage
         };
+        let mut written = std::mem::take(&mut self.written);
         let body = Body {
             scalar: &scalar,
             shell: if step == "sh" {
@@ -362,8 +361,9 @@ impl<'t> File<'t> {
                 .bound
                 .values()
                 .any(|bound| *bound == Bound::Environment),
-            bound: &bound,
+            bound: &self.variables,
         };
-        self.written.extend(script::look(out, &body));
+        script::look(out, &body, &mut written);
+        self.written = written;
     }
 }

@@ -7,6 +7,9 @@ use crate::policy::{
     shell::is_secret_variable,
 };
 
+/// Most credentials of a file that are looked for in its scripts.
+const MAX_VARIABLES: usize = 100;
+
 impl<'t> File<'t> {
     /// Learns which names hold credentials: by `credentials(…)`, by bindings of `withCredentials`, by parameters for passwords.
     pub(super) fn learn(&mut self) {
@@ -44,6 +47,10 @@ impl<'t> File<'t> {
             }
         }
         self.bound.remove("");
+        let variables = self.bound.keys().take(MAX_VARIABLES);
+        self.variables = variables
+            .flat_map(|name| [(*name).to_owned(), format!("{name}_PSW")])
+            .collect();
     }
 
     /// Tells whether the binding around a token is one of a file: what its variable holds is a path.

@@ -344,9 +344,14 @@ fn bind(text: &str, step: &Step<'_>, bindings: &[String]) -> Option<Vec<Edit>> {
         }
     };
     let indent = column(text, at)?;
+    let rest = text
+        .get(at..)?
+        .split_once('\n')
+        .map_or("", |(line, _)| line);
+    let end = if rest.ends_with('\r') { "\r\n" } else { "\n" };
     let inserted: String = lines
         .iter()
-        .map(|line| format!("{line}\n{indent}"))
+        .map(|line| format!("{line}{end}{indent}"))
         .collect();
     Some(vec![Edit::replace(at..at, inserted)])
 }
@@ -421,6 +426,10 @@ mod tests {
             (
                 "      - name: n\n        run: |\n          x \"t=${{ secrets.A }}\" ${{ secrets.B }}\n",
                 "      - name: n\n        env:\n          A: ${{ secrets.A }}\n          B: ${{ secrets.B }}\n        run: |\n          x \"t=${A}\" \"$B\"\n",
+            ),
+            (
+                "      - run: x ${{ secrets.A }}\r\n",
+                "      - env:\r\n          A: ${{ secrets.A }}\r\n        run: x \"$A\"\r\n",
             ),
             (
                 "      - env:\n          C: d\n        run: x ${{ secrets.A }}\n",

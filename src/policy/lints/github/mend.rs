@@ -72,12 +72,16 @@ pub(super) fn mask(text: &str, run: &Scalar, assigned: &Range<usize>, name: &str
     if !margin.trim().is_empty() {
         return None;
     }
+    let end = match text.get(source.end..)?.starts_with('\r') {
+        true => "\r\n",
+        false => "\n",
+    };
     Some(Fix {
         class: FixClass::Safe,
         title: "mask the value before it is used".to_owned(),
         edits: vec![Edit::replace(
             source.end..source.end,
-            format!("\n{margin}{before}echo \"::add-mask::${name}\""),
+            format!("{end}{margin}{before}echo \"::add-mask::${name}\""),
         )],
     })
 }

@@ -303,7 +303,7 @@ fn judge(name: &str, uses: &[Use<'_>]) -> Option<CrossFault> {
         pairs.reduce(|worst, pair| if pair.0.0 > worst.0.0 { pair } else { worst })?;
     let mut related = Vec::new();
     let mut names = Vec::new();
-    for one in &by_production {
+    for one in by_production.iter().filter(|one| one.fact != request.fact) {
         related.push((
             Pointer::Fact(one.fact),
             format!("job \"{}\" serves production with it", one.job),
@@ -312,6 +312,11 @@ fn judge(name: &str, uses: &[Use<'_>]) -> Option<CrossFault> {
             names.push(format!("[{}]({})", one.job, related.len()));
         }
     }
+    let production = if names.is_empty() {
+        "and which serves production itself".to_owned()
+    } else {
+        format!("and for production by {}", names.join(", "))
+    };
     for one in by_requests.iter().filter(|one| one.fact != request.fact) {
         related.push((
             Pointer::Fact(one.fact),
@@ -327,9 +332,8 @@ fn judge(name: &str, uses: &[Use<'_>]) -> Option<CrossFault> {
         primary: Pointer::Fact(request.fact),
         related,
         message: format!(
-            "secrets.{name} is read by job \"{}\", in which code of pull requests runs, and for production by {}",
-            request.job,
-            names.join(", ")
+            "secrets.{name} is read by job \"{}\", in which code of pull requests runs, {}",
+            request.job, production
         ),
         subject: name.to_owned(),
         fix: None,

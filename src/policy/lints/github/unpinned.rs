@@ -104,6 +104,25 @@ const VENDORS: [&str; 32] = [
     "codspeedhq",
 ];
 
+/// Tells whether an action comes from a repository that holds an organisation's shared ones: its own, as a rule.
+fn is_shared(action: &str) -> bool {
+    let repository = action.split(['/', '@']).nth(1).unwrap_or_default();
+    let shared = [
+        ".github",
+        "actions",
+        "github-actions",
+        "workflows",
+        "github-workflows",
+        "shared-actions",
+        "shared-workflows",
+        "reusable-workflows",
+        "gh-actions",
+        "gha",
+        "composite-actions",
+    ];
+    shared.contains(&repository.to_ascii_lowercase().as_str())
+}
+
 /// Tells whether a step runs an action of somebody else by a name that can be moved.
 pub(super) fn is_unpinned(step: &Step<'_>, own: &[String]) -> bool {
     let Some(uses) = step.uses.map(|uses| uses.text.trim()) else {
@@ -190,7 +209,7 @@ fn look(job: &str, step: &Step<'_>, reader: &Reader<'_, '_>, context: &mut Conte
         .next()
         .unwrap_or_default()
         .to_ascii_lowercase();
-    if lasting.is_none() || VENDORS.contains(&owner.as_str()) {
+    if lasting.is_none() || VENDORS.contains(&owner.as_str()) || is_shared(&action) {
         fault = fault.severity(Severity::Low).persona(Persona::Pedantic);
     }
     context.tell(fault);
@@ -234,6 +253,10 @@ mod tests {
             (
                 "{uses: a/b@v1, with: {x: '${{ secrets.A != null }}'}}",
                 None,
+            ),
+            (
+                "{uses: org/github-actions/tell@main, with: {x: '${{ secrets.A }}'}}",
+                pedantic,
             ),
             ("{uses: octo/b@v1, with: {x: '${{ secrets.A }}'}}", None),
             (

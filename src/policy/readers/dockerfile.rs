@@ -12,8 +12,8 @@ use super::super::node::Scalar;
 mod lines;
 mod parts;
 
-pub(crate) use lines::scalar as gathered;
 pub use lines::Heredoc;
+pub(crate) use lines::scalar as gathered;
 pub use parts::read;
 
 /// A Dockerfile.

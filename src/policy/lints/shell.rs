@@ -207,9 +207,7 @@ fn fault(
             return None;
         }
         Sink::Argument(argument)
-            if argument.safe.is_none()
-                && argument.flag.is_none()
-                && sources_others(document.text) =>
+            if argument.is_unknown() && shell::sources_others(document.text) =>
         {
             return None;
         }
@@ -261,14 +259,9 @@ fn prints_by_design(name: &str) -> bool {
         || name.contains("credential-helper")
         || name.starts_with("vault-") && what.iter().any(|what| name.contains(what))
         || gives && what.iter().any(|what| name.contains(what))
-}
-
-/// Tells whether the script takes functions from other files: a command that nobody knows may be one of them.
-fn sources_others(text: &str) -> bool {
-    text.lines().any(|line| {
-        let line = line.trim_start();
-        line.starts_with("source ") || line.starts_with(". ")
-    })
+        || ["-token-sh", "-secret-sh", "-password-sh"]
+            .iter()
+            .any(|end| name.ends_with(end))
 }
 
 /// Tells whether a file is a test or an example by its path.
@@ -280,6 +273,7 @@ fn is_trial(path: &str) -> bool {
                 | "tests"
                 | "testing"
                 | "selftests"
+                | "integtest"
                 | "t"
                 | "spec"
                 | "e2e"
@@ -456,14 +450,14 @@ mod tests {
     use super::*;
     use crate::{
         model::{BlobPath, DigestKey},
-        policy::{environment::Environments, read},
+        policy::{environment::Environments, read, wants},
     };
 
     fn faults(path: &str, text: &str) -> Vec<Fault> {
         let blob = BlobPath::from(path);
-        let kind = read::wants(&blob).expect(path);
+        let kind = wants(&blob).expect(path);
         let key = DigestKey::new([7; 32]);
-        let reading = read::read(&blob, kind, text.as_bytes(), &key, &Environments::default());
+        let reading = read(&blob, kind, text.as_bytes(), &key, &Environments::default());
         reading
             .faults
             .into_iter()

@@ -4,8 +4,10 @@ use std::ops::Range;
 
 use super::{
     Argument, Origin, Sink, Use,
-    flow::{Flow, Piece, Stream, merged},
-    sinks::{Arg, Call, sole_variable, unquoted},
+    flow::Flow,
+    run::{Arg, Call},
+    sinks::{sole_variable, unquoted},
+    taint::{Piece, Stream, merged},
 };
 use crate::policy::names;
 
@@ -97,7 +99,7 @@ impl Flow<'_> {
             return None;
         }
         let flag = flag(arg, before);
-        if names_another(call, arg, flag.as_deref()) {
+        if names_another(call, arg, before, flag.as_deref()) {
             return None;
         }
         let mut argument = Argument::of(call.title, flag);
@@ -213,15 +215,54 @@ fn is_random(piece: &Piece) -> bool {
 }
 
 /// Tells whether the word names a file, or an object that holds a secret: `--password-file "$X"`, `@"$X"`, `kubectl get secret $X`.
-fn names_another(call: &Call<'_, '_>, arg: &Arg<'_>, flag: Option<&str>) -> bool {
+fn names_another(
+    call: &Call<'_, '_>,
+    arg: &Arg<'_>,
+    before: Option<&str>,
+    flag: Option<&str>,
+) -> bool {
     const LASTS: [&str; 12] = [
-        "file", "files", "path", "dir", "directory", "id", "ids", "name", "names", "arn", "namespace", "version",
+        "file",
+        "files",
+        "path",
+        "dir",
+        "directory",
+        "id",
+        "ids",
+        "name",
+        "names",
+        "arn",
+        "namespace",
+        "version",
     ];
+    // These take paths of files.
+    const OF_FILES: [&str; 14] = [
+        "cat", "chmod", "chown", "cp", "mv", "rm", "ls", "stat", "install", "ssh-add", "tr",
+        "dos2unix", "shred", "file",
+    ];
+    let is_identity = before == Some("-i") && matches!(call.name, "ssh" | "scp" | "sftp" | "rsync");
+    let is_decoded = matches!(call.name, "base64" | "gpg" | "source");
+    if OF_FILES.contains(&call.name)
+        || is_identity
+        || is_decoded && flag.is_none_or(|flag| !flag.starts_with("--pass"))
+    {
+        return true;
+    }
     let words = names::words(flag.unwrap_or_default());
-    let is_object = ["get secret", "get secrets", "describe secret", "delete secret", "secret rm", "secret inspect"]
-        .iter()
-        .any(|what| call.title.ends_with(what));
-    words.len() > 1 && words.last().is_some_and(|last| LASTS.contains(&last.as_str()))
+    let is_object = [
+        "get secret",
+        "get secrets",
+        "describe secret",
+        "delete secret",
+        "secret rm",
+        "secret inspect",
+    ]
+    .iter()
+    .any(|what| call.title.ends_with(what));
+    words.len() > 1
+        && words
+            .last()
+            .is_some_and(|last| LASTS.contains(&last.as_str()))
         || arg.head.ends_with('@') && !arg.head.contains("://")
         || arg.head.starts_with("file://")
         || is_object && !arg.head.contains('=') && flag.is_none()
@@ -229,8 +270,28 @@ fn names_another(call: &Call<'_, '_>, arg: &Arg<'_>, flag: Option<&str>) -> bool
 
 /// Options that take no value: what stands behind them is none of theirs.
 const SWITCHES: [&str; 22] = [
-    "--rm", "-it", "-ti", "-i", "-t", "-s", "-S", "-k", "-q", "-x", "-sS", "-L", "-y", "--", "--silent", "--fail", "-sf",
-    "-fsSL", "--verbose", "--quiet", "--force", "--yes",
+    "--rm",
+    "-it",
+    "-ti",
+    "-i",
+    "-t",
+    "-s",
+    "-S",
+    "-k",
+    "-q",
+    "-x",
+    "-sS",
+    "-L",
+    "-y",
+    "--",
+    "--silent",
+    "--fail",
+    "-sf",
+    "-fsSL",
+    "--verbose",
+    "--quiet",
+    "--force",
+    "--yes",
 ];
 
 /// Returns the option that a word is the value of.

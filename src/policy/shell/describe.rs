@@ -1,6 +1,6 @@
 //! Sentences about what a script does with a secret, for all tools that run scripts.
 
-use super::{CommandFile, Origin, Sink, Use};
+use super::{Argument, CommandFile, Origin, Sink, Use};
 
 /// Tells whether a variable of a shell is a secret by its name. Shells have names of their own for other things: working directories,
 /// counters of tests, words of parsers.
@@ -20,7 +20,13 @@ pub(crate) fn is_secret_variable(name: &str) -> bool {
             _ => false,
         }
     };
-    super::super::names::is_secret(name) && !OTHER.contains(&name) && !is_folder()
+    let is_hash = || {
+        let words = super::super::names::words(name);
+        words
+            .iter()
+            .any(|word| matches!(word.as_str(), "hashed" | "hash" | "encrypted" | "sealed"))
+    };
+    super::super::names::is_secret(name) && !OTHER.contains(&name) && !is_folder() && !is_hash()
 }
 
 /// Returns how a secret is called in a message: `$TOKEN`, `secrets.TOKEN`, the output of a program.
@@ -136,5 +142,20 @@ pub(crate) fn topic(one: &Use) -> String {
         ),
         Sink::Inline { .. } => format!("inline {name}"),
         Sink::Literal { name, .. } => format!("literal {name}"),
+    }
+}
+
+/// Tells whether the script takes functions from other files: a command that nobody knows may be one of them.
+pub(crate) fn sources_others(text: &str) -> bool {
+    text.lines().any(|line| {
+        let line = line.trim_start();
+        line.starts_with("source ") || line.starts_with(". ")
+    })
+}
+
+impl Argument {
+    /// Tells whether nothing is known of the command: no option, no other way to pass a secret.
+    pub(crate) fn is_unknown(&self) -> bool {
+        self.safe.is_none() && self.flag.is_none()
     }
 }

@@ -10,54 +10,10 @@ use std::{
 };
 
 use super::{
-    CommandFile, File, Origin, Quoting, Script, Sink, Use,
-    sources::Source,
-    syntax::{Assignment, Block, BlockKind, Command, Form, Part, Program, Statement, Word},
+    File, Origin, Quoting, Script, Sink, Use,
+    syntax::{Block, BlockKind, Command, Form, Part, Program, Statement, Word},
+    taint::{MAX_PIECES, Piece, Stream, Taint, merged},
 };
-use crate::policy::values::{self, Value};
-
-/// Most pieces that are handed on where they are copied, and most names of one.
-const MAX_PIECES: usize = 8;
-
-/// Where a secret that a program gave stands with masking.
-#[derive(Clone, Debug)]
-pub(super) struct Mint {
-    pub(super) source: Source,
-    /// The variable that took it.
-    pub(super) variable: Option<String>,
-    /// The statement that assigned it.
-    pub(super) assigned: Option<Range<usize>>,
-    /// Whether it was registered for masking.
-    pub(super) masked: bool,
-}
-
-/// Which secret a value holds.
-#[derive(Clone, Debug)]
-pub(super) struct Taint {
-    pub(super) names: Vec<String>,
-    pub(super) origin: Origin,
-    pub(super) derived: Option<&'static str>,
-    pub(super) mint: Option<Mint>,
-}
-
-/// A part of a word or of a stream that holds a secret.
-#[derive(Clone, Debug)]
-pub(super) struct Piece {
-    pub(super) taint: Taint,
-    /// The word.
-    pub(super) span: Range<usize>,
-    /// The expansion in it.
-    pub(super) at: Range<usize>,
-    pub(super) command: String,
-    pub(super) command_span: Range<usize>,
-    /// The command that lists everything, if it is no single value.
-    pub(super) dump: Option<&'static str>,
-    /// The function whose output stands here.
-    pub(super) call: Option<String>,
-}
-
-/// What may stand on a stream.
-pub(super) type Stream = Vec<Piece>;
 
 /// The state of a run.
 pub(super) struct Flow<'a> {
@@ -71,7 +27,7 @@ pub(super) struct Flow<'a> {
     /// Functions whose output is printed.
     called: Vec<String>,
     /// What is known of variables: `None` is "no secret" against `is_secret`.
-    variables: BTreeMap<String, Option<Taint>>,
+    pub(super) variables: BTreeMap<String, Option<Taint>>,
     pub(super) trace: bool,
     traced: BTreeSet<String>,
     /// Whether a `umask` keeps others from new files.
@@ -81,7 +37,7 @@ pub(super) struct Flow<'a> {
     /// Where `exec > file` sends the output.
     pub(super) stdout: Option<String>,
     /// How many branches are open.
-    branches: usize,
+    pub(super) branches: usize,
     /// Whether the command that runs stands behind a pipe.
     pub(super) piped: bool,
     pub(super) uses: Vec<Use>,
@@ -126,7 +82,8 @@ pub(super) fn run(
             // Of `${dir}/x` the variable counts, too.
             let plain: String = path.chars().filter(|c| !matches!(c, '{' | '}')).collect();
             let first = plain.split('/').next().unwrap_or_default();
-            *private |= closed.contains(path.as_str()) || closed.contains(&plain) || closed.contains(first);
+            *private |=
+                closed.contains(path.as_str()) || closed.contains(&plain) || closed.contains(first);
         }
     }
     if has_own_trace {
@@ -370,131 +327,6 @@ impl Flow<'_> {
         self.resolved(out)
     }
 
-    /// Returns what is known of a variable.
-    pub(super) fn taint(&self, name: &str) -> Option<Taint> {
-        if let Some(known) = self.variables.get(name) {
-            let mut taint = known.clone()?;
-            taint.names.retain(|other| other != name);
-            taint.names.insert(0, name.to_owned());
-            return Some(taint);
-        }
-        (self.is_secret)(name).then(|| Taint {
-            names: vec![name.to_owned()],
-            origin: Origin::Variable,
-            derived: None,
-            mint: None,
-        })
-    }
-
-    fn assign(&mut self, assignment: &Assignment, pieces: Stream, statement: &Range<usize>) {
-        let name = &assignment.name;
-        let pieces: Stream = pieces
-            .into_iter()
-            .filter(|piece| {
-                let mint = piece.taint.mint.as_ref();
-                let generates = mint.is_some_and(|mint| mint.source.generates);
-                let is_object = mint.is_some_and(|mint| mint.source.object);
-                (piece.dump.is_none() || is_object)
-                    && (!generates || super::super::names::is_secret(name))
-            })
-            .collect();
-        self.note_private(assignment);
-        if !pieces.is_empty() {
-            let mut taint = merged(&pieces);
-            if let Some(mint) = &mut taint.mint
-                && mint.variable.is_none()
-            {
-                mint.variable = Some(name.clone());
-                mint.assigned = Some(statement.clone());
-                mint.source.object = false;
-            }
-            self.learn(name, taint);
-            return;
-        }
-        let is_literal = assignment
-            .value
-            .as_ref()
-            .is_none_or(|word| word.parts.is_empty());
-        if assignment.appends || self.branches > 0 {
-            return;
-        }
-        if is_literal {
-            self.variables.insert(name.clone(), None);
-        } else {
-            // A secret by its name stays one; what it held before is gone.
-            self.variables.remove(name);
-        }
-    }
-
-    /// What `mktemp` makes is closed to others.
-    fn note_private(&mut self, assignment: &Assignment) {
-        let value = assignment.value.as_ref().and_then(|word| self.text.get(word.span.clone()));
-        if value.is_some_and(|value| value.contains("mktemp") && value.len() < 200) {
-            self.closed.insert(format!("${}", assignment.name));
-        }
-    }
-
-    /// Gives a variable a secret.
-    pub(super) fn learn(&mut self, name: &str, taint: Taint) {
-        self.variables.insert(name.to_owned(), Some(taint));
-    }
-
-    /// Takes a variable's value.
-    pub(super) fn forget(&mut self, name: &str) {
-        if self.branches == 0 {
-            self.variables.insert(name.to_owned(), None);
-        }
-    }
-
-    /// Registers a variable's value for masking.
-    pub(super) fn mask(&mut self, name: &str) {
-        if let Some(Some(taint)) = self.variables.get_mut(name) {
-            taint.derived = None;
-            if let Some(mint) = &mut taint.mint {
-                mint.masked = true;
-            }
-        }
-    }
-
-    /// Tells a literal value of a variable with a secret's name.
-    fn literal(&mut self, assignment: &Assignment, command: &Command) {
-        let Some(word) = assignment
-            .value
-            .as_ref()
-            .filter(|word| word.parts.is_empty())
-        else {
-            return;
-        };
-        let raw = self.text.get(word.span.clone()).unwrap_or_default();
-        let quoted = |quote: char| raw.len() > 1 && raw.starts_with(quote) && raw.ends_with(quote);
-        let quotes = usize::from(quoted('"') || quoted('\''));
-        let span = word.span.start + quotes..word.span.end - quotes;
-        let value = self.script.text.get(span.clone()).unwrap_or_default();
-        let is_list = raw.starts_with('(');
-        if is_list
-            || !(self.is_secret)(&assignment.name)
-            || !matches!(values::classify(value), Value::Literal(_))
-        {
-            return;
-        }
-        let keyword = command
-            .words
-            .first()
-            .and_then(|word| self.text.get(word.span.clone()));
-        self.uses.push(Use {
-            sink: Sink::Literal {
-                name: assignment.name.clone(),
-                exported: command.declares && keyword == Some("export"),
-            },
-            span,
-            command_span: command.span.clone(),
-            command: String::new(),
-            names: vec![assignment.name.clone()],
-            origin: Origin::Variable,
-            derived: None,
-        });
-    }
-
     /// Tells what a trace shows.
     fn traces(&mut self, pieces: &[Piece]) {
         if !self.trace {
@@ -527,40 +359,4 @@ impl Flow<'_> {
             derived: piece.taint.derived,
         });
     }
-}
-
-/// Returns what several pieces hold together.
-pub(super) fn merged(pieces: &[Piece]) -> Taint {
-    let mut names: Vec<String> = Vec::new();
-    for name in pieces.iter().flat_map(|piece| &piece.taint.names) {
-        if !names.contains(name) && names.len() < MAX_PIECES {
-            names.push(name.clone());
-        }
-    }
-    let first = |test: fn(&Taint) -> bool| {
-        pieces
-            .iter()
-            .map(|piece| &piece.taint)
-            .find(|taint| test(taint))
-    };
-    Taint {
-        names,
-        origin: first(|_| true).map_or(Origin::Variable, |taint| taint.origin),
-        derived: first(|taint| taint.derived.is_some()).and_then(|taint| taint.derived),
-        mint: first(|taint| taint.mint.is_some()).and_then(|taint| taint.mint.clone()),
-    }
-}
-
-/// Returns the file by which CI takes values, if a path is one.
-pub(super) fn command_file(path: &str) -> Option<CommandFile> {
-    let name = path.trim_matches(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-    let name = name.split([':', '-']).next().unwrap_or(name);
-    Some(match name {
-        "GITHUB_OUTPUT" => CommandFile::Output,
-        "GITHUB_ENV" | "BASH_ENV" | "env:GITHUB_ENV" => CommandFile::Environment,
-        "GITHUB_PATH" => CommandFile::Path,
-        "GITHUB_STEP_SUMMARY" => CommandFile::Summary,
-        "GITHUB_STATE" => CommandFile::State,
-        _ => return None,
-    })
 }

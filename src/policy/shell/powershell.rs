@@ -43,8 +43,7 @@ pub(crate) fn analyse_powershell(
         pass.command(&command);
         pass.inline(&command);
     }
-    pass.uses
-        .sort_by(|a, b| (a.span.start, a.span.end).cmp(&(b.span.start, b.span.end)));
+    pass.uses.sort_by_key(|one| (one.span.start, one.span.end));
     pass.uses
 }
 
@@ -163,69 +162,17 @@ impl Pass<'_> {
     }
 
     fn words(&mut self, tokens: &[Token], shown: &[&str], span: &Range<usize>) {
-        let first = shown.first().copied().unwrap_or_default();
-        let program = commands::basename(first).trim_end_matches(".exe");
-        let prints = PRINTERS.contains(&first)
-            || first.starts_with('"')
-            || first.starts_with("$env:") && tokens.len() == 1;
-        let pipe = shown.iter().position(|word| *word == "|");
-        let to = shown.iter().position(|word| matches!(*word, ">" | ">>"));
-        let target = to
-            .and_then(|at| shown.get(at + 1))
-            .copied()
-            .unwrap_or_default();
-        let writes = shown
-            .iter()
-            .any(|word| matches!(*word, "out-file" | "add-content" | "set-content"));
-        let is_cmdlet =
-            program.contains('-') && program.chars().all(|c| c.is_ascii_alphabetic() || c == '-');
-        let is_flow = matches!(
-            program,
-            "if" | "foreach"
-                | "while"
-                | "return"
-                | "throw"
-                | "{"
-                | "}"
-                | "&"
-                | "param"
-                | "function"
-                | ""
-        );
-        let line = shown.join(" ");
-        if line.contains("::add-mask::") || line.contains("task.setsecret") {
+        let line = Line::of(shown);
+        if line.text.contains("::add-mask::") || line.text.contains("task.setsecret") {
             return;
         }
         for (at, token) in tokens.iter().enumerate() {
             let Some((name, origin)) = self.names(&token.span).into_iter().next() else {
                 continue;
             };
-            let sink = if line.contains("github_output") || line.contains("::set-output") {
-                Sink::CommandFile(CommandFile::Output)
-            } else if line.contains("github_env") {
-                Sink::CommandFile(CommandFile::Environment)
-            } else if prints && pipe.is_none() && !writes && (to.is_none() || target.is_empty()) {
-                Sink::Print
-            } else if !prints
-                && !is_cmdlet
-                && !is_flow
-                && at > 0
-                && pipe.is_none_or(|pipe| at < pipe)
-                && !first.starts_with(['$', '[', '@', '(', '"', '\''])
-            {
-                let flag = at
-                    .checked_sub(1)
-                    .and_then(|at| shown.get(at))
-                    .filter(|word| word.starts_with('-'));
-                Sink::Argument(Argument::of(
-                    &commands::title(program, shown.get(1..).unwrap_or_default()),
-                    flag.map(|flag| (*flag).to_owned()),
-                ))
-            } else {
-                continue;
-            };
-            let title = commands::title(program, shown.get(1..).unwrap_or_default());
-            self.tell(sink, &token.span, span, &title, vec![name], origin);
+            if let Some(sink) = line.sink(at, shown) {
+                self.tell(sink, &token.span, span, &line.title, vec![name], origin);
+            }
         }
     }
 
@@ -278,6 +225,61 @@ impl Pass<'_> {
             origin,
             derived: None,
         });
+    }
+}
+
+/// What a line does with the words that it has.
+struct Line {
+    text: String,
+    title: String,
+    prints: bool,
+    /// Whether it starts a program that is no cmdlet.
+    runs: bool,
+    /// Where its pipe stands.
+    pipe: Option<usize>,
+    /// Whether its output goes to a file.
+    writes: bool,
+}
+
+impl Line {
+    fn of(shown: &[&str]) -> Self {
+        const WRITERS: [&str; 5] = ["out-file", "add-content", "set-content", ">", ">>"];
+        const FLOW: [&str; 11] = [
+            "if", "foreach", "while", "return", "throw", "{", "}", "&", "param", "function", "",
+        ];
+        let first = shown.first().copied().unwrap_or_default();
+        let program = commands::basename(first).trim_end_matches(".exe");
+        let is_cmdlet =
+            program.contains('-') && program.chars().all(|c| c.is_ascii_alphabetic() || c == '-');
+        let is_value = first.starts_with(['$', '[', '@', '(', '"', '\'']);
+        let prints = PRINTERS.contains(&first)
+            || first.starts_with('"')
+            || first.starts_with("$env:") && shown.len() == 1;
+        Self {
+            text: shown.join(" "),
+            title: commands::title(program, shown.get(1..).unwrap_or_default()),
+            prints,
+            runs: !prints && !is_cmdlet && !is_value && !FLOW.contains(&program),
+            pipe: shown.iter().position(|word| *word == "|"),
+            writes: shown.iter().any(|word| WRITERS.contains(word)),
+        }
+    }
+
+    /// Returns where a secret in a word goes.
+    fn sink(&self, at: usize, shown: &[&str]) -> Option<Sink> {
+        if self.text.contains("github_output") || self.text.contains("::set-output") {
+            return Some(Sink::CommandFile(CommandFile::Output));
+        }
+        if self.text.contains("github_env") {
+            return Some(Sink::CommandFile(CommandFile::Environment));
+        }
+        if self.prints {
+            return (self.pipe.is_none() && !self.writes).then_some(Sink::Print);
+        }
+        let before = at.checked_sub(1).and_then(|at| shown.get(at))?;
+        let flag = before.starts_with('-').then(|| (*before).to_owned());
+        let is_argument = self.runs && self.pipe.is_none_or(|pipe| at < pipe);
+        is_argument.then(|| Sink::Argument(Argument::of(&self.title, flag)))
     }
 }
 

@@ -15,7 +15,10 @@ fn told_of(script: &Script<'_>) -> String {
     let uses = analyse(script, &secret);
     for one in &uses {
         assert!(script.text.get(one.span.clone()).is_some(), "{one:?}");
-        assert!(script.text.get(one.command_span.clone()).is_some(), "{one:?}");
+        assert!(
+            script.text.get(one.command_span.clone()).is_some(),
+            "{one:?}"
+        );
     }
     uses.iter().map(shown).collect::<Vec<_>>().join(" ")
 }
@@ -44,7 +47,11 @@ fn shown(one: &Use) -> String {
                 Sink::CommandFile(file) => format!("{file:?}"),
                 other => format!("{other:?}"),
             };
-            format!("unmasked({}|{}|{to})", unmasked.source, unmasked.variable.as_deref().unwrap_or_default())
+            format!(
+                "unmasked({}|{}|{to})",
+                unmasked.source,
+                unmasked.variable.as_deref().unwrap_or_default()
+            )
         }
         Sink::Inline { quoting } => format!("inline({quoting:?}|{names})"),
         Sink::Literal { name, .. } => format!("literal({name})"),
@@ -66,7 +73,10 @@ fn prints_are_told() {
     check(&[
         (r#"echo "$TOKEN""#, "print(TOKEN)"),
         ("echo $T", "print(T)"),
-        (r#"echo "logs in with $USER ${PASSWORD}""#, "print(PASSWORD)"),
+        (
+            r#"echo "logs in with $USER ${PASSWORD}""#,
+            "print(PASSWORD)",
+        ),
         (r#"printf '%s\n' "${T:-none}""#, "print(T)"),
         (r#"echo "$T" >&2"#, "print(T)"),
         (r#">&2 echo "$T""#, "print(T)"),
@@ -81,7 +91,10 @@ fn prints_are_told() {
         (r#"if true; then echo "$T"; fi"#, "print(T)"),
         (r#"for x in $T; do echo $x; done"#, "print(x,T)"),
         (r#"f() { echo "$T"; }; f"#, "print(T)"),
-        (r#"main() { f; }; f() { echo "$T"; }; main "$@""#, "print(T)"),
+        (
+            r#"main() { f; }; f() { echo "$T"; }; main "$@""#,
+            "print(T)",
+        ),
         ("printenv TOKEN", "print(TOKEN)"),
         ("test -n \"$T\" && echo \"$T\" || exit 1", "print(T)"),
         ("sudo echo $T", "print(T)"),
@@ -91,7 +104,10 @@ fn prints_are_told() {
         ("read -r x <<< \"$T\"; echo \"$x\"", "print(x,T)"),
         ("a=(x \"$T\")\necho \"${a[@]}\"", "print(a,T)"),
         ("echo \\\r\n  \"$T\"\r\n", "print(T)"),
-        ("if [ -z \"$X\" ]; then\r\n  echo \"$T\"\r\nfi\r\n", "print(T)"),
+        (
+            "if [ -z \"$X\" ]; then\r\n  echo \"$T\"\r\nfi\r\n",
+            "print(T)",
+        ),
         ("printf -v x %s \"$T\"; echo $x", "print(x,T)"),
         ("env FOO=1 echo $T", "print(T)"),
     ]);
@@ -110,9 +126,12 @@ fn what_shows_no_value_is_not_told() {
         (r#"PGPASSWORD="$T" psql -c 'select 1'"#, ""),
         (r#"curl -K - <<< "header = \"X: $T\"""#, ""),
         (r#"curl --config <(echo "user = a:$T") https://x"#, ""),
-        (r#"curl -d @- https://x <<EOF
+        (
+            r#"curl -d @- https://x <<EOF
 {"t": "$T"}
-EOF"#, ""),
+EOF"#,
+            "",
+        ),
         (r#"echo "$T" > /dev/null"#, ""),
         (r#"echo "$T" | gh auth login --with-token"#, ""),
         (r#"case "$T" in a) echo b ;; esac"#, ""),
@@ -126,7 +145,10 @@ EOF"#, ""),
         ("cat <<'EOF'\n$TOKEN\nEOF", ""),
         (r#"f() { echo "$T"; }; x=$(f)"#, ""),
         (r#"log "$T"; log() { :; }"#, ""),
-        (r#"if [ "$(echo "$T" | wc -c)" -gt 3 ]; then echo ok; fi"#, ""),
+        (
+            r#"if [ "$(echo "$T" | wc -c)" -gt 3 ]; then echo ok; fi"#,
+            "",
+        ),
         (r#"echo "$T" | sha256sum"#, ""),
         (r#"echo "$T" | grep -q '^x'"#, ""),
         (r#"export TOKEN; local T; readonly P"#, ""),
@@ -185,9 +207,15 @@ fn traces_are_told_where_a_secret_expands() {
         ("set -x\ntest -n \"$T\"", "trace(T)"),
         ("set -ex\nA=\"$T\" true", "trace(T)"),
         ("set -o xtrace\n[ -n \"$T\" ]", "trace(T)"),
-        ("set -euxo pipefail\n[[ -n $T ]]; [[ $T = $P ]]", "trace(T) trace(P)"),
+        (
+            "set -euxo pipefail\n[[ -n $T ]]; [[ $T = $P ]]",
+            "trace(T) trace(P)",
+        ),
         ("set -x\nset +x\n[ -n \"$T\" ]", ""),
-        ("set -x\n{ set +x; } 2>/dev/null\n[ -n \"$T\" ]\nset -x\nmake", ""),
+        (
+            "set -x\n{ set +x; } 2>/dev/null\n[ -n \"$T\" ]\nset -x\nmake",
+            "",
+        ),
         ("(set -x; make)\n[ -n \"$T\" ]", ""),
         ("[ -n \"$DEBUG\" ] && set -x\n[ -n \"$T\" ]", ""),
         ("if [ \"$TRACE\" ]; then set -x; fi\n[ -n \"$T\" ]", ""),
@@ -212,9 +240,15 @@ fn derived_forms_are_told() {
         (r#"echo "${T:0:4}""#, "derived(T:an expansion)"),
         (r#"echo "${T%%.*}""#, "derived(T:an expansion)"),
         (r#"echo "$T" | sed 's/./& /g'"#, "derived(T:sed)"),
-        (r#"x=$(echo "$T" | cut -c1-3); echo "$x""#, "derived(x,T:cut)"),
+        (
+            r#"x=$(echo "$T" | cut -c1-3); echo "$x""#,
+            "derived(x,T:cut)",
+        ),
         (r#"echo "$T" | jq -r .password"#, "derived(T:jq)"),
-        (r#"x=$(echo "$T" | jq -r .p); echo "::add-mask::$x"; echo "x=$x" >> $GITHUB_OUTPUT"#, "Output(x,T)"),
+        (
+            r#"x=$(echo "$T" | jq -r .p); echo "::add-mask::$x"; echo "x=$x" >> $GITHUB_OUTPUT"#,
+            "Output(x,T)",
+        ),
         (r#"echo "$T" | base64 -d > key.json"#, "file(key.json|T)"),
         (r#"echo "$T" | tr -d '\n'"#, "print(T)"),
     ]);
@@ -222,43 +256,99 @@ fn derived_forms_are_told() {
 
 #[test]
 fn arguments_are_told_with_their_option() {
-    check(&[
-        (r#"mysql -p"$DB_PASSWORD""#, "argument(mysql|-p|DB_PASSWORD)"),
-        (r#"docker login -u x -p "$P" reg"#, "argument(docker login|-p|P)"),
-        (r#"docker login -u x --password=$P"#, "argument(docker login|--password|P)"),
-        (r#"curl -H "Authorization: Bearer $T" https://x"#, "argument(curl|-H|T)"),
-        (r#"curl -u "a:$T" https://x"#, "argument(curl|-u|T)"),
-        (r#"sshpass -p "$P" ssh h"#, "argument(sshpass|-p|P)"),
-        (r#"helm upgrade x . --set db.password=$P"#, "argument(helm upgrade|--set|P)"),
-        (r#"kubectl create secret generic x --from-literal=p=$P"#, "argument(kubectl create secret|--from-literal|P)"),
-        (r#"sudo mysql --password="$P""#, "argument(mysql|--password|P)"),
-        (r#"timeout 5 ./deploy "$T""#, "argument(deploy||T)"),
-        (r#"x=(--token "$T"); ./deploy "${x[@]}""#, "argument(deploy||x,T)"),
-        (r#"redis-cli -a $P ping"#, "argument(redis-cli|-a|P)"),
-        (r#"aws configure set aws_secret_access_key $AWS_SECRET_ACCESS_KEY"#, "argument(aws configure set||AWS_SECRET_ACCESS_KEY)"),
-        (r#"echo "$T" | xargs -I{} curl -H {} x"#, "argument(curl||T)"),
-        (r#"x=$(curl -H "X: $T" https://x)"#, "argument(curl|-H|T)"),
-        (r#"[ "$(curl -H "X: $T" https://x)" = ok ]"#, "argument(curl|-H|T)"),
-        (r#"jq -n --arg p "$P" '{p:$p}' | curl -d @- x"#, "argument(jq||P)"),
-        (r#"git -c http.extraheader="Authorization: basic $T" clone x"#, ""),
-        (r#"docker run -e TOKEN img"#, ""),
-        (r#"docker login -u x -p "$(cat f)""#, ""),
-        (r#"$CMD --token "$T""#, "argument(|--token|T)"),
-    ]);
+    check(ARGUMENTS);
 }
+
+const ARGUMENTS: &[(&str, &str)] = &[
+    (
+        r#"mysql -p"$DB_PASSWORD""#,
+        "argument(mysql|-p|DB_PASSWORD)",
+    ),
+    (
+        r#"docker login -u x -p "$P" reg"#,
+        "argument(docker login|-p|P)",
+    ),
+    (
+        r#"docker login -u x --password=$P"#,
+        "argument(docker login|--password|P)",
+    ),
+    (
+        r#"curl -H "Authorization: Bearer $T" https://x"#,
+        "argument(curl|-H|T)",
+    ),
+    (r#"curl -u "a:$T" https://x"#, "argument(curl|-u|T)"),
+    (r#"sshpass -p "$P" ssh h"#, "argument(sshpass|-p|P)"),
+    (
+        r#"helm upgrade x . --set db.password=$P"#,
+        "argument(helm upgrade|--set|P)",
+    ),
+    (
+        r#"kubectl create secret generic x --from-literal=p=$P"#,
+        "argument(kubectl create secret|--from-literal|P)",
+    ),
+    (
+        r#"sudo mysql --password="$P""#,
+        "argument(mysql|--password|P)",
+    ),
+    (r#"timeout 5 ./deploy "$T""#, "argument(deploy||T)"),
+    (
+        r#"x=(--token "$T"); ./deploy "${x[@]}""#,
+        "argument(deploy||x,T)",
+    ),
+    (r#"redis-cli -a $P ping"#, "argument(redis-cli|-a|P)"),
+    (
+        r#"aws configure set aws_secret_access_key $AWS_SECRET_ACCESS_KEY"#,
+        "argument(aws configure set||AWS_SECRET_ACCESS_KEY)",
+    ),
+    (
+        r#"echo "$T" | xargs -I{} curl -H {} x"#,
+        "argument(curl||T)",
+    ),
+    (r#"x=$(curl -H "X: $T" https://x)"#, "argument(curl|-H|T)"),
+    (
+        r#"[ "$(curl -H "X: $T" https://x)" = ok ]"#,
+        "argument(curl|-H|T)",
+    ),
+    (
+        r#"jq -n --arg p "$P" '{p:$p}' | curl -d @- x"#,
+        "argument(jq||P)",
+    ),
+    (
+        r#"git -c http.extraheader="Authorization: basic $T" clone x"#,
+        "",
+    ),
+    (r#"docker run -e TOKEN img"#, ""),
+    (r#"docker login -u x -p "$(cat f)""#, ""),
+    (r#"$CMD --token "$T""#, "argument(|--token|T)"),
+];
 
 #[test]
 fn addresses_and_build_arguments_are_told() {
     check(&[
-        (r#"git clone https://x:${TOKEN}@host/r"#, "url(git clone|TOKEN)"),
-        (r#"git clone "https://$T@github.com/o/r""#, "url(git clone|T)"),
-        (r#"git config --global url."https://x:$T@host/".insteadOf https://host/"#, "url(git config|T)"),
+        (
+            r#"git clone https://x:${TOKEN}@host/r"#,
+            "url(git clone|TOKEN)",
+        ),
+        (
+            r#"git clone "https://$T@github.com/o/r""#,
+            "url(git clone|T)",
+        ),
+        (
+            r#"git config --global url."https://x:$T@host/".insteadOf https://host/"#,
+            "url(git config|T)",
+        ),
         (r#"pip install git+https://$T@host/x"#, "url(pip install|T)"),
         (r#"psql "postgres://u:$P@h/db""#, "argument(psql||P)"),
         (r#"curl "https://x/?t=$T""#, "argument(curl||T)"),
-        (r#"docker build --build-arg NPM_TOKEN="$NPM_TOKEN" ."#, "build-arg(NPM_TOKEN)"),
+        (
+            r#"docker build --build-arg NPM_TOKEN="$NPM_TOKEN" ."#,
+            "build-arg(NPM_TOKEN)",
+        ),
         (r#"docker build --build-arg=X=$T ."#, "build-arg(X)"),
-        (r#"docker build --build-arg NPM_TOKEN ."#, "build-arg(NPM_TOKEN)"),
+        (
+            r#"docker build --build-arg NPM_TOKEN ."#,
+            "build-arg(NPM_TOKEN)",
+        ),
         (r#"docker buildx bake --set app.args.X=$T"#, "build-arg(X)"),
         (r#"docker build --build-arg VERSION=$V ."#, ""),
         (r#"docker build --secret id=x,env=NPM_TOKEN ."#, ""),
@@ -274,16 +364,37 @@ fn files_and_command_files_are_told() {
         (r#"echo "T=$T" >> "$HOME/.env""#, "file($HOME/.env|T)"),
         ("cat > f <<EOF\npw=$T\nEOF", "file(f|T)"),
         ("cat <<EOF > f\npw=$T\nEOF", "file(f|T)"),
-        ("cat <<EOF | sudo tee f > /dev/null\npw=$T\nEOF", "file(f|T)"),
+        (
+            "cat <<EOF | sudo tee f > /dev/null\npw=$T\nEOF",
+            "file(f|T)",
+        ),
         (r#"echo "token=$T" >> "$GITHUB_OUTPUT""#, "Output(T)"),
         (r#"echo "token=$T" >> ${GITHUB_ENV}"#, "Environment(T)"),
-        (r#"{ echo a; echo "t=$T"; } >> "$GITHUB_OUTPUT""#, "Output(T)"),
-        (r#"echo "t=$T" | tee -a $GITHUB_STEP_SUMMARY > /dev/null"#, "Summary(T)"),
+        (
+            r#"{ echo a; echo "t=$T"; } >> "$GITHUB_OUTPUT""#,
+            "Output(T)",
+        ),
+        (
+            r#"echo "t=$T" | tee -a $GITHUB_STEP_SUMMARY > /dev/null"#,
+            "Summary(T)",
+        ),
         (r#"echo "::set-output name=x::$T""#, "Output(T)"),
-        (r###"echo "##vso[task.setvariable variable=dbPassword]$T""###, "Variable { name: \"dbPassword\", secret: false }(T)"),
-        (r###"echo "##vso[task.setvariable variable=dbPassword;issecret=true]$T""###, "Variable { name: \"dbPassword\", secret: true }(T)"),
-        (r###"echo "##vso[task.setvariable variable=dbPassword]$(./make)""###, "Variable { name: \"dbPassword\", secret: false }(dbPassword)"),
-        (r###"echo "##vso[task.setvariable variable=version]$V""###, ""),
+        (
+            r###"echo "##vso[task.setvariable variable=dbPassword]$T""###,
+            "Variable { name: \"dbPassword\", secret: false }(T)",
+        ),
+        (
+            r###"echo "##vso[task.setvariable variable=dbPassword;issecret=true]$T""###,
+            "Variable { name: \"dbPassword\", secret: true }(T)",
+        ),
+        (
+            r###"echo "##vso[task.setvariable variable=dbPassword]$(./make)""###,
+            "Variable { name: \"dbPassword\", secret: false }(dbPassword)",
+        ),
+        (
+            r###"echo "##vso[task.setvariable variable=version]$V""###,
+            "",
+        ),
         (r#"sed "s/X/$T/" a > b"#, "argument(sed||T) file(b|T)"),
     ]);
 }
@@ -304,16 +415,31 @@ fn minted_credentials_need_masking() {
             "unmasked(aws ssm get-parameter|t1|Print)",
         ),
         (r#"t1=$(aws ssm get-parameter --name x); echo "$t1""#, ""),
-        (r#"t1=$(aws secretsmanager get-secret-value --query ARN --output text); echo "$t1""#, ""),
-        ("gcloud auth print-access-token | docker login --password-stdin -u x", ""),
+        (
+            r#"t1=$(aws secretsmanager get-secret-value --query ARN --output text); echo "$t1""#,
+            "",
+        ),
+        (
+            "gcloud auth print-access-token | docker login --password-stdin -u x",
+            "",
+        ),
         (
             "docker login -u x -p \"$(gcloud auth print-access-token)\"",
             "argument(docker login|-p|gcloud auth print-access-token)",
         ),
-        ("az account get-access-token --query accessToken -o tsv", "unmasked(az account get-access-token||Print)"),
+        (
+            "az account get-access-token --query accessToken -o tsv",
+            "unmasked(az account get-access-token||Print)",
+        ),
         (r#"x=$(openssl rand -hex 16); echo "$x""#, ""),
-        (r#"DB_PASSWORD=$(openssl rand -hex 16); echo "$DB_PASSWORD""#, "unmasked(openssl rand|DB_PASSWORD|Print)"),
-        ("kubectl get secret x -o jsonpath='{.data.p}' | base64 -d", "unmasked(kubectl get secret||Derived)"),
+        (
+            r#"DB_PASSWORD=$(openssl rand -hex 16); echo "$DB_PASSWORD""#,
+            "unmasked(openssl rand|DB_PASSWORD|Print)",
+        ),
+        (
+            "kubectl get secret x -o jsonpath='{.data.p}' | base64 -d",
+            "unmasked(kubectl get secret||Derived)",
+        ),
         ("sops -d x.yaml > y.yaml", "file(y.yaml|sops)"),
         ("./x --nonce $(uuidgen)", ""),
     ]);
@@ -333,7 +459,8 @@ fn literals_of_secret_names_are_told() {
 
 #[test]
 fn placeholders_are_inline_and_flow() {
-    let text = "# {{s}}\n./x --key '{{s}}' \"{{s}}\"\necho {{v}} {{s}}\ncat <<EOF > f\n{{s}}\nEOF\n";
+    let text =
+        "# {{s}}\n./x --key '{{s}}' \"{{s}}\"\necho {{v}} {{s}}\ncat <<EOF > f\n{{s}}\nEOF\n";
     let placeholders: Vec<Placeholder> = text
         .match_indices("{{")
         .map(|(at, _)| Placeholder {
@@ -342,7 +469,11 @@ fn placeholders_are_inline_and_flow() {
             secret: &text[at + 2..at + 3] == "s",
         })
         .collect();
-    let script = Script { text, trace: false, placeholders: &placeholders };
+    let script = Script {
+        text,
+        trace: false,
+        placeholders: &placeholders,
+    };
     assert_eq!(
         told_of(&script),
         "argument(x|--key|s) inline(Single|s) argument(x||s) inline(Double|s) print(s) inline(Bare|s) \
@@ -353,9 +484,18 @@ fn placeholders_are_inline_and_flow() {
 #[test]
 fn docker_login_can_read_stdin() {
     for (text, want) in [
-        ("docker login -u x -p \"$P\" reg", "echo \"$P\" | docker login -u x --password-stdin reg"),
-        ("a && sudo docker login -u x --password=${P}", "a && echo \"${P}\" | sudo docker login -u x --password-stdin"),
-        ("docker login -u x -p$P", "echo \"$P\" | docker login -u x --password-stdin"),
+        (
+            "docker login -u x -p \"$P\" reg",
+            "echo \"$P\" | docker login -u x --password-stdin reg",
+        ),
+        (
+            "a && sudo docker login -u x --password=${P}",
+            "a && echo \"${P}\" | sudo docker login -u x --password-stdin",
+        ),
+        (
+            "docker login -u x -p$P",
+            "echo \"$P\" | docker login -u x --password-stdin",
+        ),
         ("docker login -p \"$P\" reg", ""),
         ("docker login -u x -p \"a$P\" reg", ""),
         ("cat f | docker login -u x -p \"$P\"", ""),
@@ -382,7 +522,10 @@ fn docker_login_can_read_stdin() {
 fn broken_scripts_are_used_where_they_are_fine() {
     check(&[
         ("echo \"$T\"\nif [ a; then\n", "print(T)"),
-        ("echo \"$T\"\nkxxxxx ((( }\necho \"$P\"", "print(T) print(P)"),
+        (
+            "echo \"$T\"\nkxxxxx ((( }\necho \"$P\"",
+            "print(T) print(P)",
+        ),
         ("echo \"$T", "print(T)"),
     ]);
 }
@@ -398,13 +541,22 @@ fn options_for_secrets_by_name() {
     };
     assert_eq!(told(&["app", "--password", "x"]), "--password:x");
     assert_eq!(told(&["app", "--db-password=$(P)"]), "--db-password:$(P)");
-    assert_eq!(told(&["redis-server", "--requirepass", "${P}"]), "--requirepass:${P}");
+    assert_eq!(
+        told(&["redis-server", "--requirepass", "${P}"]),
+        "--requirepass:${P}"
+    );
     assert_eq!(told(&["redis-cli", "-a", "$P", "ping"]), "-a:$P");
     assert_eq!(told(&["mysqladmin", "-uroot", "-proot", "ping"]), "-p:root");
-    assert_eq!(told(&["/opt/mssql-tools/bin/sqlcmd", "-P", "$$SA_PASSWORD"]), "-P:$$SA_PASSWORD");
+    assert_eq!(
+        told(&["/opt/mssql-tools/bin/sqlcmd", "-P", "$$SA_PASSWORD"]),
+        "-P:$$SA_PASSWORD"
+    );
     assert_eq!(told(&["curl", "-u", "a:b", "http://x"]), "-u:b");
     assert_eq!(told(&["--token=abc"]), "--token:abc");
-    assert_eq!(told(&["app", "--token-file", "x", "--token-ttl=5", "-p", "8080"]), "");
+    assert_eq!(
+        told(&["app", "--token-file", "x", "--token-ttl=5", "-p", "8080"]),
+        ""
+    );
     assert_eq!(told(&["app", "--password", "--verbose"]), "");
 }
 
@@ -415,7 +567,10 @@ fn powershell_by_tokens() {
         ("$env:TOKEN", "print(TOKEN)"),
         ("Get-ChildItem Env:", "dump(get-childitem)"),
         ("gci env:* | sort name", "dump(gci)"),
-        ("docker login -u x -p $env:TOKEN", "argument(docker login|-p|TOKEN)"),
+        (
+            "docker login -u x -p $env:TOKEN",
+            "argument(docker login|-p|TOKEN)",
+        ),
         ("$t = $env:TOKEN\r\nWrite-Output $t", "print(t)"),
         ("\"t=$env:TOKEN\" >> $env:GITHUB_OUTPUT", "Output(TOKEN)"),
         ("if ($env:TOKEN) { Write-Host 'set' }", ""),
@@ -424,10 +579,17 @@ fn powershell_by_tokens() {
         ("$env:TOKEN | docker login -u x --password-stdin", ""),
         ("# Write-Host $env:TOKEN", ""),
         ("Write-Host \"::add-mask::$env:TOKEN\"", ""),
-        ("Invoke-RestMethod -Headers @{ A = $env:TOKEN } -Uri https://x", ""),
+        (
+            "Invoke-RestMethod -Headers @{ A = $env:TOKEN } -Uri https://x",
+            "",
+        ),
     ] {
         let uses = analyse_powershell(&Script::new(text), &secret);
-        assert_eq!(uses.iter().map(shown).collect::<Vec<_>>().join(" "), want, "{text}");
+        assert_eq!(
+            uses.iter().map(shown).collect::<Vec<_>>().join(" "),
+            want,
+            "{text}"
+        );
     }
 }
 
@@ -451,7 +613,44 @@ proptest::proptest! {
 
 /// Pieces of scripts that properties are tried on.
 const PARTS: [&str; 40] = [
-    "echo ", "\"$T\"", "$TOKEN", "${T:0:3}", " | ", " && ", "\n", "\r\n", "\\\n", "$(", ")", "`", "'", "\"", "<<EOF\n", "EOF\n", "<<< ",
-    "> f", ">> \"$GITHUB_ENV\"", "2>&1", "if ", "then ", "fi", "f() { ", "}", "{{s}}", "set -x;", "env", "for x in ", "; do ", "done",
-    "case $T in ", "a) ", ";;", "esac", "export X=", "vault kv get", "é", "docker login -u a -p ", "##vso[task.setvariable variable=",
+    "echo ",
+    "\"$T\"",
+    "$TOKEN",
+    "${T:0:3}",
+    " | ",
+    " && ",
+    "\n",
+    "\r\n",
+    "\\\n",
+    "$(",
+    ")",
+    "`",
+    "'",
+    "\"",
+    "<<EOF\n",
+    "EOF\n",
+    "<<< ",
+    "> f",
+    ">> \"$GITHUB_ENV\"",
+    "2>&1",
+    "if ",
+    "then ",
+    "fi",
+    "f() { ",
+    "}",
+    "{{s}}",
+    "set -x;",
+    "env",
+    "for x in ",
+    "; do ",
+    "done",
+    "case $T in ",
+    "a) ",
+    ";;",
+    "esac",
+    "export X=",
+    "vault kv get",
+    "é",
+    "docker login -u a -p ",
+    "##vso[task.setvariable variable=",
 ];

@@ -1,6 +1,0 @@
-//! GitLab CI.
-
-use super::super::lint::Lint;
-
-/// The lints of this family.
-pub(crate) const LINTS: &[&dyn Lint] = &[];

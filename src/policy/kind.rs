@@ -339,19 +339,6 @@ pub fn by_content(kind: FileKind, trees: &[Node]) -> FileKind {
     }) {
         return FileKind::Arm;
     }
-    let is_service = |entry: &super::node::Entry| {
-        ["image", "build"]
-            .iter()
-            .any(|key| entry.value.get(key).is_some())
-    };
-    let services = |tree: &Node| {
-        tree.get("services")
-            .is_some_and(|all| all.entries().iter().any(is_service))
-    };
-    if kind == FileKind::Yaml && any(&services) {
-        // Stacks of Swarm have names of their own.
-        return FileKind::Compose;
-    }
     if any(&|tree| tree.get("runtime").is_some() && tree.get("env_variables").is_some())
         || any(&|tree| tree.get("provider").is_some() && tree.get("functions").is_some())
     {
@@ -377,6 +364,19 @@ pub fn by_content(kind: FileKind, trees: &[Node]) -> FileKind {
     };
     if any(&|tree| tree.items().iter().any(is_play)) {
         return FileKind::Ansible;
+    }
+    swarm(kind, trees)
+}
+
+/// Stacks of Swarm have names of their own: their services tell them.
+fn swarm(kind: FileKind, trees: &[Node]) -> FileKind {
+    let is_service = |node: &Node| node.get("image").is_some() || node.get("build").is_some();
+    let has_services = |tree: &Node| {
+        let services = tree.get("services").map_or(&[][..], Node::entries);
+        services.iter().any(|entry| is_service(&entry.value))
+    };
+    if kind == FileKind::Yaml && trees.iter().any(has_services) {
+        return FileKind::Compose;
     }
     kind
 }

@@ -343,14 +343,6 @@ mod tests {
                 "environment:\n      ENCRYPTION_KEY: Vx7kQ2mR9tLp\n",
                 vec!["compose-plaintext-env critical Vx7kQ2mR9tLp"],
             ),
-            (
-                "labels:\n      - traefik.http.middlewares.a.basicauth.users=admin:$$apr1$$Vx7kQ2mR$$9tLp\n",
-                vec!["compose-plaintext-env medium $$apr1$$Vx7kQ2mR$$9tLp"],
-            ),
-            (
-                "labels:\n      - traefik.http.middlewares.a.basicauth.users=admin:${HASH}\n",
-                vec![],
-            ),
         ] {
             let text = format!("services:\n  a:\n    image: b\n    {text}");
             assert_eq!(told("compose.yml", &text), want, "{text}");
@@ -373,6 +365,23 @@ mod tests {
             told("docker-compose.dev.yml", &text),
             ["compose-plaintext-env info hunter2-Zq81"]
         );
+    }
+
+    #[test]
+    fn users_of_proxies_in_labels() {
+        for (text, want) in [
+            (
+                "labels:\n      - traefik.http.middlewares.a.basicauth.users=admin:$$apr1$$Vx7kQ2mR$$9tLp\n",
+                vec!["compose-plaintext-env medium $$apr1$$Vx7kQ2mR$$9tLp"],
+            ),
+            (
+                "labels:\n      - traefik.http.middlewares.a.basicauth.users=admin:${HASH}\n",
+                vec![],
+            ),
+        ] {
+            let text = format!("services:\n  a:\n    image: b\n    {text}");
+            assert_eq!(told("compose.yml", &text), want, "{text}");
+        }
     }
 
     #[test]

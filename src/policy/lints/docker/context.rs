@@ -307,7 +307,10 @@ fn join(folder: &str, path: &str) -> String {
 mod tests {
     use super::super::tests::crossed;
 
-    fn check(cases: &[(&[(&str, &str)], &[&str])]) {
+    /// A tree, and what is told of it.
+    type Case<'c> = (&'c [(&'c str, &'c str)], &'c [&'c str]);
+
+    fn check(cases: &[Case<'_>]) {
         for (files, want) in cases {
             assert_eq!(crossed(files), *want, "{files:?}");
         }

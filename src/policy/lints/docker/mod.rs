@@ -15,6 +15,7 @@ mod layer;
 mod mounts;
 mod start;
 pub(super) mod url;
+mod uses;
 pub(super) mod words;
 
 /// The lints of this family.

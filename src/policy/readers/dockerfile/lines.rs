@@ -21,6 +21,19 @@ pub struct Heredoc {
     pub end: usize,
 }
 
+/// Returns the escape character: that of the directive `# escape=` among the first lines.
+pub(super) fn escape(text: &str) -> char {
+    let directives = text.trim_start_matches(' ').lines().map_while(|line| {
+        let (name, value) = line.strip_prefix('#')?.split_once('=')?;
+        let name = name.trim().to_ascii_lowercase();
+        matches!(name.as_str(), "syntax" | "check" | "escape").then(|| (name, value.trim()))
+    });
+    let is_backtick = directives
+        .into_iter()
+        .any(|(name, value)| name == "escape" && value == "`");
+    if is_backtick { '`' } else { '\\' }
+}
+
 /// Reads what an instruction says from `start` on: lines joined that the escape character continues, lines of comments and empty
 /// lines between them left out. Returns it with the offset of the next line.
 pub(super) fn logical(text: &str, start: usize, escape: char) -> (Chars, usize) {

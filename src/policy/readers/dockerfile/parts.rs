@@ -6,7 +6,7 @@ use parse_dockerfile as raw;
 
 use super::super::super::node::{Scalar, Style};
 use super::lines::{
-    Chars, Heredoc, blank, bytes, heredocs, is_blank, logical, may_open, scalar, trimmed,
+    Chars, Heredoc, blank, bytes, escape, heredocs, is_blank, logical, may_open, scalar, trimmed,
     unescaped, unquoted, words,
 };
 use super::{Command, Copy, Dockerfile, Flag, Instruction, Pair, Role, Run, Stage, What, inner};
@@ -46,19 +46,6 @@ fn reason(error: &raw::Error) -> String {
         0 => "no Dockerfile: it has no FROM".to_owned(),
         line => format!("no Dockerfile at line {line}"),
     }
-}
-
-/// Returns the escape character: that of the directive `# escape=` among the first lines.
-fn escape(text: &str) -> char {
-    let directives = text.trim_start_matches(' ').lines().map_while(|line| {
-        let (name, value) = line.strip_prefix('#')?.split_once('=')?;
-        let name = name.trim().to_ascii_lowercase();
-        matches!(name.as_str(), "syntax" | "check" | "escape").then(|| (name, value.trim()))
-    });
-    let is_backtick = directives
-        .into_iter()
-        .any(|(name, value)| name == "escape" && value == "`");
-    if is_backtick { '`' } else { '\\' }
 }
 
 /// Here-documents by the offset of their instruction's keyword.

@@ -6,8 +6,9 @@ use super::super::super::{lint::Document, names, node::Node};
 
 /// Tells whether a document describes data instead of setting values: schemas, descriptions of interfaces, snapshots, word lists.
 pub(in super::super) fn is_none(document: &Document<'_>) -> bool {
-    const PARTS: [&str; 17] = [
+    const PARTS: [&str; 18] = [
         "schema",
+        ".tf.json",
         "openapi",
         "swagger",
         "asyncapi",

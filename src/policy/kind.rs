@@ -265,7 +265,7 @@ fn by_extension(name: &str, extension: Option<&str>) -> Option<FileKind> {
         "tf" | "tofu" => FileKind::Terraform,
         "tfvars" | "tfbackend" => FileKind::Tfvars,
         "json" if name.ends_with(".tfvars.json") => FileKind::Tfvars,
-        "json" if name.ends_with(".tf.json") => FileKind::Json,
+        "json" if name.ends_with(".tf.json") => FileKind::Terraform,
         "hcl" => FileKind::Hcl,
         "properties" | "ini" | "cfg" | "conf" | "cnf" => FileKind::Properties,
         "toml" => FileKind::Toml,

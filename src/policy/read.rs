@@ -202,11 +202,11 @@ fn parse(kind: FileKind, text: &str) -> Result<Syntax, String> {
         | FileKind::Arm => Syntax::Tree(yaml::read(text)?),
         FileKind::HelmTemplate => Syntax::Tree(yaml::read(&super::lints::helm::masked(text))?),
         FileKind::Serverless => serverless(text)?,
-        FileKind::Terraform | FileKind::Hcl => Syntax::Hcl(hcl::read(text)?),
-        FileKind::Tfvars if text.trim_start().starts_with('{') => {
+        // Both have a form in JSON, of which no file of HCL can be.
+        FileKind::Terraform | FileKind::Tfvars if text.trim_start().starts_with('{') => {
             Syntax::Tree(vec![json::read(text)?])
         }
-        FileKind::Tfvars => Syntax::Hcl(hcl::read(text)?),
+        FileKind::Terraform | FileKind::Hcl | FileKind::Tfvars => Syntax::Hcl(hcl::read(text)?),
         FileKind::Dockerfile => Syntax::Docker(dockerfile::read(text)?),
         FileKind::Dotenv => Syntax::Lines(dotenv::read(text)),
         FileKind::Properties => Syntax::Lines(dotenv::properties(text)),

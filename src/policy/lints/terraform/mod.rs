@@ -47,7 +47,7 @@ fn body<'d>(document: &'d Document<'_>, kinds: &[FileKind]) -> Option<&'d Body> 
 
 /// Returns the tree of a file of Terraform's JSON form.
 fn json<'d>(document: &'d Document<'_>) -> Option<&'d Node> {
-    let is_ours = document.kind == FileKind::Json && document.path.ends_with(".tf.json");
+    let is_ours = document.kind == FileKind::Terraform;
     document.trees().first().filter(|_| is_ours)
 }
 

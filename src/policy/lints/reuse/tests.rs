@@ -689,6 +689,10 @@ fn services_that_share_and_links_that_do_not() {
         ),
         []
     );
+}
+
+#[test]
+fn links_and_one_image_within_a_compose_file() {
     let compose = |second: &str| {
         format!(
             "services:\n  db:\n    image: postgres\n    environment:\n      POSTGRES_PASSWORD: {NAMED}\n  api:\n    image: acme/api\n    environment:\n      {second}: {NAMED}\n"

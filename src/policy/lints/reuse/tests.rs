@@ -525,72 +525,75 @@ fn layers_that_repeat_a_value_are_one_site_and_inheritance_is_of_the_base() {
     assert_eq!(told(&lower), [(BASE.id, Severity::Info)]);
 }
 
+/// A base, and what is put over it in two environments.
+const LAYERS: &[(&str, &str, &str)] = &[
+    (".env", ".env.dev", ".env.prod"),
+    (
+        "application.yml",
+        "application-dev.yml",
+        "application-prod.yml",
+    ),
+    (
+        "application.properties",
+        "application-dev.yml",
+        "application-prod.properties",
+    ),
+    ("bootstrap.yml", "bootstrap-dev.yml", "bootstrap-prod.yml"),
+    (
+        "appsettings.json",
+        "appsettings.Development.json",
+        "appsettings.Production.json",
+    ),
+    ("Web.config", "Web.Test.config", "Web.Production.config"),
+    (
+        "config/default.json",
+        "config/development.json",
+        "config/production.json",
+    ),
+    (
+        "chart/values.yaml",
+        "chart/values-dev.yaml",
+        "chart/environments/prod/values.yaml",
+    ),
+    (
+        "k8s/base/a.yaml",
+        "k8s/overlays/dev/a.yaml",
+        "k8s/overlays/prod/a.yaml",
+    ),
+    (
+        "docker-compose.yml",
+        "docker-compose.dev.yml",
+        "docker-compose.prod.yml",
+    ),
+    ("variables.tf", "dev.tfvars", "prod.tfvars"),
+    (
+        "terraform.tfvars",
+        "envs/dev/a.tfvars",
+        "envs/prod/a.tfvars",
+    ),
+    ("Pulumi.yaml", "Pulumi.dev.yaml", "Pulumi.prod.yaml"),
+    (
+        "serverless.yml",
+        "serverless.dev.yml",
+        "serverless.prod.yml",
+    ),
+    (
+        "group_vars/all.yml",
+        "group_vars/dev.yml",
+        "group_vars/prod.yml",
+    ),
+    (
+        "roles/db/defaults/main.yml",
+        "inventories/dev/group_vars/all.yml",
+        "group_vars/prod.yml",
+    ),
+    ("app.yaml", "app.dev.yaml", "app.prod.yaml"),
+    ("fly.toml", "fly.dev.toml", "fly.prod.toml"),
+];
+
 #[test]
 fn every_base_layer_is_told() {
-    for (base, dev, prod) in [
-        (".env", ".env.dev", ".env.prod"),
-        (
-            "application.yml",
-            "application-dev.yml",
-            "application-prod.yml",
-        ),
-        (
-            "application.properties",
-            "application-dev.yml",
-            "application-prod.properties",
-        ),
-        ("bootstrap.yml", "bootstrap-dev.yml", "bootstrap-prod.yml"),
-        (
-            "appsettings.json",
-            "appsettings.Development.json",
-            "appsettings.Production.json",
-        ),
-        ("Web.config", "Web.Test.config", "Web.Production.config"),
-        (
-            "config/default.json",
-            "config/development.json",
-            "config/production.json",
-        ),
-        (
-            "chart/values.yaml",
-            "chart/values-dev.yaml",
-            "chart/environments/prod/values.yaml",
-        ),
-        (
-            "k8s/base/a.yaml",
-            "k8s/overlays/dev/a.yaml",
-            "k8s/overlays/prod/a.yaml",
-        ),
-        (
-            "docker-compose.yml",
-            "docker-compose.dev.yml",
-            "docker-compose.prod.yml",
-        ),
-        ("variables.tf", "dev.tfvars", "prod.tfvars"),
-        (
-            "terraform.tfvars",
-            "envs/dev/a.tfvars",
-            "envs/prod/a.tfvars",
-        ),
-        ("Pulumi.yaml", "Pulumi.dev.yaml", "Pulumi.prod.yaml"),
-        (
-            "serverless.yml",
-            "serverless.dev.yml",
-            "serverless.prod.yml",
-        ),
-        (
-            "group_vars/all.yml",
-            "group_vars/dev.yml",
-            "group_vars/prod.yml",
-        ),
-        (
-            "roles/db/defaults/main.yml",
-            "inventories/dev/group_vars/all.yml",
-            "group_vars/prod.yml",
-        ),
-        ("app.yaml", "app.dev.yaml", "app.prod.yaml"),
-        ("fly.toml", "fly.dev.toml", "fly.prod.toml"),
-    ] {
+    for (base, dev, prod) in LAYERS.iter().copied() {
         let shared = (base, assign(base, "db_password", NAMED));
         let other = |path: &'static str| (path, assign(path, "level", "warn"));
         let takes = [shared.clone(), other(dev), other(prod)];

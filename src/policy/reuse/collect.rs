@@ -159,14 +159,7 @@ impl Collector<'_, '_, '_> {
         let secretness = names::secretness(&name);
         let is_named = secretness >= Secretness::Strong || place.is_secret;
         if is_named && !place.merged && values::classify(text) == Value::Encrypted {
-            let prints = forms::ciphertext(text, self.context.key);
-            let site = self.site(
-                &place.declared,
-                place.service.clone(),
-                Content::Value(Box::new(prints)),
-                &self.key(),
-            );
-            return self.note(site, span(0..text.len()), None);
+            return self.ciphertext(text, span(0..text.len()), place);
         }
         let found = normal::secret(&name, secretness, text, place.is_secret);
         let found = found.filter(|found| !exempt::is_exempt(&found.value, self.is_tree));
@@ -205,6 +198,13 @@ impl Collector<'_, '_, '_> {
             &self.key(),
         );
         self.note(site, at.clone(), Some(at));
+    }
+
+    fn ciphertext(&mut self, text: &str, span: Range<usize>, place: &Place) {
+        let prints = forms::ciphertext(text, self.context.key);
+        let content = Content::Value(Box::new(prints));
+        let site = self.site(&place.declared, place.service.clone(), content, &self.key());
+        self.note(site, span, None);
     }
 
     /// Tells the site that a merge key or alias leads to who takes it over.

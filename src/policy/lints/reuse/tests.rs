@@ -525,6 +525,128 @@ fn layers_that_repeat_a_value_are_one_site_and_inheritance_is_of_the_base() {
     assert_eq!(told(&lower), [(BASE.id, Severity::Info)]);
 }
 
+/// A base, and what is put over it in two environments.
+const LAYERS: &[(&str, &str, &str)] = &[
+    (".env", ".env.dev", ".env.prod"),
+    (
+        "application.yml",
+        "application-dev.yml",
+        "application-prod.yml",
+    ),
+    (
+        "application.properties",
+        "application-dev.yml",
+        "application-prod.properties",
+    ),
+    ("bootstrap.yml", "bootstrap-dev.yml", "bootstrap-prod.yml"),
+    (
+        "appsettings.json",
+        "appsettings.Development.json",
+        "appsettings.Production.json",
+    ),
+    ("Web.config", "Web.Test.config", "Web.Production.config"),
+    (
+        "config/default.json",
+        "config/development.json",
+        "config/production.json",
+    ),
+    (
+        "chart/values.yaml",
+        "chart/values-dev.yaml",
+        "chart/environments/prod/values.yaml",
+    ),
+    (
+        "k8s/base/a.yaml",
+        "k8s/overlays/dev/a.yaml",
+        "k8s/overlays/prod/a.yaml",
+    ),
+    (
+        "docker-compose.yml",
+        "docker-compose.dev.yml",
+        "docker-compose.prod.yml",
+    ),
+    ("variables.tf", "dev.tfvars", "prod.tfvars"),
+    (
+        "terraform.tfvars",
+        "envs/dev/a.tfvars",
+        "envs/prod/a.tfvars",
+    ),
+    ("Pulumi.yaml", "Pulumi.dev.yaml", "Pulumi.prod.yaml"),
+    (
+        "serverless.yml",
+        "serverless.dev.yml",
+        "serverless.prod.yml",
+    ),
+    (
+        "group_vars/all.yml",
+        "group_vars/dev.yml",
+        "group_vars/prod.yml",
+    ),
+    (
+        "roles/db/defaults/main.yml",
+        "inventories/dev/group_vars/all.yml",
+        "group_vars/prod.yml",
+    ),
+    ("app.yaml", "app.dev.yaml", "app.prod.yaml"),
+    ("fly.toml", "fly.dev.toml", "fly.prod.toml"),
+];
+
+#[test]
+fn every_base_layer_is_told() {
+    for (base, dev, prod) in LAYERS.iter().copied() {
+        let shared = (base, assign(base, "db_password", NAMED));
+        let other = |path: &'static str| (path, assign(path, "level", "warn"));
+        let takes = [shared.clone(), other(dev), other(prod)];
+        assert_eq!(told(&takes), [(BASE.id, Severity::Medium)], "{base}");
+        let own = |path: &'static str, value: &str| (path, assign(path, "db_password", value));
+        let sets = [shared, own(dev, "b7Jx9Qm2Lt5R"), own(prod, "Vx7kQ2mR9tLp")];
+        assert_eq!(told(&sets), [], "{base}");
+    }
+}
+
+#[test]
+fn objects_of_kubernetes_declare_environments() {
+    let object = |head: &str| {
+        format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n{head}data:\n  password: {NAMED}\n"
+        )
+    };
+    for (dev, prod) in [
+        ("  namespace: shop-dev\n", "  namespace: shop-prod\n"),
+        (
+            "  labels: {environment: dev}\n",
+            "  labels: {env: production}\n",
+        ),
+        (
+            "  labels:\n    app.acme.net/stage: dev\n",
+            "  annotations:\n    stage: prod\n",
+        ),
+    ] {
+        let files = [("k8s/a.yaml", object(dev)), ("k8s/b.yaml", object(prod))];
+        assert_eq!(told(&files), [(EXACT.id, Severity::High)], "{dev}");
+    }
+    let container = |namespace: &str| {
+        format!(
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: a\n  namespace: {namespace}\nspec:\n  template:\n    spec:\n      containers:\n        - name: a\n          env:\n            - name: DB_PASSWORD\n              value: {NAMED}\n"
+        )
+    };
+    let files = [
+        ("k8s/a.yaml", container("dev")),
+        ("k8s/b.yaml", container("prod")),
+    ];
+    assert_eq!(told(&files), [(EXACT.id, Severity::High)]);
+    let build = |namespace: &str| {
+        format!(
+            "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nnamespace: {namespace}\nsecretGenerator:\n  - name: db\n    literals:\n      - password={NAMED}\n"
+        )
+    };
+    let files = [
+        ("k8s/a/kustomization.yaml", build("dev")),
+        ("k8s/b/kustomization.yaml", build("prod")),
+    ];
+    assert_eq!(told(&files), [(EXACT.id, Severity::High)]);
+}
+
 #[test]
 fn merge_keys_take_over() {
     let text = format!(
@@ -570,6 +692,10 @@ fn services_that_share_and_links_that_do_not() {
         ),
         []
     );
+}
+
+#[test]
+fn links_and_one_image_within_a_compose_file() {
     let compose = |second: &str| {
         format!(
             "services:\n  db:\n    image: postgres\n    environment:\n      POSTGRES_PASSWORD: {NAMED}\n  api:\n    image: acme/api\n    environment:\n      {second}: {NAMED}\n"

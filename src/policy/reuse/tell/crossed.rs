@@ -95,7 +95,7 @@ pub(super) fn tell(index: &Index<'_>, all: &All<'_>, metas: &Metas, told: &mut T
 fn moves(seen: &Seen<'_>) -> bool {
     [seen.path.as_ref(), &seen.site.key]
         .into_iter()
-        .flat_map(|text| names::words(text))
+        .flat_map(names::words)
         .any(|word| MOVES.contains(&word.as_str()))
 }
 

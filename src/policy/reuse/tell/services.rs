@@ -140,18 +140,12 @@ pub(super) fn tell(all: &All<'_>, lint: &'static LintMeta, group: &Group, told: 
     if sites.len() < 2 || class < Some(Class::Named) || is_meant {
         return;
     }
-    let services = sites.iter().filter_map(|seen| seen.service.as_deref());
-    let services = services.collect::<BTreeSet<&str>>().len();
     let names = sites.iter().map(|seen| key_base(seen.site));
     let names = names
         .filter(|name| !name.is_empty())
         .collect::<BTreeSet<String>>()
         .len();
-    let who = if services >= 2 {
-        format!("{services} services")
-    } else if names >= 3 {
-        format!("{names} keys")
-    } else {
+    let Some(who) = who(&sites, names) else {
         return;
     };
     let is_token = sites.iter().any(|seen| is_token(seen));
@@ -189,6 +183,16 @@ pub(super) fn tell(all: &All<'_>, lint: &'static LintMeta, group: &Group, told: 
             if group.is_encoded { "encoded" } else { "exact" },
         ),
     });
+}
+
+/// Returns how many services have a value, or else under how many names it is kept; `None` of one service and few names.
+fn who(sites: &[&Seen<'_>], names: usize) -> Option<String> {
+    let services = sites.iter().filter_map(|seen| seen.service.as_deref());
+    match services.collect::<BTreeSet<&str>>().len() {
+        services @ 2.. => Some(format!("{services} services")),
+        _ if names >= 3 => Some(format!("{names} keys")),
+        _ => None,
+    }
 }
 
 /// Tells whether a secret is one that tokens are signed and checked with.

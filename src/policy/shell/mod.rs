@@ -31,7 +31,7 @@ use std::ops::Range;
 
 pub(crate) use describe::{describe, is_secret_variable, secret, sources_others, topic};
 pub(crate) use powershell::analyse_powershell;
-pub(crate) use vectors::secret_arguments;
+pub(crate) use vectors::{SecretArgument, secret_arguments};
 
 /// Longest script that is parsed, in bytes: most of what is longer is made by a program.
 pub(crate) const MAX_BYTES: usize = 512 << 10;

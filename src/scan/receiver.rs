@@ -12,7 +12,7 @@ use crate::{
     },
     engine::{self, Hit, Scanner, Worker, decode},
     model::{BlobPath, Copied, DigestKey, Place, Provenance, SkipCause, Span},
-    rules::Rule,
+    rules::{Rule, Shape},
     sources::{
         Blob, Receiver, Sink, Trace,
         archive::{self, Inner, Purse},
@@ -36,6 +36,8 @@ pub(super) struct Collector<'a> {
     pool: archive::Pool,
     /// Whether the paths of what is read are kept.
     notes_paths: bool,
+    /// Which rules know their secrets by a provider's format.
+    formats: Vec<bool>,
     /// What of policy runs; only the layer of the user's own rules has it.
     policy: Option<&'a Policy>,
     gathered: Mutex<Haul>,
@@ -62,6 +64,12 @@ impl<'a> Collector<'a> {
             paths: options.rules.rules.iter().map(globs).collect(),
             pool: archive::Pool::new(&options.archives),
             notes_paths,
+            formats: options
+                .rules
+                .rules
+                .iter()
+                .map(|rule| matches!(rule.shape, Shape::Token { .. }))
+                .collect(),
             policy,
             gathered: Mutex::default(),
         }
@@ -77,6 +85,11 @@ impl<'a> Collector<'a> {
             haul.own.merge(haul.pooled);
         }
         haul.own
+    }
+
+    /// Tells whether a rule knows its secrets by a provider's format.
+    pub(super) fn knows_format(&self, rule: u32) -> bool {
+        self.formats.get(rule as usize) == Some(&true)
     }
 
     /// Returns the globs of a rule; `None` if it is for all paths.
@@ -212,9 +225,7 @@ impl Hand<'_> {
         }
         let [own, _] = starts;
         let new = self.haul.own.hits.get(own..).unwrap_or_default();
-        let found: Vec<Span> = new.iter().map(|hit| hit.location.span()).collect();
-        let habits = &mut self.haul.own.habits;
-        policy::gather(self.collector, rules, blob, &found, habits);
+        policy::gather(self.collector, rules, blob, new, &mut self.haul.own.habits);
     }
 
     /// Unpacks a content, or says that it cannot be; `starts` is how much there was before it.

@@ -177,8 +177,7 @@ impl Reader<'_, '_> {
         }
         // Something is shown of it: the secrets in it must not be.
         let whole = BTreeSet::from([None]);
-        let found = self.layers.again(&bytes, &whole, &provenance);
-        let found: Vec<Span> = found.iter().map(|hit| hit.location.span()).collect();
+        let found = collector.again(&bytes, &whole, &provenance);
         if !found.is_empty() {
             own = Habits::default();
             gather(collector, rules, &blob, &found, &mut own);

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{
     super::{
-        hits::{NEIGHBOURHOOD, Shown, grown},
+        hits::{NEIGHBOURHOOD, RawHit, Shown, grown},
         lines::View,
         receiver::Collector,
     },
@@ -12,19 +12,19 @@ use super::{
 };
 use crate::{
     model::{Excerpt, Location, Position, Related, Secret, Span, line_hashes},
-    policy::{self, Gathered, values},
+    policy::{self, FactData, FileKind, Gathered, reuse::Site, values},
     sources::Blob,
 };
 
 /// Least bytes of a value that is looked for in all of the report: shorter ones stand there by chance.
 const MIN_VALUE: usize = 8;
 
-/// Reads a blob if lints know its kind, and adds what they tell; `found` are the places of secrets in it.
+/// Reads a blob if lints know its kind, and adds what they tell; `found` are the secrets of rules in it.
 pub(in super::super) fn gather(
     collector: &Collector<'_>,
     rules: &Policy,
     blob: &Blob<'_>,
-    found: &[Span],
+    found: &[RawHit],
     habits: &mut Habits,
 ) {
     if blob.path.as_bytes().is_empty() {
@@ -57,9 +57,14 @@ pub(in super::super) fn gather(
         .into_iter()
         .filter(|fault| rules.runs(fault.lint) && fault.persona <= rules.persona)
         .collect();
-    if faults.is_empty() && reading.facts.is_empty() {
+    let formats: Vec<&RawHit> = found
+        .iter()
+        .filter(|hit| hit.encodings.is_empty() && collector.knows_format(hit.rule))
+        .collect();
+    if faults.is_empty() && reading.facts.is_empty() && formats.is_empty() {
         return;
     }
+    let found: Vec<Span> = found.iter().map(|hit| hit.location.span()).collect();
     let values = faults
         .iter()
         .filter_map(|fault| fault.secret.clone())
@@ -67,7 +72,7 @@ pub(in super::super) fn gather(
     let desk = Desk::new(
         collector,
         blob,
-        found,
+        &found,
         values,
         faults.iter().map(|f| f.span.start),
     );
@@ -89,6 +94,10 @@ pub(in super::super) fn gather(
             fix: fault.fix,
         });
     }
+    let formats = formats.into_iter();
+    habits
+        .facts
+        .extend(formats.map(|hit| format_of(&desk, rules, kind, hit)));
     for fact in reading.facts {
         let spot = desk.spot(&fact.span);
         let digest = fact.secret.as_ref().map(|at| {
@@ -105,6 +114,31 @@ pub(in super::super) fn gather(
             secret: desk.value(fact.secret.as_ref()),
             spot,
         });
+    }
+}
+
+/// Keeps a secret in a provider's format as something that environments may share.
+fn format_of(desk: &Desk<'_>, rules: &Policy, kind: FileKind, hit: &RawHit) -> FactHit {
+    let at = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX);
+    let path = desk.blob.path;
+    let spot = desk.spot(&(at(hit.location.byte_start)..at(hit.location.byte_end)));
+    let site = Site::of_finding(
+        &String::from_utf8_lossy(path.as_bytes()),
+        kind,
+        None,
+        hit.digest,
+        hit.secret.len(),
+        &rules.environments,
+    );
+    FactHit {
+        fact: Gathered {
+            path: path.clone(),
+            location: spot.location.clone(),
+            digest: Some(hit.digest),
+            data: FactData::Site(Box::new(site)),
+        },
+        secret: hit.secret.clone(),
+        spot,
     }
 }
 

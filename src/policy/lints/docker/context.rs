@@ -222,6 +222,17 @@ impl<'i> Tree<'i> {
         let shown = if source.is_empty() { "." } else { source };
         let what = format!("{} {shown}", copy.word);
         let (severity, message) = match left.as_slice() {
+            [] if self.whole
+                && source.is_empty()
+                && self.is_likely(&context)
+                && !excludes(".env") =>
+            {
+                let message = format!(
+                    "`{what}` takes a local `.env` into the image: `.dockerignore` does not leave it out"
+                );
+                left.push(".env".to_owned());
+                (Severity::Low, message)
+            }
             [] => return None,
             [file] => (
                 Severity::High,
@@ -244,6 +255,20 @@ impl<'i> Tree<'i> {
         let needed = left.iter().any(|path| copy.beside.contains(&path.as_str()));
         fault.fix = (!needed).then(|| self.fix(&ignore_path, &left));
         Some(fault)
+    }
+
+    /// Tells whether people who work here have a `.env` of their own, which no repository shows: there is an example of one.
+    fn is_likely(&self, context: &str) -> bool {
+        let examples = [
+            ".env.example",
+            ".env.sample",
+            ".env.template",
+            ".env.dist",
+            "example.env",
+        ];
+        examples
+            .iter()
+            .any(|name| self.has(&join(context, name)))
     }
 
     /// Returns the credential files below a source, by their paths from the context.

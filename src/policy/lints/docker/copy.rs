@@ -38,6 +38,11 @@ const COPY_CREDENTIAL_FILE: LintMeta = LintMeta {
            and hand it to the container when it starts.",
     bad: &[
         &[("Dockerfile", "FROM node:22\nCOPY .env /app/\n")],
+        &[
+            ("Dockerfile", "FROM node:22\nCOPY . .\n"),
+            (".gitignore", ".env\n"),
+            (".env.example", "DB_PASSWORD=\n"),
+        ],
         &[(
             "Dockerfile",
             "FROM alpine:3\nADD --chown=app keys/id_rsa /root/.ssh/\n",
@@ -48,6 +53,12 @@ const COPY_CREDENTIAL_FILE: LintMeta = LintMeta {
         )],
     ],
     good: &[
+        &[
+            ("Dockerfile", "FROM node:22\nCOPY . .\n"),
+            (".dockerignore", ".env*\n"),
+            (".gitignore", ".env\n"),
+            (".env.example", "DB_PASSWORD=\n"),
+        ],
         &[
             ("Dockerfile", "FROM node:22\nCOPY . .\n"),
             (".dockerignore", "node_modules\n**/*.key\n"),

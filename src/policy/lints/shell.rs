@@ -141,19 +141,20 @@ impl Told {
         place: &dyn Fn(&Range<usize>) -> Range<usize>,
     ) {
         let names_secret = uses.iter().any(|one| !one.names.is_empty());
-        let mut done: Vec<Range<usize>> = Vec::new();
+        // Ends by starts: what is told does not overlap.
+        let mut done: BTreeMap<usize, usize> = BTreeMap::new();
         let mut ranked: Vec<(u8, &Use)> = uses
             .iter()
             .filter_map(|one| Some((rank(one)?, one)))
             .collect();
         ranked.sort_by_key(|(rank, one)| (*rank, one.span.start));
         for (_, one) in ranked {
-            let overlaps =
-                |other: &Range<usize>| other.start < one.span.end && one.span.start < other.end;
-            if matches!(one.sink, Sink::Dump) && !names_secret || done.iter().any(overlaps) {
+            let before = done.range(..one.span.end).next_back();
+            let overlaps = before.is_some_and(|(_, end)| *end > one.span.start);
+            if matches!(one.sink, Sink::Dump) && !names_secret || overlaps {
                 continue;
             }
-            done.push(one.span.clone());
+            done.insert(one.span.start, one.span.end);
             if let Some(fault) = fault(document, one, place) {
                 self.add(fault);
             }

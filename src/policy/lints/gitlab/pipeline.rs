@@ -133,7 +133,8 @@ impl<'n> Pipeline<'n> {
     /// at for each of them, as long as that stays in proportion to the file; then each job has its own alone.
     pub(super) fn maps(&self, job: &Job<'n>, key: &str) -> Vec<&'n Node> {
         let all: Vec<&Node> = job.chain.iter().filter_map(|node| node.get(key)).collect();
-        let inherited: usize = all.iter().skip(1).map(|node| node.entries().len()).sum();
+        let parents = job.chain.iter().skip(1).filter_map(|node| node.get(key));
+        let inherited: usize = parents.map(|node| node.entries().len()).sum();
         if inherited > self.left.get() {
             return job.entry.get(key).into_iter().collect();
         }

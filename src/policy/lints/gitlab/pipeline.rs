@@ -1,6 +1,6 @@
 //! The jobs of a GitLab pipeline: what they say, and what they take from `default`, `extends` and anchors.
 
-use std::collections::BTreeMap;
+use std::{cell::Cell, collections::BTreeMap};
 
 use super::{
     super::super::{
@@ -44,12 +44,20 @@ pub(super) struct Pipeline<'n> {
     entries: BTreeMap<&'n str, &'n Node>,
     /// What `default` and the top say of variables: `true` is "a secret", whatever its name.
     shared: BTreeMap<&'n str, bool>,
+    /// The variables of all jobs.
+    variables: BTreeMap<&'n str, &'n Node>,
+    /// How many inherited entries may still be looked at.
+    left: Cell<usize>,
 }
+
+/// Most entries of `variables` and its like that jobs inherit, all together.
+const MAX_INHERITED: usize = 100_000;
 
 /// A job.
 pub(super) struct Job<'n> {
     /// Its name.
     pub(super) name: &'n str,
+    entry: &'n Node,
     /// Itself, and what it extends, the nearest first.
     chain: Vec<&'n Node>,
     /// Whether it never runs itself.
@@ -71,6 +79,7 @@ impl<'n> Pipeline<'n> {
         let jobs = jobs
             .map(|entry| Job {
                 name: &entry.key,
+                entry: &entry.value,
                 chain: chain(&entry.value, &entries),
                 hidden: entry.key.starts_with('.'),
             })
@@ -91,6 +100,8 @@ impl<'n> Pipeline<'n> {
             jobs,
             entries,
             shared,
+            variables: named(root.get("variables")),
+            left: Cell::new(MAX_INHERITED),
         })
     }
 
@@ -118,21 +129,45 @@ impl<'n> Pipeline<'n> {
         self.entries.get(key).copied()
     }
 
-    /// Returns the maps that a job itself, and what it extends, have under a key, the nearest first.
+    /// Returns the maps that a job itself, and what it extends, have under a key, the nearest first. What many jobs inherit is looked
+    /// at for each of them, as long as that stays in proportion to the file; then each job has its own alone.
     pub(super) fn maps(&self, job: &Job<'n>, key: &str) -> Vec<&'n Node> {
-        job.chain.iter().filter_map(|node| node.get(key)).collect()
+        let all: Vec<&Node> = job.chain.iter().filter_map(|node| node.get(key)).collect();
+        let parents = job.chain.iter().skip(1).filter_map(|node| node.get(key));
+        let inherited: usize = parents.map(|node| node.entries().len()).sum();
+        if inherited > self.left.get() {
+            return job.entry.get(key).into_iter().collect();
+        }
+        self.left.set(self.left.get() - inherited);
+        all
     }
 
-    /// Returns the variable of the settings that stands behind one of a job: `None` if the file makes it of several, or of none.
-    pub(super) fn origin<'a>(&self, job: &Job<'n>, name: &'a str) -> Option<&'a str>
+    /// Returns a job's own variables.
+    pub(super) fn variables(&self, job: &Job<'n>) -> BTreeMap<&'n str, &'n Node> {
+        let mut all = BTreeMap::new();
+        for (name, node) in self
+            .maps(job, "variables")
+            .into_iter()
+            .flat_map(|node| named(Some(node)))
+        {
+            all.entry(name).or_insert(node);
+        }
+        all
+    }
+
+    /// Returns the variable of the settings that stands behind one of a job, whose own are given: `None` if the file makes it of
+    /// several, or of none.
+    pub(super) fn origin<'a>(
+        &self,
+        own: &BTreeMap<&'n str, &'n Node>,
+        name: &'a str,
+    ) -> Option<&'a str>
     where
         'n: 'a,
     {
         let mut name = name;
         for _ in 0..4 {
-            let own = job.chain.iter().filter_map(|node| node.get("variables"));
-            let mut all = own.chain(self.top("variables"));
-            let Some(node) = all.find_map(|variables| variables.get(name)) else {
+            let Some(node) = own.get(name).or_else(|| self.variables.get(name)) else {
                 return Some(name);
             };
             let text = value_of(node)?.text()?.trim();
@@ -204,6 +239,15 @@ impl<'n> Pipeline<'n> {
         let entry = next.checked_sub(1).and_then(|at| entries.get(at));
         entry.map_or("", |entry| entry.key.as_str())
     }
+}
+
+/// Returns the entries of a map by their names.
+fn named(node: Option<&Node>) -> BTreeMap<&str, &Node> {
+    let entries = node.map_or_else(Vec::new, Node::merged);
+    entries
+        .into_iter()
+        .map(|entry| (entry.key.as_str(), &entry.value))
+        .collect()
 }
 
 /// Learns of variables from a map: what is known already stays.

@@ -171,6 +171,7 @@ fn shared(name: &str, all: &[(usize, &JobSecret)]) -> Option<CrossFault> {
 /// Keeps the secrets that a job's scripts name.
 fn note(pipeline: &Pipeline<'_>, job: &Job<'_>, bodies: &[Body<'_>], context: &mut Context<'_>) {
     let secrets = pipeline.secrets(job);
+    let own = pipeline.variables(job);
     let mut found = BTreeMap::new();
     for body in bodies {
         for (at, _) in body.text.match_indices('$') {
@@ -185,7 +186,7 @@ fn note(pipeline: &Pipeline<'_>, job: &Job<'_>, bodies: &[Body<'_>], context: &m
                 continue;
             }
             // Jobs may give each other's names to variables of their own.
-            if let Some(name) = pipeline.origin(job, name)
+            if let Some(name) = pipeline.origin(&own, name)
                 && !found.contains_key(name)
                 && !is_harmless(name)
                 && let Some(span) = body.place(&(at..at + 1 + open + end))

@@ -266,9 +266,7 @@ impl<'i> Tree<'i> {
             ".env.dist",
             "example.env",
         ];
-        examples
-            .iter()
-            .any(|name| self.has(&join(context, name)))
+        examples.iter().any(|name| self.has(&join(context, name)))
     }
 
     /// Returns the credential files below a source, by their paths from the context.

@@ -33,7 +33,7 @@ struct Schema {
     coverage: CoverageSchema,
     report: ReportSchema,
     policy: PolicySchema,
-    environments: BTreeMap<String, EnvironmentSchema>,
+    environments: BTreeMap<String, Spanned<EnvironmentSchema>>,
     services: BTreeMap<String, Vec<Spanned<String>>>,
 }
 
@@ -119,7 +119,7 @@ struct CoverageSchema {
     expecting = "globs of paths, or a table of `tier`, `paths`, `namespaces`, `keys` and `stores`"
 )]
 enum EnvironmentSchema {
-    Paths(Vec<Spanned<String>>),
+    Paths(Vec<String>),
     Table(EnvironmentTable),
 }
 
@@ -127,7 +127,7 @@ enum EnvironmentSchema {
 #[serde(deny_unknown_fields, default)]
 struct EnvironmentTable {
     tier: Option<Tier>,
-    paths: Vec<Spanned<String>>,
+    paths: Vec<String>,
     namespaces: Vec<String>,
     keys: Vec<String>,
     stores: Vec<String>,
@@ -239,17 +239,25 @@ impl Reader {
 
     fn environments(
         &mut self,
-        schema: BTreeMap<String, EnvironmentSchema>,
+        schema: BTreeMap<String, Spanned<EnvironmentSchema>>,
     ) -> BTreeMap<String, Environment> {
         let all = schema.into_iter().map(|(name, one)| {
-            let environment = match one {
-                EnvironmentSchema::Paths(paths) => Environment {
-                    paths: self.globs(&paths),
+            // What is read in one form or another has no places inside: a fault points at the whole entry.
+            let span = one.span();
+            let mut paths = |paths: Vec<String>| {
+                let paths = paths
+                    .into_iter()
+                    .map(|path| Spanned::new(span.clone(), path));
+                self.globs(&paths.collect::<Vec<_>>())
+            };
+            let environment = match one.into_inner() {
+                EnvironmentSchema::Paths(globs) => Environment {
+                    paths: paths(globs),
                     ..Environment::default()
                 },
                 EnvironmentSchema::Table(table) => Environment {
                     tier: table.tier,
-                    paths: self.globs(&table.paths),
+                    paths: paths(table.paths),
                     namespaces: table.namespaces,
                     keys: table.keys,
                     stores: table.stores,

@@ -300,3 +300,21 @@ proptest::proptest! {
         let _ = parse("keysweep.toml", &bytes);
     }
 }
+
+#[test]
+fn environments_are_globs_or_tables() {
+    let text = "[environments]\nproduction = [\"live/**\"]\n[environments.acc]\ntier = \"staging\"\nkeys = [\"ACC_\"]\n[services]\nbilling = [\"apps/billing/**\"]\n[policy]\npersona = \"pedantic\"\n";
+    let config = parse("keysweep.toml", text.as_bytes()).unwrap();
+    assert_eq!(config.environments["production"].paths, ["live/**"]);
+    assert_eq!(config.environments["acc"].tier, Some(Tier::Staging));
+    assert_eq!(config.services["billing"], ["apps/billing/**"]);
+    assert_eq!(config.persona, Some(crate::model::Persona::Pedantic));
+    for wrong in [
+        "[environments]\nproduction = [\"live/[\"]\n",
+        "[environments.acc]\ntier = \"best\"\n",
+        "[environments]\nacc = 1\n",
+        "[policy]\npersona = \"all\"\n",
+    ] {
+        assert!(parse("keysweep.toml", wrong.as_bytes()).is_err(), "{wrong}");
+    }
+}

@@ -191,7 +191,11 @@ fn habits(
         changed: beside.changed.as_ref(),
         suppressor,
     };
-    let outcome = policy::tell(habits, &mut told, findings, suppressed);
+    // Where secrets are not reported nobody else would tell of their values.
+    let outcome = match options.secrets {
+        true => policy::tell(habits, &mut told, findings, suppressed),
+        false => policy::tell(habits, &mut told, &mut [], &mut []),
+    };
     findings.extend(outcome.findings);
     suppressed.extend(outcome.suppressed);
     findings.sort_by(|a, b| (&a.location, &a.rule).cmp(&(&b.location, &b.rule)));

@@ -82,6 +82,7 @@ const MODULES: [(&str, u8, &[&str]); 9] = [
             "roxmltree",
             "serde_json",
             "toml",
+            "zeroize",
             "tree_sitter",
             "tree_sitter_bash",
             "tree_sitter_go",

@@ -462,7 +462,7 @@ fn one_report_that_fails_in_the_end_keeps_no_other() {
 #[test]
 fn findings_below_the_threshold_are_told_with_exit_code_0() {
     let repo = Repo::new();
-    repo.write("a.env", format!("token = \"{}\"\n", token(1)))
+    repo.write("a.txt", format!("token = \"{}\"\n", token(1)))
         .write(
             "keysweep.toml",
             "[catalogue.severity]\ngithub-personal-access-token = \"medium\"\n",

@@ -284,6 +284,74 @@ fn fixes_are_shown_masked_and_written_on_request_only() {
     assert!(run.text().contains("Nothing to mend"), "{}", run.text());
 }
 
+/// Copies a fixture to where its path says nothing.
+fn fixture(name: &str) -> Repo {
+    let repo = Repo::new();
+    let from = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fixtures/policy")
+        .join(name);
+    let mut open = vec![from.clone()];
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(folder).unwrap().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                open.push(path);
+            } else {
+                let relative = path.strip_prefix(&from).unwrap();
+                repo.write(relative.to_str().unwrap(), fs::read(&path).unwrap());
+            }
+        }
+    }
+    repo
+}
+
+#[test]
+fn a_service_with_each_misuse_is_told_each_once_and_its_repaired_twin_nothing() {
+    let args = ["scan", "--only=policy", "--persona=auditor", "--no-ignore"];
+    let run = json(&fixture("leaky"), &args);
+    let report = run.json();
+    let mut told: Vec<String> = report["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|finding| {
+            format!(
+                "{}:{} {}",
+                finding["location"]["path"].as_str().unwrap(),
+                finding["location"]["start_line"],
+                finding["rule"].as_str().unwrap()
+            )
+        })
+        .collect();
+    told.sort();
+    let expected = include_str!("../../fixtures/policy/expected.txt");
+    let mut expected: Vec<&str> = expected
+        .lines()
+        .filter(|line| !line.starts_with('#') && !line.is_empty())
+        .collect();
+    expected.sort_unstable();
+    assert_eq!(told, expected);
+    let ids: std::collections::BTreeSet<&str> = expected
+        .iter()
+        .filter_map(|line| line.split_whitespace().last())
+        .collect();
+    for lint in keysweep::policy::all() {
+        assert!(
+            ids.contains(lint.id),
+            "{} is nowhere in the fixture",
+            lint.id
+        );
+    }
+    let run = json(&fixture("repaired"), &args);
+    assert_eq!(
+        run.json()["findings"].as_array().unwrap().len(),
+        0,
+        "{}",
+        run.text()
+    );
+    assert_eq!(run.code, 0, "{}", run.text());
+}
+
 #[test]
 fn the_catalogue_lists_shows_and_tests_lints() {
     let repo = Repo::plain();

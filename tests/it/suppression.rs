@@ -186,7 +186,7 @@ fn a_baseline_survives_moves_and_hides_nothing_new() {
 #[test]
 fn a_baseline_holds_every_place_of_a_value_in_many() {
     let repo = Repo::new();
-    let name = |n: u32| format!("deploy/{n:03}.env");
+    let name = |n: u32| format!("deploy/{n:03}.txt");
     for n in 0..150 {
         repo.write(&name(n), line(1));
     }

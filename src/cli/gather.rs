@@ -72,19 +72,7 @@ impl Gathered {
             notices,
         } = match target {
             Target::Range { repository, range } => ranged::gather(args, repository, range, trust)?,
-            _ => {
-                let (config, notices) = config::effective(&root, args.config.as_deref(), trust)?;
-                let baseline = if wants_baseline {
-                    config::load_baseline(&root, args.baseline.as_deref(), trust)?
-                } else {
-                    None
-                };
-                Ranged {
-                    config,
-                    baseline,
-                    notices,
-                }
-            }
+            _ => found(args, &root, trust, wants_baseline)?,
         };
         if args.no_inline {
             config.markers.inline = false;
@@ -259,6 +247,26 @@ fn rule_set(
     }
     let set = set.with_severities(&config.catalogue.severity, &config.catalogue.at_least);
     Ok((set, known))
+}
+
+/// Reads the configuration and, if it is wanted, the baseline that count for a directory.
+fn found(
+    args: &args::Common,
+    root: &Path,
+    trust: Trust,
+    wants_baseline: bool,
+) -> Result<Ranged, CliError> {
+    let (config, notices) = config::effective(root, args.config.as_deref(), trust)?;
+    let baseline = if wants_baseline {
+        config::load_baseline(root, args.baseline.as_deref(), trust)?
+    } else {
+        None
+    };
+    Ok(Ranged {
+        config,
+        baseline,
+        notices,
+    })
 }
 
 /// Returns what the configuration says of environments and services.

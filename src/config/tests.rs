@@ -308,7 +308,7 @@ fn environments_are_globs_or_tables() {
     assert_eq!(config.environments["production"].paths, ["live/**"]);
     assert_eq!(config.environments["acc"].tier, Some(Tier::Staging));
     assert_eq!(config.services["billing"], ["apps/billing/**"]);
-    assert_eq!(config.persona, Some(crate::model::Persona::Pedantic));
+    assert_eq!(config.persona, Some(Persona::Pedantic));
     for wrong in [
         "[environments]\nproduction = [\"live/[\"]\n",
         "[environments.acc]\ntier = \"best\"\n",

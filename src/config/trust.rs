@@ -136,6 +136,18 @@ fn loosenings(base: &Config, head: &Config, removals: bool) -> Vec<String> {
     for cause in head.accept.difference(&base.accept) {
         found.push(format!("accepts gaps in coverage ({})", cause.as_str()));
     }
+    policy(base, head, removals, &mut found);
+    let fail_on = |config: &Config| config.fail_on.unwrap_or(Severity::Low);
+    if fail_on(head) > fail_on(base) && (removals || head.fail_on.is_some()) {
+        let severity = fail_on(head).as_str();
+        found.push(format!(
+            "fails only for findings of severity {severity} or worse"
+        ));
+    }
+    found
+}
+
+fn policy(base: &Config, head: &Config, removals: bool, found: &mut Vec<String>) {
     let persona = |config: &Config| config.persona.unwrap_or_default();
     if persona(head) < persona(base) && (removals || head.persona.is_some()) {
         let persona = persona(head).as_str();
@@ -167,14 +179,6 @@ fn loosenings(base: &Config, head: &Config, removals: bool) -> Vec<String> {
     {
         found.push("forgets an environment or a service".to_owned());
     }
-    let fail_on = |config: &Config| config.fail_on.unwrap_or(Severity::Low);
-    if fail_on(head) > fail_on(base) && (removals || head.fail_on.is_some()) {
-        let severity = fail_on(head).as_str();
-        found.push(format!(
-            "fails only for findings of severity {severity} or worse"
-        ));
-    }
-    found
 }
 
 fn scan(base: &Config, head: &Config, removals: bool, found: &mut Vec<String>) {

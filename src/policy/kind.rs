@@ -142,9 +142,7 @@ fn by_name(name: &str, path: &str, is_yaml: bool) -> Option<FileKind> {
         _ if is_dotenv(name) => FileKind::Dotenv,
         _ if is_key_file(name, path) => FileKind::KeyFile,
         _ if is_yaml && name.starts_with("pulumi.") => FileKind::Pulumi,
-        _ if is_yaml && name.ends_with("gitlab-ci.yml")
-            || is_yaml && name.ends_with("gitlab-ci.yaml") =>
-        {
+        _ if name.ends_with("gitlab-ci.yml") || name.ends_with("gitlab-ci.yaml") => {
             FileKind::GitlabCi
         }
         _ if name.starts_with("jenkinsfile") || name.ends_with(".jenkinsfile") => {
@@ -331,6 +329,12 @@ pub fn by_content(kind: FileKind, trees: &[Node]) -> FileKind {
     if kind == FileKind::HelmTemplate {
         return kind;
     }
+    deployed(kind, trees)
+}
+
+/// The same for the files of deployment tools that have no folder or name of their own.
+fn deployed(kind: FileKind, trees: &[Node]) -> FileKind {
+    let any = |test: &dyn Fn(&Node) -> bool| trees.iter().any(test);
     if any(&|tree| {
         tree.text_at(&["$schema"]).is_some_and(|schema| {
             schema.contains("deploymentTemplate.json")

@@ -296,7 +296,7 @@ pub fn is_weak(value: &str) -> bool {
     let lower = value.to_ascii_lowercase();
     WEAK.contains(&lower.as_str())
         || lower.chars().count() < 6
-        || lower.chars().all(|c| Some(c) == lower.chars().next())
+        || lower.chars().all(|c| lower.starts_with(c))
         || is_row(&lower)
 }
 
@@ -580,7 +580,7 @@ pub fn is_placeholder(value: &str) -> bool {
                 | "optional"
                 | "hidden"
         )
-        || (ASKS.iter().any(|ask| asks(&ask)) && !has_mixed_run(value))
+        || (ASKS.iter().any(|ask| asks(ask)) && !has_mixed_run(value))
         || (lower.contains("here") && lower.contains(['-', '_', ' ']) && !has_mixed_run(value))
         || ((lower.starts_with("my-")
             || lower.starts_with("my_")

@@ -340,7 +340,10 @@ impl<'w, 'd> Reader<'w, 'd> {
 
 /// Returns the part of a value that is read.
 fn head(text: &str) -> &str {
-    let end = text.floor_char_boundary(MAX_VALUE);
+    let mut end = text.len().min(MAX_VALUE);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
     text.get(..end).unwrap_or_default()
 }
 

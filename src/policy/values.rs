@@ -580,7 +580,7 @@ pub fn is_placeholder(value: &str) -> bool {
                 | "optional"
                 | "hidden"
         )
-        || (ASKS.iter().any(|ask| asks(ask)) && !has_mixed_run(value))
+        || (ASKS.iter().any(asks) && !has_mixed_run(value))
         || (lower.contains("here") && lower.contains(['-', '_', ' ']) && !has_mixed_run(value))
         || ((lower.starts_with("my-")
             || lower.starts_with("my_")

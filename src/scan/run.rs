@@ -92,26 +92,11 @@ pub fn run(
     progress.begin("attribution", 0);
     let known = origin.attribute(&mut groups, &run, &mut ledger);
     origin.name_logs(&mut groups, &collector);
-    let mut stage = Stage {
-        options,
-        collector: &collector,
-        origin: &origin,
-        maker: Maker::new(options),
-        suppressor,
-        findings: Vec::new(),
-        suppressed: Vec::new(),
-    };
-    stage.decide(
-        groups,
-        known.as_ref(),
-        target.wants_unreachable(),
-        &mut ledger,
-    );
-    let (mut findings, mut suppressed) = (stage.findings, stage.suppressed);
-    let beside = match options.policy {
-        Some(_) => policy::beside(target, &origin, options, &collector, &mut gathered.habits),
-        None => Beside::default(),
-    };
+    let stage = Stage::new(options, &collector, &origin, suppressor);
+    let unreachable = target.wants_unreachable();
+    let (mut findings, mut suppressed) =
+        stage.decided(groups, known.as_ref(), unreachable, &mut ledger);
+    let beside = policy::beside(target, &origin, options, &collector, &mut gathered.habits);
     let fixes = habits(
         gathered.habits,
         &beside,
@@ -120,17 +105,12 @@ pub fn run(
         (&mut findings, &mut suppressed),
         &mut ledger,
     );
-    match suppressor.refused() {
-        0 => {}
-        1 => ledger.note("the scanned tree is not your own: 1 allow marker does not count (--trust-config accepts it)"),
-        n => ledger.note(format!("the scanned tree is not your own: {n} allow markers do not count (--trust-config accepts them)")),
-    }
+    tell_refused(suppressor, &mut ledger);
     close(&mut ledger, options, run.stopped());
     // A run that was stopped has not met everything that could be met.
-    let unused = if run.stopped() {
-        Vec::new()
-    } else {
-        suppressor.unused(&extent)
+    let unused = match run.stopped() {
+        true => Vec::new(),
+        false => suppressor.unused(&extent),
     };
     let mut report = Report {
         mode: target.mode(),
@@ -146,14 +126,25 @@ pub fn run(
     };
     mask::mask(&mut report);
     if !options.secrets {
-        report
-            .findings
-            .retain(|finding| finding.kind != Kind::Secret);
-        report
-            .suppressed
-            .retain(|one| one.finding.kind != Kind::Secret);
+        drop_secrets(&mut report);
     }
     Ok(report)
+}
+
+/// Leaves the findings of policy. Those of secrets were needed until now, to mask them.
+fn drop_secrets(report: &mut Report) {
+    let is_policy = |finding: &Finding| finding.kind != Kind::Secret;
+    report.findings.retain(is_policy);
+    report.suppressed.retain(|one| is_policy(&one.finding));
+}
+
+/// Says how many markers of a tree that is not the user's own stand beside findings.
+fn tell_refused(suppressor: &Suppressor, ledger: &mut Ledger) {
+    match suppressor.refused() {
+        0 => {}
+        1 => ledger.note("the scanned tree is not your own: 1 allow marker does not count (--trust-config accepts it)"),
+        n => ledger.note(format!("the scanned tree is not your own: {n} allow markers do not count (--trust-config accepts them)")),
+    }
 }
 
 /// Most files that are told of one by one as not read as their kind.
@@ -263,7 +254,36 @@ struct Part {
     attribution: Option<Attribution>,
 }
 
-impl Stage<'_> {
+impl<'a> Stage<'a> {
+    fn new(
+        options: &'a Options,
+        collector: &'a Layers<'a>,
+        origin: &'a Origin,
+        suppressor: &'a mut Suppressor,
+    ) -> Self {
+        Self {
+            options,
+            collector,
+            origin,
+            maker: Maker::new(options),
+            suppressor,
+            findings: Vec::new(),
+            suppressed: Vec::new(),
+        }
+    }
+
+    /// Returns the findings and what is set aside.
+    fn decided(
+        mut self,
+        groups: Vec<Group>,
+        known: Option<&Attributions>,
+        unreachable: bool,
+        ledger: &mut Ledger,
+    ) -> (Vec<Finding>, Vec<Suppressed>) {
+        self.decide(groups, known, unreachable, ledger);
+        (self.findings, self.suppressed)
+    }
+
     fn decide(
         &mut self,
         groups: Vec<Group>,

@@ -37,6 +37,9 @@ pub(in super::super) fn beside(
     layers: &Layers<'_>,
     habits: &mut Habits,
 ) -> Beside {
+    if options.policy.is_none() {
+        return Beside::default();
+    }
     let mut reader = Reader {
         options,
         layers,

@@ -283,6 +283,25 @@ impl Draft {
             fingerprint: &fingerprint,
             markers: &self.spot.markers,
         });
+        let fix = self.fix.clone().filter(|_| why.is_none());
+        let finding = self.finding(fingerprint);
+        outcome.fixes.extend(fix.map(|fix| Proposal {
+            rule: finding.rule.clone(),
+            location: finding.location.clone(),
+            message: finding.message.clone(),
+            fix,
+        }));
+        match why {
+            None => outcome.findings.push(finding),
+            Some((kind, reason)) => outcome.suppressed.push(Suppressed {
+                finding,
+                kind,
+                reason,
+            }),
+        }
+    }
+
+    fn finding(self, fingerprint: Fingerprint) -> Finding {
         let location = self.spot.location;
         // What was read from a commit is what its branch holds now.
         let is_now = self.spot.provenance.place == Place::History;
@@ -294,16 +313,8 @@ impl Draft {
             reachable: true,
             path: Some(location.path.clone()),
         });
-        if let (None, Some(fix)) = (&why, self.fix) {
-            outcome.fixes.push(Proposal {
-                rule: self.rule.clone(),
-                location: location.clone(),
-                message: self.message.clone(),
-                fix,
-            });
-        }
         let excerpt = Some(self.spot.shown.excerpt).filter(|excerpt| !excerpt.text.is_empty());
-        let finding = Finding {
+        Finding {
             rule: self.rule,
             kind: self.kind,
             severity: self.severity,
@@ -325,22 +336,16 @@ impl Draft {
             excerpt,
             line_hash: self.spot.shown.line_hash,
             secret: self.secret,
-        };
-        match why {
-            None => outcome.findings.push(finding),
-            Some((kind, reason)) => outcome.suppressed.push(Suppressed {
-                finding,
-                kind,
-                reason,
-            }),
         }
     }
 }
 
+/// A value's start and end, the content it is in if that is an object, and the number of the finding.
+type Owned = (u64, u64, Option<ObjectId>, usize);
+
 /// The findings of rules by the places of their values.
 struct Owners<'f> {
-    /// By path: start, end, the content if it is an object, and the number of the finding.
-    places: BTreeMap<BlobPath, Vec<(u64, u64, Option<ObjectId>, usize)>>,
+    places: BTreeMap<BlobPath, Vec<Owned>>,
     findings: Vec<&'f mut Finding>,
 }
 

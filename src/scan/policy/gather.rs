@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     model::{Excerpt, Location, Position, Related, Secret, Span, line_hashes},
-    policy::{self, FactData, FileKind, Gathered, reuse::Site, values},
+    policy::{self, Fact, FactData, Fault, FileKind, Gathered, reuse::Site, values},
     sources::Blob,
 };
 
@@ -35,11 +35,9 @@ pub(in super::super) fn gather(
         return;
     };
     if !blob.whole || blob.bytes.len() as u64 > policy::MAX_BYTES {
-        if blob.offset == 0 {
-            let limit = policy::MAX_BYTES >> 20;
-            let note = format!("larger than {limit} MiB: policy did not read it");
-            habits.notes.insert(blob.path.clone(), note);
-        }
+        let limit = policy::MAX_BYTES >> 20;
+        let note = format!("larger than {limit} MiB: policy did not read it");
+        habits.notes.insert(blob.path.clone(), note);
         return;
     }
     let reading = policy::read(
@@ -76,45 +74,14 @@ pub(in super::super) fn gather(
         values,
         faults.iter().map(|f| f.span.start),
     );
-    for fault in faults {
-        let related = fault.related.iter().map(|(at, message)| Related {
-            message: message.clone(),
-            location: desk.locate(at),
-        });
-        habits.lints.push(LintHit {
-            lint: fault.lint,
-            severity: rules.weigh(fault.lint, fault.severity),
-            confidence: fault.confidence,
-            message: fault.message,
-            subject: fault.subject,
-            related: related.collect(),
-            value: fault.secret.as_ref().map(span),
-            secret: desk.value(fault.secret.as_ref()),
-            place: desk.spot(&fault.span),
-            fix: fault.fix,
-        });
-    }
-    let formats = formats.into_iter();
-    habits
-        .facts
-        .extend(formats.map(|hit| format_of(&desk, rules, kind, hit)));
-    for fact in reading.facts {
-        let spot = desk.spot(&fact.span);
-        let digest = fact.secret.as_ref().map(|at| {
-            let bytes = blob.bytes.get(at.clone()).unwrap_or_default();
-            collector.key.digest("", &Secret::new(bytes))
-        });
-        habits.facts.push(FactHit {
-            fact: Gathered {
-                path: blob.path.clone(),
-                location: spot.location.clone(),
-                digest,
-                data: fact.data,
-            },
-            secret: desk.value(fact.secret.as_ref()),
-            spot,
-        });
-    }
+    let lints = faults.into_iter().map(|fault| desk.lint(rules, fault));
+    habits.lints.extend(lints);
+    let formats = formats
+        .into_iter()
+        .map(|hit| format_of(&desk, rules, kind, hit));
+    habits.facts.extend(formats);
+    let facts = reading.facts.into_iter().map(|fact| desk.fact(fact));
+    habits.facts.extend(facts);
 }
 
 /// Keeps a secret in a provider's format as something that environments may share.
@@ -180,6 +147,45 @@ impl<'a> Desk<'a> {
             view,
             hidden,
             hashes,
+        }
+    }
+
+    /// Keeps what a lint told.
+    fn lint(&self, rules: &Policy, fault: Fault) -> LintHit {
+        let related = fault.related.iter().map(|(at, message)| Related {
+            message: message.clone(),
+            location: self.locate(at),
+        });
+        LintHit {
+            lint: fault.lint,
+            severity: rules.weigh(fault.lint, fault.severity),
+            confidence: fault.confidence,
+            related: related.collect(),
+            value: fault.secret.as_ref().map(span),
+            secret: self.value(fault.secret.as_ref()),
+            place: self.spot(&fault.span),
+            message: fault.message,
+            subject: fault.subject,
+            fix: fault.fix,
+        }
+    }
+
+    /// Keeps a fact.
+    fn fact(&self, fact: Fact) -> FactHit {
+        let spot = self.spot(&fact.span);
+        let digest = fact.secret.as_ref().map(|at| {
+            let bytes = self.blob.bytes.get(at.clone()).unwrap_or_default();
+            self.collector.key.digest("", &Secret::new(bytes))
+        });
+        FactHit {
+            fact: Gathered {
+                path: self.blob.path.clone(),
+                location: spot.location.clone(),
+                digest,
+                data: fact.data,
+            },
+            secret: self.value(fact.secret.as_ref()),
+            spot,
         }
     }
 

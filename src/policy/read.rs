@@ -1,6 +1,6 @@
 //! From a file to its faults and facts: read it as its kind, refine the kind by its content, run the lints.
 
-use std::sync::OnceLock;
+use std::{borrow::Cow, sync::OnceLock};
 
 use aho_corasick::AhoCorasick;
 
@@ -183,6 +183,43 @@ fn is_worth_it(kind: FileKind, bytes: &[u8]) -> bool {
     hints.as_ref().is_none_or(|hints| hints.is_match(bytes))
 }
 
+/// Returns a text of YAML with blanks in place of the documents that define Kubernetes' own kinds: they hold schemas and no values, and
+/// are most of what operators commit.
+fn without_schemas(text: &str) -> Cow<'_, str> {
+    const DEFINITION: &str = "kind: CustomResourceDefinition";
+    if memchr::memmem::find(text.as_bytes(), DEFINITION.as_bytes()).is_none() {
+        return Cow::Borrowed(text);
+    }
+    let is_schema = |document: &str| {
+        let mut kinds = document.lines().filter(|line| line.starts_with("kind:"));
+        kinds
+            .next()
+            .is_some_and(|kind| kind.trim_end() == DEFINITION)
+            && kinds.next().is_none()
+    };
+    let mut starts: Vec<usize> = memchr::memmem::find_iter(text.as_bytes(), b"\n---")
+        .map(|at| at + 1)
+        .filter(|at| {
+            let rest = text.get(at + 3..).unwrap_or_default();
+            rest.is_empty() || rest.starts_with(char::is_whitespace)
+        })
+        .collect();
+    starts.insert(0, 0);
+    starts.push(text.len());
+    let mut bytes = text.as_bytes().to_vec();
+    for pair in starts.windows(2) {
+        let &[start, end] = pair else { continue };
+        if text.get(start..end).is_some_and(is_schema) {
+            for byte in bytes.get_mut(start..end).unwrap_or_default() {
+                if *byte != b'\n' {
+                    *byte = b' ';
+                }
+            }
+        }
+    }
+    String::from_utf8(bytes).map_or(Cow::Borrowed(text), Cow::Owned)
+}
+
 fn parse(kind: FileKind, text: &str) -> Result<Syntax, String> {
     Ok(match kind {
         FileKind::GithubWorkflow
@@ -197,9 +234,9 @@ fn parse(kind: FileKind, text: &str) -> Result<Syntax, String> {
         | FileKind::Kustomization
         | FileKind::Pulumi
         | FileKind::Ansible
-        | FileKind::Yaml
         | FileKind::CloudFormation
         | FileKind::Arm => Syntax::Tree(yaml::read(text)?),
+        FileKind::Yaml => Syntax::Tree(yaml::read(&without_schemas(text))?),
         FileKind::HelmTemplate => Syntax::Tree(yaml::read(&super::lints::helm::masked(text))?),
         FileKind::Serverless => serverless(text)?,
         // Both have a form in JSON, of which no file of HCL can be.
@@ -238,4 +275,19 @@ fn serverless(text: &str) -> Result<Syntax, String> {
             || Ok(Syntax::Tree(vec![toml::read(text)?])),
             |trees| Ok(Syntax::Tree(trees)),
         )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn definitions_of_kinds_are_blank_and_offsets_stay() {
+        let text = "kind: CustomResourceDefinition\na: é\n---\nkind: Secret\n---\nkind: CustomResourceDefinition\nkind: Pod\n";
+        let left = without_schemas(text);
+        assert_eq!(left.len(), text.len());
+        assert_eq!(left.find("---"), text.find("---"));
+        assert!(left.contains("kind: Secret") && left.contains("kind: Pod"));
+        assert_eq!(left.matches("CustomResourceDefinition").count(), 1);
+    }
 }

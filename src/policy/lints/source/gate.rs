@@ -1,7 +1,7 @@
 //! Which texts are worth a syntax tree: those in which a word for a secret, a read of the environment and a way out of the program stand
 //! near each other. Most of a repository does not pass.
 
-use std::sync::OnceLock;
+use std::{ops::Range, sync::OnceLock};
 
 use aho_corasick::AhoCorasick;
 
@@ -48,10 +48,15 @@ const SINKS: &[&str] = &[
     "print",
     "console.",
     "echo",
-    "write",
+    "write(",
+    "writestring(",
+    "writefile(",
     "raise",
     "throw",
-    "error",
+    "error(",
+    "errorf(",
+    "errors.",
+    "exception",
     "panic",
     "exec",
     "spawn",
@@ -62,10 +67,12 @@ const SINKS: &[&str] = &[
     "random",
     "rand.",
     "uuid",
-    "json",
+    "json.",
+    "jsonify",
+    "json(",
     ".send(",
     "abort",
-    "response",
+    "response(",
     "warn",
     "_url",
     "date.now",
@@ -76,8 +83,9 @@ const SINKS: &[&str] = &[
     "randombytes",
 ];
 
-/// Tells whether a text is worth a syntax tree. One pass over it.
-pub(super) fn is_worth_it(text: &str) -> bool {
+/// Returns the stretches of a text, sorted by their ends, in which words of two kinds stand near each other; none if the text is not worth a
+/// syntax tree. One pass over it.
+pub(super) fn stretches(text: &str) -> Vec<Range<usize>> {
     static WORDS: OnceLock<Option<AhoCorasick>> = OnceLock::new();
     let words = WORDS.get_or_init(|| {
         let all = SECRETS.iter().chain(READS).chain(SINKS);
@@ -86,33 +94,35 @@ pub(super) fn is_worth_it(text: &str) -> bool {
             .build(all)
             .ok()
     });
-    let Some(words) = words else { return true };
-    let mut last = [None::<usize>; 3];
+    let Some(words) = words else {
+        return std::iter::once(0..text.len()).collect();
+    };
+    let mut near = Vec::new();
+    let mut last: [Option<Range<usize>>; 3] = Default::default();
     for found in words.find_overlapping_iter(text) {
         let class = match found.pattern().as_usize() {
             at if at < SECRETS.len() => 0,
             at if at < SECRETS.len() + READS.len() => 1,
             _ => 2,
         };
-        let is_near = |other: usize| {
-            last.get(other)
-                .copied()
-                .flatten()
-                .is_some_and(|end| found.start() <= end + NEAR)
-        };
-        if (0..3).any(|other| other != class && is_near(other)) {
-            return true;
+        for (other, place) in last.iter().enumerate() {
+            if let Some(place) = place
+                && other != class
+                && found.start() <= place.end + NEAR
+            {
+                near.push(place.start..found.end());
+            }
         }
         if let Some(place) = last.get_mut(class) {
-            *place = Some(found.end());
+            *place = Some(found.range());
         }
     }
-    false
+    near
 }
 
 #[cfg(test)]
 mod tests {
-    use super::is_worth_it;
+    use super::stretches;
 
     #[test]
     fn passes_what_stands_near_each_other() {
@@ -125,7 +135,7 @@ mod tests {
             ("password = ask()\n", false),
             (far.as_str(), false),
         ] {
-            assert_eq!(is_worth_it(text), want, "{text}");
+            assert_eq!(!stretches(text).is_empty(), want, "{text}");
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Program text (rules 76-81): secrets that are logged, put into errors or arguments of processes, that fall back to values in the code,
 //! or that are made from weak sources. Python, JavaScript, TypeScript and Go.
 //!
-//! A text passes a gate of words first (`gate`); what passes becomes a syntax tree, over which one walk goes (`walk`), with what is
+//! A text passes a gate of words first (`gate`); what passes becomes a syntax tree, without the functions and types in which no such words
+//! stand (`parts`), over which one walk goes (`walk`), with what is
 //! known of variables inside one function (`taint`). What calls other functions make of a secret is not followed: calls that are not known
 //! to hand a secret on are taken to make it safe.
 //!
@@ -10,7 +11,7 @@
 
 use std::ops::ControlFlow;
 
-use tree_sitter::{Language, ParseOptions, ParseState, Parser, Tree};
+use tree_sitter::{Language, ParseOptions, ParseState, Parser, Range, Tree};
 
 use super::super::{
     kind::FileKind,
@@ -23,6 +24,7 @@ mod gate;
 mod logged;
 mod metas;
 mod names;
+mod parts;
 mod reads;
 mod shape;
 mod sinks;
@@ -64,20 +66,26 @@ impl Lint for Source {
             _ => return,
         };
         let text = document.text;
-        if is_generated(text) || !gate::is_worth_it(text) {
+        if is_generated(text) {
             return;
         }
-        match parse(&language, text) {
+        let near = gate::stretches(text);
+        if near.is_empty() {
+            return;
+        }
+        let parts = parts::parts(text, tongue, &near);
+        match parse(&language, text, &parts) {
             Some(tree) => walk::walk(shape::Code { tongue, text }, &tree, document.path, context),
             None => context.unread = Some("too many steps to read the program text".to_owned()),
         }
     }
 }
 
-/// Returns the tree of a text, unless it takes more steps than text of its length needs.
-fn parse(language: &Language, text: &str) -> Option<Tree> {
+/// Returns the tree of parts of a text, unless it takes more steps than text of its length needs.
+fn parse(language: &Language, text: &str, parts: &[Range]) -> Option<Tree> {
     let mut parser = Parser::new();
     parser.set_language(language).ok()?;
+    parser.set_included_ranges(parts).ok()?;
     // The callback comes every hundred steps of the parser; a token takes a few.
     let most = text.len() / 4 + 10_000;
     let mut steps = 0_usize;

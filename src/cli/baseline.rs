@@ -87,7 +87,7 @@ fn gaps(report: &Report) -> Result<String, CliError> {
 
 /// Returns a new baseline, and what its run needs.
 fn begin(args: &args::BaselineArgs, target: &Target) -> Result<(Gathered, Baseline), CliError> {
-    let mut gathered = Gathered::without_baseline(&args.common, target)?;
+    let mut gathered = Gathered::without_baseline(&args.common, target)?.both();
     if gathered.baseline_path.symlink_metadata().is_ok() {
         return Err(CliError::BaselineExists {
             path: gathered.baseline_path,
@@ -107,7 +107,7 @@ fn begin(args: &args::BaselineArgs, target: &Target) -> Result<(Gathered, Baseli
 
 /// Returns the baseline that is there, and what its run needs.
 fn go_on(args: &args::BaselineArgs, target: &Target) -> Result<(Gathered, Baseline), CliError> {
-    let gathered = Gathered::new(&args.common, target)?;
+    let gathered = Gathered::new(&args.common, target)?.both();
     match gathered.baseline.clone() {
         Some(baseline) => Ok((gathered, baseline)),
         None => Err(CliError::NoBaseline {

@@ -104,6 +104,16 @@ pub(super) enum CliError {
         #[source]
         source: io::Error,
     },
+    /// A rule of the configuration has the id of a lint.
+    #[error("the rule `{id}` has the id of a lint of policy")]
+    #[diagnostic(
+        code(keysweep::rules::taken),
+        help("give the rule another id: `keysweep rules list` shows those that are taken")
+    )]
+    TakenId {
+        /// The id, made safe.
+        id: String,
+    },
     /// A glob of `[environments]` or `[services]` is none.
     #[error("`{glob}` of `{name}` is no glob: {reason}")]
     #[diagnostic(
@@ -272,6 +282,7 @@ impl CliError {
             | Self::UnknownRule { .. }
             | Self::FixPath { .. }
             | Self::Glob { .. }
+            | Self::TakenId { .. }
             | Self::Key
             | Self::Paths { .. }
             | Self::StdinPaths

@@ -14,7 +14,7 @@ use similar::TextDiff;
 
 use crate::{
     model::{BlobPath, RuleId, is_unsafe},
-    policy::FixClass,
+    policy::{FixClass, veil},
     scan::{Options, Proposal, Report, Target, policy},
 };
 
@@ -204,7 +204,7 @@ fn whole(file: PathBuf, name: BlobPath) -> Result<Change, CliError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
         Err(source) => return Err(CliError::Write { path: file, source }),
     };
-    let text = String::from_utf8_lossy(&old).into_owned();
+    let text = veiled(&old);
     Ok(Change {
         file,
         name,
@@ -212,6 +212,20 @@ fn whole(file: PathBuf, name: BlobPath) -> Result<Change, CliError> {
         old,
         shown: (text.clone(), text),
     })
+}
+
+/// Returns a text with everything covered that may be a secret.
+fn veiled(bytes: &[u8]) -> String {
+    let mut text = String::from_utf8_lossy(bytes).into_owned().into_bytes();
+    let covered = veil::covered(&String::from_utf8_lossy(&text));
+    for range in covered {
+        for byte in text.get_mut(range).unwrap_or_default() {
+            if *byte != b'\n' {
+                *byte = b'*';
+            }
+        }
+    }
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 /// Appends the lines that are not there.
@@ -259,7 +273,8 @@ fn summary(told: &Told, changes: &[Change], applied: bool) -> String {
             let _ = writeln!(text, "{title}:");
         }
         for line in lines {
-            let _ = writeln!(text, "  {line}");
+            // Titles hold names of the scanned files.
+            let _ = writeln!(text, "  {}", BlobPath::from(line.as_str()));
         }
     };
     list(if applied { "Mended" } else { "Would mend" }, &told.done);

@@ -119,6 +119,12 @@ impl Gathered {
         })
     }
 
+    /// Looks at secrets and policy, whatever was asked for: a baseline of one half would drop the lines of the other.
+    pub(super) fn both(mut self) -> Self {
+        self.only = None;
+        self
+    }
+
     /// Returns the configured threshold.
     pub(super) fn fail_on(&self) -> Option<Severity> {
         self.config.fail_on
@@ -140,13 +146,12 @@ impl Gathered {
         let options = self.options(no_ignore)?;
         let suppressor = Suppressor::new(&self.config, self.baseline.clone(), today());
         let mut suppressor = suppressor.knowing(self.known.iter().cloned());
-        Ok(scan::run(
-            target,
-            &options,
-            &mut suppressor,
-            progress,
-            stop,
-        )?)
+        let mut report = scan::run(target, &options, &mut suppressor, progress, stop)?;
+        if self.only.is_some() {
+            // What the other half would meet is not known.
+            report.unused_suppressions.clear();
+        }
+        Ok(report)
     }
 
     /// Returns the options of a run.
@@ -236,6 +241,16 @@ fn rule_set(
     }
     set = set.without(&config.catalogue.disable);
     for own in &config.rules {
+        if let Some(id) = own.ids.iter().find(|id| policy::find(id).is_some()) {
+            let id = BlobPath::from(id.as_str()).to_string();
+            if !own.guests {
+                return Err(CliError::TakenId { id });
+            }
+            notes.push(format!(
+                "rules of the scanned tree are not used: `{id}` is a lint"
+            ));
+            continue;
+        }
         match rules::parse_user(&own.source.name, &own.source.text, &own.ids, &set) {
             Ok(added) => set = set.with(added),
             // A foreign tree's rules can only tighten: wrong ones must not stop the scan.

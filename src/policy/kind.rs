@@ -104,11 +104,16 @@ const GENERATED: [&str; 16] = [
 pub fn by_path(path: &str) -> Option<FileKind> {
     let lower = path.to_ascii_lowercase();
     let name = lower.rsplit('/').next().unwrap_or_default();
+    let extension = name.rsplit_once('.').map(|(_, extension)| extension);
+    let is_yaml = matches!(extension, Some("yml" | "yaml"));
+    // Whatever its name, what lies here is run.
+    if is_yaml && (lower.starts_with(".github/workflows/") || lower.contains("/.github/workflows/"))
+    {
+        return Some(FileKind::GithubWorkflow);
+    }
     if GENERATED.contains(&name) {
         return None;
     }
-    let extension = name.rsplit_once('.').map(|(_, extension)| extension);
-    let is_yaml = matches!(extension, Some("yml" | "yaml"));
     by_name(name, &lower, is_yaml)
         .or_else(|| is_yaml.then(|| by_yaml_path(name, &lower)))
         .or_else(|| by_extension(name, extension))
@@ -158,8 +163,7 @@ fn by_name(name: &str, path: &str, is_yaml: bool) -> Option<FileKind> {
         {
             FileKind::AzurePipelines
         }
-        _ if stem == "dockerfile"
-            || stem == "containerfile"
+        _ if (matches!(stem, "dockerfile" | "containerfile") && !is_code(name))
             || name.starts_with("dockerfile-")
             || name.ends_with(".dockerfile")
             || name.ends_with(".containerfile") =>
@@ -168,6 +172,16 @@ fn by_name(name: &str, path: &str, is_yaml: bool) -> Option<FileKind> {
         }
         _ => return None,
     })
+}
+
+/// Tells whether a file is program text or prose about something, by its ending.
+fn is_code(name: &str) -> bool {
+    const ENDINGS: [&str; 16] = [
+        "rs", "go", "py", "js", "ts", "tsx", "java", "rb", "php", "c", "h", "md", "txt", "json",
+        "html", "lua",
+    ];
+    name.rsplit_once('.')
+        .is_some_and(|(_, ending)| ENDINGS.contains(&ending))
 }
 
 /// Tells whether a file's name (in lower case) is that of an environment file.
@@ -393,6 +407,14 @@ mod tests {
     fn paths_tell_kinds() {
         for (path, kind) in [
             (".github/workflows/ci.yml", Some(FileKind::GithubWorkflow)),
+            (
+                ".github/workflows/action.yml",
+                Some(FileKind::GithubWorkflow),
+            ),
+            (
+                ".github/workflows/pnpm-lock.yaml",
+                Some(FileKind::GithubWorkflow),
+            ),
             ("x/action.yaml", Some(FileKind::GithubAction)),
             (".gitlab-ci.yml", Some(FileKind::GitlabCi)),
             ("ci/build.gitlab-ci.yml", Some(FileKind::GitlabCi)),
@@ -401,6 +423,7 @@ mod tests {
             ("docker/Dockerfile.prod", Some(FileKind::Dockerfile)),
             ("api.Dockerfile.dockerignore", Some(FileKind::Ignore)),
             ("api.dockerfile", Some(FileKind::Dockerfile)),
+            ("readers/dockerfile.rs", None),
             ("docker-compose.dev.yml", Some(FileKind::Compose)),
             ("compose.yaml", Some(FileKind::Compose)),
             ("chart/templates/secret.yaml", Some(FileKind::HelmTemplate)),

@@ -25,6 +25,7 @@ pub mod reuse;
 pub mod shell;
 pub mod trial;
 pub mod values;
+pub mod veil;
 
 pub use fault::{CrossFault, Edit, Fact, FactData, Fault, Fix, FixClass, Gathered, Pointer};
 pub use kind::FileKind;

@@ -52,14 +52,20 @@ fn is_owner(winner: &str, loser: &str, reach: Reach) -> bool {
 pub(super) fn settle(faults: &mut Vec<Fault>) {
     let places: Vec<_> = faults
         .iter()
-        .map(|fault| (fault.lint.id, fault.span.clone()))
+        .map(|fault| (fault.lint.id, fault.span.clone(), fault.severity))
         .collect();
+    let may_lose = |id: &str| OWNERS.iter().any(|(_, loser, _)| *loser == id);
     faults.retain(|fault| {
-        !places.iter().any(|(id, span)| {
-            let overlaps = span.start < fault.span.end && fault.span.start < span.end;
-            is_owner(id, fault.lint.id, Reach::File)
-                || overlaps && is_owner(id, fault.lint.id, Reach::Overlap)
-        })
+        !may_lose(fault.lint.id)
+            || !places.iter().any(|(id, span, severity)| {
+                let overlaps = span.start < fault.span.end && fault.span.start < span.end;
+                // A milder word must not silence a harder one, but for the same thing said more exactly.
+                if *severity < fault.severity && *id != "k8s-static-sa-token" {
+                    return false;
+                }
+                is_owner(id, fault.lint.id, Reach::File)
+                    || overlaps && is_owner(id, fault.lint.id, Reach::Overlap)
+            })
     });
 }
 

@@ -19,6 +19,9 @@ use super::{
 /// Largest file that is read, in bytes.
 pub const MAX_BYTES: u64 = 4 << 20;
 
+/// Most faults of one file that are told: a file with more is not mended one by one.
+const MAX_FAULTS: usize = 1_000;
+
 /// Something about a file that its reader could not do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note(
@@ -112,9 +115,19 @@ pub fn read(
     reading.faults = context.faults;
     reading.facts = context.facts;
     reading.note = note.or(context.unread.map(Note));
-    tidy(&mut reading.faults);
-    owner::settle(&mut reading.faults);
+    bound(&mut reading);
     reading
+}
+
+/// Sorts faults, drops those that others own, and those of a file that has more than can be told.
+fn bound(reading: &mut Reading) {
+    tidy(&mut reading.faults);
+    if reading.faults.len() > MAX_FAULTS {
+        reading.faults.truncate(MAX_FAULTS);
+        let note = format!("more than {MAX_FAULTS} faults of policy: the rest is not told");
+        reading.note.get_or_insert(Note(note));
+    }
+    owner::settle(&mut reading.faults);
 }
 
 /// Sorts faults and drops those that an alias or a second way to the same place told twice.

@@ -186,7 +186,10 @@ const WEAK: [&str; 118] = [
 ];
 
 /// Words that ask to be replaced, anywhere in a value of words.
-const ASKS: [&str; 30] = [
+const ASKS: [&str; 33] = [
+    "unset_",
+    "please",
+    "_override",
     "changeme",
     "change-me",
     "change_me",

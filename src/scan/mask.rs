@@ -10,14 +10,17 @@ use crate::{
 
 use super::{Report, Scope};
 
-/// Masks every text of `report`.
-pub(super) fn mask(report: &mut Report) {
+/// Masks every text of `report`. `further` are values that only lints know.
+pub(super) fn mask(report: &mut Report, further: &[Secret]) {
     let redactor = {
         let found = report
             .findings
             .iter()
             .chain(report.suppressed.iter().map(|s| &s.finding));
-        let secrets: Vec<&Secret> = found.map(|finding| &finding.secret).collect();
+        let secrets: Vec<&Secret> = found
+            .map(|finding| &finding.secret)
+            .chain(further)
+            .collect();
         Redactor::new(&secrets)
     };
     if let Scope::Directory(path) = &mut report.scope {
@@ -54,6 +57,7 @@ fn of_finding(finding: &mut Finding, redactor: &Redactor) {
         of_path(path, redactor);
     }
     for related in &mut finding.related {
+        of_text(&mut related.message, redactor);
         of_location(&mut related.location, redactor);
     }
     if let Some(excerpt) = &mut finding.excerpt {

@@ -96,6 +96,7 @@ pub fn run(
     let unreachable = target.wants_unreachable();
     let (mut findings, mut suppressed) =
         stage.decided(groups, known.as_ref(), unreachable, &mut ledger);
+    let values = gathered.habits.values();
     let beside = policy::beside(target, &origin, options, &collector, &mut gathered.habits);
     let fixes = habits(
         gathered.habits,
@@ -124,7 +125,7 @@ pub fn run(
         fixes,
         interrupted: run.stopped(),
     };
-    mask::mask(&mut report);
+    mask::mask(&mut report, &values);
     if !options.secrets {
         drop_secrets(&mut report);
     }
@@ -162,6 +163,13 @@ fn habits(
     let Some(rules) = options.policy.as_deref() else {
         return Vec::new();
     };
+    if beside.lost > 0 {
+        let detail = format!(
+            "{} objects or folders of a commit were not read for policy",
+            beside.lost
+        );
+        ledger.skip(SkipCause::LimitHit, BlobPath::from("<policy>"), &detail);
+    }
     if let Some(note) = &beside.note {
         ledger.note(note.clone());
     }

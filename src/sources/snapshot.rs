@@ -15,7 +15,10 @@ use crate::model::{BlobPath, ObjectId};
 const MAX_DEPTH: usize = 256;
 
 /// Most files and directories that are listed: a few trees that hold each other many times have more paths than fit anywhere.
-const MAX_ENTRIES: usize = 4_000_000;
+const MAX_ENTRIES: usize = 1_000_000;
+
+/// Most bytes of their paths together.
+const MAX_PATH_BYTES: usize = 128 << 20;
 
 /// Bytes spent on remembering delta bases.
 const CACHE: usize = 32 << 20;
@@ -104,6 +107,7 @@ impl Files {
     ) {
         let mut open = vec![(Vec::new(), root, 0_usize)];
         let mut left = MAX_ENTRIES;
+        let mut bytes_left = MAX_PATH_BYTES;
         while let Some((folder, id, depth)) = open.pop() {
             let Ok((Kind::Tree, bytes)) = finder.find(&id) else {
                 self.lost += 1;
@@ -121,6 +125,11 @@ impl Files {
                     path.push(b'/');
                 }
                 path.extend_from_slice(entry.name);
+                let Some(rest) = bytes_left.checked_sub(path.len()) else {
+                    self.lost += 1;
+                    return;
+                };
+                bytes_left = rest;
                 if entry.is_tree() && depth < MAX_DEPTH {
                     open.push((path, id, depth + 1));
                 } else if entry.is_tree() {

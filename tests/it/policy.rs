@@ -163,6 +163,84 @@ fn a_baseline_knows_habits_and_forgets_those_that_are_mended() {
 }
 
 #[test]
+fn a_baseline_holds_where_only_one_kind_is_asked_for() {
+    let repo = pod();
+    let text = POD.replace(VALUE, &token(7));
+    repo.write("k8s/token.yaml", text);
+    let run = keysweep(repo.path(), &["baseline", "create", "--only=secrets"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    for args in [
+        &["scan"][..],
+        &["scan", "--only=policy"],
+        &["scan", "--only=secrets"],
+    ] {
+        let run = json(&repo, args);
+        assert_eq!(
+            run.json()["findings"].as_array().unwrap().len(),
+            0,
+            "{args:?} {}",
+            run.text()
+        );
+        assert_eq!(
+            run.json()["unused_suppressions"].as_array().unwrap().len(),
+            0,
+            "{args:?}"
+        );
+    }
+}
+
+#[test]
+fn a_marker_may_stand_in_the_comment_above() {
+    let repo = Repo::new();
+    let text = "FROM scratch\n# keysweep:allow[docker-secret-arg-env] made up\nARG NPM_TOKEN\n";
+    repo.write("Dockerfile", text);
+    let run = json(&repo, &["scan", "--only=policy"]);
+    assert_eq!(told(&run, "policy"), Vec::<String>::new(), "{}", run.text());
+    assert_eq!(run.json()["suppressed"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn other_values_on_the_line_are_not_shown() {
+    let repo = Repo::new();
+    let text = "echo \"pw $DB_PASSWORD and the old one: Summer-2023-pw\"\nset -x\n";
+    repo.write("x.sh", text);
+    repo.write(
+        ".env.production",
+        "NEXT_PUBLIC_API_SECRET=Lm28dkQpz0192Xv\n",
+    );
+    for format in [
+        "text", "json", "sarif", "github", "gitlab", "markdown", "junit",
+    ] {
+        let run = keysweep(
+            repo.path(),
+            &["scan", "--persona=auditor", "--output", format],
+        );
+        let text = run.text();
+        assert!(text.contains("sh-secret-exposed"), "{text}");
+        for value in ["Summer-2023-pw", "Lm28dkQpz0192Xv"] {
+            assert!(!text.contains(value), "{format}: {text}");
+        }
+    }
+}
+
+#[test]
+fn a_range_that_copies_a_file_to_another_environment_is_told() {
+    let repo = Repo::new();
+    repo.write(".gitignore", "x\n");
+    repo.write("env/prod.env", "DB_PASSWORD=Vx7kQ2mR9tLp4wZs\n")
+        .commit("Begin");
+    repo.write("env/dev.env", "DB_PASSWORD=Vx7kQ2mR9tLp4wZs\n")
+        .commit("Copy");
+    let run = json(&repo, &["scan", "--range=HEAD~1..HEAD", "--only=policy"]);
+    assert_eq!(
+        told(&run, "reuse"),
+        ["xenv-reuse-exact env/dev.env:1"],
+        "{}",
+        run.text()
+    );
+}
+
+#[test]
 fn a_file_that_is_no_yaml_is_told_and_read_line_by_line() {
     let repo = Repo::new();
     repo.write(".gitlab-ci.yml", "variables: {\n  broken: [\n");
@@ -367,4 +445,19 @@ fn the_catalogue_lists_shows_and_tests_lints() {
         "{}",
         near.stderr
     );
+}
+
+#[test]
+fn a_rules_excerpt_hides_what_only_a_lint_knows() {
+    let repo = Repo::new();
+    let text = format!(
+        "apiVersion: v1\nkind: Secret\nmetadata: {{name: a}}\nstringData: {{password: Vx7kQ2mR9tJ1, other: Vx7kQ2mR9tJ3, token: {}}}\n",
+        token(3)
+    );
+    repo.write("k8s/secret.yaml", text);
+    let run = keysweep(repo.path(), &["scan"]);
+    assert_eq!(run.code, 1, "{}", run.stderr);
+    for value in ["Vx7kQ2mR9tJ1", "Vx7kQ2mR9tJ3"] {
+        assert!(!run.text().contains(value), "{}", run.text());
+    }
 }

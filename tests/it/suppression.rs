@@ -63,8 +63,8 @@ fn a_marker_for_another_rule_or_without_a_reason_does_not_count() {
 #[test]
 fn allowlists_count_for_paths_rules_and_need_a_reason() {
     let repo = Repo::new();
-    repo.write("tests/a.env", line(1))
-        .write("src/b.env", line(2));
+    repo.write("tests/a.txt", line(1))
+        .write("src/b.txt", line(2));
     repo.write(
         "keysweep.toml",
         "[[allow]]\npaths = [\"tests/**\"]\nreason = \"made-up values\"\n",
@@ -105,7 +105,7 @@ fn a_misspelt_key_is_an_error_with_a_suggestion() {
 fn a_foreign_tree_may_only_tighten() {
     let own = Repo::new();
     let foreign = Repo::new();
-    foreign.write("a.env", line(1));
+    foreign.write("a.txt", line(1));
     foreign.write(
         "keysweep.toml",
         "[[allow]]\npaths = [\"**\"]\nreason = \"trust me\"\n[[rules]]\nid = \"corp-key\"\ndescription = \"Corp key\"\nsource = \"us\"\nseverity = \"high\"\nconfidence = \"high\"\npattern = 'corp-[0-9]{12}'\nremediation = \"Call us.\"\npositive = ['k = \"«%{b64:x}»\"']\n",
@@ -134,8 +134,8 @@ fn a_foreign_tree_may_only_tighten() {
 #[test]
 fn a_baseline_survives_moves_and_hides_nothing_new() {
     let repo = Repo::new();
-    repo.write("a.env", format!("{}\n", line(1)))
-        .write("b.env", format!("{}\n", line(2)))
+    repo.write("a.txt", format!("{}\n", line(1)))
+        .write("b.txt", format!("{}\n", line(2)))
         .commit("Begin");
     assert_eq!(keysweep(repo.path(), &["baseline", "create"]).code, 0);
     assert_eq!(
@@ -148,8 +148,8 @@ fn a_baseline_survives_moves_and_hides_nothing_new() {
         (0, 0)
     );
     // The line moves: still known. Another secret on the old line: reported.
-    repo.write("a.env", format!("# one\n# two\n{}\n", line(3)))
-        .write("b.env", format!("\n\n\n  {}\n", line(2)));
+    repo.write("a.txt", format!("# one\n# two\n{}\n", line(3)))
+        .write("b.txt", format!("\n\n\n  {}\n", line(2)));
     let run = scan(&repo, &[]);
     assert_eq!(run.secrets(), [token(3)], "{}", run.stderr);
     assert!(
@@ -208,16 +208,16 @@ fn a_baseline_holds_every_place_of_a_value_in_many() {
 #[test]
 fn each_place_is_set_aside_under_its_own_reason() {
     let repo = Repo::new();
-    repo.write("a.env", format!("{}\n", line(1)))
-        .write("z.env", format!("{}\n", line(1)));
+    repo.write("a.txt", format!("{}\n", line(1)))
+        .write("z.txt", format!("{}\n", line(1)));
     assert_eq!(keysweep(repo.path(), &["baseline", "create"]).code, 0);
     // Comes before the places that the baseline knows.
     repo.write(
-        "0.env",
+        "0.txt",
         format!("{}  # keysweep:allow[{RULE}] one\n", line(1)),
     );
     repo.write(
-        "tests/b.env",
+        "tests/b.txt",
         format!("{}  # keysweep:allow[{RULE}] two\n", line(1)),
     );
     let run = scan(&repo, &[]);
@@ -248,14 +248,14 @@ fn each_place_is_set_aside_under_its_own_reason() {
 #[test]
 fn baselines_of_two_branches_merge_line_by_line() {
     let repo = Repo::new();
-    repo.write("a.env", format!("{}\n", line(1)))
+    repo.write("a.txt", format!("{}\n", line(1)))
         .write("keysweep.toml", "")
         .commit("Begin");
     assert_eq!(keysweep(repo.path(), &["baseline", "create"]).code, 0);
     repo.commit("Baseline");
     for (branch, seed) in [("one", 2), ("two", 3)] {
         repo.git(&["checkout", "-q", "-b", branch, "main"]);
-        repo.write(&format!("{branch}.env"), format!("{}\n", line(seed)));
+        repo.write(&format!("{branch}.txt"), format!("{}\n", line(seed)));
         assert_eq!(keysweep(repo.path(), &["baseline", "update"]).code, 0);
         repo.commit("More");
     }
@@ -276,7 +276,7 @@ fn baselines_of_two_branches_merge_line_by_line() {
 #[test]
 fn the_key_may_come_from_outside() {
     let repo = Repo::new();
-    repo.write("a.env", format!("{}\n", line(1)));
+    repo.write("a.txt", format!("{}\n", line(1)));
     let key = "5c".repeat(32);
     let run = |environment: &[(&str, &str)]| {
         let run = keysweep_with(repo.path(), &["scan", "--output=json"], environment, b"");
@@ -302,7 +302,7 @@ fn a_rule_of_a_foreign_tree_makes_no_finding_milder() {
     let own = Repo::new();
     let foreign = Repo::new();
     foreign.write(
-        "a.env",
+        "a.txt",
         format!(
             "{}\nk = \"acme-83b1f4907c2e\"; password = \"q7X#w\"\n",
             line(1)
@@ -334,7 +334,7 @@ fn a_rule_of_a_foreign_tree_makes_no_finding_milder() {
     assert!(!run.text().contains("q7X#w"), "{}", run.text());
     // Each layer of rules speaks for itself there, too.
     let explain = |n: u32| {
-        let run = keysweep(own.path(), &["explain", &format!("{path}/a.env:{n}")]);
+        let run = keysweep(own.path(), &["explain", &format!("{path}/a.txt:{n}")]);
         assert_eq!(run.code, 0, "{}", run.stderr);
         run.text()
     };
@@ -375,7 +375,7 @@ fn explain_takes_no_name_and_no_member_for_a_line() {
 fn a_foreign_tree_is_called_so_only_where_that_changes_something() {
     let own = Repo::new();
     let foreign = Repo::new();
-    foreign.write("a.env", line(1));
+    foreign.write("a.txt", line(1));
     let path = foreign.path().display().to_string();
     let notes = || {
         let run = keysweep(own.path(), &["scan", &path, "--output=json"]);
@@ -383,7 +383,7 @@ fn a_foreign_tree_is_called_so_only_where_that_changes_something() {
     };
     assert_eq!(notes(), "[]");
     foreign.write(
-        "a.env",
+        "a.txt",
         format!("{}  # keysweep:allow[{RULE}] trust me\n", line(1)),
     );
     let marked = notes();
@@ -474,7 +474,7 @@ fn explain_takes_the_places_that_reports_print() {
         ("a.py:3", "its last line is 2"),
         ("a.py:99:1", "its last line is 2"),
         ("old.py:3", "git show COMMIT:PATH"),
-        ("a.zip!in/x.env:1", "unpack an archive's member"),
+        ("a.zip!in/x.txt:1", "unpack an archive's member"),
     ] {
         let run = keysweep(repo.path(), &["explain", place]);
         let said = run.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -560,7 +560,7 @@ fn explain_says_what_became_of_a_line() {
 #[test]
 fn the_key_of_a_baseline_is_no_finding_wherever_it_stands() {
     let repo = Repo::new();
-    repo.write("a.env", format!("{}\n", line(1)))
+    repo.write("a.txt", format!("{}\n", line(1)))
         .commit("Begin");
     assert_eq!(keysweep(repo.path(), &["baseline", "create"]).code, 0);
     let text = fs::read_to_string(repo.path().join(".keysweep-baseline")).unwrap();
@@ -581,42 +581,42 @@ fn the_key_of_a_baseline_is_no_finding_wherever_it_stands() {
     assert_eq!(run.secrets(), [token(1)], "{}", run.stderr);
     // The same digits in another place are a finding.
     let digits = text.lines().nth(1).unwrap().rsplit(' ').next().unwrap();
-    repo.write("b.env", format!("SECRET_KEY={digits}\n"));
+    repo.write("b.txt", format!("SECRET_KEY={digits}\n"));
     assert_eq!(scan(&repo, &[]).secrets(), [digits]);
 }
 
 #[test]
 fn a_scan_of_a_part_tells_only_of_suppressions_that_it_could_meet() {
     let repo = Repo::new();
-    repo.write("a.env", line(1))
-        .write("sub/b.env", line(2))
-        .write("sub/deep/c.env", line(3))
+    repo.write("a.txt", line(1))
+        .write("sub/b.txt", line(2))
+        .write("sub/deep/c.txt", line(3))
         .write(
             "keysweep.toml",
             "[[allow]]\npaths = [\"nowhere/**\"]\nreason = \"x\"\n",
         )
         .commit("Begin");
     assert_eq!(keysweep(repo.path(), &["baseline", "create"]).code, 0);
-    repo.write("sub/b.env", "B=1\n").write("a.env", "A=1\n");
+    repo.write("sub/b.txt", "B=1\n").write("a.txt", "A=1\n");
     let unused = |args: &[&str]| {
         let run = scan(&repo, args);
         let unused = run.json()["unused_suppressions"].clone();
         serde_json::from_value::<Vec<String>>(unused).unwrap()
     };
     assert_eq!(unused(&[]).len(), 3);
-    for args in [["sub"], ["sub/b.env"]] {
+    for args in [["sub"], ["sub/b.txt"]] {
         let unused = unused(&args);
         assert!(
-            unused.len() == 1 && unused[0].ends_with(" sub/b.env"),
+            unused.len() == 1 && unused[0].ends_with(" sub/b.txt"),
             "{unused:?}"
         );
     }
     assert_eq!(unused(&["--range", "HEAD..HEAD"]), [""; 0]);
     assert_eq!(unused(&["--staged"]), [""; 0]);
-    repo.git(&["add", "a.env"]);
+    repo.git(&["add", "a.txt"]);
     let unused = unused(&["--staged"]);
     assert!(
-        unused.len() == 1 && unused[0].ends_with(" a.env"),
+        unused.len() == 1 && unused[0].ends_with(" a.txt"),
         "{unused:?}"
     );
 }
@@ -624,10 +624,10 @@ fn a_scan_of_a_part_tells_only_of_suppressions_that_it_could_meet() {
 #[test]
 fn pruning_keeps_what_only_history_holds() {
     let repo = Repo::new();
-    repo.write("a.env", line(1))
-        .write("b.env", line(2))
+    repo.write("a.txt", line(1))
+        .write("b.txt", line(2))
         .commit("Begin");
-    repo.write("a.env", "A=1\n").commit("Remove one");
+    repo.write("a.txt", "A=1\n").commit("Remove one");
     let file = repo.path().join(".keysweep-baseline");
     let lines = || {
         let text = fs::read_to_string(&file).unwrap();
@@ -690,14 +690,14 @@ fn broken_markers_are_told_wherever_they_are_read() {
 #[test]
 fn a_baseline_may_be_made_elsewhere() {
     let repo = Repo::new();
-    repo.write("a.env", line(1)).commit("Begin");
+    repo.write("a.txt", line(1)).commit("Begin");
     assert_eq!(keysweep(repo.path(), &["baseline", "create"]).code, 0);
     let at = ["--baseline", "known.txt"];
     let run = |args: &[&str]| keysweep(repo.path(), &[args, &at].concat());
     let create = run(&["baseline", "create"]);
     assert_eq!(create.code, 0, "{}", create.stderr);
     let text = fs::read_to_string(repo.path().join("known.txt")).unwrap();
-    assert!(text.contains("a.env"), "{text}");
+    assert!(text.contains("a.txt"), "{text}");
     assert_eq!(run(&["scan"]).code, 0);
     let again = run(&["baseline", "create"]);
     assert!(
@@ -714,7 +714,7 @@ fn an_incomplete_look_names_its_gaps() {
         "version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 7\n",
         "0a".repeat(32)
     );
-    repo.write("a.env", line(1))
+    repo.write("a.txt", line(1))
         .write("big.bin", pointer)
         .commit("Begin");
     for command in ["create", "update", "prune"] {
@@ -731,8 +731,8 @@ fn an_incomplete_look_names_its_gaps() {
 #[test]
 fn a_baseline_covers_what_a_scan_from_the_same_place_does() {
     let repo = Repo::new();
-    repo.write("a.env", line(1))
-        .write("sub/b.env", line(2))
+    repo.write("a.txt", line(1))
+        .write("sub/b.txt", line(2))
         .commit("Begin");
     let sub = repo.path().join("sub");
     let run = keysweep(&sub, &["baseline", "create"]);
@@ -748,11 +748,11 @@ fn a_baseline_covers_what_a_scan_from_the_same_place_does() {
     assert_eq!(keysweep(&sub, &["scan"]).code, 0);
     assert_eq!(scan(&repo, &[]).secrets(), [token(1)]);
     assert_eq!(keysweep(repo.path(), &["baseline", "update"]).code, 0);
-    repo.write("a.env", "A=1\n").write("sub/b.env", "B=1\n");
+    repo.write("a.txt", "A=1\n").write("sub/b.txt", "B=1\n");
     let run = keysweep(&sub, &["baseline", "prune"]);
     assert!(run.text().contains("1 line dropped"), "{}", run.text());
     let text = fs::read_to_string(repo.path().join(".keysweep-baseline")).unwrap();
-    assert!(text.contains(" a.env") && !text.contains("b.env"), "{text}");
+    assert!(text.contains(" a.txt") && !text.contains("b.txt"), "{text}");
 }
 
 #[test]
@@ -766,7 +766,7 @@ fn the_sample_of_the_manual_is_valid_as_it_stands() {
     let sample = sample.split("```").next().unwrap();
     let repo = Repo::new();
     repo.write("keysweep.toml", sample)
-        .write("tests/a.env", "password = \"Tr1cky-but-long\"\n");
+        .write("tests/a.txt", "password = \"Tr1cky-but-long\"\n");
     let run = scan(&repo, &[]);
     assert_eq!(run.code, 0, "{}", run.stderr);
     let report = run.json();

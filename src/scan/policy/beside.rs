@@ -27,6 +27,8 @@ pub(in super::super) struct Beside {
     pub(in super::super) whole: bool,
     /// Said with the coverage.
     pub(in super::super) note: Option<String>,
+    /// How many objects and folders could not be read, which makes the run incomplete.
+    pub(in super::super) lost: usize,
 }
 
 /// Reads what is missing into `habits`.
@@ -48,6 +50,10 @@ pub(in super::super) fn beside(
     };
     let mut beside = Beside::default();
     match (target, origin) {
+        (Target::Stdin, _) => {
+            let note = "policy reads files by their names: standard input has none";
+            beside.note = Some(note.to_owned());
+        }
         (Target::Staged { repository, index }, _) => {
             let paths = reader.habits.paths.clone();
             if !reader.habits.facts.is_empty()
@@ -59,25 +65,29 @@ pub(in super::super) fn beside(
         }
         (Target::Range { .. }, Origin::Range(range)) => {
             let at = At::Commit(range.head());
-            beside.changed = Some(reader.commit(range.repository(), &at, &|id| range.brought(id)));
+            // A copy of a file brings no content, but a path that was not there.
+            let base = snapshot::list(range.repository(), &At::Commit(range.base()), &|_| false);
+            let known: BTreeSet<BlobPath> = base
+                .map(|files| files.paths)
+                .unwrap_or_default()
+                .into_iter()
+                .collect();
+            let is_new =
+                |path: &BlobPath, id: &ObjectId| range.brought(id) || !known.contains(path);
+            beside.changed = Some(reader.commit(range.repository(), &at, &is_new));
             beside.whole = true;
         }
         (Target::History { .. }, Origin::History(history))
             if history.repository().work_tree().is_none() =>
         {
             if let Head::Commit(head) = history.repository().head() {
-                reader.commit(history.repository(), &At::Commit(head), &|_| true);
+                reader.commit(history.repository(), &At::Commit(head), &|_, _| true);
             }
             beside.whole = true;
         }
         _ => beside.whole = !target.is_listed(),
     }
-    if reader.lost > 0 {
-        beside.note = Some(format!(
-            "policy: {} objects beside what changed could not be read",
-            reader.lost
-        ));
-    }
+    beside.lost = reader.lost;
     beside
 }
 
@@ -100,7 +110,7 @@ impl Reader<'_, '_> {
         let Ok(files) = snapshot::list(repository, &At::Index(index), &wanted) else {
             return false;
         };
-        self.context(repository, &files, &|_| false, Place::Staged);
+        self.context(repository, &files, &|_, _| false, Place::Staged);
         true
     }
 
@@ -110,16 +120,17 @@ impl Reader<'_, '_> {
         &mut self,
         repository: &Repository,
         at: &At<'_>,
-        changed: &dyn Fn(&ObjectId) -> bool,
+        changed: &dyn Fn(&BlobPath, &ObjectId) -> bool,
     ) -> BTreeSet<BlobPath> {
         let wanted = |path: &BlobPath| policy::wants(path).is_some();
         let Ok(files) = snapshot::list(repository, at, &wanted) else {
             return BTreeSet::new();
         };
-        for (path, id) in files.wanted.iter().filter(|(_, id)| changed(id)) {
+        self.lost += files.lost;
+        for (path, id) in files.wanted.iter().filter(|(path, id)| changed(path, id)) {
             self.one(repository, path, id, Place::History, true);
         }
-        let paths = files.wanted.iter().filter(|(_, id)| changed(id));
+        let paths = files.wanted.iter().filter(|(path, id)| changed(path, id));
         let paths = paths.map(|(path, _)| path.clone()).collect();
         if !self.habits.facts.is_empty() {
             self.context(repository, &files, changed, Place::History);
@@ -132,11 +143,10 @@ impl Reader<'_, '_> {
         &mut self,
         repository: &Repository,
         files: &Files,
-        changed: &dyn Fn(&ObjectId) -> bool,
+        changed: &dyn Fn(&BlobPath, &ObjectId) -> bool,
         place: Place,
     ) {
-        self.lost += files.lost;
-        for (path, id) in files.wanted.iter().filter(|(_, id)| !changed(id)) {
+        for (path, id) in files.wanted.iter().filter(|(path, id)| !changed(path, id)) {
             self.one(repository, path, id, place, false);
         }
         self.habits.paths.extend(files.paths.iter().cloned());

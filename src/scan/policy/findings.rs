@@ -11,6 +11,7 @@ use crate::{
     model::{
         Attribution, BlobPath, Confidence, DigestKey, Finding, Fingerprint, Kind, Location,
         ObjectId, Occurrence, Place, Provenance, Related, RuleId, Secret, Severity, Suppressed,
+        SuppressionKind,
     },
     policy::{self, CrossFault, Fix, Gathered, Index, Pointer},
 };
@@ -27,6 +28,9 @@ pub(in super::super) struct Told<'a> {
     pub(in super::super) changed: Option<&'a BTreeSet<BlobPath>>,
     pub(in super::super) suppressor: &'a mut Suppressor,
 }
+
+/// By what a finding is set aside, and the reason that was given.
+type Why = (SuppressionKind, String);
 
 /// One finding on its way.
 struct Draft {
@@ -79,8 +83,12 @@ pub(in super::super) fn tell(
     let mut owners = Owners::new(findings, suppressed);
     let mut drafts: Vec<Draft> = Vec::new();
     for hit in lints {
-        if hit.place.changed && !owners.take(&hit) {
-            drafts.push(Draft::of(hit));
+        if !hit.place.changed {
+            continue;
+        }
+        match owners.of(&hit) {
+            Some(finding) => take(finding, hit, told),
+            None => drafts.push(Draft::of(hit)),
         }
     }
     facts.sort_by(|a, b| a.fact.location.cmp(&b.fact.location));
@@ -263,8 +271,8 @@ impl Draft {
         (&self.spot.location, &self.rule, &self.spot.provenance)
     }
 
-    /// Makes the finding, and decides whether it is reported.
-    fn finish(self, ordinal: usize, told: &mut Told<'_>, outcome: &mut Outcome) {
+    /// Returns its identity, and by what and why it is set aside, if it is.
+    fn decided(&self, ordinal: usize, told: &mut Told<'_>) -> (Fingerprint, Option<Why>) {
         let path = &self.spot.location.path;
         // The subject holds no value: it is digested to have the form of an identity.
         let subject = Secret::new(self.subject.as_bytes());
@@ -283,6 +291,12 @@ impl Draft {
             fingerprint: &fingerprint,
             markers: &self.spot.markers,
         });
+        (fingerprint, why)
+    }
+
+    /// Makes the finding, and decides whether it is reported.
+    fn finish(self, ordinal: usize, told: &mut Told<'_>, outcome: &mut Outcome) {
+        let (fingerprint, why) = self.decided(ordinal, told);
         let fix = self.fix.clone().filter(|_| why.is_none());
         let finding = self.finding(fingerprint);
         outcome.fixes.extend(fix.map(|fix| Proposal {
@@ -380,29 +394,37 @@ impl<'f> Owners<'f> {
         owners
     }
 
-    /// Gives a fault to the finding that its value belongs to; false if there is none.
-    fn take(&mut self, hit: &LintHit) -> bool {
-        let (Some(value), Some(places)) = (hit.value, self.places.get(&hit.place.location.path))
-        else {
-            return false;
-        };
+    /// Returns the finding that the value of a fault belongs to.
+    fn of(&mut self, hit: &LintHit) -> Option<&mut Finding> {
+        let value = hit.value?;
+        let places = self.places.get(&hit.place.location.path)?;
         // Old versions of a file have other bytes at the same place.
         let object = hit.place.provenance.object;
         let owner = places
             .iter()
             .find(|(start, end, of, _)| *start < value.end && value.start < *end && *of == object);
-        let Some(finding) = owner.and_then(|(.., number)| self.findings.get_mut(*number)) else {
-            return false;
-        };
-        let message = format!("{}: {}", hit.lint.id, hit.message);
-        let is_new = |one: &Related| one.location != hit.place.location || one.message != message;
-        if finding.related.iter().all(is_new) {
-            finding.related.push(Related {
-                message,
-                location: hit.place.location.clone(),
-            });
-        }
-        finding.severity = finding.severity.max(hit.severity.min(Severity::High));
-        true
+        let (.., number) = owner?;
+        self.findings.get_mut(*number).map(|finding| &mut **finding)
     }
+}
+
+/// Gives a fault to the finding that its value belongs to, unless it is set aside.
+fn take(finding: &mut Finding, hit: LintHit, told: &mut Told<'_>) {
+    let severity = hit.severity;
+    let draft = Draft::of(hit);
+    let (fingerprint, why) = draft.decided(0, told);
+    if why.is_some() {
+        return;
+    }
+    let message = format!("{}: {}", draft.rule, draft.message);
+    let location = draft.spot.location;
+    // A run without secrets tells it by itself: the baseline knows both.
+    if told.project_key.is_some() {
+        finding.further.insert(fingerprint, location.path.clone());
+    }
+    let is_new = |one: &Related| one.location != location || one.message != message;
+    if finding.related.iter().all(is_new) {
+        finding.related.push(Related { message, location });
+    }
+    finding.severity = finding.severity.max(severity.min(Severity::High));
 }

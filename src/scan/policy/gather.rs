@@ -11,8 +11,9 @@ use super::{
     FactHit, Habits, LintHit, Policy, Spot,
 };
 use crate::{
+    config::suppress::Marker,
     model::{Excerpt, Location, Position, Related, Secret, Span, line_hashes},
-    policy::{self, Fact, FactData, Fault, FileKind, Gathered, reuse::Site, values},
+    policy::{self, Fact, FactData, Fault, FileKind, Gathered, reuse::Site, values, veil},
     sources::Blob,
 };
 
@@ -137,7 +138,21 @@ impl<'a> Desk<'a> {
         let mut hidden: Vec<Span> = found.iter().copied().map(grow).collect();
         // A lint knows where its value ends.
         hidden.extend(values.map(|at| view.span(span(&at))));
+        // Others may stand beside it.
+        let text = String::from_utf8_lossy(view.text());
+        if text.len() == view.text().len() {
+            hidden.extend(veil::covered(&text).iter().map(span));
+        }
         hidden.sort_unstable();
+        // Disjoint, so that those near a place are found by halving.
+        let mut joined: Vec<Span> = Vec::with_capacity(hidden.len());
+        for span in hidden {
+            match joined.last_mut() {
+                Some(last) if span.start <= last.end => last.end = last.end.max(span.end),
+                _ => joined.push(span),
+            }
+        }
+        let hidden = joined;
         let lines: Vec<u32> = faults.map(|at| view.position(at as u64).line).collect();
         let mut hashes = line_hashes(blob.bytes, &lines);
         hashes.sort_unstable();
@@ -202,31 +217,53 @@ impl<'a> Desk<'a> {
         Secret::new(text.unwrap_or_default().as_bytes())
     }
 
+    /// Returns the markers in the comment lines right above a line: not every format has comments beside its text.
+    fn markers_above(&self, start: u64, line: u32) -> Vec<Marker> {
+        const MOST: u32 = 8;
+        let text = self.view.text();
+        let at = usize::try_from(start).unwrap_or(usize::MAX).min(text.len());
+        let mut head = text.get(..at).unwrap_or_default();
+        let mut begins = head
+            .iter()
+            .rposition(|b| *b == b'\n')
+            .map_or(0, |at| at + 1);
+        let mut markers = Vec::new();
+        for number in (line.saturating_sub(MOST)..line).rev() {
+            head = head.get(..begins.saturating_sub(1)).unwrap_or_default();
+            begins = head
+                .iter()
+                .rposition(|b| *b == b'\n')
+                .map_or(0, |at| at + 1);
+            let above = head.get(begins..).unwrap_or_default();
+            let comment = above.trim_ascii_start();
+            if number == 0 || !(comment.starts_with(b"#") || comment.starts_with(b"//")) {
+                break;
+            }
+            markers.extend(self.collector.markers.on_lines(above, number));
+        }
+        markers
+    }
+
     fn spot(&self, at: &Range<usize>) -> Spot {
         let location = self.locate(at);
         let within = self.view.span(span(at));
         let lines = self.view.lines_of(within, NEIGHBOURHOOD);
+        let mut markers = self.collector.markers.on_lines(lines, location.start_line);
+        markers.extend(self.markers_above(within.start, location.start_line));
         let own = self.view.position(within.start).line;
         let hash = self.hashes.binary_search_by_key(&own, |(line, _)| *line);
         let from = within.start.saturating_sub(NEIGHBOURHOOD);
-        let first = self.hidden.partition_point(|other| other.start < from);
+        let first = self.hidden.partition_point(|other| other.end <= from);
         let last = self
             .hidden
             .partition_point(|other| other.start < within.end + NEIGHBOURHOOD);
-        // One that begins far before the window may still reach into it: there are few such.
-        let early = self.hidden.get(..first).unwrap_or_default();
-        let mut hidden: Vec<Span> = early
-            .iter()
-            .filter(|other| other.end > from)
-            .copied()
-            .collect();
-        hidden.extend_from_slice(self.hidden.get(first..last).unwrap_or_default());
-        let excerpt = Excerpt::new(self.view.text(), within, location.start_line, &hidden);
+        let hidden = self.hidden.get(first..last).unwrap_or_default();
+        let excerpt = Excerpt::new(self.view.text(), within, location.start_line, hidden);
         let touches = |region: &Span| {
             region.start < within.end.max(within.start + 1) && within.start < region.end
         };
         Spot {
-            markers: self.collector.markers.on_lines(lines, location.start_line),
+            markers,
             provenance: self.blob.provenance.clone(),
             shown: Shown {
                 masked: String::new(),

@@ -104,6 +104,14 @@ pub(super) struct Habits {
 }
 
 impl Habits {
+    /// Returns the values that lints know, of those that can be looked for.
+    pub(super) fn values(&self) -> Vec<Secret> {
+        let lints = self.lints.iter().map(|hit| &hit.secret);
+        let facts = self.facts.iter().map(|hit| &hit.secret);
+        let all = lints.chain(facts).filter(|secret| !secret.is_empty());
+        all.cloned().collect()
+    }
+
     pub(super) fn merge(&mut self, other: Self) {
         self.lints.extend(other.lints);
         self.facts.extend(other.facts);

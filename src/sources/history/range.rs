@@ -71,6 +71,12 @@ impl Range {
         self.spec.to
     }
 
+    /// Returns the commit at the range's beginning.
+    #[must_use]
+    pub const fn base(&self) -> ObjectId {
+        self.spec.from
+    }
+
     /// Tells whether the range brought a blob.
     #[must_use]
     pub fn brought(&self, id: &ObjectId) -> bool {

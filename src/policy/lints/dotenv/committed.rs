@@ -150,7 +150,7 @@ fn secrets(kept: &[Kept<'_>], worst: &Kept<'_>) -> Fault {
         ""
     };
     let message = format!(
-        "this tracked environment file holds the values of {}{more}",
+        "this environment file, which no ignore rule covers, holds the values of {}{more}",
         names.join(", ")
     );
     Fault::new(&COMMITTED, worst.line.key_span.clone(), "secrets", message)
@@ -175,7 +175,8 @@ fn harmless(document: &Document<'_>, place: Place) -> Option<Fault> {
     if is_plain || is_encrypted || is_fetched {
         return None;
     }
-    let message = "this environment file is tracked: the next secret written to it is published";
+    let message =
+        "no ignore rule covers this environment file: the next secret written to it is published";
     let fault = Fault::new(&COMMITTED, private.key_span.clone(), "no secrets", message);
     Some(fault.severity(Severity::Medium).persona(Persona::Pedantic))
 }

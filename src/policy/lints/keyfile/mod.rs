@@ -142,7 +142,7 @@ fn fault(found: Found) -> Fault {
         &COMMITTED,
         found.span,
         found.what,
-        format!("the tracked file holds {}", found.what),
+        format!("the file holds {}", found.what),
     );
     let fault = match found.secret {
         Some(secret) => fault.secret(secret),

@@ -1,7 +1,7 @@
 //! The files of one commit or of the index, chosen by path: what stands beside a change.
 //!
-//! Promises: symbolic links, submodules and sides of conflicts are no files; a tree that leads deeper than [`MAX_DEPTH`] or has more
-//! than [`MAX_ENTRIES`], or an object that cannot be read, is left out and counted, never an error.
+//! Promises: symbolic links, submodules and sides of conflicts are no files; a tree that leads deeper than `MAX_DEPTH` or has more
+//! than `MAX_ENTRIES`, or an object that cannot be read, is left out and counted, never an error.
 
 use std::path::Path;
 

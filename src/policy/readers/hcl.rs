@@ -3,7 +3,7 @@
 //! hcl-edit parses; its tree is reduced here to what lints ask for: blocks, attributes, and expressions with their literal texts,
 //! references and calls, each with its bytes. Nothing of hcl-edit is seen outside of this module.
 //!
-//! Promises beside those of all readers: nesting is bounded before anything recurses ([`limits`]), and the work that an object of many
+//! Promises beside those of all readers: nesting is bounded before anything recurses (`limits`), and the work that an object of many
 //! keys costs is bounded too.
 
 use std::ops::Range;

@@ -1,13 +1,13 @@
 //! What a shell script does with secrets.
 //!
-//! A [`Script`] (a `run` step, a line of GitLab's `script`, the body of a `RUN`, a container's command, a file) is parsed by tree-sitter's
+//! A `Script` (a `run` step, a line of GitLab's `script`, the body of a `RUN`, a container's command, a file) is parsed by tree-sitter's
 //! bash grammar into a small tree of our own (`syntax`), through which names of secrets are followed (`flow`): through assignments,
 //! `export`, pipes, here-documents and command substitution, to where they leave the shell. `commands` holds the tables of programs, and
-//! [`secret_arguments`] reads argument vectors that are written as lists. [`analyse_powershell`] does the same for PowerShell by tokens.
+//! `secret_arguments` reads argument vectors that are written as lists. `analyse_powershell` does the same for PowerShell by tokens.
 //!
-//! Promises: work in proportion to the script (which is bounded by [`MAX_BYTES`]; longer ones tell nothing), never a panic, spans lie within the script's text; what the parser
+//! Promises: work in proportion to the script (which is bounded by `MAX_BYTES`; longer ones tell nothing), never a panic, spans lie within the script's text; what the parser
 //! cannot read is left out and the rest is used. No value stands in what is told but the text of flags and paths. All offsets are those of
-//! [`Script::text`]; callers map them to the file (`Scalar::source`).
+//! `Script::text`; callers map them to the file (`Scalar::source`).
 
 mod arguments;
 mod channels;

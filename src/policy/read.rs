@@ -1,6 +1,6 @@
 //! From a file to its faults and facts: read it as its kind, refine the kind by its content, run the lints.
 
-use std::{borrow::Cow, sync::OnceLock};
+use std::{borrow::Cow, cmp::Reverse, sync::OnceLock};
 
 use aho_corasick::AhoCorasick;
 
@@ -20,7 +20,7 @@ use super::{
 pub const MAX_BYTES: u64 = 4 << 20;
 
 /// Most faults of one file that are told: a file with more is not mended one by one.
-const MAX_FAULTS: usize = 1_000;
+const MAX_FAULTS: usize = 10_000;
 
 /// Something about a file that its reader could not do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,7 +123,10 @@ pub fn read(
 fn bound(reading: &mut Reading) {
     tidy(&mut reading.faults);
     if reading.faults.len() > MAX_FAULTS {
+        // The worst stay, so that many mild ones hide none of them.
+        reading.faults.sort_by_key(|fault| Reverse(fault.severity));
         reading.faults.truncate(MAX_FAULTS);
+        tidy(&mut reading.faults);
         let note = format!("more than {MAX_FAULTS} faults of policy: the rest is not told");
         reading.note.get_or_insert(Note(note));
     }

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, cmp::Reverse, sync::OnceLock};
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 
 use crate::model::{BlobPath, DigestKey};
 
@@ -141,7 +141,7 @@ fn tidy(faults: &mut Vec<Fault>) {
     faults.dedup_by(|a, b| a.lint.id == b.lint.id && a.span == b.span);
 }
 
-/// Tells whether a file of a general kind may hold anything that a lint looks for: most do not.
+/// Tells whether a file of a general kind may hold anything that a lint looks for: most do not. Program text has a gate of its own.
 fn is_worth_it(kind: FileKind, bytes: &[u8]) -> bool {
     static HINTS: OnceLock<Option<AhoCorasick>> = OnceLock::new();
     let is_general = matches!(
@@ -153,11 +153,6 @@ fn is_worth_it(kind: FileKind, bytes: &[u8]) -> bool {
             | FileKind::Properties
             | FileKind::Shell
             | FileKind::Makefile
-            | FileKind::Python
-            | FileKind::JavaScript
-            | FileKind::TypeScript
-            | FileKind::Tsx
-            | FileKind::Go
     );
     if !is_general {
         return true;
@@ -165,6 +160,7 @@ fn is_worth_it(kind: FileKind, bytes: &[u8]) -> bool {
     let hints = HINTS.get_or_init(|| {
         AhoCorasick::builder()
             .ascii_case_insensitive(true)
+            .kind(Some(AhoCorasickKind::DFA))
             .build([
                 "pass",
                 "secret",

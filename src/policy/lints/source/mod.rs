@@ -21,6 +21,7 @@ use super::super::{
 mod around;
 mod fallback;
 mod gate;
+mod lexer;
 mod logged;
 mod metas;
 mod names;
@@ -69,13 +70,19 @@ impl Lint for Source {
         if is_generated(text) {
             return;
         }
-        let near = gate::stretches(text);
-        if near.is_empty() {
+        let passed = gate::pass(text, tongue);
+        if passed.near.is_empty() {
             return;
         }
-        let parts = parts::parts(text, tongue, &near);
+        let parts = parts::parts(text, tongue, &passed.near, &passed.named);
         match parse(&language, text, &parts) {
-            Some(tree) => walk::walk(shape::Code { tongue, text }, &tree, document.path, context),
+            Some(tree) => walk::walk(
+                shape::Code { tongue, text },
+                &tree,
+                &passed.near,
+                document.path,
+                context,
+            ),
             None => context.unread = Some("too many steps to read the program text".to_owned()),
         }
     }
@@ -108,7 +115,7 @@ fn parse(language: &Language, text: &str, parts: &[Range]) -> Option<Tree> {
 
 /// Tells whether no person wrote a text: its lines are too long.
 fn is_generated(text: &str) -> bool {
-    let lines = text.bytes().filter(|byte| *byte == b'\n').count() + 1;
+    let lines = memchr::memchr_iter(b'\n', text.as_bytes()).count() + 1;
     text.len() / lines > MAX_LINE
 }
 

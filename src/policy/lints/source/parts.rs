@@ -1,46 +1,72 @@
 //! Which parts of a text become a syntax tree: everything at its outermost level but the functions, classes and types in which the gate
-//! met nothing. A parser takes a hundred times as long for a byte as the gate.
+//! met nothing, and of a class without the methods in which it met nothing. A parser takes a hundred times as long for a byte as the gate.
 //!
-//! Promises: parts begin and end at lines; what is left out is whole definitions, by where lines begin that stand at the left edge.
+//! Promises: parts begin and end at lines; what is left out is whole definitions, by where lines begin that stand at the left edge,
+//! or at the edge of the class; one pass over the text, and one more over its classes.
 
-use std::ops::Range;
+use std::{iter::Peekable, ops::Range};
 
 use tree_sitter::Point;
 
 use super::shape::Tongue;
 
-/// Returns the parts, in order; the whole text if little can be left out.
-pub(super) fn parts(text: &str, tongue: Tongue, near: &[Range<usize>]) -> Vec<tree_sitter::Range> {
-    let mut near: Vec<&Range<usize>> = near.iter().collect();
-    near.sort_by_key(|range| range.start);
-    let mut kept: Vec<tree_sitter::Range> = Vec::new();
-    let mut chunk = Chunk::default();
-    let mut hits = near.into_iter().peekable();
-    let mut reach = 0;
-    let mut close = |chunk: &Chunk, end: usize, row: usize| {
+/// Where the gate met something, from the start of the text on.
+struct Hits<I: Iterator<Item = Range<usize>>> {
+    next: Peekable<I>,
+    reach: usize,
+}
+
+impl<I: Iterator<Item = Range<usize>>> Hits<I> {
+    /// Tells whether something stands between two places; places are asked for in order.
+    fn any(&mut self, start: usize, end: usize) -> bool {
         // A stretch that began before may reach into this one.
-        let mut is_met = reach > chunk.start;
-        while let Some(hit) = hits.next_if(|hit| hit.start < end) {
-            reach = reach.max(hit.end);
+        let mut is_met = self.reach > start;
+        while let Some(hit) = self.next.next_if(|hit| hit.start < end) {
+            self.reach = self.reach.max(hit.end);
             is_met = true;
         }
-        if !is_met && chunk.is_body || chunk.start >= end {
+        is_met
+    }
+}
+
+fn hits(mut all: Vec<Range<usize>>) -> Hits<impl Iterator<Item = Range<usize>>> {
+    all.sort_by_key(|range| range.start);
+    Hits {
+        next: all.into_iter().peekable(),
+        reach: 0,
+    }
+}
+
+/// Returns the parts, in order; the whole text if little can be left out. `named` are names that types may say something of.
+pub(super) fn parts(
+    text: &str,
+    tongue: Tongue,
+    near: &[Range<usize>],
+    named: &[usize],
+) -> Vec<tree_sitter::Range> {
+    let mut outer = hits(near.to_vec());
+    let mut inner = hits(near.to_vec());
+    let mut named = named.iter().copied().peekable();
+    let mut kept = Kept::default();
+    let mut close = |chunk: &Chunk, end: usize, row: usize| {
+        let is_met = outer.any(chunk.start, end);
+        let mut is_named = false;
+        while named.next_if(|at| *at < end).is_some() {
+            is_named = true;
+        }
+        let is_kept = is_met || !chunk.is_body || chunk.is_type && is_named;
+        if !is_kept || chunk.start >= end {
             return;
         }
-        match kept.last_mut() {
-            Some(last) if last.end_byte == chunk.start => {
-                last.end_byte = end;
-                last.end_point = Point::new(row, 0);
-            }
-            _ => kept.push(tree_sitter::Range {
-                start_byte: chunk.start,
-                end_byte: end,
-                start_point: Point::new(chunk.row, 0),
-                end_point: Point::new(row, 0),
-            }),
+        if chunk.is_class && is_met {
+            let lines = text.get(chunk.start..end).unwrap_or_default();
+            members(lines, chunk, tongue, &mut inner, &mut kept);
+        } else {
+            kept.add(chunk.start..end, chunk.row, row);
         }
     };
     let (mut at, mut row) = (0, 0);
+    let mut chunk = Chunk::default();
     for line in text.split_inclusive('\n') {
         if begins(line, tongue) && !chunk.is_open {
             close(&chunk, at, row);
@@ -48,6 +74,10 @@ pub(super) fn parts(text: &str, tongue: Tongue, near: &[Range<usize>]) -> Vec<tr
                 start: at,
                 row,
                 is_body: is_body(line, tongue),
+                is_type: ["class ", "interface ", "type "]
+                    .iter()
+                    .any(|word| line.contains(word)),
+                is_class: line.contains("class ") || line.starts_with("describe("),
                 is_open: false,
             };
         }
@@ -57,7 +87,114 @@ pub(super) fn parts(text: &str, tongue: Tongue, near: &[Range<usize>]) -> Vec<tr
         row += 1;
     }
     close(&chunk, text.len(), row);
-    kept
+    kept.parts
+}
+
+/// Keeps of a class what stands at its outermost level but the methods in which the gate met nothing.
+fn members(
+    lines: &str,
+    class: &Chunk,
+    tongue: Tongue,
+    hits: &mut Hits<impl Iterator<Item = Range<usize>>>,
+    kept: &mut Kept,
+) {
+    let indent = |line: &str| line.len() - line.trim_start_matches([' ', '\t']).len();
+    let is_blank = |line: &str| line.trim().is_empty();
+    let edge = lines
+        .split_inclusive('\n')
+        .skip(1)
+        .find(|line| !is_blank(line) && indent(line) > 0)
+        .map_or(0, indent);
+    let starts = |line: &str| {
+        let rest = line.get(edge..).unwrap_or_default();
+        edge > 0
+            && indent(line) == edge
+            && rest.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '_' | '@' | '#'))
+    };
+    let mut member = Member {
+        start: class.start,
+        row: class.row,
+        ..Member::default()
+    };
+    let (mut at, mut row) = (class.start, class.row);
+    let mut close = |member: &Member, end: usize, row: usize| {
+        let is_met = hits.any(member.start, end);
+        if is_met || !(member.is_method && member.is_closed) {
+            kept.add(member.start..end, member.row, row);
+        }
+    };
+    for line in lines.split_inclusive('\n') {
+        let rest = line.trim();
+        if indent(line) < edge && !rest.is_empty() && row > class.row {
+            // The end of the class: never left out with its last method.
+            close(&member, at, row);
+            member = Member {
+                start: at,
+                row,
+                ..Member::default()
+            };
+        } else if starts(line) && !member.is_open {
+            close(&member, at, row);
+            member = Member {
+                start: at,
+                row,
+                is_method: match tongue {
+                    Tongue::Python => ["def ", "async def ", "@"]
+                        .iter()
+                        .any(|word| rest.starts_with(word)),
+                    Tongue::Script | Tongue::Go => rest.contains('(') || rest.starts_with('@'),
+                },
+                is_closed: tongue == Tongue::Python,
+                is_open: false,
+            };
+        } else if !rest.is_empty() && tongue != Tongue::Python {
+            // The end of a method stands at the edge of the class.
+            member.is_closed = indent(line) == edge && matches!(rest, "}" | "});" | "},");
+        }
+        member.is_open = starts(line) && rest.starts_with('@') && !rest.ends_with('{');
+        at += line.len();
+        row += 1;
+    }
+    close(&member, at, row);
+}
+
+/// Lines of a class from one that begins a member to the next.
+#[derive(Default)]
+struct Member {
+    start: usize,
+    row: usize,
+    /// Whether it begins as methods do.
+    is_method: bool,
+    /// Whether it ends as methods do.
+    is_closed: bool,
+    /// Whether the next line belongs to it, whatever it is.
+    is_open: bool,
+}
+
+/// Parts so far; neighbours are one.
+#[derive(Default)]
+struct Kept {
+    parts: Vec<tree_sitter::Range>,
+}
+
+impl Kept {
+    fn add(&mut self, bytes: Range<usize>, row: usize, end_row: usize) {
+        if bytes.start >= bytes.end {
+            return;
+        }
+        match self.parts.last_mut() {
+            Some(last) if last.end_byte == bytes.start => {
+                last.end_byte = bytes.end;
+                last.end_point = Point::new(end_row, 0);
+            }
+            _ => self.parts.push(tree_sitter::Range {
+                start_byte: bytes.start,
+                end_byte: bytes.end,
+                start_point: Point::new(row, 0),
+                end_point: Point::new(end_row, 0),
+            }),
+        }
+    }
 }
 
 /// Lines from one that stands at the left edge to the next.
@@ -67,12 +204,16 @@ struct Chunk {
     row: usize,
     /// Whether it is a definition that can be left out.
     is_body: bool,
+    /// Whether it says what types names have.
+    is_type: bool,
+    /// Whether it is made of methods or tests.
+    is_class: bool,
     /// Whether the next line at the left edge belongs to it.
     is_open: bool,
 }
 
 /// Tells whether a line begins something at the outermost level.
-fn begins(line: &str, tongue: Tongue) -> bool {
+pub(super) fn begins(line: &str, tongue: Tongue) -> bool {
     const GO: [&str; 6] = ["func ", "type ", "var ", "const ", "import ", "package "];
     const GOES_ON: [&str; 4] = ["else", "elif", "except", "finally"];
     let is_edge = line.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_' || c == '@');
@@ -84,7 +225,7 @@ fn begins(line: &str, tongue: Tongue) -> bool {
 }
 
 /// Tells whether what a line begins can be left out if nothing in it is of interest.
-fn is_body(line: &str, tongue: Tongue) -> bool {
+pub(super) fn is_body(line: &str, tongue: Tongue) -> bool {
     let words: &[&str] = match tongue {
         Tongue::Go => &["func ", "type "],
         Tongue::Python => &["def ", "async def ", "class ", "@"],
@@ -116,7 +257,7 @@ mod tests {
             .match_indices(word)
             .map(|(at, word)| at..at + word.len())
             .collect();
-        let parts = parts(text, tongue, &near);
+        let parts = parts(text, tongue, &near, &[]);
         let parts = parts
             .iter()
             .map(|part| &text[part.start_byte..part.end_byte]);
@@ -140,6 +281,25 @@ mod tests {
         assert_eq!(
             shown(script, Tongue::Script, "HIT"),
             "const t = 1;\n|export class B {\n  HIT\n}\n"
+        );
+    }
+
+    #[test]
+    fn methods_without_a_word_are_left_out() {
+        let script = "export class B {\n  private x = 1;\n\n  a(): void {\n    x();\n  }\n\n  @get('/')\n  async b(\n    c: string,\n  ) {\n    HIT;\n  }\n\n  c() {\n    if (x) {\n    }\n  }\n}\nconst t = 1;\n";
+        assert_eq!(
+            shown(script, Tongue::Script, "HIT"),
+            "export class B {\n  private x = 1;\n\n|  @get('/')\n  async b(\n    c: string,\n  ) {\n    HIT;\n  }\n\n|}\nconst t = 1;\n"
+        );
+        let python = "class B:\n    x = 1\n\n    def a(self):\n        pass\n\n    @get\n    def b(self):\n        HIT\n\n    def c(self):\n        pass\n";
+        assert_eq!(
+            shown(python, Tongue::Python, "HIT"),
+            "class B:\n    x = 1\n\n|    @get\n    def b(self):\n        HIT\n\n"
+        );
+        let tests = "describe('x', () => {\n  it('a', () => {\n    x();\n  });\n  it('b', () => {\n    HIT;\n  });\n});\n";
+        assert_eq!(
+            shown(tests, Tongue::Script, "HIT"),
+            "describe('x', () => {\n|  it('b', () => {\n    HIT;\n  });\n});\n"
         );
     }
 }

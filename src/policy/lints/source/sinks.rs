@@ -125,6 +125,62 @@ pub(super) fn sink<'t>(
     .and_then(|(out, values)| made(out, values))
 }
 
+/// Tells whether a call by this name, as written (`a.b.c`), may be a way out: never no where [`sink`] says yes.
+pub(super) fn may_be_way(tongue: Tongue, path: &str) -> bool {
+    let (front, last) = path.rsplit_once('.').unwrap_or(("", path));
+    // A chain begins with its logger, or with a call that returns it, and writes at its end.
+    if path.split('.').any(is_logger) {
+        return true;
+    }
+    let object = front.rsplit('.').next().unwrap_or_default();
+    match tongue {
+        Tongue::Python => match object {
+            "subprocess" | "sp" | "asyncio" | "pexpect" | "os" | "click" | "typer" | "pprint"
+            | "rich" | "stdout" | "stderr" | "warnings" => true,
+            _ => {
+                let ways = [
+                    "print",
+                    "pprint",
+                    "pp",
+                    "check_call",
+                    "check_output",
+                    "Popen",
+                    "abort",
+                    "jsonify",
+                    "JsonResponse",
+                    "JSONResponse",
+                    "PlainTextResponse",
+                ];
+                ways.contains(&last) || last.starts_with("HttpResponse")
+            }
+        },
+        Tongue::Script => {
+            matches!(
+                object,
+                "console"
+                    | "stdout"
+                    | "stderr"
+                    | "core"
+                    | "child_process"
+                    | "cp"
+                    | "childProcess"
+                    | "shell"
+                    | "shelljs"
+            ) || matches!(last, "json" | "send" | "end" | "write" | "stringify")
+                || is_process(last)
+                || is_error_type(last)
+                || last.ends_with("Plugin")
+        }
+        Tongue::Go => {
+            matches!(
+                object,
+                "fmt" | "exec" | "errors" | "xerrors" | "status" | "http" | "json" | "c" | "ctx"
+            ) || matches!(path, "println" | "print" | "panic")
+                || last == "Encode"
+        }
+    }
+}
+
 fn is_logger(name: &str) -> bool {
     words(name)
         .last()

@@ -45,9 +45,16 @@ pub(super) struct Walk<'t, 'w> {
 }
 
 /// Tells the faults of one file.
-pub(super) fn walk(code: Code<'_>, tree: &Tree, path: &str, context: &mut Context<'_>) {
+pub(super) fn walk(
+    code: Code<'_>,
+    tree: &Tree,
+    near: &[Range<usize>],
+    path: &str,
+    context: &mut Context<'_>,
+) {
     let mut known = Knowledge::new(code);
-    every(tree, |node| survey(&mut known, node));
+    let functions = Functions::new(tree, near);
+    every(tree, &functions, |node| survey(&mut known, node));
     let mut walk = Walk {
         known,
         is_test: super::is_test(path),
@@ -59,17 +66,73 @@ pub(super) fn walk(code: Code<'_>, tree: &Tree, path: &str, context: &mut Contex
         makers: HashSet::new(),
         subjects: HashMap::new(),
     };
-    every(tree, |node| walk.visit(node));
+    every(tree, &functions, |node| walk.visit(node));
 }
 
-/// Calls `f` with each node, those outside first, in the order of the text.
-fn every<'t>(tree: &'t Tree, mut f: impl FnMut(Node<'t>)) {
+/// Which functions of a file are worth a walk: those in which the gate met something.
+struct Functions {
+    /// Whether the nodes of a kind are functions, by the kind's number.
+    kinds: Vec<bool>,
+    /// Where the stretches that the gate met start, sorted, and how far they and those before reach.
+    stretches: Vec<(usize, usize)>,
+}
+
+impl Functions {
+    fn new(tree: &Tree, near: &[Range<usize>]) -> Self {
+        let language = tree.language();
+        let kinds = u16::try_from(language.node_kind_count()).unwrap_or(u16::MAX);
+        let is_function = |kind: u16| {
+            matches!(
+                language.node_kind_for_id(kind),
+                Some(
+                    "function_definition"
+                        | "function_declaration"
+                        | "function_expression"
+                        | "arrow_function"
+                        | "method_definition"
+                        | "generator_function_declaration"
+                        | "method_declaration"
+                        | "func_literal"
+                )
+            )
+        };
+        let mut stretches: Vec<_> = near.iter().map(|range| (range.start, range.end)).collect();
+        stretches.sort_unstable();
+        let mut reach = 0;
+        for (_, end) in &mut stretches {
+            reach = reach.max(*end);
+            *end = reach;
+        }
+        Self {
+            kinds: (0..kinds).map(is_function).collect(),
+            stretches,
+        }
+    }
+
+    /// Tells whether nothing can be told of a node and what is in it.
+    fn skips(&self, node: Node<'_>) -> bool {
+        let is_function = self.kinds.get(usize::from(node.kind_id()));
+        if is_function != Some(&true) {
+            return false;
+        }
+        let before = self
+            .stretches
+            .partition_point(|(start, _)| *start < node.end_byte());
+        let last = before.checked_sub(1).and_then(|at| self.stretches.get(at));
+        last.is_none_or(|(_, reach)| *reach <= node.start_byte())
+    }
+}
+
+/// Calls `f` with each node, those outside first, in the order of the text; of functions without anything to tell with themselves alone.
+fn every<'t>(tree: &'t Tree, functions: &Functions, mut f: impl FnMut(Node<'t>)) {
     let mut cursor = tree.walk();
     loop {
-        if cursor.node().is_named() {
-            f(cursor.node());
+        let node = cursor.node();
+        if node.is_named() {
+            f(node);
         }
-        if cursor.goto_first_child() || cursor.goto_next_sibling() {
+        let is_inside = !functions.skips(node) && cursor.goto_first_child();
+        if is_inside || cursor.goto_next_sibling() {
             continue;
         }
         loop {

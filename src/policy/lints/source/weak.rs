@@ -170,7 +170,7 @@ const HARMLESS: &[&str] = &[
 ];
 
 /// Tells whether what is given to this name must be hard to guess.
-fn is_target(name: &str) -> bool {
+pub(super) fn is_target(name: &str) -> bool {
     let words = words(name);
     let is_harmless = words.iter().any(|word| HARMLESS.contains(&word.as_str()));
     let is_named = words
@@ -181,7 +181,7 @@ fn is_target(name: &str) -> bool {
 }
 
 /// Tells whether a function of this name makes secrets.
-fn is_maker(function: &str) -> bool {
+pub(super) fn is_maker(function: &str) -> bool {
     let words = words(function);
     let first = words.first().map_or("", String::as_str);
     let is_maker = matches!(

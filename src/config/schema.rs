@@ -2,12 +2,16 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
     num::{NonZeroU16, NonZeroU32, NonZeroU64},
     ops::Range,
     sync::Arc,
 };
 
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
+};
 use toml::{Spanned, value::Datetime};
 
 use super::{
@@ -33,7 +37,7 @@ struct Schema {
     coverage: CoverageSchema,
     report: ReportSchema,
     policy: PolicySchema,
-    environments: BTreeMap<String, Spanned<EnvironmentSchema>>,
+    environments: BTreeMap<String, EnvironmentSchema>,
     services: BTreeMap<String, Vec<Spanned<String>>>,
 }
 
@@ -113,24 +117,52 @@ struct CoverageSchema {
 }
 
 /// Globs alone, or all that tells an environment.
-#[derive(Debug, Deserialize)]
-#[serde(
-    untagged,
-    expecting = "globs of paths, or a table of `tier`, `paths`, `namespaces`, `keys` and `stores`"
-)]
+#[derive(Debug)]
 enum EnvironmentSchema {
-    Paths(Vec<String>),
+    Paths(Vec<Spanned<String>>),
     Table(EnvironmentTable),
+}
+
+/// By hand: what serde reads in one form or another has no places inside.
+impl<'de> Deserialize<'de> for EnvironmentSchema {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(EnvironmentVisitor)
+    }
+}
+
+struct EnvironmentVisitor;
+
+impl<'de> Visitor<'de> for EnvironmentVisitor {
+    type Value = EnvironmentSchema;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "globs of paths in brackets, or a table of `tier`, `paths`, `namespaces`, `keys` and `stores`",
+        )
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut paths = Vec::new();
+        while let Some(path) = list.next_element()? {
+            paths.push(path);
+        }
+        Ok(EnvironmentSchema::Paths(paths))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, table: A) -> Result<Self::Value, A::Error> {
+        let table = EnvironmentTable::deserialize(MapAccessDeserializer::new(table))?;
+        Ok(EnvironmentSchema::Table(table))
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct EnvironmentTable {
-    tier: Option<Tier>,
-    paths: Vec<String>,
-    namespaces: Vec<String>,
-    keys: Vec<String>,
-    stores: Vec<String>,
+    tier: Option<Spanned<String>>,
+    paths: Vec<Spanned<String>>,
+    namespaces: Vec<Spanned<String>>,
+    keys: Vec<Spanned<String>>,
+    stores: Vec<Spanned<String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -239,33 +271,42 @@ impl Reader {
 
     fn environments(
         &mut self,
-        schema: BTreeMap<String, Spanned<EnvironmentSchema>>,
+        schema: BTreeMap<String, EnvironmentSchema>,
     ) -> BTreeMap<String, Environment> {
         let all = schema.into_iter().map(|(name, one)| {
-            // What is read in one form or another has no places inside: a fault points at the whole entry.
-            let span = one.span();
-            let mut paths = |paths: Vec<String>| {
-                let paths = paths
-                    .into_iter()
-                    .map(|path| Spanned::new(span.clone(), path));
-                self.globs(&paths.collect::<Vec<_>>())
-            };
-            let environment = match one.into_inner() {
+            let environment = match one {
                 EnvironmentSchema::Paths(globs) => Environment {
-                    paths: paths(globs),
+                    paths: self.globs(&globs),
                     ..Environment::default()
                 },
                 EnvironmentSchema::Table(table) => Environment {
-                    tier: table.tier,
-                    paths: paths(table.paths),
-                    namespaces: table.namespaces,
-                    keys: table.keys,
-                    stores: table.stores,
+                    tier: table.tier.and_then(|tier| self.tier(&tier)),
+                    paths: self.globs(&table.paths),
+                    namespaces: self.globs(&table.namespaces),
+                    keys: self.keys(&table.keys),
+                    stores: self.globs(&table.stores),
                 },
             };
             (name, environment)
         });
         all.collect()
+    }
+
+    fn tier(&mut self, written: &Spanned<String>) -> Option<Tier> {
+        let tier = Tier::parse(written.get_ref());
+        if tier.is_none() {
+            let word = written.get_ref().clone();
+            self.faults.push((Fault::Tier { word }, written.span()));
+        }
+        tier
+    }
+
+    /// Returns beginnings of keys; an empty one would be the beginning of all.
+    fn keys(&mut self, written: &[Spanned<String>]) -> Vec<String> {
+        for key in written.iter().filter(|key| key.get_ref().is_empty()) {
+            self.faults.push((Fault::EmptyKey, key.span()));
+        }
+        written.iter().map(|key| key.get_ref().clone()).collect()
     }
 
     fn scan(&mut self, schema: ScanSchema) -> Scan {

@@ -7,7 +7,7 @@ use crate::{
         Attribution, BlobPath, CommitInfo, Encoding, Finding, Location, ObjectId, Place,
         Provenance, RuleId, RuleMeta, Severity, SkipCause, SuppressionKind,
     },
-    scan::{Mode, Report},
+    scan::{LookedFor, Mode, Report},
 };
 
 /// Returns the first 12 digits of an object's name.
@@ -154,6 +154,23 @@ pub(super) fn history(attribution: &Attribution) -> Option<String> {
         .chain(fate(attribution))
         .collect();
     (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+/// Most parts of a finding that a format without folding lists.
+pub(super) const MAX_PARTS: usize = 5;
+
+/// Returns what else is part of a finding, each with its place: the fact of a lint on the same value, the other places of a shared one.
+/// At most `max`, and how many more there are.
+pub(super) fn parts(finding: &Finding, max: usize) -> Vec<String> {
+    let all = finding.related.iter().take(max);
+    let mut parts: Vec<String> = all
+        .map(|part| format!("{}: {}", at(&part.location), safe(&part.message)))
+        .collect();
+    let more = finding.related.len().saturating_sub(max) as u64;
+    if more > 0 {
+        parts.push(format!("and {} more", grouped(more)));
+    }
+    parts
 }
 
 /// Returns the number of places beside the primary one.
@@ -388,7 +405,22 @@ pub(super) fn closing_under(report: &Report, fail_on: Severity) -> String {
         None if report.ledger.read.values().all(|n| *n == 0) => {
             "Nothing was found because there was nothing to read.".to_owned()
         }
-        None => "No secrets found in what was read.".to_owned(),
+        None => clean(report.mode, report.looked_for).to_owned(),
+    }
+}
+
+/// Returns the sentence of a complete run without findings. It claims nothing of what was not looked for.
+const fn clean(mode: Mode, looked_for: LookedFor) -> &'static str {
+    match (mode, looked_for.secrets, looked_for.policy) {
+        // A note says that policy reads files by their names.
+        (Mode::Stdin, true, Some(_)) => "No secrets found in what was read.",
+        (_, true, Some(_)) => "No secrets and no faults of policy found in what was read.",
+        (_, true, None) => {
+            "No secrets found in what was read (--only secrets: policy was not looked at)."
+        }
+        (_, false, _) => {
+            "No faults of policy found in what was read (--only policy: secrets were not looked for)."
+        }
     }
 }
 
@@ -427,9 +459,19 @@ mod tests {
             "Nothing was found because there was nothing to read."
         );
         report.ledger.count(Counter::Files, 1);
-        assert_eq!(closing(&report), "No secrets found in what was read.");
+        let clean = "No secrets and no faults of policy found in what was read.";
+        assert_eq!(closing(&report), clean);
         report.ledger.skip(SkipCause::Ignored, "target".into(), "");
-        assert_eq!(closing(&report), "No secrets found in what was read.");
+        assert_eq!(closing(&report), clean);
+        report.looked_for.policy = None;
+        assert!(closing(&report).starts_with("No secrets found in what was read (--only secrets"));
+        report.looked_for = LookedFor {
+            secrets: false,
+            policy: Some(crate::model::Persona::Regular),
+        };
+        let policy = closing(&report);
+        assert!(policy.starts_with("No faults of policy found"), "{policy}");
+        assert!(policy.contains("secrets were not looked for"), "{policy}");
         report.interrupted = true;
         assert!(closing(&report).contains("the run was stopped"));
     }

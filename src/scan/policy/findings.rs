@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{FAMILY, FactHit, Habits, LintHit, Policy, Spot};
+use super::{
+    FAMILY, FactHit, Habits, LintHit, Policy, Spot,
+    owners::{Owners, join, owner, take},
+};
 use crate::{
     config::{
         PathGlobs,
@@ -10,7 +13,7 @@ use crate::{
     },
     model::{
         Attribution, BlobPath, Confidence, DigestKey, Finding, Fingerprint, Kind, Location,
-        ObjectId, Occurrence, Place, Provenance, Related, RuleId, Secret, Severity, Suppressed,
+        Occurrence, Place, Provenance, Related, RuleId, Secret, Severity, Suppressed,
         SuppressionKind,
     },
     policy::{self, CrossFault, Fix, Gathered, Index, Pointer},
@@ -33,16 +36,16 @@ pub(in super::super) struct Told<'a> {
 type Why = (SuppressionKind, String);
 
 /// One finding on its way.
-struct Draft {
-    rule: RuleId,
+pub(super) struct Draft {
+    pub(super) rule: RuleId,
     kind: Kind,
-    severity: Severity,
+    pub(super) severity: Severity,
     confidence: Confidence,
-    message: String,
+    pub(super) message: String,
     subject: String,
-    spot: Spot,
+    pub(super) spot: Spot,
     secret: Secret,
-    related: Vec<Related>,
+    pub(super) related: Vec<Related>,
     fix: Option<Fix>,
 }
 
@@ -110,7 +113,10 @@ pub(in super::super) fn tell(
                 draft.subject.clone(),
             ))
             .or_default();
-        draft.finish(*ordinal, told, &mut outcome);
+        match owner(&draft, &mut outcome.findings) {
+            Some(finding) => join(finding, draft, told),
+            None => draft.finish(*ordinal, told, &mut outcome),
+        }
         *ordinal += 1;
     }
     outcome
@@ -251,7 +257,7 @@ fn first_line(path: &BlobPath) -> Spot {
 }
 
 impl Draft {
-    fn of(hit: LintHit) -> Self {
+    pub(super) fn of(hit: LintHit) -> Self {
         Self {
             rule: RuleId::new(hit.lint.id),
             kind: Kind::Policy,
@@ -272,7 +278,11 @@ impl Draft {
     }
 
     /// Returns its identity, and by what and why it is set aside, if it is.
-    fn decided(&self, ordinal: usize, told: &mut Told<'_>) -> (Fingerprint, Option<Why>) {
+    pub(super) fn decided(
+        &self,
+        ordinal: usize,
+        told: &mut Told<'_>,
+    ) -> (Fingerprint, Option<Why>) {
         let path = &self.spot.location.path;
         // The subject holds no value: it is digested to have the form of an identity.
         let subject = Secret::new(self.subject.as_bytes());
@@ -352,79 +362,4 @@ impl Draft {
             secret: self.secret,
         }
     }
-}
-
-/// A value's start and end, the content it is in if that is an object, and the number of the finding.
-type Owned = (u64, u64, Option<ObjectId>, usize);
-
-/// The findings of rules by the places of their values.
-struct Owners<'f> {
-    places: BTreeMap<BlobPath, Vec<Owned>>,
-    findings: Vec<&'f mut Finding>,
-}
-
-impl<'f> Owners<'f> {
-    fn new(findings: &'f mut [Finding], suppressed: &'f mut [Suppressed]) -> Self {
-        let mut owners = Self {
-            places: BTreeMap::new(),
-            findings: Vec::new(),
-        };
-        let all = findings
-            .iter_mut()
-            .chain(suppressed.iter_mut().map(|one| &mut one.finding));
-        for (number, finding) in all.enumerate() {
-            for place in &finding.occurrences {
-                let is_file = matches!(
-                    place.provenance.place,
-                    Place::File | Place::Staged | Place::History
-                );
-                if is_file {
-                    let Location {
-                        path,
-                        byte_start,
-                        byte_end,
-                        ..
-                    } = &place.location;
-                    let places = owners.places.entry(path.clone()).or_default();
-                    places.push((*byte_start, *byte_end, place.provenance.object, number));
-                }
-            }
-            owners.findings.push(finding);
-        }
-        owners
-    }
-
-    /// Returns the finding that the value of a fault belongs to.
-    fn of(&mut self, hit: &LintHit) -> Option<&mut Finding> {
-        let value = hit.value?;
-        let places = self.places.get(&hit.place.location.path)?;
-        // Old versions of a file have other bytes at the same place.
-        let object = hit.place.provenance.object;
-        let owner = places
-            .iter()
-            .find(|(start, end, of, _)| *start < value.end && value.start < *end && *of == object);
-        let (.., number) = owner?;
-        self.findings.get_mut(*number).map(|finding| &mut **finding)
-    }
-}
-
-/// Gives a fault to the finding that its value belongs to, unless it is set aside.
-fn take(finding: &mut Finding, hit: LintHit, told: &mut Told<'_>) {
-    let severity = hit.severity;
-    let draft = Draft::of(hit);
-    let (fingerprint, why) = draft.decided(0, told);
-    if why.is_some() {
-        return;
-    }
-    let message = format!("{}: {}", draft.rule, draft.message);
-    let location = draft.spot.location;
-    // A run without secrets tells it by itself: the baseline knows both.
-    if told.project_key.is_some() {
-        finding.further.insert(fingerprint, location.path.clone());
-    }
-    let is_new = |one: &Related| one.location != location || one.message != message;
-    if finding.related.iter().all(is_new) {
-        finding.related.push(Related { message, location });
-    }
-    finding.severity = finding.severity.max(severity.min(Severity::High));
 }

@@ -20,6 +20,7 @@
 //! ```
 
 mod date;
+mod environments;
 mod error;
 mod globs;
 mod identity;

@@ -152,7 +152,7 @@ fn ending(text: &mut String, report: &Report, options: &Options) {
     text.push_str(&emphasised(report, options));
     text.push('\n');
     if let Some(help) = words::handling(report) {
-        field(text, "help", help);
+        field(text, "help", &help);
     }
     if let Some(help) = words::accepting(report) {
         field(text, "help", &help);

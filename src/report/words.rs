@@ -4,11 +4,13 @@ use std::{borrow::Cow, cmp::Reverse};
 
 use crate::{
     model::{
-        Attribution, BlobPath, CommitInfo, Encoding, Finding, Location, ObjectId, Place,
+        Attribution, BlobPath, CommitInfo, Encoding, Finding, Kind, Location, ObjectId, Place,
         Provenance, RuleId, RuleMeta, Severity, SkipCause, SuppressionKind,
     },
     scan::{LookedFor, Mode, Report},
 };
+
+pub(super) use super::inert::{Escapes, inert};
 
 /// Returns the first 12 digits of an object's name.
 pub(super) fn short(id: &ObjectId) -> String {
@@ -287,62 +289,6 @@ pub(super) const fn encoding(encoding: Encoding) -> &'static str {
     }
 }
 
-/// How a format spells a character that would begin a command.
-#[derive(Clone, Copy)]
-pub(super) struct Escapes {
-    hash: &'static str,
-    colon: &'static str,
-}
-
-impl Escapes {
-    /// Plain text knows no escapes: the character is lost.
-    pub(super) const PLAIN: Self = Self {
-        hash: "·",
-        colon: "·",
-    };
-    /// JSON (RFC 8259, section 7).
-    pub(super) const JSON: Self = Self {
-        hash: "\\u0023",
-        colon: "\\u003a",
-    };
-    /// XML and HTML.
-    pub(super) const MARKUP: Self = Self {
-        hash: "&#35;",
-        colon: "&#58;",
-    };
-}
-
-/// Returns text for a log in which no CI service finds a command: GitHub and Azure take `##[name]` and `##vso[...]`,
-/// TeamCity `##teamcity[...]`, at any column; GitHub takes `::name::` at the start of a line, after blanks.
-pub(super) fn inert(text: &str, escapes: Escapes) -> String {
-    let mut inert = String::with_capacity(text.len());
-    for line in text.split_inclusive(['\n', '\r']) {
-        let command = line.trim_start();
-        let blanks = line.len() - command.len();
-        let mut rest = line;
-        if command.starts_with("::") {
-            inert.push_str(line.get(..blanks).unwrap_or_default());
-            inert.push_str(escapes.colon);
-            rest = line.get(blanks + 1..).unwrap_or_default();
-        }
-        while let Some(at) = rest.find("##") {
-            let (head, tail) = rest.split_at_checked(at + 1).unwrap_or((rest, ""));
-            inert.push_str(head);
-            let name = tail.strip_prefix('#').unwrap_or_default();
-            let is_command = name
-                .trim_start_matches(|c: char| c.is_ascii_alphanumeric())
-                .starts_with('[');
-            rest = tail;
-            if is_command {
-                inert.push_str(escapes.hash);
-                rest = name;
-            }
-        }
-        inert.push_str(rest);
-    }
-    inert
-}
-
 /// Returns what to do about gaps that stay, in one line; `None` if there is nothing that could be accepted.
 pub(super) fn accepting(report: &Report) -> Option<String> {
     let open = report.ledger.open();
@@ -359,15 +305,33 @@ pub(super) fn accepting(report: &Report) -> Option<String> {
 }
 
 /// Returns what to do about findings, in one line; `None` if there are none, or none in files that lie there to be explained.
-pub(super) fn handling(report: &Report) -> Option<&'static str> {
+pub(super) fn handling(report: &Report) -> Option<String> {
     let has_files = match report.mode {
         Mode::Tree | Mode::Staged => true,
         Mode::Stdin | Mode::Range | Mode::History => false,
     };
-    (has_files && !report.findings.is_empty()).then_some(
-        "`keysweep explain PATH:LINE` says why; if it is no secret, write `keysweep:allow[rule-id] reason` beside it; if it is one, \
-         take it out, and revoke it if it was ever shared",
-    )
+    if !has_files || report.findings.is_empty() {
+        return None;
+    }
+    let has = |is_secret: bool| {
+        let mut all = report.findings.iter();
+        all.any(|finding| (finding.kind == Kind::Secret) == is_secret)
+    };
+    let mut parts = vec!["`keysweep explain PATH:LINE` says why"];
+    if !report.fixes.is_empty() {
+        parts.push("`keysweep fix` shows what it can mend");
+    }
+    parts.push(match (has(true), has(false)) {
+        (true, false) => "if it is no secret, write `keysweep:allow[rule-id] reason` beside it",
+        (true, true) => {
+            "if it is no secret, or meant so, write `keysweep:allow[rule-id] reason` beside it"
+        }
+        (false, _) => "write `keysweep:allow[rule-id] reason` beside what is meant so",
+    });
+    if has(true) {
+        parts.push("if it is one, take it out, and revoke it if it was ever shared");
+    }
+    Some(parts.join("; "))
 }
 
 /// Returns one honest sentence about the whole run.

@@ -117,7 +117,7 @@ impl Habits {
 
     /// Keeps why a file could not be read as its kind.
     fn unread(&mut self, path: &BlobPath, kind: FileKind, why: String) {
-        let place = match kind.is_certain() {
+        let place = match kind.is_certain() && !is_template(path) {
             true => &mut self.gaps,
             false => &mut self.notes,
         };
@@ -131,6 +131,23 @@ impl Habits {
         self.gaps.extend(other.gaps);
         self.paths.extend(other.paths);
     }
+}
+
+/// Tells whether a path is that of a template: what it becomes is another file.
+fn is_template(path: &BlobPath) -> bool {
+    const ENDINGS: [&[u8]; 8] = [
+        b".j2",
+        b".jinja",
+        b".tmpl",
+        b".tpl",
+        b".erb",
+        b".template",
+        b".in",
+        b".mustache",
+    ];
+    let path = path.as_bytes();
+    let has = |mark: &[u8]| memchr::memmem::find(path, mark).is_some();
+    has(b"{{") || has(b"{%") || ENDINGS.iter().any(|end| path.ends_with(end))
 }
 
 /// Returns a lint as reports show a rule.

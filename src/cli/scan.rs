@@ -66,8 +66,10 @@ pub(super) fn look_at(
             std::process::exit(i32::from(Outcome::Interrupted.code()));
         }
     });
-    if let Err(error) = installed {
-        return Err(CliError::internal(&error));
+    match installed {
+        // A command that scans twice has it already.
+        Ok(()) | Err(ctrlc::Error::MultipleHandlers) => {}
+        Err(error) => return Err(CliError::internal(&error)),
     }
     // A bar moves the cursor by escape codes: where colours are not wanted, those are not either.
     let bar = Bar::new(look.err && !look.quiet && !look.ci);

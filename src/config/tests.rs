@@ -324,7 +324,7 @@ fn each_bad_entry_of_environments_is_told_where_it_stands() {
     let shown = |text: &str| {
         let error = parse("keysweep.toml", text.as_bytes()).unwrap_err();
         let mut shown = String::new();
-        miette::GraphicalReportHandler::new_themed(miette::GraphicalTheme::none())
+        GraphicalReportHandler::new_themed(GraphicalTheme::none())
             .with_width(100)
             .render_report(&mut shown, &error)
             .unwrap();

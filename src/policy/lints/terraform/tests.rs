@@ -228,8 +228,8 @@ fn fixes_mark_what_is_shown() {
             "variable \"api_token\" {\n  sensitive   = true\n  type        = string\n  description = \"a\"\n\n  nullable = false\n}\n",
         ),
         (
-            "variable \"api_token\" {\n  type = object({\n    a = string\n  })\n  nullable = false\n}\n",
-            "variable \"api_token\" {\n  sensitive = true\n  type      = object({\n    a = string\n  })\n  nullable = false\n}\n",
+            "output \"pw\" {\n  value = join(\"\", [\n    random_password.p.result,\n  ])\n  depends_on = [a.b]\n}\n",
+            "output \"pw\" {\n  sensitive = true\n  value     = join(\"\", [\n    random_password.p.result,\n  ])\n  depends_on = [a.b]\n}\n",
         ),
         // What nobody formats stays as it is.
         (

@@ -79,28 +79,6 @@ pub enum FileKind {
     Go,
 }
 
-impl FileKind {
-    /// Tells whether a path alone makes a file one of this kind, so that a tool would refuse it if it could not be read: other files may be
-    /// templates, or something else under the same ending.
-    #[must_use]
-    pub const fn is_certain(self) -> bool {
-        matches!(
-            self,
-            Self::GithubWorkflow
-                | Self::GithubAction
-                | Self::GitlabCi
-                | Self::CircleCi
-                | Self::Jenkinsfile
-                | Self::AzurePipelines
-                | Self::BitbucketPipelines
-                | Self::Dockerfile
-                | Self::Compose
-                | Self::Kustomization
-                | Self::Dotenv
-        )
-    }
-}
-
 /// Names of files that are generated, large, and hold no settings.
 const GENERATED: [&str; 16] = [
     "package-lock.json",

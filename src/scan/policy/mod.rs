@@ -117,7 +117,7 @@ impl Habits {
 
     /// Keeps why a file could not be read as its kind.
     fn unread(&mut self, path: &BlobPath, kind: FileKind, why: String) {
-        let place = match kind.is_certain() && !is_template(path) {
+        let place = match is_certain(kind) && !is_template(path) {
             true => &mut self.gaps,
             false => &mut self.notes,
         };
@@ -131,6 +131,25 @@ impl Habits {
         self.gaps.extend(other.gaps);
         self.paths.extend(other.paths);
     }
+}
+
+/// Tells whether a path alone makes a file one of this kind, so that a tool would refuse it if it could not be read: other files may be
+/// templates, or something else under the same ending.
+const fn is_certain(kind: FileKind) -> bool {
+    matches!(
+        kind,
+        FileKind::GithubWorkflow
+            | FileKind::GithubAction
+            | FileKind::GitlabCi
+            | FileKind::CircleCi
+            | FileKind::Jenkinsfile
+            | FileKind::AzurePipelines
+            | FileKind::BitbucketPipelines
+            | FileKind::Dockerfile
+            | FileKind::Compose
+            | FileKind::Kustomization
+            | FileKind::Dotenv
+    )
 }
 
 /// Tells whether a path is that of a template: what it becomes is another file.

@@ -150,10 +150,17 @@ fn across<'t>(linted: &Linted, shown: &Shown<'t>) -> Vec<&'t Finding> {
         let mut parts = finding.related.iter();
         is_on(&finding.location, shown) || parts.any(|part| is_on(&part.location, shown))
     };
+    // What the file alone tells already.
+    let is_told = |finding: &Finding| {
+        let open = shown.report.findings.iter();
+        let aside = shown.report.suppressed.iter().map(|one| &one.finding);
+        let mut all = open.chain(aside);
+        all.any(|one| one.rule == finding.rule && one.location == finding.location)
+    };
     let open = tree.findings.iter();
     let aside = tree.suppressed.iter().map(|one| &one.finding);
     open.chain(aside)
-        .filter(|finding| !of_file(finding) && touches(finding))
+        .filter(|finding| !of_file(finding) && touches(finding) && !is_told(finding))
         .collect()
 }
 

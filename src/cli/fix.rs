@@ -4,7 +4,7 @@
 //! is what was looked at; symbolic links are not followed; no diff shows a secret that a rule or a lint knows.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     fmt::Write as _,
     fs,
     path::{Path, PathBuf},
@@ -130,13 +130,18 @@ fn inside(
     options: &Options,
     told: &mut Told,
 ) -> Vec<Change> {
-    let mut wanted: BTreeMap<BlobPath, BTreeSet<(RuleId, u64)>> = BTreeMap::new();
+    let mut wanted: BTreeMap<BlobPath, Vec<&Proposal>> = BTreeMap::new();
     for one in report.fixes.iter().filter(|one| !is_outside(one)) {
-        let places = wanted.entry(one.location.path.clone()).or_default();
-        places.insert((one.rule.clone(), one.location.byte_start));
+        let all = wanted.entry(one.location.path.clone()).or_default();
+        // A place in the tree and the index is one.
+        let place = |one: &Proposal| (one.rule.clone(), one.location.byte_start);
+        if !all.iter().any(|other| place(other) == place(one)) {
+            all.push(one);
+        }
     }
     let mut changes = Vec::new();
-    for (path, places) in wanted {
+    for (path, mut wanted) in wanted {
+        wanted.sort_by_key(|one| (one.location.byte_start, one.rule.clone()));
         let read = place(base, &path).and_then(|file| Some((fs::read(&file).ok()?, file)));
         let Some((old, file)) = read else {
             told.left.push(format!(
@@ -144,7 +149,7 @@ fn inside(
             ));
             continue;
         };
-        let mended = policy::mend(&path, &old, &places, least, options);
+        let mended = policy::mend(&path, &old, &wanted, least, options);
         let line = |(id, line, what): &(RuleId, u32, String)| format!("{path}:{line} {id}: {what}");
         told.done.extend(mended.done.iter().map(line));
         told.left.extend(mended.left.iter().map(line));

@@ -386,3 +386,40 @@ fn an_auditor_is_shown_what_nobody_else_is() {
         (false, false, true)
     );
 }
+
+#[test]
+fn an_example_with_a_value_that_a_rule_knows_is_told_once_and_can_be_mended() {
+    let repo = Repo::new();
+    let line = format!("GITHUB_TOKEN={}\n", token(3));
+    repo.write(".gitignore", ".env\n")
+        .write(".env.example", &line)
+        .write(".env.production", &line);
+    let report = keysweep(repo.path(), &["scan", "--output=json"]).json();
+    let findings = report["findings"].as_array().unwrap();
+    let on: Vec<_> = findings
+        .iter()
+        .filter(|one| one["location"]["path"] == ".env.example")
+        .collect();
+    assert_eq!(on.len(), 1, "{report:#}");
+    assert_eq!(on[0]["rule"], "github-personal-access-token");
+    let related = on[0]["related"].to_string();
+    for fact in ["dotenv-example-real-value: ", "xenv-reuse-exact: "] {
+        assert!(related.contains(fact), "{related}");
+    }
+    // Once, whoever is asked.
+    let text = keysweep(repo.path(), &["explain", ".env.example:1"]).text();
+    assert_eq!(
+        text.matches("dotenv-example-real-value: ").count(),
+        1,
+        "{text}"
+    );
+    assert_eq!(
+        text.matches("reported: github-personal").count(),
+        1,
+        "{text}"
+    );
+    // What another finding tells of is mended all the same.
+    let run = keysweep(repo.path(), &["fix", "--unsafe", "--apply"]);
+    let now = std::fs::read_to_string(repo.path().join(".env.example")).unwrap();
+    assert_eq!(now, "GITHUB_TOKEN=\n", "{}", run.text());
+}

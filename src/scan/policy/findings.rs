@@ -38,7 +38,9 @@ type Why = (SuppressionKind, String);
 /// One finding on its way.
 pub(super) struct Draft {
     pub(super) rule: RuleId,
-    kind: Kind,
+    pub(super) kind: Kind,
+    /// Whether its place is that of a value.
+    pub(super) is_value: bool,
     pub(super) severity: Severity,
     confidence: Confidence,
     pub(super) message: String,
@@ -84,26 +86,28 @@ pub(in super::super) fn tell(
         ..
     } = habits;
     let mut owners = Owners::new(findings, suppressed);
+    let mut outcome = Outcome::default();
     let mut drafts: Vec<Draft> = Vec::new();
-    for hit in lints {
-        if !hit.place.changed {
-            continue;
-        }
+    for hit in lints.into_iter().filter(|hit| hit.place.changed) {
         match owners.of(&hit) {
-            Some(finding) => take(finding, hit, told),
+            Some(finding) => outcome.fixes.extend(take(finding, Draft::of(hit), told)),
             None => drafts.push(Draft::of(hit)),
         }
     }
     facts.sort_by(|a, b| a.fact.location.cmp(&b.fact.location));
     // The tree and the index often hold the same file: the same place counts once.
     facts.dedup_by(|a, b| a.fact.location == b.fact.location && same(&a.fact, &b.fact));
-    drafts.extend(across(&facts, &paths, told));
+    for draft in across(&facts, &paths, told) {
+        match owners.of_value(&draft) {
+            Some(finding) => outcome.fixes.extend(take(finding, draft, told)),
+            None => drafts.push(draft),
+        }
+    }
     drafts.retain(|draft| {
         told.exclude.is_empty() || !told.exclude.matches(&draft.spot.location.path)
     });
     drafts.sort_by(|a, b| a.order().cmp(&b.order()));
     drafts.dedup_by(|a, b| a.spot.location == b.spot.location && a.rule == b.rule);
-    let mut outcome = Outcome::default();
     let mut ordinals: BTreeMap<(RuleId, BlobPath, String), usize> = BTreeMap::new();
     for draft in drafts {
         let ordinal = ordinals
@@ -113,7 +117,8 @@ pub(in super::super) fn tell(
                 draft.subject.clone(),
             ))
             .or_default();
-        match owner(&draft, &mut outcome.findings) {
+        let taken = owner(&draft, &mut outcome.findings);
+        match taken.or_else(|| owners.of_taken(&draft)) {
             Some(finding) => join(finding, draft, told),
             None => draft.finish(*ordinal, told, &mut outcome),
         }
@@ -159,12 +164,13 @@ fn cross_draft(mut fault: CrossFault, facts: &[FactHit], told: &Told<'_>) -> Opt
         let other = &mut fault.related.get_mut(at)?.0;
         std::mem::swap(&mut fault.primary, other);
     }
-    let (spot, secret) = match &fault.primary {
+    let (spot, secret, is_value) = match &fault.primary {
         Pointer::Fact(number) => {
             let hit = facts.get(*number)?;
-            (copy(&hit.spot), hit.secret.clone())
+            let is_value = hit.fact.digest.is_some();
+            (copy(&hit.spot), hit.secret.clone(), is_value)
         }
-        Pointer::File(path) => (first_line(path), Secret::new(b"")),
+        Pointer::File(path) => (first_line(path), Secret::new(b""), false),
     };
     let related = fault.related.iter().filter_map(|(pointer, message)| {
         let location = match pointer {
@@ -183,6 +189,7 @@ fn cross_draft(mut fault: CrossFault, facts: &[FactHit], told: &Told<'_>) -> Opt
     Some(Draft {
         rule: RuleId::new(fault.lint.id),
         kind,
+        is_value,
         severity: told.policy.weigh(fault.lint, fault.severity),
         confidence: fault.confidence,
         message: unlinked(&fault.message),
@@ -261,6 +268,7 @@ impl Draft {
         Self {
             rule: RuleId::new(hit.lint.id),
             kind: Kind::Policy,
+            is_value: hit.value.is_some(),
             severity: hit.severity,
             confidence: hit.confidence,
             message: hit.message,
@@ -275,6 +283,16 @@ impl Draft {
     /// The working tree's place before the index's, else by place and rule.
     fn order(&self) -> (&Location, &RuleId, &Provenance) {
         (&self.spot.location, &self.rule, &self.spot.provenance)
+    }
+
+    /// Returns how it can be mended.
+    pub(super) fn proposal(&self) -> Option<Proposal> {
+        Some(Proposal {
+            rule: self.rule.clone(),
+            location: self.spot.location.clone(),
+            message: self.message.clone(),
+            fix: self.fix.clone()?,
+        })
     }
 
     /// Returns its identity, and by what and why it is set aside, if it is.
@@ -307,14 +325,10 @@ impl Draft {
     /// Makes the finding, and decides whether it is reported.
     fn finish(self, ordinal: usize, told: &mut Told<'_>, outcome: &mut Outcome) {
         let (fingerprint, why) = self.decided(ordinal, told);
-        let fix = self.fix.clone().filter(|_| why.is_none());
+        outcome
+            .fixes
+            .extend(self.proposal().filter(|_| why.is_none()));
         let finding = self.finding(fingerprint);
-        outcome.fixes.extend(fix.map(|fix| Proposal {
-            rule: finding.rule.clone(),
-            location: finding.location.clone(),
-            message: finding.message.clone(),
-            fix,
-        }));
         match why {
             None => outcome.findings.push(finding),
             Some((kind, reason)) => outcome.suppressed.push(Suppressed {

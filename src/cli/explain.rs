@@ -68,6 +68,9 @@ pub(super) fn run(args: &args::Explain, look: &Look) -> Result<(String, Outcome)
     if said == 0 {
         text.push_str("  no rule's literal, name or pattern fits anything on this line, and no lint has a word on it\n");
     }
+    if let Some(linted) = &explained.linted {
+        text.push_str(&explain_policy::lints(linted));
+    }
     let outcome = if report.ledger.is_incomplete() {
         Outcome::Incomplete
     } else {

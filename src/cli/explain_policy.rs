@@ -76,9 +76,7 @@ pub(super) fn tell(text: &mut String, linted: &Linted, shown: &Shown<'_>) -> usi
     for compared in &linted.compared {
         let with = match (shown.tree, together.is_empty()) {
             (None, _) => "no other file was read",
-            (Some(_), true) => {
-                "nothing of it is reported: no place of another environment or service has the same, as far as lints compare them"
-            }
+            (Some(_), true) => "no lint reports anything of it",
             (Some(_), false) => "see above",
         };
         add(format!(
@@ -86,16 +84,19 @@ pub(super) fn tell(text: &mut String, linted: &Linted, shown: &Shown<'_>) -> usi
             named(compared)
         ));
     }
-    // Nobody's answer is a reason to ask; it is no word about the line.
-    if !linted.lints.is_empty() {
-        let _ = writeln!(
-            text,
-            "  lints that know such files ({}): {}",
-            linted.lints.len(),
-            linted.lints.join(", ")
-        );
-    }
     said
+}
+
+/// Returns the lints that look at such files, in one line; that is no word about the line itself.
+pub(super) fn lints(linted: &Linted) -> String {
+    match linted.lints.as_slice() {
+        [] => String::new(),
+        all => format!(
+            "  lints that know such files ({}): {}\n",
+            all.len(),
+            all.join(", ")
+        ),
+    }
 }
 
 /// Returns why a fault is no finding of its own; `None` if it is one, reported or set aside, which is told of all findings.

@@ -212,8 +212,8 @@ fn a_workflow_that_is_no_yaml_is_a_gap_in_every_format() {
     assert_eq!(keysweep(repo.path(), &["scan"]).code, 0);
 }
 
-#[test]
-fn explain_says_what_lints_say_and_whom_they_tell() {
+/// A service with two environments, an image and a pipeline.
+fn service() -> Repo {
     let repo = Repo::new();
     repo.write(".gitignore", ".env\n");
     repo.write(
@@ -226,11 +226,20 @@ fn explain_says_what_lints_say_and_whom_they_tell() {
         ".github/workflows/a.yml",
         "on: push\nenv:\n  TOKEN: ${{ secrets.DEPLOY_TOKEN }}\njobs:\n  a:\n    runs-on: x\n    steps:\n      - run: ./a\n        env: {A: b}\n      - run: ./b\n",
     );
-    let explain = |args: &[&str]| {
-        let run = keysweep(repo.path(), &[&["explain"], args].concat());
-        assert!(!run.text().contains("Vx7k"), "{}", run.text());
-        run.text()
-    };
+    repo
+}
+
+fn explained(repo: &Repo, args: &[&str]) -> String {
+    let run = keysweep(repo.path(), &[&["explain"], args].concat());
+    assert!(!run.text().contains("Vx7k"), "{}", run.text());
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    run.text()
+}
+
+#[test]
+fn explain_says_what_lints_say_and_whom_they_tell() {
+    let repo = service();
+    let explain = |args: &[&str]| explained(&repo, args);
     // Reuse: from both ends, with the other place and what told the environment.
     let text = explain(&["deploy/.env.development:1"]);
     assert!(text.contains("reported: xenv-reuse-exact"), "{text}");
@@ -263,6 +272,12 @@ fn explain_says_what_lints_say_and_whom_they_tell() {
     assert!(text.contains("docker-secret-arg-env"), "{text}");
     let text = explain(&["docker/Dockerfile:2", "--only=secrets"]);
     assert!(!text.contains("docker-secret-arg-env"), "{text}");
+}
+
+#[test]
+fn explain_says_by_what_a_lint_is_set_aside() {
+    let repo = service();
+    let explain = |args: &[&str]| explained(&repo, args);
     // Markers, the catalogue, the baseline.
     repo.write(
         "docker/Dockerfile",

@@ -39,7 +39,7 @@ pub(super) enum Command {
     /// Show and test the rules
     #[command(subcommand)]
     Rules(Rules),
-    /// Mend what policy findings know how to mend; shows a diff unless --apply is given
+    /// Mend what policy findings know how to mend; without --apply shows a patch, and exits with 1 if there is one
     Fix(Fix),
     /// Record today's findings, so that only new ones are reported
     #[command(subcommand)]
@@ -74,6 +74,9 @@ pub(super) struct Scan {
     /// FORMAT or FORMAT=FILE; several at once; `-` as FILE is standard output [default: text]
     #[arg(long, short, value_name = "FORMAT[=FILE]", action = ArgAction::Append)]
     pub(super) output: Vec<String>,
+    /// With sarif: a word in the category, for repositories that are scanned several times apart (parts of a tree, personas)
+    #[arg(long, value_name = "WORD", value_parser = super::scan::category)]
+    pub(super) sarif_category: Option<String>,
     /// Exit with 1 only for findings of this severity or worse [default: low]
     #[arg(long, value_name = "SEVERITY", value_enum)]
     pub(super) fail_on: Option<SeverityArg>,
@@ -207,6 +210,8 @@ pub(super) enum Rules {
         #[arg(long)]
         json: bool,
         #[command(flatten)]
+        filter: RulesFilter,
+        #[command(flatten)]
         config: RulesConfig,
     },
     /// Everything about one rule
@@ -223,6 +228,23 @@ pub(super) enum Rules {
         #[command(flatten)]
         config: RulesConfig,
     },
+}
+
+/// Which rules are listed.
+#[derive(Debug, Args)]
+pub(super) struct RulesFilter {
+    /// Only rules for secrets, or only lints of policy
+    #[arg(long, value_name = "KIND", value_enum)]
+    pub(super) only: Option<OnlyArg>,
+    /// Only lints that this persona is shown as a rule; a lint may tell single findings to others [default: all]
+    #[arg(long, value_name = "PERSONA", value_enum)]
+    pub(super) persona: Option<PersonaArg>,
+    /// Only those of this severity or worse
+    #[arg(long, value_name = "SEVERITY", value_enum)]
+    pub(super) severity: Option<SeverityArg>,
+    /// Only those whose tool or provider has this in its name, such as docker or github
+    #[arg(long, value_name = "NAME")]
+    pub(super) tool: Option<String>,
 }
 
 /// Whose rules there are beside the built-in ones.
@@ -284,6 +306,9 @@ pub(super) struct OutputArgs {
     /// FORMAT or FORMAT=FILE; several at once; `-` as FILE is standard output [default: text]
     #[arg(long, short, value_name = "FORMAT[=FILE]", action = ArgAction::Append)]
     pub(super) output: Vec<String>,
+    /// With sarif: a word in the category, for repositories that are scanned several times apart (parts of a tree, personas)
+    #[arg(long, value_name = "WORD", value_parser = super::scan::category)]
+    pub(super) sarif_category: Option<String>,
     /// Write the secrets themselves into json and text reports, if the report was made so
     #[arg(long)]
     pub(super) reveal: bool,

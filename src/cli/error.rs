@@ -173,6 +173,13 @@ pub(super) enum CliError {
         help("leave the path out, or scan the file itself: keysweep scan FILE")
     )]
     StdinPaths,
+    /// `--stdin --only policy`.
+    #[error("--stdin has nothing that policy could read: lints tell by a file's name what it is")]
+    #[diagnostic(
+        code(keysweep::cli::stdin_policy),
+        help("scan the file itself: keysweep scan --only policy FILE")
+    )]
+    StdinPolicy,
     /// No place.
     #[error("cannot understand the place `{given}`")]
     #[diagnostic(
@@ -286,6 +293,7 @@ impl CliError {
             | Self::Key
             | Self::Paths { .. }
             | Self::StdinPaths
+            | Self::StdinPolicy
             | Self::Place { .. }
             | Self::NoFile { .. }
             | Self::NoLine { .. }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    model::{BlobPath, Finding, Occurrence, Place, SuppressionKind},
+    model::{BlobPath, Finding, Kind, Location, Occurrence, Place, SuppressionKind},
     scan::{
         Report, Target,
         explain::{Explained, Outcome as Came, Refusal, explain},
@@ -19,6 +19,7 @@ use super::{
     Look, args,
     error::CliError,
     exit::Outcome,
+    explain_policy,
     gather::{self, Gathered},
     rules::count,
     scan,
@@ -33,7 +34,7 @@ pub(super) fn run(args: &args::Explain, look: &Look) -> Result<(String, Outcome)
     let path = existing(path).ok_or_else(|| CliError::NoFile {
         given: given.clone(),
     })?;
-    let target = gather::files(vec![path]);
+    let target = gather::files(vec![path.clone()]);
     let gathered = Gathered::new(&args.common, &target)?;
     let report = scan::look_at(&target, &gathered, false, look)?;
     let options = gathered.options(false)?;
@@ -51,7 +52,25 @@ pub(super) fn run(args: &args::Explain, look: &Look) -> Result<(String, Outcome)
         return Err(CliError::NoLine { given, line, last });
     }
     let shown = BlobPath::new(args.place.as_encoded_bytes());
-    let text = text(&shown, line, &report, &explained);
+    let (mut text, mut said) = text(&shown, line, &report, &explained);
+    if let Some(linted) = &explained.linted {
+        let tree = explain_policy::around(&args.common, &path, line, linted, look)?;
+        let shown = explain_policy::Shown {
+            path: &explained.path,
+            line,
+            persona: gathered.persona(),
+            is_disabled: &|id| gathered.disables(id),
+            report: &report,
+            tree: tree.as_ref(),
+        };
+        said += explain_policy::tell(&mut text, linted, &shown);
+    }
+    if said == 0 {
+        text.push_str("  no rule's literal, name or pattern fits anything on this line, and no lint has a word on it\n");
+    }
+    if let Some(linted) = &explained.linted {
+        text.push_str(&explain_policy::lints(linted));
+    }
     let outcome = if report.ledger.is_incomplete() {
         Outcome::Incomplete
     } else {
@@ -97,7 +116,8 @@ fn is_on(place: &Occurrence, line: u32, path: &BlobPath) -> bool {
         && (place.location.start_line..=place.location.end_line).contains(&line)
 }
 
-fn text(shown: &BlobPath, line: u32, report: &Report, explained: &Explained) -> String {
+/// Returns what is said of findings and rules, and how much that is.
+fn text(shown: &BlobPath, line: u32, report: &Report, explained: &Explained) -> (String, usize) {
     let is_here = |finding: &&Finding| {
         let mut places = finding.occurrences.iter();
         places.any(|place| is_on(place, line, &explained.path))
@@ -113,6 +133,15 @@ fn text(shown: &BlobPath, line: u32, report: &Report, explained: &Explained) -> 
             finding.severity.as_str(),
             finding.fingerprint
         );
+        if finding.kind != Kind::Secret {
+            let _ = writeln!(text, "    {}", finding.message);
+        }
+        for part in &finding.related {
+            let Location {
+                path, start_line, ..
+            } = &part.location;
+            let _ = writeln!(text, "    with {path}:{start_line}: {}", part.message);
+        }
     }
     for suppressed in &report.suppressed {
         if is_here(&&suppressed.finding) {
@@ -146,10 +175,7 @@ fn text(shown: &BlobPath, line: u32, report: &Report, explained: &Explained) -> 
         let things = count(usize::try_from(*n).unwrap_or(usize::MAX), "thing", "things");
         let _ = writeln!(text, "  not read: {things} ({})", cause.as_str());
     }
-    if said == 0 {
-        text.push_str("  no rule's literal, name or pattern fits anything on this line\n");
-    }
-    text
+    (text, said)
 }
 
 /// Returns what is said of the line's allow markers that meet nothing. One file was read, so that the line tells them apart.
@@ -159,7 +185,7 @@ fn markers(report: &Report, line: u32) -> impl Iterator<Item = &String> {
     unused.filter(move |text| text.starts_with("allow marker at ") && text.contains(&here))
 }
 
-const fn by(kind: SuppressionKind) -> &'static str {
+pub(super) const fn by(kind: SuppressionKind) -> &'static str {
     match kind {
         SuppressionKind::Inline => "by an allow marker",
         SuppressionKind::Allowlist => "by an allow entry of the configuration",

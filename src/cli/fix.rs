@@ -4,16 +4,14 @@
 //! is what was looked at; symbolic links are not followed; no diff shows a secret that a rule or a lint knows.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     fmt::Write as _,
     fs,
     path::{Path, PathBuf},
 };
 
-use similar::TextDiff;
-
 use crate::{
-    model::{BlobPath, RuleId, is_unsafe},
+    model::{BlobPath, RuleId},
     policy::{FixClass, veil},
     scan::{Options, Proposal, Report, Target, policy},
 };
@@ -23,6 +21,7 @@ use super::{
     error::CliError,
     exit::Outcome,
     gather::{self, Gathered},
+    patch::{self, Sides},
     rules::count,
     scan,
 };
@@ -31,6 +30,7 @@ use super::{
 struct Change {
     file: PathBuf,
     name: BlobPath,
+    exists: bool,
     old: Vec<u8>,
     new: Vec<u8>,
     /// Both, masked.
@@ -53,6 +53,12 @@ pub(super) fn run(args: &args::Fix, look: &Look) -> Result<(String, Outcome), Cl
     let target = gather::tree(root);
     let gathered = Gathered::new(&args.common, &target)?;
     let report = scan::look_at(&target, &gathered, false, look)?;
+    if report.interrupted {
+        return Ok((
+            "stopped; nothing was written\n".to_owned(),
+            Outcome::Interrupted,
+        ));
+    }
     let options = gathered.options(false)?;
     let base = base(&target);
     let least = if args.r#unsafe {
@@ -64,25 +70,29 @@ pub(super) fn run(args: &args::Fix, look: &Look) -> Result<(String, Outcome), Cl
     let mut changes = inside(&report, &base, least, &options, &mut told);
     appended(&mut changes, &report, &base, least, &mut told)?;
     changes.retain(|change| change.old != change.new);
-    let mut text = String::new();
-    for change in &changes {
-        text.push_str(&diff(change));
-    }
+    let mut text = patch::patch(changes.iter().map(|change| Sides {
+        name: &change.name,
+        exists: change.exists,
+        real: (&change.old, &change.new),
+        shown: (&change.shown.0, &change.shown.1),
+    }));
     if args.apply {
         for change in &changes {
             write(change)?;
         }
     }
     text.push_str(&summary(&told, &changes, args.apply));
-    let clean = report.interrupted || !told.done.is_empty() || told.left.is_empty();
-    Ok((
-        text,
-        if clean {
-            Outcome::Clean
-        } else {
-            Outcome::Findings
-        },
-    ))
+    // As with formatters and linters: a dry run fails if there is something to do.
+    let is_open = !told.left.is_empty() || !args.apply && !changes.is_empty();
+    let outcome = match (is_open, report.ledger.is_incomplete()) {
+        (true, _) => Outcome::Findings,
+        (false, true) => Outcome::Incomplete,
+        (false, false) => Outcome::Clean,
+    };
+    if outcome == Outcome::Incomplete {
+        text.push_str("Not everything could be read: `keysweep scan` says what.\n");
+    }
+    Ok((text, outcome))
 }
 
 /// Returns the directory that paths of the report are relative to.
@@ -120,13 +130,18 @@ fn inside(
     options: &Options,
     told: &mut Told,
 ) -> Vec<Change> {
-    let mut wanted: BTreeMap<BlobPath, BTreeSet<(RuleId, u64)>> = BTreeMap::new();
+    let mut wanted: BTreeMap<BlobPath, Vec<&Proposal>> = BTreeMap::new();
     for one in report.fixes.iter().filter(|one| !is_outside(one)) {
-        let places = wanted.entry(one.location.path.clone()).or_default();
-        places.insert((one.rule.clone(), one.location.byte_start));
+        let all = wanted.entry(one.location.path.clone()).or_default();
+        // A place in the tree and the index is one.
+        let place = |one: &Proposal| (one.rule.clone(), one.location.byte_start);
+        if !all.iter().any(|other| place(other) == place(one)) {
+            all.push(one);
+        }
     }
     let mut changes = Vec::new();
-    for (path, places) in wanted {
+    for (path, mut wanted) in wanted {
+        wanted.sort_by_key(|one| (one.location.byte_start, one.rule.clone()));
         let read = place(base, &path).and_then(|file| Some((fs::read(&file).ok()?, file)));
         let Some((old, file)) = read else {
             told.left.push(format!(
@@ -134,13 +149,14 @@ fn inside(
             ));
             continue;
         };
-        let mended = policy::mend(&path, &old, &places, least, options);
+        let mended = policy::mend(&path, &old, &wanted, least, options);
         let line = |(id, line, what): &(RuleId, u32, String)| format!("{path}:{line} {id}: {what}");
         told.done.extend(mended.done.iter().map(line));
         told.left.extend(mended.left.iter().map(line));
         changes.push(Change {
             file,
             name: path,
+            exists: true,
             old,
             new: mended.new,
             shown: mended.shown,
@@ -199,15 +215,16 @@ fn appended(
 
 /// Reads a file that may not be there yet.
 fn whole(file: PathBuf, name: BlobPath) -> Result<Change, CliError> {
-    let old = match fs::read(&file) {
-        Ok(old) => old,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+    let (old, exists) = match fs::read(&file) {
+        Ok(old) => (old, true),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => (Vec::new(), false),
         Err(source) => return Err(CliError::Write { path: file, source }),
     };
     let text = veiled(&old);
     Ok(Change {
         file,
         name,
+        exists,
         new: old.clone(),
         old,
         shown: (text.clone(), text),
@@ -246,26 +263,6 @@ fn append(bytes: &mut Vec<u8>, text: &str) {
     }
 }
 
-/// Returns the change as a unified diff, safe for a terminal.
-fn diff(change: &Change) -> String {
-    let (old, new) = &change.shown;
-    let diff = TextDiff::from_lines(old, new);
-    let name = change.name.to_string();
-    let text = diff
-        .unified_diff()
-        .context_radius(2)
-        .header(&format!("a/{name}"), &format!("b/{name}"))
-        .to_string();
-    text.chars()
-        .filter(|c| *c != '\r')
-        .map(|c| match c {
-            '\n' | '\t' => c,
-            c if is_unsafe(c) => '·',
-            c => c,
-        })
-        .collect()
-}
-
 fn summary(told: &Told, changes: &[Change], applied: bool) -> String {
     let mut text = String::new();
     let mut list = |title: &str, lines: &[String]| {
@@ -289,7 +286,7 @@ fn summary(told: &Told, changes: &[Change], applied: bool) -> String {
         ),
         (_, false) => writeln!(
             text,
-            "{faults} in {files}: run it again with --apply to write."
+            "{faults} in {files}: run it again with --apply to write. The lines above without `#` are a patch for `git apply`."
         ),
     };
     text

@@ -125,6 +125,22 @@ impl Gathered {
         self
     }
 
+    /// Looks at policy alone, whatever was asked for.
+    pub(super) fn policy_alone(mut self) -> Self {
+        self.only = Some(args::OnlyArg::Policy);
+        self
+    }
+
+    /// Returns who is shown findings of policy.
+    pub(super) fn persona(&self) -> Persona {
+        self.persona
+    }
+
+    /// Tells whether the configuration disables a rule or lint.
+    pub(super) fn disables(&self, id: &RuleId) -> bool {
+        self.config.catalogue.disable.contains(id)
+    }
+
     /// Returns the configured threshold.
     pub(super) fn fail_on(&self) -> Option<Severity> {
         self.config.fail_on

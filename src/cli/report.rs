@@ -35,7 +35,13 @@ pub(super) fn run(command: &args::Report, look: &Look) -> Result<Outcome, CliErr
         args::Report::Convert { .. } => Severity::Low,
         args::Report::Merge { fail_on, .. } => fail_on.map_or(Severity::Low, Severity::from),
     };
-    let written = scan::write(&report, &wanted, outputs.reveal, fail_on, anchor, look);
+    let choices = scan::Choices {
+        reveal: outputs.reveal,
+        fail_on,
+        anchor,
+        category: outputs.sarif_category.as_deref(),
+    };
+    let written = scan::write(&report, &wanted, &choices, look);
     scan::warn(&report, &wanted);
     written?;
     Ok(match command {

@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     config::{self, Trust},
-    model::{BlobPath, RuleId, RuleMeta, closest, is_unsafe},
+    model::{BlobPath, Persona, RuleId, RuleMeta, Severity, closest, is_unsafe},
     policy::{self, FixClass, LintMeta},
     rules::{self, RuleSet, Shape},
     scan::{examples, policy::meta_of},
@@ -23,7 +23,9 @@ pub(super) fn run(command: &args::Rules) -> Result<(String, Outcome), CliError> 
     | args::Rules::Test { config, .. }) = command;
     let catalogue = Catalogue::new(config.config.as_deref())?;
     match command {
-        args::Rules::List { json, .. } => Ok((list(&catalogue, *json)?, Outcome::Clean)),
+        args::Rules::List { json, filter, .. } => {
+            Ok((list(&catalogue, *json, filter)?, Outcome::Clean))
+        }
         args::Rules::Show { id, .. } => Ok((show(&catalogue, id)?, Outcome::Clean)),
         args::Rules::Test { ids, .. } => test(catalogue, ids),
     }
@@ -72,11 +74,33 @@ impl Catalogue {
     }
 }
 
-fn list(catalogue: &Catalogue, json: bool) -> Result<String, CliError> {
+/// Tells whether a rule or lint is asked for.
+fn is_wanted(meta: &RuleMeta, filter: &args::RulesFilter) -> bool {
+    let lint = policy::find(meta.id.as_str());
+    let tool = filter.tool.as_ref().map(|tool| tool.to_lowercase());
+    let has = |tool: &String| meta.provider.to_lowercase().contains(tool);
+    let is_kind = match filter.only {
+        None => true,
+        Some(args::OnlyArg::Secrets) => lint.is_none(),
+        Some(args::OnlyArg::Policy) => lint.is_some(),
+    };
+    let is_told = match (filter.persona, lint) {
+        (None, _) => true,
+        (Some(persona), Some(lint)) => lint.persona <= persona.into(),
+        (Some(_), None) => false,
+    };
+    let severity = filter.severity.map(Severity::from);
+    is_kind
+        && is_told
+        && severity.is_none_or(|least| meta.severity >= least)
+        && tool.as_ref().is_none_or(has)
+}
+
+fn list(catalogue: &Catalogue, json: bool, filter: &args::RulesFilter) -> Result<String, CliError> {
     let rules = catalogue.set.rules.iter().map(|rule| &*rule.meta);
     let mut metas: Vec<&RuleMeta> = rules
         .chain(&catalogue.lints)
-        .filter(|meta| !catalogue.disabled.contains(&meta.id))
+        .filter(|meta| !catalogue.disabled.contains(&meta.id) && is_wanted(meta, filter))
         .collect();
     metas.sort_by(|a, b| a.id.cmp(&b.id));
     if json {
@@ -90,12 +114,16 @@ fn list(catalogue: &Catalogue, json: bool) -> Result<String, CliError> {
         .unwrap_or(0);
     let mut text = String::new();
     for meta in &metas {
+        let persona = policy::find(meta.id.as_str()).map(|lint| lint.persona);
+        let persona = persona.filter(|persona| *persona > Persona::Regular);
+        let persona = persona.map(|persona| format!(" [{}]", persona.as_str()));
         let _ = writeln!(
             text,
-            "{:width$}  {:8}  {}",
+            "{:width$}  {:8}  {}{}",
             meta.id.as_str(),
             meta.severity.as_str(),
-            safe(&meta.description)
+            safe(&meta.description),
+            persona.unwrap_or_default()
         );
     }
     let (lints, rules): (Vec<&RuleMeta>, Vec<&RuleMeta>) = metas

@@ -40,8 +40,13 @@ pub(super) fn run(args: &args::Scan, look: &Look) -> Result<Outcome, CliError> {
         .map(Severity::from)
         .or(gathered.fail_on())
         .unwrap_or(Severity::Low);
-    let anchor = gather::anchor(&target);
-    let written = write(&report, &outputs, args.reveal, fail_on, anchor, look);
+    let choices = Choices {
+        reveal: args.reveal,
+        fail_on,
+        anchor: gather::anchor(&target),
+        category: args.sarif_category.as_deref(),
+    };
+    let written = write(&report, &outputs, &choices, look);
     warn(&report, &outputs);
     written?;
     Ok(Outcome::of(&report, fail_on))
@@ -61,8 +66,10 @@ pub(super) fn look_at(
             std::process::exit(i32::from(Outcome::Interrupted.code()));
         }
     });
-    if let Err(error) = installed {
-        return Err(CliError::internal(&error));
+    match installed {
+        // A command that scans twice has it already.
+        Ok(()) | Err(ctrlc::Error::MultipleHandlers) => {}
+        Err(error) => return Err(CliError::internal(&error)),
     }
     // A bar moves the cursor by escape codes: where colours are not wanted, those are not either.
     let bar = Bar::new(look.err && !look.quiet && !look.ci);
@@ -82,6 +89,9 @@ fn target(args: &args::Scan) -> Result<Target, CliError> {
     if mode.stdin {
         if !args.paths.is_empty() {
             return Err(CliError::StdinPaths);
+        }
+        if args.common.only == Some(args::OnlyArg::Policy) {
+            return Err(CliError::StdinPolicy);
         }
         return Ok(Target::Stdin);
     }
@@ -177,13 +187,32 @@ pub(super) fn check_file(path: &Path) -> Result<(), CliError> {
     })
 }
 
+/// Reads a word for the category of SARIF. Others stand before and behind it, parted by `/`.
+pub(super) fn category(text: &str) -> Result<String, String> {
+    let is_fit = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    match !text.is_empty() && text.chars().all(is_fit) {
+        true => Ok(text.to_owned()),
+        false => Err("a category has letters, digits, `-`, `_` and `.` only".to_owned()),
+    }
+}
+
+/// What reports are written with beside the scan itself.
+pub(super) struct Choices<'c> {
+    /// Whether values are shown.
+    pub(super) reveal: bool,
+    /// The least severity that fails the run.
+    pub(super) fail_on: Severity,
+    /// The file that results without one point at.
+    pub(super) anchor: Option<&'c str>,
+    /// A word in the category of SARIF.
+    pub(super) category: Option<&'c str>,
+}
+
 /// Writes all reports that can be written; the first that cannot is the error.
 pub(super) fn write(
     report: &Report,
     outputs: &[Output],
-    reveal: bool,
-    fail_on: Severity,
-    anchor: Option<&str>,
+    choices: &Choices<'_>,
     look: &Look,
 ) -> Result<(), CliError> {
     // All are made (and searched for secrets) before the first is written: one that holds a secret stops all.
@@ -195,17 +224,18 @@ pub(super) fn write(
         // Only GitLab demands times, and a clock would make every report another one.
         let time = settings::time().filter(|_| output.format == Format::Gitlab);
         let mut options = report::Options {
-            reveal,
-            fail_on,
+            reveal: choices.reveal,
+            fail_on: choices.fail_on,
             color: fancy,
             unicode: fancy,
             started: time.clone(),
             ended: time,
             ..report::Options::default()
         };
-        if let Some(anchor) = anchor {
+        if let Some(anchor) = choices.anchor {
             options.sarif.anchor = anchor.to_owned();
         }
+        options.sarif.category = choices.category.map(str::to_owned);
         made.push((
             output.file.as_deref(),
             report::render(report, output.format, &options)?,

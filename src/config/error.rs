@@ -168,6 +168,27 @@ pub enum Fault {
         /// The glob parser's word.
         reason: String,
     },
+    /// A tier that does not exist.
+    #[error("`{word}` is no tier of an environment")]
+    #[diagnostic(
+        code(keysweep::config::tier),
+        help(
+            "a tier is \"production\", \"staging\", \"development\" or \"fixture\"; without one the environment's name tells it"
+        )
+    )]
+    Tier {
+        /// As written.
+        word: String,
+    },
+    /// A beginning of keys that all keys have.
+    #[error("an entry of `keys` is empty: every key begins so")]
+    #[diagnostic(
+        code(keysweep::config::empty_key),
+        help(
+            "write what the environment's keys begin with, as in `keys = [\"PROD_\"]`, or remove the entry"
+        )
+    )]
+    EmptyKey,
     /// An allow entry without a reason.
     #[error("an allow entry has no reason")]
     #[diagnostic(
@@ -270,6 +291,8 @@ impl Fault {
             Self::Unknown { .. } => "not known here",
             Self::NoSuchRule { .. } => "no such rule",
             Self::Glob { .. } => "this glob",
+            Self::Tier { .. } => "this tier",
+            Self::EmptyKey => "this entry",
             Self::NoReason | Self::NoSelector => "this entry",
             Self::Value => "this value",
             Self::Expires => "not a day",

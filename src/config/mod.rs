@@ -20,6 +20,7 @@
 //! ```
 
 mod date;
+mod environments;
 mod error;
 mod globs;
 mod identity;
@@ -175,8 +176,7 @@ pub struct Environment {
 }
 
 /// How much an environment must be protected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tier {
     /// Real users and data.
     Production,
@@ -186,6 +186,19 @@ pub enum Tier {
     Development,
     /// Made-up values of tests and examples.
     Fixture,
+}
+
+impl Tier {
+    /// Returns the tier of that name.
+    fn parse(name: &str) -> Option<Self> {
+        Some(match name {
+            "production" => Self::Production,
+            "staging" => Self::Staging,
+            "development" => Self::Development,
+            "fixture" => Self::Fixture,
+            _ => return None,
+        })
+    }
 }
 
 /// `[markers]`.

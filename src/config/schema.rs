@@ -11,8 +11,9 @@ use serde::Deserialize;
 use toml::{Spanned, value::Datetime};
 
 use super::{
-    Allow, Archives, Catalogue, Config, ConfigError, Date, Environment, Fault, MarkerSettings,
-    Mention, OwnRules, PathGlobs, Scan, SourceText, Tier,
+    Allow, Archives, Catalogue, Config, ConfigError, Date, Fault, MarkerSettings, Mention,
+    OwnRules, PathGlobs, Scan, SourceText,
+    environments::EnvironmentSchema,
     error::{Located, collect},
     size::Size,
     suppress::ForeignMarker,
@@ -33,7 +34,7 @@ struct Schema {
     coverage: CoverageSchema,
     report: ReportSchema,
     policy: PolicySchema,
-    environments: BTreeMap<String, Spanned<EnvironmentSchema>>,
+    environments: BTreeMap<String, EnvironmentSchema>,
     services: BTreeMap<String, Vec<Spanned<String>>>,
 }
 
@@ -112,27 +113,6 @@ struct CoverageSchema {
     accept: Vec<Spanned<String>>,
 }
 
-/// Globs alone, or all that tells an environment.
-#[derive(Debug, Deserialize)]
-#[serde(
-    untagged,
-    expecting = "globs of paths, or a table of `tier`, `paths`, `namespaces`, `keys` and `stores`"
-)]
-enum EnvironmentSchema {
-    Paths(Vec<String>),
-    Table(EnvironmentTable),
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct EnvironmentTable {
-    tier: Option<Tier>,
-    paths: Vec<String>,
-    namespaces: Vec<String>,
-    keys: Vec<String>,
-    stores: Vec<String>,
-}
-
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct PolicySchema {
@@ -194,9 +174,9 @@ fn located(error: &toml::de::Error) -> Located {
 }
 
 /// Gathers faults while a schema becomes a configuration.
-struct Reader {
+pub(super) struct Reader {
     source: Arc<SourceText>,
-    faults: Vec<Located>,
+    pub(super) faults: Vec<Located>,
     mentions: Vec<Mention>,
 }
 
@@ -235,37 +215,6 @@ impl Reader {
                 .collect(),
             mentions: std::mem::take(&mut self.mentions),
         }
-    }
-
-    fn environments(
-        &mut self,
-        schema: BTreeMap<String, Spanned<EnvironmentSchema>>,
-    ) -> BTreeMap<String, Environment> {
-        let all = schema.into_iter().map(|(name, one)| {
-            // What is read in one form or another has no places inside: a fault points at the whole entry.
-            let span = one.span();
-            let mut paths = |paths: Vec<String>| {
-                let paths = paths
-                    .into_iter()
-                    .map(|path| Spanned::new(span.clone(), path));
-                self.globs(&paths.collect::<Vec<_>>())
-            };
-            let environment = match one.into_inner() {
-                EnvironmentSchema::Paths(globs) => Environment {
-                    paths: paths(globs),
-                    ..Environment::default()
-                },
-                EnvironmentSchema::Table(table) => Environment {
-                    tier: table.tier,
-                    paths: paths(table.paths),
-                    namespaces: table.namespaces,
-                    keys: table.keys,
-                    stores: table.stores,
-                },
-            };
-            (name, environment)
-        });
-        all.collect()
     }
 
     fn scan(&mut self, schema: ScanSchema) -> Scan {
@@ -361,7 +310,7 @@ impl Reader {
             .collect()
     }
 
-    fn globs(&mut self, globs: &[Spanned<String>]) -> Vec<String> {
+    pub(super) fn globs(&mut self, globs: &[Spanned<String>]) -> Vec<String> {
         let texts: Vec<String> = globs.iter().map(|glob| glob.get_ref().clone()).collect();
         for (glob, text) in globs.iter().zip(&texts) {
             if let Err((_, reason)) = PathGlobs::new(&[text]) {

@@ -318,3 +318,63 @@ fn environments_are_globs_or_tables() {
         assert!(parse("keysweep.toml", wrong.as_bytes()).is_err(), "{wrong}");
     }
 }
+
+#[test]
+fn each_bad_entry_of_environments_is_told_where_it_stands() {
+    let shown = |text: &str| {
+        let error = parse("keysweep.toml", text.as_bytes()).unwrap_err();
+        let mut shown = String::new();
+        GraphicalReportHandler::new_themed(GraphicalTheme::none())
+            .with_width(100)
+            .render_report(&mut shown, &error)
+            .unwrap();
+        shown
+    };
+    for (text, place, help) in [
+        (
+            "[environments]\nlive = [\"a/**\", \"live/[\"]\n",
+            "2:17",
+            "patterns such as",
+        ),
+        ("[environments.a]\ntier = \"best\"\n", "2:8", "\"staging\""),
+        (
+            "[environments.a]\nnamespaces = [\"a-[\"]\n",
+            "2:15",
+            "patterns such as",
+        ),
+        (
+            "[environments.a]\nstores = [\"x\", \"a/[\"]\n",
+            "2:16",
+            "patterns such as",
+        ),
+        (
+            "[environments.a]\nkeys = [\"A_\", \"\"]\n",
+            "2:15",
+            "begin with",
+        ),
+        ("[environments.a]\npath = [\"a/**\"]\n", "2:1", "paths"),
+        ("[environments]\na = 1\n", "2:5", "docs/configuration.md"),
+        (
+            "[environments]\na = \"deploy/**\"\n",
+            "2:5",
+            "docs/configuration.md",
+        ),
+        ("[environments]\na = [1]\n", "2:6", "docs/configuration.md"),
+        ("[services]\nb = [\"a/[\"]\n", "2:6", "patterns such as"),
+    ] {
+        let shown = shown(text);
+        assert!(
+            shown.contains(&format!("keysweep.toml:{place}]")),
+            "{text}: {shown}"
+        );
+        assert!(
+            shown.contains("help:") && shown.contains(help),
+            "{text}: {shown}"
+        );
+    }
+    // All of them at once, as far as the text can be read.
+    let all = shown("[environments.a]\ntier = \"best\"\nkeys = [\"\"]\npaths = [\"[\"]\n");
+    for place in ["2:8", "3:9", "4:10"] {
+        assert!(all.contains(place), "{all}");
+    }
+}

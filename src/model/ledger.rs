@@ -214,6 +214,23 @@ impl Ledger {
         }
     }
 
+    /// Adds what another run over the same things read and missed: what both met counts once.
+    pub fn cover(&mut self, other: Self) {
+        for (counter, n) in other.read {
+            let count = self.read.entry(counter).or_default();
+            *count = (*count).max(n);
+        }
+        for (cause, n) in other.skipped {
+            let count = self.skipped.entry(cause).or_default();
+            *count = (*count).max(n);
+        }
+        self.skips.extend(other.skips);
+        self.trim();
+        for note in other.notes {
+            self.note(note);
+        }
+    }
+
     /// Says that gaps of these causes are known and do not make the run incomplete. They stay listed, with a note.
     pub fn accept(&mut self, causes: &BTreeSet<SkipCause>) {
         for cause in causes {

@@ -15,7 +15,9 @@ What `keysweep scan` tells beside hard-coded secrets: habits that leak them, and
 made from the program (`keysweep rules show ID` shows one entry); a test keeps both the same.
 
 Every entry has a severity, a confidence and a persona. `regular` (the default) is shown what is to be mended, `--persona pedantic` also what is
-better otherwise, `--persona auditor` everything that may matter. Findings of severity `info` are told and fail no run unless
+better otherwise, `--persona auditor` also what is meant as a rule and worth a look in an audit: one value in several environments of production, and
+addresses in stores that cross environments without harm. [environments.md](environments.md) says how environments and services are told, and what
+severities depend on. Findings of severity `info` are told and fail no run unless
 `--fail-on info` asks for that. A finding is set aside as any other: `keysweep:allow[id] reason` on one of its lines, `[[allow]]` with `rules` and `paths`,
 the baseline, or `[catalogue] disable`. Where a rule for secrets and a lint meet on one value there is one finding, the rule's, that names the lint.
 

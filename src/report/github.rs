@@ -12,6 +12,9 @@ use crate::{
 /// Most annotations of one level that a step may have.
 const MAX_PER_LEVEL: usize = 10;
 
+/// Most names of what was not read, for one cause.
+const MAX_NAMED: usize = 5;
+
 /// The three levels of an annotation.
 const LEVELS: [&str; 3] = ["error", "warning", "notice"];
 
@@ -50,16 +53,15 @@ pub(super) fn write(report: &Report) -> Vec<u8> {
 }
 
 fn incomplete(report: &Report) -> String {
-    let gaps: Vec<String> = coverage::gaps(&report.ledger, 0)
-        .iter()
-        .filter(|gap| gap.cause.is_gap())
-        .map(coverage::Gap::headline)
-        .collect();
     let mut message = words::closing(report);
-    if !gaps.is_empty() {
-        message.push_str(&format!(" Not read: {}.", gaps.join(", ")));
+    let gaps = coverage::gaps(&report.ledger, MAX_NAMED);
+    for gap in gaps.iter().filter(|gap| gap.cause.is_gap()) {
+        let (headline, names) = (gap.headline(), gap.names().join(", "));
+        message.push_str(&format!("\nNot read: {headline}: {names}"));
     }
-    format!("::error title=keysweep is incomplete::{}", data(&message))
+    let command = format!("error title=keysweep is incomplete::{}", data(&message));
+    // As in an annotation.
+    format!("::{}", words::inert(&command, words::Escapes::PLAIN))
 }
 
 fn annotation(level: &str, finding: &Finding) -> String {
@@ -96,6 +98,9 @@ fn message(finding: &Finding) -> String {
     if !words::has_file(finding.provenance.place, &finding.location.path) {
         let place = words::place(&finding.location, &finding.provenance);
         message.push_str(&format!("\nPlace: {place}"));
+    }
+    for part in words::parts(finding, words::MAX_PARTS) {
+        message.push_str(&format!("\nWith {part}"));
     }
     if let Some(history) = finding.attribution.as_ref().and_then(words::history) {
         message.push_str(&format!("\nHistory: {history}."));

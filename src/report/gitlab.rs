@@ -14,6 +14,8 @@ use crate::{
 const SCHEMA_VERSION: &str = "15.0.7";
 /// Most characters of a name, by the schema.
 const MAX_NAME: usize = 255;
+/// Most names of what was not read, for one cause.
+const MAX_NAMED: usize = 5;
 /// Most characters of a solution, by the schema.
 const MAX_SOLUTION: usize = 7000;
 /// What GitLab's own analyzer writes when there is no commit.
@@ -148,10 +150,10 @@ fn time(text: Option<&str>) -> &str {
 }
 
 fn messages(report: &Report) -> Vec<Message> {
-    let gaps = coverage::gaps(&report.ledger, 0);
+    let gaps = coverage::gaps(&report.ledger, MAX_NAMED);
     let gaps = gaps.iter().map(|gap| Message {
         level: if gap.cause.is_gap() { "warn" } else { "info" },
-        value: format!("not read: {}", gap.headline()),
+        value: format!("not read: {}: {}", gap.headline(), gap.names().join(", ")),
     });
     let closing = Message {
         level: match (report.interrupted, words::is_incomplete(report)) {
@@ -230,6 +232,9 @@ fn uuid(fingerprint: &Fingerprint) -> String {
 /// Returns GitLab Flavored Markdown.
 fn description(finding: &Finding) -> String {
     let mut text = format!("{}.", markdown::prose(words::unstopped(&finding.message)));
+    for part in words::parts(finding, usize::MAX) {
+        text.push_str(&format!("\n\nWith {}", markdown::prose(&part)));
+    }
     if let Some(history) = finding.attribution.as_ref().and_then(words::history) {
         text.push_str(&format!("\n\nHistory: {}.", markdown::prose(&history)));
     }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::{
     model::{
         Attribution, BlobPath, Confidence, Excerpt, Finding, Fingerprint, Kind, Ledger, Location,
-        ObjectId, Occurrence, Place, Related, RuleId, RuleMeta, Severity, SuppressionKind,
+        ObjectId, Occurrence, Persona, Place, Related, RuleId, RuleMeta, Severity, SuppressionKind,
     },
     report::{Options, words},
     scan::{Report, Scope},
@@ -23,6 +23,12 @@ struct Document<'a> {
     tool: Tool,
     mode: &'static str,
     scope: JsonScope<'a>,
+    /// The one kind of findings that was looked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    only: Option<&'static str>,
+    /// For whom policy was looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    persona: Option<Persona>,
     /// False when something that could hold a secret was not read.
     complete: bool,
     interrupted: bool,
@@ -119,6 +125,8 @@ pub(super) fn document(report: &Report, options: &Options) -> Vec<u8> {
             Scope::Directory(path) => JsonScope::Directory { path },
             Scope::Files => JsonScope::Files,
         },
+        only: report.looked_for.only(),
+        persona: report.looked_for.policy,
         complete: !words::is_incomplete(report),
         interrupted: report.interrupted,
         ledger: &report.ledger,

@@ -31,6 +31,8 @@ pub(super) fn write(report: &Report) -> Vec<u8> {
 
 fn case(report: &Report, finding: &Finding) -> String {
     let mut lines = vec![format!("severity: {}", finding.severity.as_str())];
+    let parts = words::parts(finding, usize::MAX);
+    lines.extend(parts.iter().map(|part| format!("with: {part}")));
     if let Some(history) = finding.attribution.as_ref().and_then(words::history) {
         lines.push(format!("history: {history}"));
     }

@@ -39,7 +39,7 @@ fn body(report: &Report, rows: usize) -> String {
     let mut text = format!("## keysweep\n\n**{}**\n", prose(&words::closing(report)));
     if !report.findings.is_empty() {
         text.push_str(
-            "\n| Severity | Rule | Place | History | Fingerprint |\n|---|---|---|---|---|\n",
+            "\n| Severity | Rule | What | Place | History | Fingerprint |\n|---|---|---|---|---|---|\n",
         );
         let findings = words::worst_first(report.findings.iter());
         for finding in findings.iter().take(rows) {
@@ -69,13 +69,23 @@ fn row(finding: &Finding) -> String {
         n => format!(" and {}", words::count(n, "other place", "other places")),
     };
     format!(
-        "| {} | {} | {}{more} | {} | {} |\n",
+        "| {} | {} | {} | {}{more} | {} | {} |\n",
         finding.severity.as_str(),
         code(finding.rule.as_str()),
+        what(finding),
         code(&words::place(&finding.location, &finding.provenance)),
         prose(&history),
         code(finding.fingerprint.as_str()),
     )
+}
+
+/// Returns the finding's message, and what else is part of it.
+fn what(finding: &Finding) -> String {
+    let parts = words::parts(finding, words::MAX_PARTS).into_iter();
+    let message = prose(words::unstopped(&finding.message));
+    parts.fold(message, |text, part| {
+        format!("{text}<br>with {}", prose(&part))
+    })
 }
 
 /// Appends what to do, once a rule.

@@ -8,15 +8,17 @@ use std::{
 use super::ReadError;
 use crate::{
     model::{
-        Finding, Fingerprint, Location, RuleId, RuleMeta, SkipCause, Suppressed, SuppressionKind,
+        Finding, Fingerprint, Ledger, Location, RuleId, RuleMeta, SkipCause, Suppressed,
+        SuppressionKind,
     },
-    scan::{Report, Scope},
+    scan::{LookedFor, Report, Scope},
 };
 
 /// Returns several reports as one; the shards of a scan, for instance. `names` stand in errors, one a report.
 ///
-/// A finding of the same rule, place and fingerprint counts once, with the places of all. Numbers of the ledgers are added. The
-/// whole is complete only if each part was; a suppression is unused only if no part used it.
+/// A finding of the same rule, place and fingerprint counts once, with the places of all. Numbers of the ledgers are added, but for
+/// those of the two halves of a scan (`--only secrets` and `--only policy`), which read the same files. The whole is complete only if
+/// each part was; a suppression is unused only if no part used it.
 ///
 /// # Errors
 /// [`ReadError::Modes`].
@@ -27,7 +29,9 @@ pub fn merge(reports: Vec<(String, Report)>) -> Result<Option<Report>, ReadError
     };
     let mut complete = !whole.ledger.is_incomplete();
     let mut parts = Parts::default();
+    let mut coverage = Coverage::default();
     if reports.len() > 0 {
+        coverage.take(&mut whole);
         parts.unused = std::mem::take(&mut whole.unused_suppressions)
             .into_iter()
             .collect();
@@ -43,13 +47,14 @@ pub fn merge(reports: Vec<(String, Report)>) -> Result<Option<Report>, ReadError
         }
         complete &= !report.ledger.is_incomplete();
         whole.interrupted |= report.interrupted;
-        whole.rules_run = whole.rules_run.max(report.rules_run);
-        whole.ledger.merge(std::mem::take(&mut report.ledger));
+        whole.looked_for = whole.looked_for.and(report.looked_for);
+        coverage.take(&mut report);
         let unused: BTreeSet<String> = report.unused_suppressions.drain(..).collect();
         parts.unused.retain(|line| unused.contains(line));
         parts.take(&mut report);
     }
     if !is_one {
+        coverage.give(&mut whole);
         parts.give(&mut whole);
     }
     // One part may accept what another does not: then none is accepted, and the whole is incomplete as that part is.
@@ -57,6 +62,35 @@ pub fn merge(reports: Vec<(String, Report)>) -> Result<Option<Report>, ReadError
     let gaps: BTreeSet<SkipCause> = gaps.collect();
     whole.ledger.accept(&gaps);
     Ok(Some(whole))
+}
+
+/// What the parts read, and how many rules ran: of those that looked for everything, for secrets alone, for policy alone.
+#[derive(Default)]
+struct Coverage {
+    all: (Ledger, usize),
+    secrets: (Ledger, usize),
+    policy: (Ledger, usize),
+}
+
+impl Coverage {
+    fn take(&mut self, report: &mut Report) {
+        let LookedFor { secrets, policy } = report.looked_for;
+        let (ledger, rules) = match (secrets, policy) {
+            (true, Some(_)) => &mut self.all,
+            (true, None) => &mut self.secrets,
+            (false, _) => &mut self.policy,
+        };
+        ledger.merge(std::mem::take(&mut report.ledger));
+        *rules = (*rules).max(report.rules_run);
+    }
+
+    fn give(self, whole: &mut Report) {
+        let (mut ledger, rules) = self.secrets;
+        ledger.cover(self.policy.0);
+        ledger.merge(self.all.0);
+        whole.ledger = ledger;
+        whole.rules_run = rules.saturating_add(self.policy.1).max(self.all.1);
+    }
 }
 
 /// What makes two sightings one finding; findings are sorted by it.
@@ -193,5 +227,29 @@ mod tests {
         }
         let asides = one.suppressed.len();
         assert_eq!(merged(vec![one, other]).suppressed.len(), 2 * asides);
+    }
+
+    #[test]
+    fn the_halves_of_a_scan_read_the_same_files_and_keep_all_findings() {
+        let whole = sample::report();
+        let (mut secrets, mut policy) = (whole.clone(), whole.clone());
+        secrets.looked_for.policy = None;
+        secrets.findings.truncate(1);
+        secrets.rules_run = 7;
+        policy.looked_for.secrets = false;
+        policy.findings.drain(..1);
+        policy.ledger.note("policy: a note");
+        let merge = merged(vec![secrets.clone(), policy.clone()]);
+        assert_eq!(merge.findings.len(), whole.findings.len());
+        assert_eq!(merge.looked_for, LookedFor::default());
+        assert_eq!(merge.ledger.read, whole.ledger.read);
+        assert_eq!(merge.ledger.skipped, whole.ledger.skipped);
+        assert!(merge.ledger.notes.contains(&"policy: a note".to_owned()));
+        assert_eq!(merge.rules_run, 7 + whole.rules_run);
+        // Parts of each half are added as ever.
+        let again = merged(vec![secrets.clone(), policy.clone(), secrets, policy]);
+        let files = |report: &Report| report.ledger.counted(Counter::Files);
+        assert_eq!(files(&again), 2 * files(&whole));
+        assert_eq!(again.findings.len(), whole.findings.len());
     }
 }

@@ -7,6 +7,7 @@
 mod coverage;
 mod github;
 mod gitlab;
+mod inert;
 mod json;
 mod junit;
 mod markdown;

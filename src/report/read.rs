@@ -18,10 +18,10 @@ use super::json::SCHEMA;
 use crate::{
     model::{
         Attribution, BlobPath, CommitInfo, Confidence, Excerpt, Finding, Fingerprint, Kind, Ledger,
-        Location, Occurrence, Provenance, Related, RuleId, RuleMeta, Secret, Severity, SkipCause,
-        Suppressed, SuppressionKind, without_values,
+        Location, Occurrence, Persona, Provenance, Related, RuleId, RuleMeta, Secret, Severity,
+        SkipCause, Suppressed, SuppressionKind, without_values,
     },
-    scan::{Mode, Report, Scope},
+    scan::{LookedFor, Mode, Report, Scope},
 };
 
 /// Why a file is no report that can be used.
@@ -92,6 +92,11 @@ struct Document {
     tool: Tool,
     mode: ModeName,
     scope: ScopeName,
+    #[serde(default)]
+    only: Option<OnlyName>,
+    /// None in a report that looked for secrets alone.
+    #[serde(default)]
+    persona: Option<Persona>,
     complete: bool,
     interrupted: bool,
     ledger: Ledger,
@@ -114,6 +119,13 @@ enum ModeName {
     Staged,
     Range,
     History,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum OnlyName {
+    Secrets,
+    Policy,
 }
 
 #[derive(Deserialize)]
@@ -235,6 +247,7 @@ impl Document {
                 ScopeName::Directory { path } => Scope::Directory(path),
                 ScopeName::Files => Scope::Files,
             },
+            looked_for: looked_for(self.only, self.persona),
             rules,
             rules_run: self.tool.rules,
             ledger,
@@ -248,6 +261,17 @@ impl Document {
             fixes: Vec::new(),
             interrupted: self.interrupted,
         })
+    }
+}
+
+/// Returns what a run looked for; a report that says nothing of it looked for everything.
+fn looked_for(only: Option<OnlyName>, persona: Option<Persona>) -> LookedFor {
+    LookedFor {
+        secrets: !matches!(only, Some(OnlyName::Policy)),
+        policy: match only {
+            Some(OnlyName::Secrets) => None,
+            Some(OnlyName::Policy) | None => Some(persona.unwrap_or_default()),
+        },
     }
 }
 

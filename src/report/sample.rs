@@ -8,7 +8,7 @@ use crate::{
         Fingerprint, Kind, Ledger, Location, ObjectId, Occurrence, Place, Provenance, Related,
         RuleId, RuleMeta, Secret, Severity, SkipCause, Span, Suppressed, SuppressionKind,
     },
-    scan::{Mode, Report, Scope},
+    scan::{LookedFor, Mode, Report, Scope},
 };
 
 /// The made-up values, in the order of the findings. None may occur in any output.
@@ -27,6 +27,7 @@ pub(super) fn report() -> Report {
     Report {
         mode: Mode::History,
         scope: Scope::Whole,
+        looked_for: LookedFor::default(),
         rules: rules(),
         rules_run: 3,
         ledger: ledger(),

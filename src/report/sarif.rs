@@ -15,7 +15,7 @@ use super::{
     sarif_rules::Rules,
 };
 use crate::{
-    model::Place,
+    model::{Persona, Place},
     report::{Options, Part, coverage, json, words},
     scan::{Mode, Report, Scope},
 };
@@ -133,6 +133,8 @@ fn run<'a>(report: &'a Report, options: &'a Options, head: bool, limits: Limits)
         results,
         properties: RunProperties {
             mode: report.mode.as_str(),
+            only: report.looked_for.only(),
+            persona: report.looked_for.policy.map(Persona::as_str),
             complete: !words::is_incomplete(report),
             rules_run: report.rules_run,
             results_left_out: left_out,
@@ -159,10 +161,16 @@ fn category(report: &Report, head: bool, options: &Options) -> String {
         (Mode::Range, false) => "range-history".to_owned(),
         (Mode::Tree | Mode::History | Mode::Staged | Mode::Stdin, false) => "history".to_owned(),
     };
-    match options.sarif.category.as_deref() {
-        Some(word) => format!("keysweep/{}/{part}/", word.trim_matches('/')),
-        None => format!("keysweep/{part}/"),
-    }
+    let word = options.sarif.category.as_deref();
+    let word = word.map(|word| format!("{}/", word.trim_matches('/')));
+    // One half closes no alert of the other.
+    let half = report.looked_for.only();
+    let half = half.map(|only| format!("only-{only}/"));
+    format!(
+        "keysweep/{}{}{part}/",
+        word.unwrap_or_default(),
+        half.unwrap_or_default()
+    )
 }
 
 fn version_control(options: &Options) -> Vec<VersionControl<'_>> {
@@ -234,6 +242,7 @@ mod tests {
     use crate::{
         model::Severity,
         report::{Repository, sample},
+        scan::LookedFor,
     };
 
     fn parsed(file: &[u8]) -> Value {
@@ -305,6 +314,20 @@ mod tests {
             report.scope = scope;
             assert_eq!(category(&report, true, &options()), id);
         }
+        report.scope = Scope::Whole;
+        report.looked_for.secrets = false;
+        assert_eq!(
+            category(&report, true, &named),
+            "keysweep/web/only-policy/head/"
+        );
+        report.looked_for = LookedFor {
+            secrets: true,
+            policy: None,
+        };
+        assert_eq!(
+            category(&report, true, &options()),
+            "keysweep/only-secrets/head/"
+        );
     }
 
     #[test]

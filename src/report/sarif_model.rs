@@ -265,6 +265,10 @@ pub(super) struct ResultProperties {
 #[serde(rename_all = "camelCase")]
 pub(super) struct RunProperties<'a> {
     pub(super) mode: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) only: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) persona: Option<&'static str>,
     pub(super) complete: bool,
     pub(super) rules_run: usize,
     pub(super) results_left_out: usize,

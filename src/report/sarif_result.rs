@@ -22,6 +22,8 @@ pub(super) const MAX_TEXT: usize = 1024;
 const MAX_LINKS: usize = 5;
 /// Most characters of a link's text.
 const MAX_LABEL: usize = 60;
+/// The text of a link to a second part of a secret.
+const PART: &str = "part";
 
 /// A finding on its way to a result.
 pub(super) struct Entry<'a> {
@@ -191,7 +193,10 @@ fn related(finding: &Finding, max: usize) -> Vec<Linked> {
         for part in &finding.related {
             let message = format!("{}.", words::unstopped(&part.message));
             let label = match finding.kind {
-                Kind::Secret => "part".to_owned(),
+                Kind::Secret => match lint(&part.message) {
+                    Some(lint) => lint.to_owned(),
+                    None => PART.to_owned(),
+                },
                 Kind::Policy | Kind::Reuse => words::at(&part.location),
             };
             add(Role::Part, &label, physical(&part.location), &message);
@@ -241,9 +246,20 @@ fn message(finding: &Finding, related: &[Linked]) -> String {
         }
     }
     let parts = related.iter().filter(|one| one.role == Role::Part);
-    let parts: Vec<String> = parts.take(MAX_LINKS).map(Linked::link).collect();
-    if finding.kind != Kind::Secret && !parts.is_empty() {
-        add(&format!("See {}.", parts.join(", ")));
+    match finding.kind {
+        Kind::Secret => {
+            for part in parts.filter(|one| one.label != PART).take(MAX_LINKS) {
+                let fact = part.fact();
+                let says = fact.strip_prefix(part.label.as_str()).unwrap_or_default();
+                add(&format!("{}{says}", part.link()));
+            }
+        }
+        Kind::Policy | Kind::Reuse => {
+            let parts: Vec<String> = parts.take(MAX_LINKS).map(Linked::link).collect();
+            if !parts.is_empty() {
+                add(&format!("See {}.", parts.join(", ")));
+            }
+        }
     }
     let others = words::other_places(finding);
     if others > 0 {
@@ -297,7 +313,22 @@ pub(super) fn artifact(path: &BlobPath) -> PhysicalLocation {
     }
 }
 
+/// Returns the lint whose fact a part of a secret is: its message begins with the lint's id.
+fn lint(message: &str) -> Option<&str> {
+    let (id, _) = message.split_once(": ")?;
+    let is_id = id.contains('-') && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    is_id.then_some(id)
+}
+
 impl Linked {
+    /// Returns what the related place says.
+    fn fact(&self) -> &str {
+        self.location
+            .message
+            .as_ref()
+            .map_or("", |message| &message.text)
+    }
+
     /// Returns a link of SARIF's own kind (section 3.11.6).
     fn link(&self) -> String {
         format!("[{}]({})", self.label, self.location.id.unwrap_or_default())

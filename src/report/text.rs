@@ -79,12 +79,7 @@ fn details(text: &mut String, finding: &Finding, options: &Options) {
         }
     }
     field(text, "fingerprint", finding.fingerprint.as_str());
-    let related: Vec<String> = finding
-        .related
-        .iter()
-        .map(|r| format!("{}: {}", words::at(&r.location), words::safe(&r.message)))
-        .collect();
-    list(text, "with", &related);
+    list(text, "with", &words::parts(finding, usize::MAX));
     list(text, "also at", &others(finding));
 }
 
@@ -157,7 +152,7 @@ fn ending(text: &mut String, report: &Report, options: &Options) {
     text.push_str(&emphasised(report, options));
     text.push('\n');
     if let Some(help) = words::handling(report) {
-        field(text, "help", help);
+        field(text, "help", &help);
     }
     if let Some(help) = words::accepting(report) {
         field(text, "help", &help);
@@ -371,7 +366,7 @@ mod tests {
         let text = String::from_utf8(write(&report, &Options::default())).unwrap();
         assert_eq!(
             text,
-            "Read: 3 files\n\nNo secrets found in what was read.\n"
+            "Read: 3 files\n\nNo secrets and no faults of policy found in what was read.\n"
         );
     }
 

@@ -4,11 +4,13 @@ use std::{borrow::Cow, cmp::Reverse};
 
 use crate::{
     model::{
-        Attribution, BlobPath, CommitInfo, Encoding, Finding, Location, ObjectId, Place,
+        Attribution, BlobPath, CommitInfo, Encoding, Finding, Kind, Location, ObjectId, Place,
         Provenance, RuleId, RuleMeta, Severity, SkipCause, SuppressionKind,
     },
-    scan::{Mode, Report},
+    scan::{LookedFor, Mode, Report},
 };
+
+pub(super) use super::inert::{Escapes, inert};
 
 /// Returns the first 12 digits of an object's name.
 pub(super) fn short(id: &ObjectId) -> String {
@@ -156,6 +158,23 @@ pub(super) fn history(attribution: &Attribution) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(", "))
 }
 
+/// Most parts of a finding that a format without folding lists.
+pub(super) const MAX_PARTS: usize = 5;
+
+/// Returns what else is part of a finding, each with its place: the fact of a lint on the same value, the other places of a shared one.
+/// At most `max`, and how many more there are.
+pub(super) fn parts(finding: &Finding, max: usize) -> Vec<String> {
+    let all = finding.related.iter().take(max);
+    let mut parts: Vec<String> = all
+        .map(|part| format!("{}: {}", at(&part.location), safe(&part.message)))
+        .collect();
+    let more = finding.related.len().saturating_sub(max) as u64;
+    if more > 0 {
+        parts.push(format!("and {} more", grouped(more)));
+    }
+    parts
+}
+
 /// Returns the number of places beside the primary one.
 pub(super) fn other_places(finding: &Finding) -> u64 {
     let listed = u64::try_from(finding.occurrences.len()).unwrap_or(u64::MAX);
@@ -270,62 +289,6 @@ pub(super) const fn encoding(encoding: Encoding) -> &'static str {
     }
 }
 
-/// How a format spells a character that would begin a command.
-#[derive(Clone, Copy)]
-pub(super) struct Escapes {
-    hash: &'static str,
-    colon: &'static str,
-}
-
-impl Escapes {
-    /// Plain text knows no escapes: the character is lost.
-    pub(super) const PLAIN: Self = Self {
-        hash: "·",
-        colon: "·",
-    };
-    /// JSON (RFC 8259, section 7).
-    pub(super) const JSON: Self = Self {
-        hash: "\\u0023",
-        colon: "\\u003a",
-    };
-    /// XML and HTML.
-    pub(super) const MARKUP: Self = Self {
-        hash: "&#35;",
-        colon: "&#58;",
-    };
-}
-
-/// Returns text for a log in which no CI service finds a command: GitHub and Azure take `##[name]` and `##vso[...]`,
-/// TeamCity `##teamcity[...]`, at any column; GitHub takes `::name::` at the start of a line, after blanks.
-pub(super) fn inert(text: &str, escapes: Escapes) -> String {
-    let mut inert = String::with_capacity(text.len());
-    for line in text.split_inclusive(['\n', '\r']) {
-        let command = line.trim_start();
-        let blanks = line.len() - command.len();
-        let mut rest = line;
-        if command.starts_with("::") {
-            inert.push_str(line.get(..blanks).unwrap_or_default());
-            inert.push_str(escapes.colon);
-            rest = line.get(blanks + 1..).unwrap_or_default();
-        }
-        while let Some(at) = rest.find("##") {
-            let (head, tail) = rest.split_at_checked(at + 1).unwrap_or((rest, ""));
-            inert.push_str(head);
-            let name = tail.strip_prefix('#').unwrap_or_default();
-            let is_command = name
-                .trim_start_matches(|c: char| c.is_ascii_alphanumeric())
-                .starts_with('[');
-            rest = tail;
-            if is_command {
-                inert.push_str(escapes.hash);
-                rest = name;
-            }
-        }
-        inert.push_str(rest);
-    }
-    inert
-}
-
 /// Returns what to do about gaps that stay, in one line; `None` if there is nothing that could be accepted.
 pub(super) fn accepting(report: &Report) -> Option<String> {
     let open = report.ledger.open();
@@ -342,15 +305,33 @@ pub(super) fn accepting(report: &Report) -> Option<String> {
 }
 
 /// Returns what to do about findings, in one line; `None` if there are none, or none in files that lie there to be explained.
-pub(super) fn handling(report: &Report) -> Option<&'static str> {
+pub(super) fn handling(report: &Report) -> Option<String> {
     let has_files = match report.mode {
         Mode::Tree | Mode::Staged => true,
         Mode::Stdin | Mode::Range | Mode::History => false,
     };
-    (has_files && !report.findings.is_empty()).then_some(
-        "`keysweep explain PATH:LINE` says why; if it is no secret, write `keysweep:allow[rule-id] reason` beside it; if it is one, \
-         take it out, and revoke it if it was ever shared",
-    )
+    if !has_files || report.findings.is_empty() {
+        return None;
+    }
+    let has = |is_secret: bool| {
+        let mut all = report.findings.iter();
+        all.any(|finding| (finding.kind == Kind::Secret) == is_secret)
+    };
+    let mut parts = vec!["`keysweep explain PATH:LINE` says why"];
+    if !report.fixes.is_empty() {
+        parts.push("`keysweep fix` shows what it can mend");
+    }
+    parts.push(match (has(true), has(false)) {
+        (true, false) => "if it is no secret, write `keysweep:allow[rule-id] reason` beside it",
+        (true, true) => {
+            "if it is no secret, or meant so, write `keysweep:allow[rule-id] reason` beside it"
+        }
+        (false, _) => "write `keysweep:allow[rule-id] reason` beside what is meant so",
+    });
+    if has(true) {
+        parts.push("if it is one, take it out, and revoke it if it was ever shared");
+    }
+    Some(parts.join("; "))
 }
 
 /// Returns one honest sentence about the whole run.
@@ -388,7 +369,22 @@ pub(super) fn closing_under(report: &Report, fail_on: Severity) -> String {
         None if report.ledger.read.values().all(|n| *n == 0) => {
             "Nothing was found because there was nothing to read.".to_owned()
         }
-        None => "No secrets found in what was read.".to_owned(),
+        None => clean(report.mode, report.looked_for).to_owned(),
+    }
+}
+
+/// Returns the sentence of a complete run without findings. It claims nothing of what was not looked for.
+const fn clean(mode: Mode, looked_for: LookedFor) -> &'static str {
+    match (mode, looked_for.secrets, looked_for.policy) {
+        // A note says that policy reads files by their names.
+        (Mode::Stdin, true, Some(_)) => "No secrets found in what was read.",
+        (_, true, Some(_)) => "No secrets and no faults of policy found in what was read.",
+        (_, true, None) => {
+            "No secrets found in what was read (--only secrets: policy was not looked at)."
+        }
+        (_, false, _) => {
+            "No faults of policy found in what was read (--only policy: secrets were not looked for)."
+        }
     }
 }
 
@@ -427,9 +423,19 @@ mod tests {
             "Nothing was found because there was nothing to read."
         );
         report.ledger.count(Counter::Files, 1);
-        assert_eq!(closing(&report), "No secrets found in what was read.");
+        let clean = "No secrets and no faults of policy found in what was read.";
+        assert_eq!(closing(&report), clean);
         report.ledger.skip(SkipCause::Ignored, "target".into(), "");
-        assert_eq!(closing(&report), "No secrets found in what was read.");
+        assert_eq!(closing(&report), clean);
+        report.looked_for.policy = None;
+        assert!(closing(&report).starts_with("No secrets found in what was read (--only secrets"));
+        report.looked_for = LookedFor {
+            secrets: false,
+            policy: Some(crate::model::Persona::Regular),
+        };
+        let policy = closing(&report);
+        assert!(policy.starts_with("No faults of policy found"), "{policy}");
+        assert!(policy.contains("secrets were not looked for"), "{policy}");
         report.interrupted = true;
         assert!(closing(&report).contains("the run was stopped"));
     }

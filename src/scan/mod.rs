@@ -24,7 +24,7 @@ mod testing;
 
 use std::sync::Arc;
 
-use crate::model::{BlobPath, Finding, Ledger, RuleMeta, Suppressed};
+use crate::model::{BlobPath, Finding, Ledger, Persona, RuleMeta, Suppressed};
 
 pub use collect::MAX_OCCURRENCES;
 pub use policy::Proposal;
@@ -71,6 +71,45 @@ pub enum Scope {
     Files,
 }
 
+/// What a run looked for: findings of secrets, of policy, or both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LookedFor {
+    /// Whether secrets are reported.
+    pub secrets: bool,
+    /// For whom findings of policy are reported; `None` if they are not.
+    pub policy: Option<Persona>,
+}
+
+impl Default for LookedFor {
+    fn default() -> Self {
+        Self {
+            secrets: true,
+            policy: Some(Persona::Regular),
+        }
+    }
+}
+
+impl LookedFor {
+    /// Returns the name of the one kind that was looked for; `None` if both were.
+    #[must_use]
+    pub const fn only(self) -> Option<&'static str> {
+        match (self.secrets, self.policy) {
+            (true, None) => Some("secrets"),
+            (false, _) => Some("policy"),
+            (true, Some(_)) => None,
+        }
+    }
+
+    /// Returns what two runs together looked for.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            secrets: self.secrets || other.secrets,
+            policy: self.policy.max(other.policy),
+        }
+    }
+}
+
 /// Everything that a format may write.
 #[derive(Clone, Debug)]
 pub struct Report {
@@ -78,6 +117,8 @@ pub struct Report {
     pub mode: Mode,
     /// How much of it.
     pub scope: Scope,
+    /// What for.
+    pub looked_for: LookedFor,
     /// The metadata of all rules that ran, sorted by id; of a report that was read again, those with findings.
     pub rules: Vec<Arc<RuleMeta>>,
     /// How many rules ran.

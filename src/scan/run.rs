@@ -20,7 +20,7 @@ use crate::{
 };
 
 use super::{
-    Proposal, Report, Target,
+    LookedFor, Proposal, Report, Target,
     collect::{self, Candidate, Group, Maker},
     hits::RawHit,
     layers::{Layers, Parts},
@@ -116,6 +116,7 @@ pub fn run(
     let mut report = Report {
         mode: target.mode(),
         scope: target.scope(),
+        looked_for: options.looked_for(),
         rules: options.metas(),
         rules_run: options.rules_run(),
         ledger,
@@ -172,6 +173,13 @@ fn habits(
     }
     if let Some(note) = &beside.note {
         ledger.note(note.clone());
+    }
+    for (path, why) in &habits.gaps {
+        ledger.skip(
+            SkipCause::Undecodable,
+            path.clone(),
+            format!("policy: {why}"),
+        );
     }
     for (path, note) in habits.notes.iter().take(MAX_NOTES) {
         ledger.note(format!("policy: {path}: {note}"));
@@ -232,6 +240,13 @@ impl Options {
         let all = rules.map(|_| crate::policy::all()).unwrap_or_default();
         all.into_iter()
             .filter(move |lint| rules.is_some_and(|rules| rules.runs(lint)))
+    }
+
+    fn looked_for(&self) -> LookedFor {
+        LookedFor {
+            secrets: self.secrets,
+            policy: self.policy.as_deref().map(|rules| rules.persona),
+        }
     }
 
     fn rules_run(&self) -> usize {

@@ -20,6 +20,7 @@ mod leak;
 mod passwords;
 mod policy;
 mod policy_page;
+mod policy_reports;
 mod ranges;
 mod staged;
 mod support;

@@ -245,10 +245,12 @@ fn a_file_that_is_no_yaml_is_told_and_read_line_by_line() {
     let repo = Repo::new();
     repo.write(".gitlab-ci.yml", "variables: {\n  broken: [\n");
     let run = json(&repo, &["scan"]);
-    let notes = run.json()["ledger"]["notes"].to_string();
+    // A pipeline that no tool could read: a gap, not a note.
+    assert_eq!(run.code, 3, "{}", run.text());
+    let skips = run.json()["ledger"]["skips"].to_string();
     assert!(
-        notes.contains("policy: .gitlab-ci.yml") && notes.contains("line by line"),
-        "{notes}"
+        skips.contains("\".gitlab-ci.yml\"") && skips.contains("line by line"),
+        "{skips}"
     );
 }
 

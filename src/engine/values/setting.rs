@@ -13,6 +13,7 @@ pub(super) fn rules_out(value: &[u8], at: &Setting<'_>) -> bool {
         || is_list_of_call(at.before)
         || is_in_arn(at.before)
         || is_other_thing(at)
+        || is_grade(value, at)
     {
         return true;
     }
@@ -76,6 +77,22 @@ fn is_signature(value: &[u8], at: &Setting<'_>) -> bool {
                     .any(|name| first.starts_with(name))
         })
     })
+}
+
+/// Tells whether a rule of a linter is graded: `generic-password = "critical"` of our own configuration, `"no-hardcoded-password": "error"`.
+fn is_grade(value: &[u8], at: &Setting<'_>) -> bool {
+    const GRADES: [&[u8]; 9] = [
+        b"info",
+        b"low",
+        b"medium",
+        b"high",
+        b"critical",
+        b"warn",
+        b"warning",
+        b"error",
+        b"ignore",
+    ];
+    at.name.contains(&b'-') && GRADES.contains(&value)
 }
 
 /// Tells whether a function makes something else that is called `pw`: `PrintWriter pw = new PrintWriter("...")`.

@@ -1,6 +1,11 @@
 //! Environments, how well guarded they are, and what is known of one place.
 
-use std::borrow::Cow;
+use std::{
+    borrow::Cow,
+    cmp::Ordering,
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
 
 use super::words;
 
@@ -34,11 +39,39 @@ impl Tier {
     }
 }
 
-/// An environment: its short name, and how well guarded it is.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// An environment: its short name, and how well guarded it is. What the configuration calls it is told, and does not make it another one.
+#[derive(Clone, Debug)]
 pub struct Environment {
     tier: Tier,
     name: Cow<'static, str>,
+    /// The name in the configuration, if that is another one.
+    called: Option<Arc<str>>,
+}
+
+impl PartialEq for Environment {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Environment {}
+
+impl PartialOrd for Environment {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Environment {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.tier, &self.name).cmp(&(other.tier, &other.name))
+    }
+}
+
+impl Hash for Environment {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.tier, &self.name).hash(state);
+    }
 }
 
 impl Environment {
@@ -79,27 +112,33 @@ impl Environment {
         Self {
             tier,
             name: Cow::Borrowed(name),
+            called: None,
         }
     }
 
     /// Names an environment of a project's own; without a tier that of its name, else [`Tier::Lower`].
     #[must_use]
     pub fn custom(name: &str, tier: Option<Tier>) -> Self {
+        let called = |known: Self| Self {
+            called: (known.name != name).then(|| name.into()),
+            ..known
+        };
         let known = words::whole(name, true);
         match (known, tier) {
-            (Some(known), None) => known,
-            (Some(known), Some(tier)) if known.tier == tier => known,
+            (Some(known), None) => called(known),
+            (Some(known), Some(tier)) if known.tier == tier => called(known),
             (_, tier) => Self {
                 tier: tier.unwrap_or(Tier::Lower),
                 name: Cow::Owned(name.to_owned()),
+                called: None,
             },
         }
     }
 
-    /// Returns its short name: `prod`, `staging`, `dev`, or that of the configuration.
+    /// Returns its name: that of the configuration, else `prod`, `staging`, `dev`.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.name
+        self.called.as_deref().unwrap_or(&self.name)
     }
 
     /// Returns how well guarded it is.
@@ -250,18 +289,28 @@ impl Labels {
             }
             match best.evidence.cmp(&labels.evidence) {
                 _ if best.is_empty() => best = labels,
-                std::cmp::Ordering::Greater => best = labels,
-                std::cmp::Ordering::Equal => {
+                Ordering::Greater => best = labels,
+                Ordering::Equal => {
                     let all = best.environments.into_iter().chain(labels.environments);
                     best = Self::new(all, labels.evidence.unwrap_or(Evidence::Base));
                 }
-                std::cmp::Ordering::Less => {}
+                Ordering::Less => {}
             }
         }
         if is_fixture {
             best = best.among_fixtures(fixture_evidence);
         }
         best
+    }
+
+    /// Replaces environments by equal ones.
+    pub(super) fn renamed(mut self, equal: impl Fn(&Environment) -> Option<Environment>) -> Self {
+        for one in &mut self.environments {
+            if let Some(other) = equal(one) {
+                *one = other;
+            }
+        }
+        self
     }
 
     /// Marks as fixture, and drops what stands on weaker evidence than a file's name.

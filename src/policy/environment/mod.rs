@@ -93,7 +93,7 @@ impl Environments {
         let configured = environments.iter().map(|one| {
             Ok(Configured {
                 environment: Environment::custom(&one.name, one.tier),
-                paths: globs(&one.name, &one.paths)?,
+                paths: path_globs(&one.name, &one.paths)?,
                 namespaces: globs(&one.name, &one.namespaces)?,
                 key_prefixes: one
                     .key_prefixes
@@ -105,7 +105,7 @@ impl Environments {
         });
         let services = services
             .iter()
-            .map(|one| Ok((one.name.clone(), globs(&one.name, &one.paths)?)));
+            .map(|one| Ok((one.name.clone(), path_globs(&one.name, &one.paths)?)));
         Ok(Self {
             configured: configured.collect::<Result<_, _>>()?,
             services: services.collect::<Result<_, _>>()?,
@@ -125,6 +125,10 @@ impl Environments {
         if !configured.is_empty() {
             return configured;
         }
+        self.called(Self::told_by_path(path, siblings))
+    }
+
+    fn told_by_path(path: &str, siblings: &Siblings) -> Labels {
         let lower = path.to_ascii_lowercase();
         let segments: Vec<&str> = lower.split('/').filter(|part| !part.is_empty()).collect();
         let Some((name, folders)) = segments.split_last() else {
@@ -161,7 +165,7 @@ impl Environments {
         }
         // `kube-system/prod` and `review/$CI_COMMIT_REF_SLUG` of GitLab: each part counts.
         let parts = name.split('/').flat_map(|part| words::named(part, true));
-        Labels::new(parts, Evidence::Document)
+        self.called(Labels::new(parts, Evidence::Document))
     }
 
     /// Returns the environments that a key names by its first or last word, or one of the keys above it: `keys` from the outermost in.
@@ -193,7 +197,7 @@ impl Environments {
         if !configured.is_empty() {
             return Labels::new(configured, Evidence::Config);
         }
-        Labels::new(found, Evidence::Key)
+        self.called(Labels::new(found, Evidence::Key))
     }
 
     /// Returns the environments that an address in a store names: `secret/data/prod/db`, `/prod/db`, `PROD_KEY`.
@@ -204,10 +208,10 @@ impl Environments {
             return configured;
         }
         let parts = address.split(['/', '#', ':', '?', '=', '&', ',', ';', '.']);
-        Labels::new(
+        self.called(Labels::new(
             parts.flat_map(|part| words::named(part, false)),
             Evidence::Address,
-        )
+        ))
     }
 
     /// Returns the environments that a host names: `db.prod.internal`, `staging-db`, `localhost`. The last part of a name with dots is
@@ -220,7 +224,19 @@ impl Environments {
         }
         let inner = host.rsplit_once('.').map_or(host, |(inner, _)| inner);
         let parts = inner.split('.').flat_map(|part| words::named(part, false));
-        Labels::new(parts, Evidence::Address)
+        self.called(Labels::new(parts, Evidence::Address))
+    }
+
+    /// Returns labels with the names that the configuration gives their environments.
+    #[must_use]
+    pub fn called(&self, labels: Labels) -> Labels {
+        if self.configured.is_empty() {
+            return labels;
+        }
+        labels.renamed(|environment| {
+            let mut all = self.configured.iter().map(|one| &one.environment);
+            all.find(|one| *one == environment).cloned()
+        })
     }
 
     /// Returns the service of a file: by the configuration, or the folder below `apps`, `services` or `packages`.
@@ -246,6 +262,20 @@ impl Environments {
 #[must_use]
 pub fn of_word(word: &str) -> Option<Environment> {
     words::whole(word, false)
+}
+
+/// Reads globs of paths as ignore files have them: without a `/` at any depth, else from the root, and what fits a folder fits all in it.
+fn path_globs(name: &str, written: &[String]) -> Result<GlobSet, BadGlob> {
+    let all = written.iter().flat_map(|glob| {
+        let bare = glob.trim_end_matches('/');
+        let bare = match bare.strip_prefix('/') {
+            Some(rooted) => rooted.to_owned(),
+            None if bare.contains('/') => bare.to_owned(),
+            None => format!("**/{bare}"),
+        };
+        [format!("{bare}/**"), bare]
+    });
+    globs(name, &all.collect::<Vec<_>>())
 }
 
 fn globs(name: &str, globs: &[String]) -> Result<GlobSet, BadGlob> {

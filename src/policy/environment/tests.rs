@@ -312,3 +312,62 @@ proptest! {
         let _ = environments.service_of_path(&path);
     }
 }
+
+#[test]
+fn the_names_of_the_configuration_are_told() {
+    let definition = |name: &str, tier, path: &str| Definition {
+        name: name.to_owned(),
+        tier,
+        paths: vec![path.to_owned()],
+        namespaces: Vec::new(),
+        key_prefixes: Vec::new(),
+        store_paths: Vec::new(),
+    };
+    let all = [
+        definition("acceptance", Some(Tier::Staging), "acc/**"),
+        definition("production", None, "live/**"),
+        definition("blue", Some(Tier::Production), "blue/**"),
+    ];
+    let environments = Environments::new(&all, &[]).unwrap();
+    for (path, name) in [
+        ("acc/a.env", "acceptance"),
+        ("live/a.env", "production"),
+        ("blue/a.env", "blue"),
+        // Told by its name, and the same environment.
+        (".env.prod", "production"),
+        (".env.uat", "acceptance"),
+        (".env.dev", "dev"),
+    ] {
+        assert_eq!(environments.of_path(path).names(), name, "{path}");
+    }
+    let prod = environments.of_path("live/a.env");
+    assert_eq!(prod.environments(), [Environment::PROD]);
+}
+
+#[test]
+fn globs_of_paths_are_those_of_ignore_files() {
+    let of = |glob: &str, path: &str| {
+        let definition = Definition {
+            name: "blue".to_owned(),
+            tier: None,
+            paths: vec![glob.to_owned()],
+            namespaces: Vec::new(),
+            key_prefixes: Vec::new(),
+            store_paths: Vec::new(),
+        };
+        let environments = Environments::new(&[definition], &[]).unwrap();
+        environments.of_path(path).names() == "blue"
+    };
+    for (glob, path, fits) in [
+        ("deploy/live/**", "deploy/live/a/b.env", true),
+        ("deploy/live", "deploy/live/a.env", true),
+        ("deploy/live/", "deploy/live/a.env", true),
+        ("live.env", "x/live.env", true),
+        ("/live.env", "x/live.env", false),
+        ("/live.env", "live.env", true),
+        ("live/*.env", "x/live/a.env", false),
+        ("*.live", "x/y/a.live", true),
+    ] {
+        assert_eq!(of(glob, path), fits, "{glob} {path}");
+    }
+}

@@ -136,6 +136,7 @@ impl<'i> All<'i> {
                     index.environments.of_path_among(&path, &siblings),
                 ]),
             };
+            let labels = index.environments.called(labels);
             let service = site
                 .service
                 .clone()

@@ -198,6 +198,7 @@ impl Reader<'_, '_> {
         if !counts {
             own.lints.clear();
             own.notes.clear();
+            own.gaps.clear();
         }
         self.habits.merge(own);
     }

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{FAMILY, FactHit, Habits, LintHit, Policy, Spot};
+use super::{
+    FAMILY, FactHit, Habits, LintHit, Policy, Spot,
+    owners::{Owners, join, owner, take},
+};
 use crate::{
     config::{
         PathGlobs,
@@ -10,7 +13,7 @@ use crate::{
     },
     model::{
         Attribution, BlobPath, Confidence, DigestKey, Finding, Fingerprint, Kind, Location,
-        ObjectId, Occurrence, Place, Provenance, Related, RuleId, Secret, Severity, Suppressed,
+        Occurrence, Place, Provenance, Related, RuleId, Secret, Severity, Suppressed,
         SuppressionKind,
     },
     policy::{self, CrossFault, Fix, Gathered, Index, Pointer},
@@ -33,16 +36,18 @@ pub(in super::super) struct Told<'a> {
 type Why = (SuppressionKind, String);
 
 /// One finding on its way.
-struct Draft {
-    rule: RuleId,
-    kind: Kind,
-    severity: Severity,
+pub(super) struct Draft {
+    pub(super) rule: RuleId,
+    pub(super) kind: Kind,
+    /// Whether its place is that of a value.
+    pub(super) is_value: bool,
+    pub(super) severity: Severity,
     confidence: Confidence,
-    message: String,
+    pub(super) message: String,
     subject: String,
-    spot: Spot,
+    pub(super) spot: Spot,
     secret: Secret,
-    related: Vec<Related>,
+    pub(super) related: Vec<Related>,
     fix: Option<Fix>,
 }
 
@@ -81,26 +86,28 @@ pub(in super::super) fn tell(
         ..
     } = habits;
     let mut owners = Owners::new(findings, suppressed);
+    let mut outcome = Outcome::default();
     let mut drafts: Vec<Draft> = Vec::new();
-    for hit in lints {
-        if !hit.place.changed {
-            continue;
-        }
+    for hit in lints.into_iter().filter(|hit| hit.place.changed) {
         match owners.of(&hit) {
-            Some(finding) => take(finding, hit, told),
+            Some(finding) => outcome.fixes.extend(take(finding, Draft::of(hit), told)),
             None => drafts.push(Draft::of(hit)),
         }
     }
     facts.sort_by(|a, b| a.fact.location.cmp(&b.fact.location));
     // The tree and the index often hold the same file: the same place counts once.
     facts.dedup_by(|a, b| a.fact.location == b.fact.location && same(&a.fact, &b.fact));
-    drafts.extend(across(&facts, &paths, told));
+    for draft in across(&facts, &paths, told) {
+        match owners.of_value(&draft) {
+            Some(finding) => outcome.fixes.extend(take(finding, draft, told)),
+            None => drafts.push(draft),
+        }
+    }
     drafts.retain(|draft| {
         told.exclude.is_empty() || !told.exclude.matches(&draft.spot.location.path)
     });
     drafts.sort_by(|a, b| a.order().cmp(&b.order()));
     drafts.dedup_by(|a, b| a.spot.location == b.spot.location && a.rule == b.rule);
-    let mut outcome = Outcome::default();
     let mut ordinals: BTreeMap<(RuleId, BlobPath, String), usize> = BTreeMap::new();
     for draft in drafts {
         let ordinal = ordinals
@@ -110,7 +117,11 @@ pub(in super::super) fn tell(
                 draft.subject.clone(),
             ))
             .or_default();
-        draft.finish(*ordinal, told, &mut outcome);
+        let taken = owner(&draft, &mut outcome.findings);
+        match taken.or_else(|| owners.of_taken(&draft)) {
+            Some(finding) => join(finding, draft, told),
+            None => draft.finish(*ordinal, told, &mut outcome),
+        }
         *ordinal += 1;
     }
     outcome
@@ -153,12 +164,13 @@ fn cross_draft(mut fault: CrossFault, facts: &[FactHit], told: &Told<'_>) -> Opt
         let other = &mut fault.related.get_mut(at)?.0;
         std::mem::swap(&mut fault.primary, other);
     }
-    let (spot, secret) = match &fault.primary {
+    let (spot, secret, is_value) = match &fault.primary {
         Pointer::Fact(number) => {
             let hit = facts.get(*number)?;
-            (copy(&hit.spot), hit.secret.clone())
+            let is_value = hit.fact.digest.is_some();
+            (copy(&hit.spot), hit.secret.clone(), is_value)
         }
-        Pointer::File(path) => (first_line(path), Secret::new(b"")),
+        Pointer::File(path) => (first_line(path), Secret::new(b""), false),
     };
     let related = fault.related.iter().filter_map(|(pointer, message)| {
         let location = match pointer {
@@ -177,6 +189,7 @@ fn cross_draft(mut fault: CrossFault, facts: &[FactHit], told: &Told<'_>) -> Opt
     Some(Draft {
         rule: RuleId::new(fault.lint.id),
         kind,
+        is_value,
         severity: told.policy.weigh(fault.lint, fault.severity),
         confidence: fault.confidence,
         message: unlinked(&fault.message),
@@ -251,10 +264,11 @@ fn first_line(path: &BlobPath) -> Spot {
 }
 
 impl Draft {
-    fn of(hit: LintHit) -> Self {
+    pub(super) fn of(hit: LintHit) -> Self {
         Self {
             rule: RuleId::new(hit.lint.id),
             kind: Kind::Policy,
+            is_value: hit.value.is_some(),
             severity: hit.severity,
             confidence: hit.confidence,
             message: hit.message,
@@ -271,8 +285,22 @@ impl Draft {
         (&self.spot.location, &self.rule, &self.spot.provenance)
     }
 
+    /// Returns how it can be mended.
+    pub(super) fn proposal(&self) -> Option<Proposal> {
+        Some(Proposal {
+            rule: self.rule.clone(),
+            location: self.spot.location.clone(),
+            message: self.message.clone(),
+            fix: self.fix.clone()?,
+        })
+    }
+
     /// Returns its identity, and by what and why it is set aside, if it is.
-    fn decided(&self, ordinal: usize, told: &mut Told<'_>) -> (Fingerprint, Option<Why>) {
+    pub(super) fn decided(
+        &self,
+        ordinal: usize,
+        told: &mut Told<'_>,
+    ) -> (Fingerprint, Option<Why>) {
         let path = &self.spot.location.path;
         // The subject holds no value: it is digested to have the form of an identity.
         let subject = Secret::new(self.subject.as_bytes());
@@ -297,14 +325,10 @@ impl Draft {
     /// Makes the finding, and decides whether it is reported.
     fn finish(self, ordinal: usize, told: &mut Told<'_>, outcome: &mut Outcome) {
         let (fingerprint, why) = self.decided(ordinal, told);
-        let fix = self.fix.clone().filter(|_| why.is_none());
+        outcome
+            .fixes
+            .extend(self.proposal().filter(|_| why.is_none()));
         let finding = self.finding(fingerprint);
-        outcome.fixes.extend(fix.map(|fix| Proposal {
-            rule: finding.rule.clone(),
-            location: finding.location.clone(),
-            message: finding.message.clone(),
-            fix,
-        }));
         match why {
             None => outcome.findings.push(finding),
             Some((kind, reason)) => outcome.suppressed.push(Suppressed {
@@ -352,79 +376,4 @@ impl Draft {
             secret: self.secret,
         }
     }
-}
-
-/// A value's start and end, the content it is in if that is an object, and the number of the finding.
-type Owned = (u64, u64, Option<ObjectId>, usize);
-
-/// The findings of rules by the places of their values.
-struct Owners<'f> {
-    places: BTreeMap<BlobPath, Vec<Owned>>,
-    findings: Vec<&'f mut Finding>,
-}
-
-impl<'f> Owners<'f> {
-    fn new(findings: &'f mut [Finding], suppressed: &'f mut [Suppressed]) -> Self {
-        let mut owners = Self {
-            places: BTreeMap::new(),
-            findings: Vec::new(),
-        };
-        let all = findings
-            .iter_mut()
-            .chain(suppressed.iter_mut().map(|one| &mut one.finding));
-        for (number, finding) in all.enumerate() {
-            for place in &finding.occurrences {
-                let is_file = matches!(
-                    place.provenance.place,
-                    Place::File | Place::Staged | Place::History
-                );
-                if is_file {
-                    let Location {
-                        path,
-                        byte_start,
-                        byte_end,
-                        ..
-                    } = &place.location;
-                    let places = owners.places.entry(path.clone()).or_default();
-                    places.push((*byte_start, *byte_end, place.provenance.object, number));
-                }
-            }
-            owners.findings.push(finding);
-        }
-        owners
-    }
-
-    /// Returns the finding that the value of a fault belongs to.
-    fn of(&mut self, hit: &LintHit) -> Option<&mut Finding> {
-        let value = hit.value?;
-        let places = self.places.get(&hit.place.location.path)?;
-        // Old versions of a file have other bytes at the same place.
-        let object = hit.place.provenance.object;
-        let owner = places
-            .iter()
-            .find(|(start, end, of, _)| *start < value.end && value.start < *end && *of == object);
-        let (.., number) = owner?;
-        self.findings.get_mut(*number).map(|finding| &mut **finding)
-    }
-}
-
-/// Gives a fault to the finding that its value belongs to, unless it is set aside.
-fn take(finding: &mut Finding, hit: LintHit, told: &mut Told<'_>) {
-    let severity = hit.severity;
-    let draft = Draft::of(hit);
-    let (fingerprint, why) = draft.decided(0, told);
-    if why.is_some() {
-        return;
-    }
-    let message = format!("{}: {}", draft.rule, draft.message);
-    let location = draft.spot.location;
-    // A run without secrets tells it by itself: the baseline knows both.
-    if told.project_key.is_some() {
-        finding.further.insert(fingerprint, location.path.clone());
-    }
-    let is_new = |one: &Related| one.location != location || one.message != message;
-    if finding.related.iter().all(is_new) {
-        finding.related.push(Related { message, location });
-    }
-    finding.severity = finding.severity.max(severity.min(Severity::High));
 }

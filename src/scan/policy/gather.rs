@@ -38,7 +38,7 @@ pub(in super::super) fn gather(
     if !blob.whole || blob.bytes.len() as u64 > policy::MAX_BYTES {
         let limit = policy::MAX_BYTES >> 20;
         let note = format!("larger than {limit} MiB: policy did not read it");
-        habits.notes.insert(blob.path.clone(), note);
+        habits.unread(blob.path, kind, note);
         return;
     }
     let reading = policy::read(
@@ -49,7 +49,7 @@ pub(in super::super) fn gather(
         &rules.environments,
     );
     if let Some(note) = reading.note {
-        habits.notes.insert(blob.path.clone(), note.0);
+        habits.unread(blob.path, kind, note.0);
     }
     let faults: Vec<_> = reading
         .faults

@@ -10,7 +10,7 @@ use super::{
         Options,
         layers::{Layers, Parts},
     },
-    Policy,
+    Policy, Proposal,
 };
 use crate::{
     model::{BlobPath, DigestKey, Place, Provenance, RuleId, Severity},
@@ -34,12 +34,12 @@ pub struct Mended {
     pub appends: Vec<(String, String)>,
 }
 
-/// Applies the fixes of the faults that stand at `wanted` (lint and offset), of a class that `least` allows.
+/// Applies fixes of one file, of a class that `least` allows. Each must still apply to what the file holds now.
 #[must_use]
 pub fn mend(
     path: &BlobPath,
     bytes: &[u8],
-    wanted: &BTreeSet<(RuleId, u64)>,
+    wanted: &[&Proposal],
     least: FixClass,
     options: &Options,
 ) -> Mended {
@@ -50,10 +50,6 @@ pub fn mend(
         key: &options.run_key,
     };
     let before = bench.read(bytes);
-    let line = |at: usize| {
-        let head = bytes.get(..at).unwrap_or_default();
-        u32::try_from(head.iter().filter(|b| **b == b'\n').count() + 1).unwrap_or(u32::MAX)
-    };
     let mut mended = Mended {
         path: path.clone(),
         new: bytes.to_vec(),
@@ -63,25 +59,31 @@ pub fn mend(
         appends: Vec::new(),
     };
     let mut edits: Vec<Edit> = Vec::new();
-    for fault in &before.faults {
-        let id = RuleId::new(fault.lint.id);
-        let Some(fix) = fault
-            .fix
-            .as_ref()
-            .filter(|_| wanted.contains(&(id.clone(), fault.span.start as u64)))
-        else {
-            continue;
-        };
-        let at = line(fault.span.start);
+    for one in wanted {
+        let at = one.location.byte_start;
+        let own = before
+            .faults
+            .iter()
+            .find(|fault| fault.lint.id == one.rule.as_str() && fault.span.start as u64 == at);
+        // Files together tell what no file alone does: their fixes are as the scan made them.
+        let fix = own.map_or(Some(&one.fix), |fault| fault.fix.as_ref());
+        let Some(fix) = fix else { continue };
+        let mut facts = before.facts.iter();
+        let is_there = own.is_some() || facts.any(|fact| fact.span.start as u64 == at);
+        let (id, line) = (one.rule.clone(), one.location.start_line);
         if fix.class < least {
             let why = format!(
                 "changes what the file does ({}): --unsafe applies it",
                 fix.title
             );
-            mended.left.push((id, at, why));
+            mended.left.push((id, line, why));
             continue;
         }
-        match bench.try_out(bytes, &before, &edits, fault, fix) {
+        let tried = match is_there {
+            true => bench.try_out(bytes, &before, &edits, own, fix),
+            false => Err("the file changed while it was looked at"),
+        };
+        match tried {
             Ok(all) => {
                 edits = all;
                 let outside = fix
@@ -89,9 +91,9 @@ pub fn mend(
                     .iter()
                     .filter_map(|edit| Some((edit.append_to.clone()?, edit.text.clone())));
                 mended.appends.extend(outside);
-                mended.done.push((id, at, fix.title.clone()));
+                mended.done.push((id, line, fix.title.clone()));
             }
-            Err(why) => mended.left.push((id, at, why.to_owned())),
+            Err(why) => mended.left.push((id, line, why.to_owned())),
         }
     }
     mended.new = applied(bytes, &edits);
@@ -116,20 +118,20 @@ impl Bench<'_> {
         }
     }
 
-    /// Returns all edits with those of one more fix, if that does what it should.
+    /// Returns all edits with those of one more fix, if that does what it should. `fault` is what the file alone tells of it.
     fn try_out(
         &self,
         bytes: &[u8],
         before: &Reading,
         edits: &[Edit],
-        fault: &Fault,
+        fault: Option<&Fault>,
         fix: &Fix,
     ) -> Result<Vec<Edit>, &'static str> {
         // What an anchor names is used elsewhere too: a secret put there would go to who uses it.
         let has_anchors = [&b": &"[..], b"- &"]
             .iter()
             .any(|sign| memchr::memmem::find(bytes, sign).is_some());
-        if has_anchors && fault.lint.id == "gha-secret-inline-run" {
+        if has_anchors && fault.is_some_and(|fault| fault.lint.id == "gha-secret-inline-run") {
             return Err("the file uses anchors: mend it by hand");
         }
         let own = fix.edits.iter().filter(|edit| edit.append_to.is_none());
@@ -154,12 +156,12 @@ impl Bench<'_> {
         if after.note.is_some() && before.note.is_none() {
             return Err("the file could not be read afterwards");
         }
-        let count = |reading: &Reading| {
+        let count = |reading: &Reading, fault: &Fault| {
             let same =
                 |other: &&Fault| other.lint.id == fault.lint.id && other.subject == fault.subject;
             reading.faults.iter().filter(same).count()
         };
-        if count(&after) >= count(before) {
+        if fault.is_some_and(|fault| count(&after, fault) >= count(before, fault)) {
             return Err("the fault would still be there");
         }
         let loud = |reading: &Reading| {

@@ -7,6 +7,7 @@ mod beside;
 mod findings;
 mod gather;
 mod mend;
+mod owners;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +17,7 @@ use crate::{
         BlobPath, Confidence, Location, Provenance, Related, RuleId, RuleMeta, Secret, Severity,
         Span,
     },
-    policy::{self, Fix, Gathered, LintMeta, Persona, environment::Environments},
+    policy::{self, FileKind, Fix, Gathered, LintMeta, Persona, environment::Environments},
 };
 
 use super::hits::Shown;
@@ -99,6 +100,8 @@ pub(super) struct Habits {
     pub(super) facts: Vec<FactHit>,
     /// What could not be read as its kind, and why.
     pub(super) notes: BTreeMap<BlobPath, String>,
+    /// The same of files whose path says what they are: what lints did not see of those is a gap.
+    pub(super) gaps: BTreeMap<BlobPath, String>,
     /// The paths of all files, for lints of all files.
     pub(super) paths: BTreeSet<BlobPath>,
 }
@@ -112,12 +115,58 @@ impl Habits {
         all.cloned().collect()
     }
 
+    /// Keeps why a file could not be read as its kind.
+    fn unread(&mut self, path: &BlobPath, kind: FileKind, why: String) {
+        let place = match is_certain(kind) && !is_template(path) {
+            true => &mut self.gaps,
+            false => &mut self.notes,
+        };
+        place.insert(path.clone(), why);
+    }
+
     pub(super) fn merge(&mut self, other: Self) {
         self.lints.extend(other.lints);
         self.facts.extend(other.facts);
         self.notes.extend(other.notes);
+        self.gaps.extend(other.gaps);
         self.paths.extend(other.paths);
     }
+}
+
+/// Tells whether a path alone makes a file one of this kind, so that a tool would refuse it if it could not be read: other files may be
+/// templates, or something else under the same ending.
+const fn is_certain(kind: FileKind) -> bool {
+    matches!(
+        kind,
+        FileKind::GithubWorkflow
+            | FileKind::GithubAction
+            | FileKind::GitlabCi
+            | FileKind::CircleCi
+            | FileKind::Jenkinsfile
+            | FileKind::AzurePipelines
+            | FileKind::BitbucketPipelines
+            | FileKind::Dockerfile
+            | FileKind::Compose
+            | FileKind::Kustomization
+            | FileKind::Dotenv
+    )
+}
+
+/// Tells whether a path is that of a template: what it becomes is another file.
+fn is_template(path: &BlobPath) -> bool {
+    const ENDINGS: [&[u8]; 8] = [
+        b".j2",
+        b".jinja",
+        b".tmpl",
+        b".tpl",
+        b".erb",
+        b".template",
+        b".in",
+        b".mustache",
+    ];
+    let path = path.as_bytes();
+    let has = |mark: &[u8]| memchr::memmem::find(path, mark).is_some();
+    has(b"{{") || has(b"{%") || ENDINGS.iter().any(|end| path.ends_with(end))
 }
 
 /// Returns a lint as reports show a rule.

@@ -78,7 +78,8 @@ pub(super) const SECRET_ARG_IN_RUN: LintMeta = LintMeta {
     fix: FixClass::Unsafe,
     why: "Build arguments are written into the image's history beside each RUN and into the build's record: a secret that has \
           to be there at build time leaves with the image.",
-    help: "Mount it for this RUN alone: `RUN --mount=type=secret,id=name,env=NAME ...`, and drop the ARG.",
+    help: "Mount it for this RUN alone, `RUN --mount=type=secret,id=name,env=NAME,required=true ...`, and drop the ARG. Whoever \
+           builds then gives `--secret id=name,env=NAME` in place of `--build-arg NAME`. Rotate a secret that was ever built in.",
     bad: &[
         &[(
             "Dockerfile",
@@ -381,9 +382,23 @@ mod tests {
     fn the_fix_mounts_the_secret() {
         let text =
             "FROM a\nARG X_TOKEN\nRUN c $X_TOKEN\nRUN --network=none d \\\n  ${X_TOKEN} $X_TOKEN\n";
-        let want = "FROM a\nRUN --mount=type=secret,id=x_token,env=X_TOKEN c $X_TOKEN\n\
-                    RUN --mount=type=secret,id=x_token,env=X_TOKEN --network=none d \\\n  ${X_TOKEN} $X_TOKEN\n";
+        let want = "FROM a\nRUN --mount=type=secret,id=x_token,env=X_TOKEN,required=true c $X_TOKEN\n\
+                    RUN --mount=type=secret,id=x_token,env=X_TOKEN,required=true --network=none d \\\n  ${X_TOKEN} $X_TOKEN\n";
         assert_eq!(fixed("Dockerfile", text), want);
         assert!(told("Dockerfile", want).is_empty());
+    }
+
+    #[test]
+    fn the_fix_says_what_callers_change() {
+        let text = "FROM a\nARG X_TOKEN\nRUN c $X_TOKEN\n";
+        let titles = super::super::tests::titles("Dockerfile", text);
+        let [title] = titles.as_slice() else {
+            panic!("{titles:?}");
+        };
+        assert!(title.contains("--secret id=x_token,env=X_TOKEN"), "{title}");
+        assert!(
+            title.contains("in place of `--build-arg X_TOKEN`"),
+            "{title}"
+        );
     }
 }

@@ -124,6 +124,16 @@ pub(in crate::policy::lints) mod tests {
         .collect()
     }
 
+    /// What the fixes of a file say that they do.
+    pub(super) fn titles(path: &str, text: &str) -> Vec<String> {
+        let blob = BlobPath::from(path);
+        let kind = wants(&blob).expect("a file of policy");
+        let key = DigestKey::new([7; 32]);
+        let reading = read(&blob, kind, text.as_bytes(), &key, &Environments::default());
+        let fixes = reading.faults.into_iter().filter_map(|fault| fault.fix);
+        fixes.map(|fix| fix.title).collect()
+    }
+
     /// The text after the first fix of the lints of Dockerfiles and compose files.
     pub(in crate::policy::lints) fn fixed(path: &str, text: &str) -> String {
         let blob = BlobPath::from(path);

@@ -79,11 +79,15 @@ impl Used {
         }
         let id = name.to_ascii_lowercase();
         for run in runs {
-            let mount = format!(" --mount=type=secret,id={id},env={name}");
+            // Without `required` a build that lacks the secret goes on with an empty one.
+            let mount = format!(" --mount=type=secret,id={id},env={name},required=true");
             edits.push(Edit::replace(run?..run?, mount));
         }
         edits.sort_by_key(|edit| edit.span.start);
-        let title = format!("mount the secret `{id}` for the RUN and drop the argument");
+        let title = format!(
+            "mount the secret `{id}` for the RUN and drop the argument; whoever builds must give \
+             `--secret id={id},env={name}` in place of `--build-arg {name}` (Compose: `secrets` in place of `args`)"
+        );
         Some(Fix {
             class: FixClass::Unsafe,
             title,

@@ -19,7 +19,7 @@ use crate::model::{Confidence, Severity};
 
 const COMMITTED: LintMeta = LintMeta {
     id: "dotenv-committed",
-    title: "A real environment file is tracked",
+    title: "A real environment file is tracked, or will be: no ignore rule covers it",
     tool: "dotenv",
     severity: Severity::High,
     confidence: Confidence::High,
@@ -31,7 +31,8 @@ const COMMITTED: LintMeta = LintMeta {
     cwe: 540,
     fix: FixClass::None,
     why: "Whoever can read the repository, now or later, has these secrets; removing the file leaves them in the history.",
-    help: "Rotate the values, run `git rm --cached` on the file, add it to .gitignore, and keep a .env.example without values.",
+    help: "Add the file to .gitignore, and keep a .env.example without values. If git tracks it already (`git ls-files FILE` names it), \
+           take it out with `git rm --cached FILE` and rotate the values: history keeps them.",
     bad: &[
         &[(
             ".env.production",

@@ -39,7 +39,7 @@ fn location(path: &BlobPath, start: usize, end: usize) -> Location {
     }
 }
 
-/// No fault names a value, and each links to all its places.
+/// No fault names a value, and each links once to each file that its places are in.
 fn check(files: &[(&str, String)], run: &Run) {
     for fault in &run.cross {
         for (_, text) in files {
@@ -53,9 +53,16 @@ fn check(files: &[(&str, String)], run: &Run) {
             }
         }
         assert!(fault.related.len() <= 20, "{}", fault.message);
-        for n in 1..=fault.related.len() {
+        let mut linked = BTreeSet::new();
+        for (n, (pointer, _)) in (1..).zip(&fault.related) {
+            let path = match pointer {
+                Pointer::Fact(fact) => &run.facts[*fact].path,
+                Pointer::File(path) => path,
+            };
+            let links = fault.message.matches(&format!("]({n})")).count();
+            let wanted = usize::from(linked.insert(path.clone()));
             assert!(
-                fault.message.contains(&format!("]({n})")) || fault.lint.id == BASE.id,
+                links == wanted || fault.lint.id == BASE.id,
                 "{n} {}",
                 fault.message
             );
@@ -947,6 +954,22 @@ fn the_least_protected_place_is_the_first() {
             ("match", "exact".to_owned()),
             ("siteCount", "4".to_owned()),
         ]
+    );
+}
+
+#[test]
+fn a_file_with_two_places_is_named_once() {
+    let run = run(&[
+        (
+            ".env.prod",
+            format!("DB_PASSWORD={NAMED}\nCACHE_PASSWORD={NAMED}\n"),
+        ),
+        (".env.dev", format!("DB_PASSWORD={NAMED}\n")),
+    ]);
+    assert_eq!(run.cross[0].related.len(), 2);
+    assert_eq!(
+        run.cross[0].message,
+        "`DB_PASSWORD` in dev equals the one in prod: [.env.prod](1) (2 places)"
     );
 }
 

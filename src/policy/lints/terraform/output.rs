@@ -122,7 +122,7 @@ fn output(block: &Block, document: &Document<'_>) -> Option<Fault> {
         fault = fault.fix(Fix {
             class: FixClass::Safe,
             title: "mark the output as sensitive".to_owned(),
-            edits: super::insertion(block, document.text, "sensitive = true"),
+            edits: super::insertion(block, document.text, "sensitive"),
         });
     }
     Some(fault)

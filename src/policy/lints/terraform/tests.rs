@@ -200,7 +200,7 @@ fn fixes_mark_what_is_shown() {
     for (text, want) in [
         (
             "variable \"api_token\" {\n    type = string\n}\n",
-            "variable \"api_token\" {\n    sensitive = true\n    type = string\n}\n",
+            "variable \"api_token\" {\n    sensitive = true\n    type      = string\n}\n",
         ),
         (
             "variable \"api_token\" {}\n",
@@ -208,7 +208,7 @@ fn fixes_mark_what_is_shown() {
         ),
         (
             "variable \"api_token\" { type = string }\n",
-            "variable \"api_token\" {\n  sensitive = true\n  type = string\n}\n",
+            "variable \"api_token\" {\n  sensitive = true\n  type      = string\n}\n",
         ),
         (
             "variable \"api_token\" { # why\n}\n",
@@ -216,11 +216,25 @@ fn fixes_mark_what_is_shown() {
         ),
         (
             "output \"pw\" {\r\n  value = random_password.p.result\r\n}\r\n",
-            "output \"pw\" {\r\n  sensitive = true\r\n  value = random_password.p.result\r\n}\r\n",
+            "output \"pw\" {\r\n  sensitive = true\r\n  value     = random_password.p.result\r\n}\r\n",
         ),
         (
             "output \"pw\" { value = random_password.p.result }\n",
-            "output \"pw\" {\n  sensitive = true\n  value = random_password.p.result\n}\n",
+            "output \"pw\" {\n  sensitive = true\n  value     = random_password.p.result\n}\n",
+        ),
+        // As `terraform fmt` leaves it: a row ends with a blank line, or a value of several lines.
+        (
+            "variable \"api_token\" {\n  type        = string\n  description = \"a\"\n\n  nullable = false\n}\n",
+            "variable \"api_token\" {\n  sensitive   = true\n  type        = string\n  description = \"a\"\n\n  nullable = false\n}\n",
+        ),
+        (
+            "output \"pw\" {\n  value = join(\"\", [\n    random_password.p.result,\n  ])\n  depends_on = [a.b]\n}\n",
+            "output \"pw\" {\n  sensitive = true\n  value     = join(\"\", [\n    random_password.p.result,\n  ])\n  depends_on = [a.b]\n}\n",
+        ),
+        // What nobody formats stays as it is.
+        (
+            "variable \"api_token\" {\n  type=string\n}\n",
+            "variable \"api_token\" {\n  sensitive = true\n  type=string\n}\n",
         ),
     ] {
         let new = fixed("main.tf", text);

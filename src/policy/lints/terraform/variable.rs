@@ -130,7 +130,7 @@ fn fault(block: &Block, document: &Document<'_>) -> Option<Fault> {
     Some(worse.fix(Fix {
         class: FixClass::Safe,
         title: "mark the variable as sensitive".to_owned(),
-        edits: super::insertion(block, document.text, "sensitive = true"),
+        edits: super::insertion(block, document.text, "sensitive"),
     }))
 }
 

@@ -100,13 +100,24 @@ pub(super) fn name(text: &str) -> String {
     name
 }
 
-/// Returns links to related places, and how many more there are.
+/// Returns links to related places, each file once, and how many more there are.
 pub(super) fn links(rest: &[&Seen<'_>]) -> String {
-    let links = rest.iter().take(MAX_RELATED).enumerate();
-    let links: Vec<String> = links
-        .map(|(at, seen)| format!("[{}]({})", escaped(&seen.path), at + 1))
-        .collect();
-    let mut text = links.join(", ");
+    let listed = rest.iter().take(MAX_RELATED);
+    let mut files: Vec<(&str, usize, usize)> = Vec::new();
+    for (at, seen) in listed.enumerate() {
+        match files.iter_mut().find(|(path, ..)| *path == seen.path) {
+            Some((.., places)) => *places += 1,
+            None => files.push((&seen.path, at + 1, 1)),
+        }
+    }
+    let links = files.into_iter().map(|(path, link, places)| {
+        let often = match places {
+            1 => String::new(),
+            n => format!(" ({n} places)"),
+        };
+        format!("[{}]({link}){often}", escaped(path))
+    });
+    let mut text = links.collect::<Vec<_>>().join(", ");
     if rest.len() > MAX_RELATED {
         text.push_str(&format!(" and {} more", rest.len() - MAX_RELATED));
     }

@@ -3,6 +3,8 @@
 //! The engine says what it finds, not what it passes over. A rule that finds something on the line when its checks are taken
 //! away had a match there; the check that silences it when put back alone is the one that refused. Nothing here holds a value.
 
+mod policy;
+
 use std::sync::{
     Arc, Mutex, PoisonError,
     atomic::{AtomicBool, AtomicU32, Ordering},
@@ -11,12 +13,14 @@ use std::sync::{
 use crate::{
     config::PathGlobs,
     engine::{Hit, Scanner},
-    model::{BlobPath, Place, Position, RuleId, Span},
+    model::{BlobPath, DigestKey, Place, Position, RuleId, Span},
     rules::{Rule, RuleSet, Shape},
     sources::{Blob, Quiet, Receiver, Run, Sink, Source as _, SourceError, files::Files},
 };
 
-use super::{Options, layers, lines::View};
+use super::{Options, layers, lines::View, policy::Policy};
+
+pub use policy::{Compared, Linted, Told};
 
 /// Something on the line that a rule speaks of.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,6 +67,8 @@ pub enum Refusal {
 pub struct Explained {
     /// By column and rule.
     pub traces: Vec<Trace>,
+    /// What lints say; `None` if none reads such files, or policy is not looked at.
+    pub linted: Option<Linted>,
     /// What a scan calls the file; empty if nothing was read.
     pub path: BlobPath,
     /// The number of the file's last line; 0 if nothing was read.
@@ -77,7 +83,10 @@ pub fn explain(files: &Files, line: u32, options: &Options) -> Result<Explained,
     let tracer = Tracer {
         line,
         sets: layers::sets(options),
+        rules: options.policy.clone(),
+        key: options.run_key.clone(),
         traces: Mutex::default(),
+        linted: Mutex::default(),
         path: Mutex::default(),
         last: AtomicU32::new(0),
     };
@@ -95,6 +104,10 @@ pub fn explain(files: &Files, line: u32, options: &Options) -> Result<Explained,
     traces.dedup();
     Ok(Explained {
         traces,
+        linted: tracer
+            .linted
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner),
         path: tracer
             .path
             .into_inner()
@@ -107,7 +120,10 @@ struct Tracer {
     line: u32,
     /// The rules that look at a text together.
     sets: Vec<Arc<RuleSet>>,
+    rules: Option<Arc<Policy>>,
+    key: DigestKey,
     traces: Mutex<Vec<Trace>>,
+    linted: Mutex<Option<Linted>>,
     path: Mutex<BlobPath>,
     last: AtomicU32,
 }
@@ -145,10 +161,30 @@ impl Receiver for Hand<'_> {
                     column: blob.column,
                 },
             };
+            self.0.lint(blob, &line);
             let found = self.0.sets.iter().flat_map(|rules| line.traces(rules));
             let mut all = self.0.traces.lock().unwrap_or_else(PoisonError::into_inner);
             all.extend(found);
         }
+    }
+}
+
+impl Tracer {
+    /// Asks the lints, if policy is looked at.
+    fn lint(&self, blob: &Blob<'_>, line: &Line<'_>) {
+        let Some(rules) = self.rules.as_deref() else {
+            return;
+        };
+        let at = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX);
+        let bytes = at(line.region.start)..at(line.region.end);
+        let column = |offset: usize| {
+            let offset = offset as u64;
+            let span = Span::new(offset, offset);
+            line.view.locate(blob.path, span, line.base, 0).start_column
+        };
+        let told = policy::of_line(blob, &bytes, &self.key, &rules.environments, column);
+        let mut linted = self.linted.lock().unwrap_or_else(PoisonError::into_inner);
+        *linted = told;
     }
 }
 

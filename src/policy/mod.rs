@@ -11,6 +11,7 @@
 
 pub mod environment;
 pub mod fault;
+mod gate;
 pub mod kind;
 mod lint;
 mod lints;

@@ -295,6 +295,9 @@ pub fn words(name: &str) -> Vec<String> {
 /// Tells whether a key, a variable's name or the last part of a path of keys is the name of a secret.
 #[must_use]
 pub fn secretness(name: &str) -> Secretness {
+    if !may_be_secret(name) {
+        return Secretness::No;
+    }
     let mut words = words(name);
     // Numbers and the way a value is written say nothing: `PASSWORD_2`, `TOKEN_B64`.
     loop {
@@ -355,6 +358,26 @@ pub fn secretness(name: &str) -> Secretness {
     } else {
         Secretness::No
     }
+}
+
+/// Tells whether a name holds the beginning of any word that could make it one of a secret: most names do not, and need not be taken
+/// apart.
+fn may_be_secret(name: &str) -> bool {
+    const BEGINNINGS: [&[u8; 3]; 15] = [
+        b"pas", b"pwd", b"pwo", b"sec", b"tok", b"key", b"cre", b"psk", b"pat", b"jwt", b"aut",
+        b"con", b"url", b"uri", b"dsn",
+    ];
+    // Other letters may become these in lower case.
+    !name.is_ascii()
+        || name.as_bytes().windows(3).any(|three| {
+            BEGINNINGS
+                .iter()
+                .any(|beginning| beginning.eq_ignore_ascii_case(three))
+        })
+        || name
+            .as_bytes()
+            .windows(2)
+            .any(|two| two.eq_ignore_ascii_case(b"pw"))
 }
 
 /// Tells whether a word names a secret, alone or as the end of a compound (`pgpassword`).
@@ -426,6 +449,19 @@ mod tests {
             words("spring.datasource.password"),
             ["spring", "datasource", "password"]
         );
+    }
+
+    #[test]
+    fn each_word_begins_as_such_words_do() {
+        let pairs = PAIRS.iter().chain(&MASTER).chain(&WEAK);
+        let pairs = pairs.map(|(a, b)| format!("{a}_{b}"));
+        let words = STRONG.iter().map(|word| (*word).to_owned());
+        let more = ["pw", "url", "uri", "dsn", "pgpassword"].map(str::to_owned);
+        for word in pairs.chain(words).chain(more) {
+            assert!(may_be_secret(&word), "{word}");
+            assert!(may_be_secret(&word.to_uppercase()), "{word}");
+        }
+        assert!(!may_be_secret("replicas"));
     }
 
     #[test]

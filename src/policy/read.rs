@@ -1,14 +1,13 @@
 //! From a file to its faults and facts: read it as its kind, refine the kind by its content, run the lints.
 
-use std::{borrow::Cow, cmp::Reverse, sync::OnceLock};
-
-use aho_corasick::{AhoCorasick, AhoCorasickKind};
+use std::{borrow::Cow, cmp::Reverse};
 
 use crate::model::{BlobPath, DigestKey};
 
 use super::{
     environment::Environments,
     fault::{Fact, Fault},
+    gate,
     kind::{self, FileKind},
     lint::{Context, Document, Syntax},
     owner,
@@ -66,8 +65,7 @@ pub fn read(
     };
     let path = String::from_utf8_lossy(path.as_bytes());
     let mut reading = Reading::default();
-    // Fields of this file have no names.
-    if !is_worth_it(kind, bytes) && !path.ends_with(".pgpass") {
+    if !gate::passes(kind, &path, bytes) {
         return reading;
     }
     let lossy;
@@ -139,60 +137,6 @@ fn tidy(faults: &mut Vec<Fault>) {
         (a.span.start, a.span.end, a.lint.id).cmp(&(b.span.start, b.span.end, b.lint.id))
     });
     faults.dedup_by(|a, b| a.lint.id == b.lint.id && a.span == b.span);
-}
-
-/// Tells whether a file of a general kind may hold anything that a lint looks for: most do not. Program text has a gate of its own.
-fn is_worth_it(kind: FileKind, bytes: &[u8]) -> bool {
-    static HINTS: OnceLock<Option<AhoCorasick>> = OnceLock::new();
-    let is_general = matches!(
-        kind,
-        FileKind::Yaml
-            | FileKind::Json
-            | FileKind::Toml
-            | FileKind::Xml
-            | FileKind::Properties
-            | FileKind::Shell
-            | FileKind::Makefile
-    );
-    if !is_general {
-        return true;
-    }
-    let hints = HINTS.get_or_init(|| {
-        AhoCorasick::builder()
-            .ascii_case_insensitive(true)
-            .kind(Some(AhoCorasickKind::DFA))
-            .build([
-                "pass",
-                "secret",
-                "token",
-                "pwd",
-                "credential",
-                "apikey",
-                "api_key",
-                "api-key",
-                "private",
-                "access_key",
-                "accesskey",
-                "access-key",
-                "vault",
-                "jwt",
-                "environ",
-                "process.env",
-                "_url",
-                "://",
-                "connectionstring",
-                "connection_string",
-                "apiversion",
-                "hosts:",
-                "auth",
-                "dsn",
-                "_key",
-                "_pw",
-                "_pat",
-            ])
-            .ok()
-    });
-    hints.as_ref().is_none_or(|hints| hints.is_match(bytes))
 }
 
 /// Returns a text of YAML with blanks in place of the documents that define Kubernetes' own kinds: they hold schemas and no values, and

@@ -1,6 +1,6 @@
 //! `weak-default-password`: values that everybody knows or can guess, under the names of passwords.
 
-use std::{collections::BTreeSet, ops::Range};
+use std::{cell::OnceCell, collections::BTreeSet, ops::Range};
 
 use super::{
     super::{
@@ -94,7 +94,8 @@ impl Lint for Weak {
         {
             return;
         }
-        let users = users(document);
+        // Most files hold no secret to compare with.
+        let users = OnceCell::new();
         let mut guesses: Vec<Guess> = Vec::new();
         pairs::each(document, &mut |pair| {
             if guesses.len() <= MAX_RELATED {
@@ -154,7 +155,7 @@ fn users(document: &Document<'_>) -> BTreeSet<String> {
 
 fn guess(
     pair: &Pair<'_, '_>,
-    users: &BTreeSet<String>,
+    users: &OnceCell<BTreeSet<String>>,
     is_general: bool,
     place: Place,
     document: &Document<'_>,
@@ -172,6 +173,7 @@ fn guess(
         return None;
     }
     let lower = value.to_ascii_lowercase();
+    let users = users.get_or_init(|| self::users(document));
     let is_named = users.contains(&lower)
         || held.strength == Strength::Weak
             && about

@@ -1,0 +1,256 @@
+//! Which files are read at all: most files of general formats hold nothing that a lint looks for, and a parser takes ten times as long for
+//! a byte as a search for words.
+//!
+//! Promises: kinds that are about one tool always pass; what does not pass holds no name of a secret with a value beside it, no
+//! address with a password in it, and no sign of a format whose lints need more than that; time in proportion to the text.
+
+use std::{ops::Range, sync::OnceLock};
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
+
+use super::{
+    kind::FileKind,
+    names::{Secretness, secretness},
+};
+
+/// Words for secrets and their places, for formats that are searched for words alone.
+const HINTS: [&str; 27] = [
+    "pass",
+    "secret",
+    "token",
+    "pwd",
+    "credential",
+    "apikey",
+    "api_key",
+    "api-key",
+    "private",
+    "access_key",
+    "accesskey",
+    "access-key",
+    "vault",
+    "jwt",
+    "environ",
+    "process.env",
+    "_url",
+    "://",
+    "connectionstring",
+    "connection_string",
+    "apiversion",
+    "hosts:",
+    "auth",
+    "dsn",
+    "_key",
+    "_pw",
+    "_pat",
+];
+
+/// Signs of formats in JSON whose lints look at more than names: manifests, stacks, templates, keys of services.
+const SIGNS: [&str; 9] = [
+    "apiversion",
+    "awstemplateformatversion",
+    "aws::",
+    "custom::",
+    "deploymenttemplate.json",
+    "deploymentparameters.json",
+    "service_account",
+    "private key",
+    "\"auth\"",
+];
+
+/// Words of which names of secrets are made; each name holds one of them.
+const WORDS: [&str; 17] = [
+    "pass", "pwd", "pword", "secret", "token", "key", "cred", "psk", "pat", "jwt", "auth", "conn",
+    "url", "uri", "dsn", "pw", "string",
+];
+
+/// Bytes of the longest name that is looked at.
+const LONGEST: usize = 120;
+
+/// Tells whether a file may hold anything that a lint looks for.
+pub(super) fn passes(kind: FileKind, path: &str, bytes: &[u8]) -> bool {
+    match kind {
+        // Fields of this file have no names.
+        _ if path.ends_with(".pgpass") => true,
+        FileKind::Json => json(bytes),
+        // Resources of Android.
+        FileKind::Xml if path.contains("/res/values") => hints(bytes) && holds_key(bytes),
+        FileKind::Yaml
+        | FileKind::Toml
+        | FileKind::Xml
+        | FileKind::Properties
+        | FileKind::Shell
+        | FileKind::Makefile => hints(bytes),
+        // Kinds that are about one tool, and program text, which has a gate of its own.
+        _ => true,
+    }
+}
+
+fn search(words: &[&str]) -> Option<AhoCorasick> {
+    AhoCorasick::builder()
+        .ascii_case_insensitive(true)
+        .kind(Some(AhoCorasickKind::DFA))
+        .build(words)
+        .ok()
+}
+
+fn hints(bytes: &[u8]) -> bool {
+    static HINTED: OnceLock<Option<AhoCorasick>> = OnceLock::new();
+    let hints = HINTED.get_or_init(|| search(&HINTS));
+    hints.as_ref().is_none_or(|hints| hints.is_match(bytes))
+}
+
+/// Texts for people stand beside names of all sorts: a key among them is one long word with digits.
+fn holds_key(bytes: &[u8]) -> bool {
+    const LEAST: usize = 12;
+    memchr::memchr_iter(b'>', bytes).any(|at| {
+        let rest = bytes.get(at + 1..).unwrap_or_default();
+        let word = rest
+            .iter()
+            .take_while(|b| b.is_ascii_graphic() && **b != b'<')
+            .count();
+        let text = rest.get(..word).unwrap_or_default();
+        word >= LEAST
+            && rest.get(word) == Some(&b'<')
+            && text.iter().any(u8::is_ascii_digit)
+            && text.iter().any(u8::is_ascii_alphabetic)
+    })
+}
+
+/// Tells whether a text of JSON holds a sign, a name of a secret with a value, a name of a secret as a value, or an address or a row of settings with a
+/// password in it.
+fn json(bytes: &[u8]) -> bool {
+    static FOUND: OnceLock<Option<AhoCorasick>> = OnceLock::new();
+    let search = FOUND.get_or_init(|| {
+        let all: Vec<&str> = SIGNS
+            .iter()
+            .chain(&["://"])
+            .chain(&WORDS)
+            .copied()
+            .collect();
+        search(&all)
+    });
+    let Some(search) = search else { return true };
+    let mut seen = 0;
+    // Shorter words are not hidden by longer ones: all that overlap are told.
+    search.find_overlapping_iter(bytes).any(|found| {
+        let which = found.pattern().as_usize();
+        if which < SIGNS.len() {
+            return true;
+        }
+        if which == SIGNS.len() {
+            return holds_password(bytes, found.end());
+        }
+        // One look at each text in quotes.
+        if found.start() < seen {
+            return false;
+        }
+        let (text, is_met) = quoted(bytes, found.range());
+        seen = text.end;
+        is_met
+    })
+}
+
+/// Tells whether an address whose host starts here may hold a password.
+fn holds_password(bytes: &[u8], start: usize) -> bool {
+    let rest = bytes.get(start..).unwrap_or_default();
+    let host = rest.iter().take(2 * LONGEST);
+    let mut host = host.take_while(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'/' | b'?'));
+    host.any(|b| *b == b'@')
+}
+
+/// Looks at the text in quotes around a word: returns what was looked at, and whether it passes.
+fn quoted(bytes: &[u8], word: Range<usize>) -> (Range<usize>, bool) {
+    let is_inner = |b: &&u8| !matches!(**b, b'"' | b'\'' | b'\n');
+    let front = bytes.get(word.start.saturating_sub(LONGEST)..word.start);
+    let front = front.unwrap_or_default();
+    let start = word.start - front.iter().rev().take_while(is_inner).count();
+    let back = bytes.get(word.end..).unwrap_or_default();
+    let more = back.iter().take(LONGEST).take_while(is_inner).count();
+    let end = word.end + more;
+    let text = bytes.get(start..end).unwrap_or_default();
+    let looked = start..end;
+    if more == LONGEST || word.start - start == LONGEST {
+        // A long text: rows of settings are told by their own names and signs.
+        let rest = back.iter().take(LONGEST);
+        let rest = rest.take_while(|b| b.is_ascii_alphanumeric()).count();
+        let is_row = matches!(back.get(rest), Some(b'=' | b':'));
+        return (word.start..word.end + rest, is_row);
+    }
+    let is_row = text.contains(&b'=') || text.contains(&b'\\');
+    let after = bytes.get(end + 1..).unwrap_or_default();
+    let next = after
+        .iter()
+        .take(LONGEST)
+        .find(|b| !b.is_ascii_whitespace());
+    // Names without quotes are those of JSON5.
+    let is_key = next == Some(&b':') || text.contains(&b':');
+    let name = String::from_utf8_lossy(text);
+    let secretness = secretness(name.split([':', '=']).next().unwrap_or_default().trim());
+    let is_named = secretness != Secretness::No && (is_key || secretness >= Secretness::Strong);
+    (looked, is_named || is_row)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_passes_by_names_and_signs() {
+        for (text, want) in [
+            (r#"{"a": {"dbPassword": "x"}}"#, true),
+            (r#"{"api_key" : "x"}"#, true),
+            (r#"{"name": "DB_PASSWORD", "value": "x"}"#, true),
+            (r#"{"apiVersion": "v1"}"#, true),
+            (r#"{"url": "postgres://a:b@c/d"}"#, true),
+            (r#"{"url": "https://example.com/@a"}"#, false),
+            (r#"{"Default": "Server=a;Password=b"}"#, true),
+            (r#"{"description": "The password of the user."}"#, false),
+            (r#"{"passive": 1, "monkey": 2, "keyword": "x"}"#, false),
+            ("{password: 'x'}", true),
+            ("{secrets: {a: 1}}", true),
+            (r#"{"type": "service_account"}"#, true),
+            (r#"{"auths": {"r": {"auth": "eA=="}}}"#, true),
+        ] {
+            assert_eq!(json(text.as_bytes()), want, "{text}");
+        }
+        let long = format!(r#"{{"a": "{};Password=x"}}"#, "b".repeat(500));
+        assert!(json(long.as_bytes()));
+    }
+
+    #[test]
+    fn texts_for_people_pass_with_a_key_in_them() {
+        assert!(!holds_key(
+            b"<string name=\"password\">Passwort</string><string name=\"x\">Geben Sie 2 ein</string>"
+        ));
+        assert!(holds_key(
+            b"<string name=\"api_key\">Zq81hunterVx7kQ2</string>"
+        ));
+    }
+
+    #[test]
+    fn each_name_of_a_secret_holds_a_word() {
+        for name in [
+            "password",
+            "PGPASSWORD",
+            "dbPwd",
+            "pword",
+            "clientSecret",
+            "token",
+            "apiKey",
+            "creds",
+            "psk",
+            "pat",
+            "jwt",
+            "basicAuth",
+            "connectionString",
+            "DATABASE_URL",
+            "mongodb_uri",
+            "db_dsn",
+            "db_pw",
+        ] {
+            assert!(secretness(name) != Secretness::No, "{name}");
+            let lower = name.to_ascii_lowercase();
+            assert!(WORDS.iter().any(|word| lower.contains(word)), "{name}");
+        }
+    }
+}

@@ -88,6 +88,7 @@ pub fn run(
     for (path, marker) in &gathered.seen_markers {
         suppressor.saw(path, marker);
     }
+    let formats = policy::formats(&gathered.hits, options);
     let mut groups = collect::group(gathered.hits, options);
     progress.begin("attribution", 0);
     let known = origin.attribute(&mut groups, &run, &mut ledger);
@@ -96,8 +97,18 @@ pub fn run(
     let unreachable = target.wants_unreachable();
     let (mut findings, mut suppressed) =
         stage.decided(groups, known.as_ref(), unreachable, &mut ledger);
-    let values = gathered.habits.values();
+    let mut values = gathered.habits.values();
     let beside = policy::beside(target, &origin, options, &collector, &mut gathered.habits);
+    policy::past(
+        &origin,
+        options,
+        &collector,
+        &formats,
+        &run,
+        &mut gathered.habits,
+        &mut ledger,
+    );
+    values.extend(gathered.habits.past_values());
     let fixes = habits(
         gathered.habits,
         &beside,

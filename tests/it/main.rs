@@ -21,6 +21,7 @@ mod passwords;
 mod policy;
 mod policy_page;
 mod ranges;
+mod reuse_history;
 mod staged;
 mod support;
 mod suppression;

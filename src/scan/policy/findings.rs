@@ -1,6 +1,9 @@
 //! From what lints told to findings: files together, one owner a value, suppressions, order.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use super::{FAMILY, FactHit, Habits, LintHit, Policy, Spot};
 use crate::{
@@ -9,9 +12,9 @@ use crate::{
         suppress::{Sighting, Suppressor},
     },
     model::{
-        Attribution, BlobPath, Confidence, DigestKey, Finding, Fingerprint, Kind, Location,
-        ObjectId, Occurrence, Place, Provenance, Related, RuleId, Secret, Severity, Suppressed,
-        SuppressionKind,
+        Attribution, BlobPath, CommitInfo, Confidence, DigestKey, Finding, Fingerprint, Kind,
+        Location, ObjectId, Occurrence, Place, Provenance, Related, RuleId, Secret, Severity,
+        Suppressed, SuppressionKind,
     },
     policy::{self, CrossFault, Fix, Gathered, Index, Pointer},
 };
@@ -91,9 +94,7 @@ pub(in super::super) fn tell(
             None => drafts.push(Draft::of(hit)),
         }
     }
-    facts.sort_by(|a, b| a.fact.location.cmp(&b.fact.location));
-    // The tree and the index often hold the same file: the same place counts once.
-    facts.dedup_by(|a, b| a.fact.location == b.fact.location && same(&a.fact, &b.fact));
+    settle(&mut facts);
     drafts.extend(across(&facts, &paths, told));
     drafts.retain(|draft| {
         told.exclude.is_empty() || !told.exclude.matches(&draft.spot.location.path)
@@ -114,6 +115,25 @@ pub(in super::super) fn tell(
         *ordinal += 1;
     }
     outcome
+}
+
+/// Sorts facts by place, those of earlier versions last as they are.
+pub(super) fn settle(facts: &mut Vec<FactHit>) {
+    // Places in different versions cannot be compared.
+    facts.sort_by(|a, b| {
+        let order = a.fact.past.only.cmp(&b.fact.past.only);
+        order.then_with(|| match a.fact.past.only {
+            true => Ordering::Equal,
+            false => a.fact.location.cmp(&b.fact.location),
+        })
+    });
+    // The tree and the index often hold the same file: the same place counts once.
+    facts.dedup_by(|a, b| {
+        a.fact.location == b.fact.location
+            && !a.fact.past.only
+            && !b.fact.past.only
+            && same(&a.fact, &b.fact)
+    });
 }
 
 fn same(a: &Gathered, b: &Gathered) -> bool {
@@ -161,15 +181,23 @@ fn cross_draft(mut fault: CrossFault, facts: &[FactHit], told: &Told<'_>) -> Opt
         Pointer::File(path) => (first_line(path), Secret::new(b"")),
     };
     let related = fault.related.iter().filter_map(|(pointer, message)| {
-        let location = match pointer {
-            Pointer::Fact(number) => facts.get(*number)?.spot.location.clone(),
-            Pointer::File(path) => first_line(path).location,
+        let (location, introduced) = match pointer {
+            Pointer::Fact(number) => {
+                let spot = &facts.get(*number)?.spot;
+                (spot.location.clone(), spot.introduced().cloned())
+            }
+            Pointer::File(path) => (first_line(path).location, None),
         };
         Some(Related {
-            message: message.clone(),
+            message: match &introduced {
+                Some(commit) => format!("{message}, since {}", named(commit)),
+                None => message.clone(),
+            },
             location,
+            introduced,
         })
     });
+    let related: Vec<Related> = related.collect();
     let kind = match fault.lint.id {
         id if id.starts_with("xenv-") || id.starts_with("secret-reuse") => Kind::Reuse,
         _ => Kind::Policy,
@@ -179,13 +207,41 @@ fn cross_draft(mut fault: CrossFault, facts: &[FactHit], told: &Told<'_>) -> Opt
         kind,
         severity: told.policy.weigh(fault.lint, fault.severity),
         confidence: fault.confidence,
-        message: unlinked(&fault.message),
+        message: unlinked(&fault.message) + &commits(&spot, &related),
         subject: fault.subject,
-        related: related.collect(),
+        related,
         fix: fault.fix,
         spot,
         secret,
     })
+}
+
+/// Most commits that a message names.
+const MAX_COMMITS: usize = 3;
+
+/// Returns how a message calls a commit.
+fn named(commit: &CommitInfo) -> String {
+    let id = commit.id.to_string();
+    let day = commit.date.get(..10).unwrap_or_default();
+    format!("commit {} of {day}", id.get(..12).unwrap_or(&id))
+}
+
+/// Names the commits that brought earlier versions.
+fn commits(spot: &Spot, related: &[Related]) -> String {
+    let all = related.iter().filter_map(|one| one.introduced.as_ref());
+    let mut names: Vec<String> = Vec::new();
+    for name in spot.introduced().into_iter().chain(all).map(named) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let more = names.len().saturating_sub(MAX_COMMITS);
+    names.truncate(MAX_COMMITS);
+    match (names.is_empty(), more) {
+        (true, _) => String::new(),
+        (false, 0) => format!("; in history since {}", names.join(", ")),
+        (false, more) => format!("; in history since {} and {more} more", names.join(", ")),
+    }
 }
 
 /// Returns a text with `[text](n)` as `text`: only SARIF has links, and makes them of the related places.
@@ -214,13 +270,14 @@ fn unlinked(text: &str) -> String {
     plain
 }
 
-fn copy(spot: &Spot) -> Spot {
+pub(super) fn copy(spot: &Spot) -> Spot {
     Spot {
         location: spot.location.clone(),
         provenance: spot.provenance.clone(),
         markers: spot.markers.clone(),
         shown: spot.shown.clone(),
         changed: spot.changed,
+        past: spot.past.clone(),
     }
 }
 
@@ -247,6 +304,7 @@ fn first_line(path: &BlobPath) -> Spot {
             line_hash: None,
         },
         changed: true,
+        past: None,
     }
 }
 
@@ -319,14 +377,16 @@ impl Draft {
         let location = self.spot.location;
         // What was read from a commit is what its branch holds now.
         let is_now = self.spot.provenance.place == Place::History;
-        let attribution = is_now.then(|| Attribution {
+        let now = || Attribution {
             introduced: None,
             last_seen: None,
             removed: None,
             at_head: true,
             reachable: true,
             path: Some(location.path.clone()),
-        });
+        };
+        let past = self.spot.past.map(|past| *past);
+        let attribution = past.or_else(|| is_now.then(now));
         let excerpt = Some(self.spot.shown.excerpt).filter(|excerpt| !excerpt.text.is_empty());
         Finding {
             rule: self.rule,
@@ -424,7 +484,11 @@ fn take(finding: &mut Finding, hit: LintHit, told: &mut Told<'_>) {
     }
     let is_new = |one: &Related| one.location != location || one.message != message;
     if finding.related.iter().all(is_new) {
-        finding.related.push(Related { message, location });
+        finding.related.push(Related {
+            message,
+            location,
+            introduced: None,
+        });
     }
     finding.severity = finding.severity.max(severity.min(Severity::High));
 }

@@ -176,6 +176,7 @@ pub(in crate::policy::lints) mod tests {
                 location: location.clone(),
                 digest: None,
                 data: fact.data,
+                past: crate::policy::Past::default(),
             }));
         }
         let index = Index {

@@ -268,6 +268,7 @@ fn what_nothing_leads_to_counts_where_it_is_asked_for() {
     repo.commit("production");
     repo.git(&["reset", "-q", "--hard", "HEAD~1"]);
     repo.git(&["reflog", "expire", "--expire=all", "--all"]);
+    repo.git(&["update-ref", "-d", "ORIG_HEAD"]);
     assert!(reuse(&history(&repo)).is_empty());
     assert_eq!(
         reuse(&scan(&repo, &["--history", "--unreachable"])).len(),

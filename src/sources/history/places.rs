@@ -69,8 +69,9 @@ impl PathTable {
 pub(super) struct Since {
     /// The paths.
     pub(super) paths: Vec<BlobPath>,
-    /// Path and target by number, and the first commit that has the one under the other; [`NONE`] if only an index has.
-    pub(super) rows: Vec<(u32, u32, u32)>,
+    /// Path and target by number, the first commit that has the one under the other, and the last whose trees brought it anew; [`NONE`] if
+    /// only an index has it.
+    pub(super) rows: Vec<(u32, u32, u32, u32)>,
     /// Whether there are more paths than are kept.
     pub(super) more: bool,
 }
@@ -81,6 +82,8 @@ struct Sighting {
     paths: Vec<u32>,
     /// The commit under which each path was met first; [`NONE`] if no commit leads to it.
     since: Vec<u32>,
+    /// The last one whose trees, not met before, have it.
+    until: Vec<u32>,
     more: bool,
     reachable: bool,
     link: bool,
@@ -133,12 +136,16 @@ impl<'f> Visit<'f> {
                     sighting.reachable |= reachable;
                     sighting.link |= hit.link;
                     sighting.file |= !hit.link;
-                    if sighting.paths.contains(&path) {
+                    if let Some(at) = sighting.paths.iter().position(|other| *other == path) {
+                        if let Some(until) = sighting.until.get_mut(at) {
+                            *until = self.commit;
+                        }
                         continue;
                     }
                     if sighting.paths.len() < MAX_PATHS {
                         sighting.paths.push(path);
                         sighting.since.push(self.commit);
+                        sighting.until.push(self.commit);
                     } else {
                         sighting.more = true;
                     }
@@ -232,7 +239,8 @@ impl Ground<'_> {
         let mut known: HashMap<u32, u32> = HashMap::new();
         for (target, sighting) in (0_u32..).zip(&visit.sightings) {
             since.more |= sighting.more;
-            for (path, commit) in sighting.paths.iter().zip(&sighting.since) {
+            let commits = sighting.since.iter().zip(&sighting.until);
+            for (path, (commit, until)) in sighting.paths.iter().zip(commits) {
                 if !sighting.file {
                     continue;
                 }
@@ -240,7 +248,7 @@ impl Ground<'_> {
                     since.paths.push(visit.table.path(self.forest, *path));
                     u32::try_from(since.paths.len() - 1).unwrap_or(NONE)
                 });
-                since.rows.push((number, target, *commit));
+                since.rows.push((number, target, *commit, *until));
             }
         }
         since

@@ -40,6 +40,8 @@ pub struct Version {
     /// The first commit that has it under this path, as a place in the order of commits, older ones first; `None` if only an index or
     /// a tag leads to it.
     pub since: Option<u32>,
+    /// The last commit that has it in a folder which no commit before had like that: if it came back, where it did.
+    pub until: Option<u32>,
 }
 
 /// All contents that one path had.
@@ -101,15 +103,19 @@ impl History {
             .iter()
             .map(|path| [wanted(path, false), wanted(path, true)])
             .collect();
-        for (path, target, commit) in &since.rows {
+        for (path, target, commit, until) in &since.rows {
             let Some(object) = ids.get(*target as usize).copied() else {
                 continue;
             };
             let [alone, among] = choice.get(*path as usize).copied().unwrap_or_default();
             if alone || among && also.contains(&object) {
-                let since = Some(*commit).filter(|commit| *commit != NONE);
+                let known = |commit: u32| Some(commit).filter(|commit| *commit != NONE);
                 let versions = files.entry(*path).or_default();
-                versions.push(Version { object, since });
+                versions.push(Version {
+                    object,
+                    since: known(*commit),
+                    until: known(*until),
+                });
             }
         }
         let mut files: Vec<File> = files
@@ -305,6 +311,16 @@ impl Renames<'_> {
             had |= self.blob(*parent, from).is_some_and(|id| held(&id));
         }
         had
+    }
+
+    /// Tells whether one commit, by its place in the order of commits, comes after another in the history of both.
+    #[must_use]
+    pub fn follows(&self, later: u32, earlier: u32) -> bool {
+        let graph = self.history.graph.get().filter(|_| later > earlier);
+        graph.is_some_and(|graph| {
+            let before = graph.ancestors([later]);
+            before.get(earlier as usize) == Some(&true)
+        })
     }
 
     /// Returns what a commit has under a path.

@@ -92,7 +92,14 @@ impl<'r> Renames<'r> {
         };
         self.left = left;
         let rows = self.rows;
-        self.asked
-            .is_rename(since, from, to, &|id| rows.holds(row, id))
+        let is_rename = self
+            .asked
+            .is_rename(since, from, to, &|id| rows.holds(row, id));
+        // A value that came back to the old path stands in both.
+        is_rename
+            && !rows
+                .until(row)
+                .into_iter()
+                .any(|later| self.asked.follows(later, since))
     }
 }

@@ -61,6 +61,14 @@ impl Rows {
         self.objects(row).any(|object| object == *id)
     }
 
+    /// Returns the last commits whose folders had a value anew, by their places in the order of commits.
+    pub(super) fn until(&self, row: &Row) -> BTreeSet<u32> {
+        let versions = self.files.get(row.file).map(|file| &file.versions);
+        let some = versions.and_then(|versions| versions.get(row.first..=row.last));
+        let all = some.unwrap_or_default().iter();
+        all.filter_map(|one| one.until).collect()
+    }
+
     /// Tells whether the last version of its file has a value.
     pub(super) fn is_last(&self, row: &Row) -> bool {
         let file = self.files.get(row.file);

@@ -5,16 +5,20 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use super::{FAMILY, FactHit, Habits, LintHit, Policy, Spot};
+use super::{
+    FAMILY, FactHit, Habits, LintHit, Policy, Spot,
+    commits::{commits, named},
+    owners::Owners,
+};
 use crate::{
     config::{
         PathGlobs,
         suppress::{Sighting, Suppressor},
     },
     model::{
-        Attribution, BlobPath, CommitInfo, Confidence, DigestKey, Finding, Fingerprint, Kind,
-        Location, ObjectId, Occurrence, Place, Provenance, Related, RuleId, Secret, Severity,
-        Suppressed, SuppressionKind,
+        Attribution, BlobPath, Confidence, DigestKey, Finding, Fingerprint, Kind, Location,
+        Occurrence, Place, Provenance, Related, RuleId, Secret, Severity, Suppressed,
+        SuppressionKind,
     },
     policy::{self, CrossFault, Fix, Gathered, Index, Pointer},
 };
@@ -216,34 +220,6 @@ fn cross_draft(mut fault: CrossFault, facts: &[FactHit], told: &Told<'_>) -> Opt
     })
 }
 
-/// Most commits that a message names.
-const MAX_COMMITS: usize = 3;
-
-/// Returns how a message calls a commit.
-fn named(commit: &CommitInfo) -> String {
-    let id = commit.id.to_string();
-    let day = commit.date.get(..10).unwrap_or_default();
-    format!("commit {} of {day}", id.get(..12).unwrap_or(&id))
-}
-
-/// Names the commits that brought earlier versions.
-fn commits(spot: &Spot, related: &[Related]) -> String {
-    let all = related.iter().filter_map(|one| one.introduced.as_ref());
-    let mut names: Vec<String> = Vec::new();
-    for name in spot.introduced().into_iter().chain(all).map(named) {
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    let more = names.len().saturating_sub(MAX_COMMITS);
-    names.truncate(MAX_COMMITS);
-    match (names.is_empty(), more) {
-        (true, _) => String::new(),
-        (false, 0) => format!("; in history since {}", names.join(", ")),
-        (false, more) => format!("; in history since {} and {more} more", names.join(", ")),
-    }
-}
-
 /// Returns a text with `[text](n)` as `text`: only SARIF has links, and makes them of the related places.
 fn unlinked(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
@@ -411,60 +387,6 @@ impl Draft {
             line_hash: self.spot.shown.line_hash,
             secret: self.secret,
         }
-    }
-}
-
-/// A value's start and end, the content it is in if that is an object, and the number of the finding.
-type Owned = (u64, u64, Option<ObjectId>, usize);
-
-/// The findings of rules by the places of their values.
-struct Owners<'f> {
-    places: BTreeMap<BlobPath, Vec<Owned>>,
-    findings: Vec<&'f mut Finding>,
-}
-
-impl<'f> Owners<'f> {
-    fn new(findings: &'f mut [Finding], suppressed: &'f mut [Suppressed]) -> Self {
-        let mut owners = Self {
-            places: BTreeMap::new(),
-            findings: Vec::new(),
-        };
-        let all = findings
-            .iter_mut()
-            .chain(suppressed.iter_mut().map(|one| &mut one.finding));
-        for (number, finding) in all.enumerate() {
-            for place in &finding.occurrences {
-                let is_file = matches!(
-                    place.provenance.place,
-                    Place::File | Place::Staged | Place::History
-                );
-                if is_file {
-                    let Location {
-                        path,
-                        byte_start,
-                        byte_end,
-                        ..
-                    } = &place.location;
-                    let places = owners.places.entry(path.clone()).or_default();
-                    places.push((*byte_start, *byte_end, place.provenance.object, number));
-                }
-            }
-            owners.findings.push(finding);
-        }
-        owners
-    }
-
-    /// Returns the finding that the value of a fault belongs to.
-    fn of(&mut self, hit: &LintHit) -> Option<&mut Finding> {
-        let value = hit.value?;
-        let places = self.places.get(&hit.place.location.path)?;
-        // Old versions of a file have other bytes at the same place.
-        let object = hit.place.provenance.object;
-        let owner = places
-            .iter()
-            .find(|(start, end, of, _)| *start < value.end && value.start < *end && *of == object);
-        let (.., number) = owner?;
-        self.findings.get_mut(*number).map(|finding| &mut **finding)
     }
 }
 

@@ -4,9 +4,11 @@
 //! rule of secrets and a lint meet on one value, there is one finding, the rule's, with the lint's fact as a related place.
 
 mod beside;
+mod commits;
 mod findings;
 mod gather;
 mod mend;
+mod owners;
 mod past;
 
 use std::collections::{BTreeMap, BTreeSet};

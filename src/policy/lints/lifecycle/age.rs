@@ -35,11 +35,11 @@ const AGE: LintMeta = LintMeta {
         &[
             (
                 "400 days ago: deploy/prod.properties",
-                "billing.api.key=Vx7kQ2mR9tLp4wZc\n",
+                "billing.api_key=Vx7kQ2mR9tLp4wZc\n",
             ),
             (
                 "deploy/prod.properties",
-                "billing.api.key=Vx7kQ2mR9tLp4wZc\n",
+                "billing.api_key=Vx7kQ2mR9tLp4wZc\n",
             ),
         ],
         // Another form and another file: the value is the same.
@@ -69,11 +69,11 @@ const AGE: LintMeta = LintMeta {
         &[
             (
                 "400 days ago: deploy/prod.properties",
-                "billing.api.key=${BILLING_API_KEY}\n",
+                "billing.api_key=${BILLING_API_KEY}\n",
             ),
             (
                 "deploy/prod.properties",
-                "billing.api.key=${BILLING_API_KEY}\n",
+                "billing.api_key=${BILLING_API_KEY}\n",
             ),
         ],
         // Rotated.
@@ -183,7 +183,7 @@ fn term(site: &Site) -> Term {
             days: 90,
         };
     }
-    if has(&["encryption", "encrypt", "signing"]) || is_signing(site.name()) {
+    if has(&["encryption", "encrypt", "signing"]) || is_signing(&site.key) {
         return Term {
             what: "a key that signs or encrypts",
             days: 730,
@@ -264,12 +264,12 @@ mod tests {
     #[test]
     fn each_type_has_its_time() {
         for (key, days) in [
-            ("billing.api.key", 90_u32),
+            ("billing.api_key", 90_u32),
             ("db.password", 90),
-            ("tls.key.password", 90),
-            ("ssh.key.secret", 365),
-            ("app.jwt.secret", 730),
-            ("data.encryption.key", 730),
+            ("tls.key_password", 90),
+            ("ssh.key_password", 365),
+            ("app.jwt_secret", 730),
+            ("data.encryption_secret", 730),
         ] {
             let at = |days: u32| told(Box::leak(days.to_string().into_boxed_str()), key);
             assert!(at(days).is_empty(), "{key}");

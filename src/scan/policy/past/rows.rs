@@ -7,7 +7,7 @@ use super::{
     Formats,
 };
 use crate::{
-    model::{BlobPath, Digest, Ledger, ObjectId, SkipCause},
+    model::{BlobPath, Digest, DigestKey, Ledger, ObjectId, SkipCause},
     policy::{self, FactData, FileKind, MAX_BYTES, reuse::Site},
     sources::{
         Run,
@@ -147,6 +147,43 @@ impl Piece {
     }
 }
 
+/// What versions are read with.
+struct Reader<'r> {
+    files: &'r [File],
+    /// Of each file, its kind if values are read of it, and if anything is.
+    kinds: Vec<[Option<FileKind>; 2]>,
+    key: &'r DigestKey,
+    rules: &'r Policy,
+    formats: &'r Formats,
+}
+
+impl Reader<'_> {
+    /// Adds the values of one version.
+    fn version(&self, piece: &mut Piece, file: usize, version: usize, bytes: &[u8]) {
+        let (Some(of), Some([values, any])) = (self.files.get(file), self.kinds.get(file)) else {
+            return;
+        };
+        let environments = &self.rules.environments;
+        if let Some(kind) = values {
+            for fact in policy::values(&of.path, *kind, bytes, self.key, environments) {
+                if let FactData::Site(site) = fact.data {
+                    piece.add(file, version, fact.span.start as u64, site);
+                }
+            }
+        }
+        let object = of.versions.get(version).map(|version| version.object);
+        let found = object.and_then(|object| self.formats.get(&object));
+        let path = String::from_utf8_lossy(of.path.as_bytes());
+        for format in found.into_iter().flatten() {
+            if let Some(kind) = any {
+                let (digest, length) = (format.digest, format.length);
+                let site = Site::of_finding(&path, *kind, None, digest, length, environments);
+                piece.add(file, version, format.start, Box::new(site));
+            }
+        }
+    }
+}
+
 /// Reads the values of all versions, and says what could not be read.
 pub(super) fn read(
     history: &History,
@@ -172,40 +209,19 @@ pub(super) fn read(
         .map(|file| file.versions.len())
         .sum::<usize>();
     run.progress.begin("earlier versions", total as u64);
-    let kinds: Vec<[Option<FileKind>; 2]> = versions
-        .files
-        .iter()
-        .map(|file| [policy::keeps_values(&file.path), policy::wants(&file.path)])
-        .collect();
     let files = &versions.files;
+    let reader = Reader {
+        files,
+        kinds: files
+            .iter()
+            .map(|file| [policy::keeps_values(&file.path), policy::wants(&file.path)])
+            .collect(),
+        key: &options.run_key,
+        rules,
+        formats,
+    };
     let read = |piece: &mut Piece, file: usize, version: usize, bytes: &[u8]| {
-        let (Some(of), Some([values, any])) = (files.get(file), kinds.get(file)) else {
-            return;
-        };
-        if let Some(kind) = values {
-            let key = &options.run_key;
-            for fact in policy::values(&of.path, *kind, bytes, key, &rules.environments) {
-                if let FactData::Site(site) = fact.data {
-                    piece.add(file, version, fact.span.start as u64, site);
-                }
-            }
-        }
-        let object = of.versions.get(version).map(|version| version.object);
-        let found = object.and_then(|object| formats.get(&object));
-        let path = String::from_utf8_lossy(of.path.as_bytes());
-        for format in found.into_iter().flatten() {
-            if let Some(kind) = any {
-                let site = Site::of_finding(
-                    &path,
-                    *kind,
-                    None,
-                    format.digest,
-                    format.length,
-                    &rules.environments,
-                );
-                piece.add(file, version, format.start, Box::new(site));
-            }
-        }
+        reader.version(piece, file, version, bytes);
     };
     let (pieces, unread) = history.read_versions(files, MAX_BYTES, run, &read);
     let mut all = HashMap::new();

@@ -201,6 +201,24 @@ pub(in crate::policy::lints) mod tests {
     }
 
     #[test]
+    fn a_copied_key_is_one_in_whatever_form() {
+        let docker = (
+            "api/Dockerfile",
+            "FROM a\nCOPY gateway.conf master.key /etc/\n",
+        );
+        let bare = "q8Zr2Lw9Xk4Tn7Vb1Mc6Hd3qYs5Pf0Jg\n";
+        for (text, want) in [(bare, 1), ("", 0), ("see the wiki for the key\n", 0)] {
+            let told = crossed(&[docker, ("api/master.key", text)]);
+            assert_eq!(told.len(), want, "{text:?} {told:?}");
+            assert!(
+                told.iter()
+                    .all(|one| one.starts_with("high COPY master.key")),
+                "{told:?}"
+            );
+        }
+    }
+
+    #[test]
     fn paths_of_tests_and_examples_are_local() {
         for path in [
             "test/Dockerfile",

@@ -376,6 +376,26 @@ fn ages_are_counted_from_the_first_commit_with_the_value() {
 }
 
 #[test]
+fn a_secret_of_a_rule_has_its_age_in_one_finding() {
+    let repo = Repo::new();
+    repo.write("conf/prod.yaml", format!("github_token: {}\n", token(9)));
+    commit_days_ago(&repo, 400);
+    let run = keysweep(repo.path(), &["scan", "--history", "--output=json"]);
+    let report = run.json();
+    let findings = report["findings"].as_array().unwrap();
+    let own = findings.iter().filter(|one| one["kind"] == "secret");
+    let related: Vec<String> = own.map(|one| one["related"].to_string()).collect();
+    assert_eq!(related.len(), 1, "{report:#}");
+    assert!(
+        related[0].contains("secret-age-exceeds-policy"),
+        "{related:?}"
+    );
+    assert!(old(&run).is_empty(), "{report:#}");
+    // Without the rule's finding nobody else tells it.
+    assert_eq!(old(&history(&repo)).len(), 1);
+}
+
+#[test]
 fn young_values_are_not_old() {
     let repo = Repo::new();
     repo.write("conf/prod.yaml", format!("api_key: {VALUE}\n"));

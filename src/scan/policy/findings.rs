@@ -94,12 +94,20 @@ pub(in super::super) fn tell(
             continue;
         }
         match owners.of(&hit) {
-            Some(finding) => take(finding, hit, told),
+            Some(finding) => take(finding, Draft::of(hit), told),
             None => drafts.push(Draft::of(hit)),
         }
     }
     settle(&mut facts);
-    drafts.extend(across(&facts, &paths, told));
+    for draft in across(&facts, &paths, told) {
+        // How old a value is, is a fact of the value.
+        let is_of_value = draft.rule.as_str() == policy::AGE;
+        let value = draft.spot.location.span();
+        match owners.at(&draft.spot, value).filter(|_| is_of_value) {
+            Some(finding) => take(finding, draft, told),
+            None => drafts.push(draft),
+        }
+    }
     drafts.retain(|draft| {
         told.exclude.is_empty() || !told.exclude.matches(&draft.spot.location.path)
     });
@@ -391,9 +399,8 @@ impl Draft {
 }
 
 /// Gives a fault to the finding that its value belongs to, unless it is set aside.
-fn take(finding: &mut Finding, hit: LintHit, told: &mut Told<'_>) {
-    let severity = hit.severity;
-    let draft = Draft::of(hit);
+fn take(finding: &mut Finding, draft: Draft, told: &mut Told<'_>) {
+    let severity = draft.severity;
     let (fingerprint, why) = draft.decided(0, told);
     if why.is_some() {
         return;

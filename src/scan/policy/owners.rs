@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::LintHit;
-use crate::model::{BlobPath, Finding, Location, ObjectId, Place, Suppressed};
+use super::{LintHit, Spot};
+use crate::model::{BlobPath, Finding, Location, ObjectId, Place, Span, Suppressed};
 
 /// A value's start and end, the content it is in if that is an object, and the number of the finding.
 type Owned = (u64, u64, Option<ObjectId>, usize);
@@ -47,10 +47,14 @@ impl<'f> Owners<'f> {
 
     /// Returns the finding that the value of a fault belongs to.
     pub(super) fn of(&mut self, hit: &LintHit) -> Option<&mut Finding> {
-        let value = hit.value?;
-        let places = self.places.get(&hit.place.location.path)?;
+        self.at(&hit.place, hit.value?)
+    }
+
+    /// Returns the finding of a value in a place.
+    pub(super) fn at(&mut self, place: &Spot, value: Span) -> Option<&mut Finding> {
+        let places = self.places.get(&place.location.path)?;
         // Old versions of a file have other bytes at the same place.
-        let object = hit.place.provenance.object;
+        let object = place.provenance.object;
         let owner = places
             .iter()
             .find(|(start, end, of, _)| *start < value.end && value.start < *end && *of == object);

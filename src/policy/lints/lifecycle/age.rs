@@ -15,8 +15,11 @@ use super::super::super::{
 };
 use crate::model::{Confidence, Digest, Severity};
 
+/// Its id: what it tells belongs to the value, whoever else knows that.
+pub(crate) const ID: &str = "secret-age-exceeds-policy";
+
 const AGE: LintMeta = LintMeta {
-    id: "secret-age-exceeds-policy",
+    id: ID,
     title: "A secret has not changed for longer than its type allows",
     tool: "any",
     severity: Severity::Low,

@@ -75,7 +75,7 @@ use reach::Indexes;
 use reader::{Notes, Reader};
 use record::{Record, Room, Strip};
 use twins::{Settled, Twins};
-pub use versions::{File, Renames, Unread, Version, Versions};
+pub use versions::{File, Read, Renames, Unread, Version, Versions};
 use walk::{Choice, Walk};
 
 /// Limits of a history scan. Sizes are in bytes.

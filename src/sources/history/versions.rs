@@ -6,7 +6,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io::{self, Read},
+    io,
 };
 
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
@@ -63,6 +63,9 @@ pub struct Versions {
     /// Whether some content stood under more paths than are followed.
     pub more_paths: bool,
 }
+
+/// Takes one version: what is made of the piece, the numbers of file and version, and the content.
+pub type Read<'r, T> = dyn Fn(&mut T, usize, usize, &[u8]) + Sync + 'r;
 
 /// Contents that were not read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -171,7 +174,7 @@ impl History {
         files: &[File],
         max: u64,
         run: &Run<'_>,
-        read: &(dyn Fn(&mut T, usize, usize, &[u8]) + Sync),
+        read: &Read<'_, T>,
     ) -> (Vec<T>, Unread) {
         let pieces: Vec<(usize, usize)> = (0..)
             .zip(files)
@@ -274,7 +277,7 @@ impl Visitor for Namer<'_> {
         }
     }
 
-    fn large(&mut self, _: ObjectId, _: u64, _: &mut dyn Read) -> io::Result<u64> {
+    fn large(&mut self, _: ObjectId, _: u64, _: &mut dyn io::Read) -> io::Result<u64> {
         // Trees are never streamed.
         Err(io::ErrorKind::Unsupported.into())
     }

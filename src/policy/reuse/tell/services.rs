@@ -131,11 +131,6 @@ pub(super) fn tell(all: &All<'_>, lint: &'static LintMeta, group: &Group, told: 
         .partition(|seen| !seen.is_past);
     let classes = sites.iter().filter_map(|seen| seen.site.prints());
     let class = classes.map(|prints| prints.class).max();
-    let is_ciphertext = |seen: &&Seen<'_>| {
-        seen.site
-            .prints()
-            .is_some_and(|prints| prints.is_ciphertext)
-    };
     let is_meant = sites
         .iter()
         .any(|seen| is_shared(seen) || is_ciphertext(seen))
@@ -197,6 +192,11 @@ fn who(sites: &[&Seen<'_>], names: usize) -> Option<String> {
         _ if names >= 3 => Some(format!("{names} keys")),
         _ => None,
     }
+}
+
+fn is_ciphertext(seen: &Seen<'_>) -> bool {
+    let prints = seen.site.prints();
+    prints.is_some_and(|prints| prints.is_ciphertext)
 }
 
 /// Tells whether a secret is one that tokens are signed and checked with.

@@ -214,6 +214,7 @@ impl Gathered {
             disabled: catalogue.disable.iter().cloned().collect(),
             severity: catalogue.severity.clone(),
             at_least: catalogue.at_least.clone(),
+            today: i64::try_from(now()).ok(),
         }
     }
 
@@ -472,9 +473,11 @@ fn holds_all(root: &Path, target: &Target) -> bool {
 }
 
 fn today() -> Date {
-    Date::from_unix(
-        SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |passed| passed.as_secs()),
-    )
+    Date::from_unix(now())
+}
+
+/// Returns the time in seconds since 1970.
+fn now() -> u64 {
+    let passed = SystemTime::now().duration_since(UNIX_EPOCH);
+    passed.map_or(0, |passed| passed.as_secs())
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Attribution, BlobPath, Confidence, Encoding, Excerpt, Fingerprint, Provenance, RuleId, Secret,
-    Severity, Span,
+    Attribution, BlobPath, CommitInfo, Confidence, Encoding, Excerpt, Fingerprint, Provenance,
+    RuleId, Secret, Severity, Span,
 };
 
 /// What sort of fault a finding is.
@@ -70,6 +70,9 @@ pub struct Related {
     pub message: String,
     /// Where.
     pub location: Location,
+    /// The first commit that has it there, if it is no longer there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub introduced: Option<CommitInfo>,
 }
 
 /// One secret under one rule. The `location`, `provenance` and `fingerprint` are those of the primary occurrence:

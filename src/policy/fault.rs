@@ -192,6 +192,17 @@ pub struct Gathered {
     pub digest: Option<Digest>,
     /// What it says.
     pub data: FactData,
+    /// What history says of it.
+    pub past: Past,
+}
+
+/// What history says of a fact's value; nothing where no history is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Past {
+    /// Whether it stands in earlier versions of its file alone, not in the file as it is.
+    pub only: bool,
+    /// How many days ago the first commit with the value was made, wherever it stood then.
+    pub age_days: Option<u32>,
 }
 
 /// Where a fault of all files points.

@@ -14,7 +14,8 @@ use super::{
 
 pub use crate::model::Persona;
 
-/// A tree of files that shows a lint at work: path and text of each. Values are made up.
+/// A tree of files that shows a lint at work: path and text of each. Values are made up. A path such as `400 days ago: deploy/prod.env`
+/// stands for the earlier version of a file, which only lints that look at history know.
 pub type Example = &'static [(&'static str, &'static str)];
 
 /// What is known of a lint. From this come `rules list`, the rules in SARIF, docs/policy.md and the two tests of each example.

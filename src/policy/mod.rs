@@ -28,8 +28,9 @@ pub mod trial;
 pub mod values;
 pub mod veil;
 
-pub use fault::{CrossFault, Edit, Fact, FactData, Fault, Fix, FixClass, Gathered, Pointer};
+
+pub use fault::{CrossFault, Edit, Fact, FactData, Fault, Fix, FixClass, Gathered, Past, Pointer};
 pub use kind::FileKind;
 pub use lint::{Context, Document, Example, Index, LintMeta, Persona, Syntax};
-pub use read::{MAX_BYTES, Note, Reading, read, wants};
+pub use read::{MAX_BYTES, Note, Reading, keeps_values, may_keep_values, read, values, wants};
 pub use registry::{all, cross, find};

@@ -13,7 +13,8 @@ enum Reach {
 }
 
 /// Who is preferred to whom. The second may be any lint (`*`) where the first is named, and the other way round.
-const OWNERS: [(&str, &str, Reach); 9] = [
+const OWNERS: [(&str, &str, Reach); 10] = [
+    ("gha-secret-echo", "gha-xtrace-with-secret", Reach::Overlap),
     (
         "dotenv-client-exposed",
         "docker-secret-arg-env",
@@ -85,4 +86,26 @@ pub(super) fn settle_across(faults: &mut Vec<CrossFault>, facts: &[Gathered]) {
             .iter()
             .any(|(id, path)| *path == own && is_owner(id, fault.lint.id, Reach::File))
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        model::{BlobPath, DigestKey},
+        policy::{environment::Environments, read, wants},
+    };
+
+    #[test]
+    fn a_print_owns_the_trace_of_the_same_word() {
+        let path = BlobPath::from(".github/workflows/a.yml");
+        let text = "on: push\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps:\n      - run: |\n          set -x\n          echo \"$DB_PASSWORD\"\n        env:\n          DB_PASSWORD: ${{ secrets.DB_PASSWORD }}\n";
+        let kind = wants(&path).unwrap();
+        let key = DigestKey::new([7; 32]);
+        let reading = read(&path, kind, text.as_bytes(), &key, &Environments::default());
+        let ids = reading.faults.iter().map(|fault| fault.lint.id);
+        let of_word: Vec<&str> = ids
+            .filter(|id| ["gha-secret-echo", "gha-xtrace-with-secret"].contains(id))
+            .collect();
+        assert_eq!(of_word, ["gha-secret-echo"]);
+    }
 }

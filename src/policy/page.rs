@@ -21,6 +21,11 @@ severities depend on. Findings of severity `info` are told and fail no run unles
 `--fail-on info` asks for that. A finding is set aside as any other: `keysweep:allow[id] reason` on one of its lines, `[[allow]]` with `rules` and `paths`,
 the baseline, or `[catalogue] disable`. Where a rule for secrets and a lint meet on one value there is one finding, the rule's, that names the lint.
 
+A run over history (`--history`) lints the files as they are, and compares values with those of all earlier versions: a secret that `.env.production`
+had three years ago and `.env.development` still has is one finding, a step milder than two environments that share it now, with the commit that
+brought each earlier place. A renamed file shares nothing with itself. Layers and services are those of the files as they are. Only such a run knows
+how old a value is. In the examples `400 days ago: FILE` stands for an earlier version of FILE.
+
 `keysweep fix` shows what it could mend, `keysweep fix --apply` mends it. A *safe* fix keeps what the file does; an *unsafe* one (`--unsafe`) changes
 it, so look at the diff. No fix moves or prints a secret, and none undoes a leak: what was ever committed must be rotated.
 

@@ -6,13 +6,13 @@ use crate::model::{BlobPath, DigestKey};
 
 use super::{
     environment::Environments,
-    fault::{Fact, Fault},
+    fault::{Fact, FactData, Fault},
     gate,
     kind::{self, FileKind},
     lint::{Context, Document, Syntax},
     owner,
     readers::{dockerfile, dotenv, hcl, json, toml, xml, yaml},
-    registry,
+    registry, reuse,
 };
 
 /// Largest file that is read, in bytes.
@@ -45,6 +45,87 @@ pub fn wants(path: &BlobPath) -> Option<FileKind> {
     kind::by_path(&String::from_utf8_lossy(path.as_bytes()))
 }
 
+/// Returns the kind of a file by its path, if the values in it are compared with those of others: of its earlier versions no more is read.
+#[must_use]
+pub fn keeps_values(path: &BlobPath) -> Option<FileKind> {
+    let text = String::from_utf8_lossy(path.as_bytes());
+    kind::by_path(&text).filter(|kind| reuse::may_keep(&text, *kind))
+}
+
+/// Tells whether a file of this name may be one for which [`keeps_values`] holds, whatever its folders are.
+#[must_use]
+pub fn may_keep_values(name: &[u8]) -> bool {
+    // Folders decide over names without an ending, and over these.
+    !name.contains(&b'.')
+        || matches!(name, b"config.json" | b"credentials")
+        || keeps_values(&BlobPath::new(name)).is_some()
+}
+
+/// Reads one file as the kind that [`keeps_values`] told and returns the values in it, and nothing else: what [`read`] says of them.
+#[must_use]
+pub fn values(
+    path: &BlobPath,
+    kind: FileKind,
+    bytes: &[u8],
+    key: &DigestKey,
+    environments: &Environments,
+) -> Vec<Fact> {
+    let path = String::from_utf8_lossy(path.as_bytes());
+    let blank = without_mark(bytes);
+    let Ok(text) = std::str::from_utf8(&blank) else {
+        return Vec::new();
+    };
+    if !gate::passes(kind, &path, text.as_bytes()) {
+        return Vec::new();
+    }
+    let mut context = Context {
+        key,
+        environments,
+        faults: Vec::new(),
+        facts: Vec::new(),
+        unread: None,
+    };
+    reuse::collect(&document(&path, kind, text).0, &mut context);
+    let is_value = |fact: &Fact| match &fact.data {
+        FactData::Site(site) => site.prints().is_some(),
+        FactData::JobSecret(_) | FactData::Item(_) => false,
+    };
+    context.facts.retain(is_value);
+    context.facts
+}
+
+/// Returns blanks instead of a byte order mark: offsets stay those of the file.
+fn without_mark(bytes: &[u8]) -> Cow<'_, [u8]> {
+    match bytes.strip_prefix(b"\xef\xbb\xbf") {
+        Some(rest) => Cow::Owned([b"   ", rest].concat()),
+        None => Cow::Borrowed(bytes),
+    }
+}
+
+/// Reads a text as its kind, line by line if it is none, and says why.
+fn document<'d>(path: &'d str, kind: FileKind, text: &'d str) -> (Document<'d>, Option<Note>) {
+    let (syntax, note) = match parse(kind, text) {
+        Ok(syntax) => (syntax, None),
+        // Most templates of Helm are no YAML before they are filled in: that is no gap to tell of.
+        Err(_) if kind == FileKind::HelmTemplate => (Syntax::Lines(dotenv::fallback(text)), None),
+        Err(reason) => (
+            Syntax::Lines(dotenv::fallback(text)),
+            Some(Note(format!("{reason}: read line by line"))),
+        ),
+    };
+    let kind = match &syntax {
+        Syntax::Tree(trees) => kind::by_content(kind, trees),
+        _ => kind,
+    };
+    let document = Document {
+        path,
+        kind,
+        text,
+        syntax,
+    };
+    (document, note)
+}
+
 /// Reads one file as the kind that [`wants`] told and runs all lints over it.
 #[must_use]
 pub fn read(
@@ -54,15 +135,7 @@ pub fn read(
     key: &DigestKey,
     environments: &Environments,
 ) -> Reading {
-    // Blanks instead of a byte order mark: offsets stay those of the file.
-    let blank: Vec<u8>;
-    let bytes = match bytes.strip_prefix(b"\xef\xbb\xbf") {
-        Some(rest) => {
-            blank = [b"   ", rest].concat();
-            &blank
-        }
-        None => bytes,
-    };
+    let bytes = &*without_mark(bytes);
     let path = String::from_utf8_lossy(path.as_bytes());
     let mut reading = Reading::default();
     if !gate::passes(kind, &path, bytes) {
@@ -81,25 +154,7 @@ pub fn read(
             return reading;
         }
     };
-    let (syntax, note) = match parse(kind, text) {
-        Ok(syntax) => (syntax, None),
-        // Most templates of Helm are no YAML before they are filled in: that is no gap to tell of.
-        Err(_) if kind == FileKind::HelmTemplate => (Syntax::Lines(dotenv::fallback(text)), None),
-        Err(reason) => (
-            Syntax::Lines(dotenv::fallback(text)),
-            Some(Note(format!("{reason}: read line by line"))),
-        ),
-    };
-    let kind = match &syntax {
-        Syntax::Tree(trees) => kind::by_content(kind, trees),
-        _ => kind,
-    };
-    let document = Document {
-        path: &path,
-        kind,
-        text,
-        syntax,
-    };
+    let (document, note) = document(&path, kind, text);
     let mut context = Context {
         key,
         environments,

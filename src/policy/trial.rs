@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{
     environment::Environments,
-    fault::{Gathered, Pointer},
+    fault::{FactData, Gathered, Past, Pointer},
     lint::{Example, Index, LintMeta, Persona},
     read::{self, read},
     registry,
@@ -35,7 +35,15 @@ pub fn run(example: Example) -> Vec<Trial> {
     let mut paths = BTreeSet::new();
     let mut facts = Vec::new();
     let mut told = Vec::new();
-    for (path, text) in example {
+    let earlier = example.iter().filter_map(|(path, text)| {
+        let (days, path) = earlier(path)?;
+        Some((days, path, *text))
+    });
+    let earlier: Vec<_> = earlier.collect();
+    let now = example
+        .iter()
+        .filter(|(path, _)| self::earlier(path).is_none());
+    for (path, text) in now {
         let blob = BlobPath::from(*path);
         paths.insert(blob.clone());
         let Some(kind) = read::wants(&blob) else {
@@ -57,8 +65,10 @@ pub fn run(example: Example) -> Vec<Trial> {
                 Some(key.digest("", &Secret::new(bytes)))
             }),
             data: fact.data,
+            past: Past::default(),
         }));
     }
+    add_past(&earlier, &mut facts, &key, &environments);
     let index = Index {
         paths: &paths,
         facts: &facts,
@@ -82,6 +92,54 @@ pub fn run(example: Example) -> Vec<Trial> {
     told
 }
 
+/// Reads the name of a file in an example that stands for an earlier version of it: `400 days ago: deploy/prod.env`.
+fn earlier(name: &'static str) -> Option<(u32, &'static str)> {
+    let (days, path) = name.split_once(" days ago: ")?;
+    Some((days.parse().ok()?, path))
+}
+
+/// Adds the values of earlier versions as a run over history does: those that the file no longer has as facts of their own, and the ages
+/// of the others.
+fn add_past(
+    earlier: &[(u32, &str, &str)],
+    facts: &mut Vec<Gathered>,
+    key: &DigestKey,
+    environments: &Environments,
+) {
+    let value = |data: &FactData| match data {
+        FactData::Site(site) => site.prints().map(|prints| prints.value),
+        FactData::JobSecret(_) | FactData::Item(_) => None,
+    };
+    let mut past = Vec::new();
+    for (days, path, text) in earlier {
+        let blob = BlobPath::from(*path);
+        let Some(kind) = read::keeps_values(&blob) else {
+            continue;
+        };
+        for fact in read::values(&blob, kind, text.as_bytes(), key, environments) {
+            let own = value(&fact.data);
+            let mut is_here = false;
+            for known in facts.iter_mut().filter(|known| value(&known.data) == own) {
+                is_here |= known.path == blob;
+                known.past.age_days = known.past.age_days.max(Some(*days));
+            }
+            if !is_here {
+                past.push(Gathered {
+                    path: blob.clone(),
+                    location: place(&blob, &fact.span),
+                    digest: own,
+                    data: fact.data,
+                    past: Past {
+                        only: true,
+                        age_days: None,
+                    },
+                });
+            }
+        }
+    }
+    facts.append(&mut past);
+}
+
 fn place(path: &BlobPath, span: &std::ops::Range<usize>) -> Location {
     Location {
         path: path.clone(),
@@ -100,7 +158,8 @@ fn is_loud(one: &Trial) -> bool {
 }
 
 /// Lints that compare values: that the values stand in files at all is what other lints tell of the same examples.
-const OF_VALUES: [&str; 4] = [
+const OF_VALUES: [&str; 5] = [
+    "secret-age-exceeds-policy",
     "secret-reuse-services",
     "xenv-reuse-exact",
     "xenv-reuse-near",

@@ -168,6 +168,9 @@ fn blank_finding(finding: &mut Finding) {
     for related in &mut finding.related {
         related.message.clear();
         clear(&mut related.location);
+        if let Some(commit) = &mut related.introduced {
+            commit.author.clear();
+        }
     }
     if let Some(attribution) = &mut finding.attribution {
         attribution.path = None;

@@ -220,6 +220,7 @@ fn at_head() -> Finding {
     finding.related.push(Related {
         message: "the client id that belongs to it".to_owned(),
         location: location("src/config.py", 11, 6, 20),
+        introduced: None,
     });
     let text = format!("TOKEN = \"{value}\"  # ::error::not a command");
     finding.excerpt = Some(Excerpt::new(

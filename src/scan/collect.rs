@@ -127,6 +127,7 @@ impl<'a> Maker<'a> {
         let related = primary.hit.near.map(|location| Related {
             message: "the second part stands here".to_owned(),
             location,
+            introduced: None,
         });
         let (mut excerpt, line_hash) = match primary.hit.shown {
             Some(Shown {

@@ -59,6 +59,9 @@ fn of_finding(finding: &mut Finding, redactor: &Redactor) {
     for related in &mut finding.related {
         of_text(&mut related.message, redactor);
         of_location(&mut related.location, redactor);
+        if let Some(commit) = &mut related.introduced {
+            of_text(&mut commit.author, redactor);
+        }
     }
     if let Some(excerpt) = &mut finding.excerpt {
         // Masking keeps the number of code points, not of bytes: the span is moved by what changed before it.

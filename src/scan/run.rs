@@ -8,7 +8,7 @@ use std::{
 use crate::{
     config::{
         PathGlobs,
-        suppress::{Markers, Sighting, Suppressor},
+        suppress::{Extent, Marker, Markers, Sighting, Suppressor},
     },
     model::{
         Attribution, BlobPath, DigestKey, Finding, Kind, Ledger, RuleId, RuleMeta, SkipCause,
@@ -85,9 +85,8 @@ pub fn run(
     let mut gathered = collector.gathered();
     let extent = target.extent(std::mem::take(&mut gathered.paths));
     ledger.merge(gathered.ledger);
-    for (path, marker) in &gathered.seen_markers {
-        suppressor.saw(path, marker);
-    }
+    see(&gathered.seen_markers, suppressor);
+    let formats = policy::formats(&gathered.hits, options);
     let mut groups = collect::group(gathered.hits, options);
     progress.begin("attribution", 0);
     let known = origin.attribute(&mut groups, &run, &mut ledger);
@@ -96,8 +95,18 @@ pub fn run(
     let unreachable = target.wants_unreachable();
     let (mut findings, mut suppressed) =
         stage.decided(groups, known.as_ref(), unreachable, &mut ledger);
-    let values = gathered.habits.values();
+    let mut values = gathered.habits.values();
     let beside = policy::beside(target, &origin, options, &collector, &mut gathered.habits);
+    policy::past(
+        &origin,
+        options,
+        &collector,
+        &formats,
+        &run,
+        &mut gathered.habits,
+        &mut ledger,
+    );
+    values.extend(gathered.habits.past_values());
     let fixes = habits(
         gathered.habits,
         &beside,
@@ -108,11 +117,6 @@ pub fn run(
     );
     tell_refused(suppressor, &mut ledger);
     close(&mut ledger, options, run.stopped());
-    // A run that was stopped has not met everything that could be met.
-    let unused = match run.stopped() {
-        true => Vec::new(),
-        false => suppressor.unused(&extent),
-    };
     let mut report = Report {
         mode: target.mode(),
         scope: target.scope(),
@@ -122,19 +126,35 @@ pub fn run(
         ledger,
         findings,
         suppressed,
-        unused_suppressions: unused,
+        unused_suppressions: unused(suppressor, &extent, run.stopped()),
         fixes,
         interrupted: run.stopped(),
     };
     mask::mask(&mut report, &values);
-    if !options.secrets {
-        drop_secrets(&mut report);
-    }
+    drop_secrets(&mut report, options);
     Ok(report)
 }
 
-/// Leaves the findings of policy. Those of secrets were needed until now, to mask them.
-fn drop_secrets(report: &mut Report) {
+/// Tells the suppressor of the markers that there are.
+fn see(markers: &[(BlobPath, Marker)], suppressor: &mut Suppressor) {
+    for (path, marker) in markers {
+        suppressor.saw(path, marker);
+    }
+}
+
+/// Returns the suppressions that met nothing. A run that was stopped has not met everything that could be met.
+fn unused(suppressor: &Suppressor, extent: &Extent, stopped: bool) -> Vec<String> {
+    match stopped {
+        true => Vec::new(),
+        false => suppressor.unused(extent),
+    }
+}
+
+/// Leaves the findings of policy where those alone are wanted. Those of secrets were needed until now, to mask them.
+fn drop_secrets(report: &mut Report, options: &Options) {
+    if options.secrets {
+        return;
+    }
     let is_policy = |finding: &Finding| finding.kind != Kind::Secret;
     report.findings.retain(is_policy);
     report.suppressed.retain(|one| is_policy(&one.finding));

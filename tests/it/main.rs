@@ -22,6 +22,7 @@ mod policy;
 mod policy_page;
 mod policy_reports;
 mod ranges;
+mod reuse_history;
 mod staged;
 mod support;
 mod suppression;

@@ -1,4 +1,8 @@
-//! `weak-default-password`: values that everybody knows or can guess, under the names of passwords.
+//! `weak-default-password`: values that everybody knows or can guess, under the names of passwords. Values that are too old are in `age`.
+
+mod age;
+
+pub(crate) use age::ID as AGE;
 
 use std::{cell::OnceCell, collections::BTreeSet, ops::Range};
 
@@ -17,7 +21,7 @@ use super::{
 use crate::model::{Confidence, Severity};
 
 /// The lints of this family.
-pub(crate) const LINTS: &[&dyn Lint] = &[&Weak];
+pub(crate) const LINTS: &[&dyn Lint] = &[&Weak, &age::Age];
 
 const WEAK: LintMeta = LintMeta {
     id: "weak-default-password",

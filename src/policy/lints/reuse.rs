@@ -71,10 +71,21 @@ static EXACT: LintMeta = LintMeta {
     fix: FixClass::None,
     why: "Development and tests are guarded less than production: whoever reads the secret there has production.",
     help: "Give each environment a secret of its own, or a reference to a store path of its own, and rotate the one that is shared.",
-    bad: &[&[
-        ("env/dev.properties", "db.password=Vx7kQ2mR9tLp\n"),
-        ("env/prod.properties", "db.password=Vx7kQ2mR9tLp\n"),
-    ]],
+    bad: &[
+        &[
+            ("env/dev.properties", "db.password=Vx7kQ2mR9tLp\n"),
+            ("env/prod.properties", "db.password=Vx7kQ2mR9tLp\n"),
+        ],
+        // Who reads the history has it.
+        &[
+            (
+                "40 days ago: env/prod.properties",
+                "db.password=Vx7kQ2mR9tLp\n",
+            ),
+            ("env/prod.properties", "db.password=${DB_PASSWORD}\n"),
+            ("env/dev.properties", "db.password=Vx7kQ2mR9tLp\n"),
+        ],
+    ],
     good: &[
         &[
             ("env/dev.properties", "db.password=${DB_PASSWORD}\n"),

@@ -70,7 +70,30 @@ pub(crate) fn collect(document: &Document<'_>, context: &mut Context<'_>) {
 
 /// Files in which words under secret names are none: translations, templates, workflows' metadata, program text.
 fn is_other(document: &Document<'_>) -> bool {
-    let lower = document.path.to_ascii_lowercase();
+    is_elsewhere(document.path) || is_without(document.kind)
+}
+
+/// Tells whether files of a kind and path may have sites of values: the answer for a document, before it is read.
+pub(crate) fn may_keep(path: &str, kind: FileKind) -> bool {
+    let is_text = matches!(
+        kind,
+        FileKind::Dockerfile
+            | FileKind::Jenkinsfile
+            | FileKind::Shell
+            | FileKind::Makefile
+            | FileKind::Python
+            | FileKind::JavaScript
+            | FileKind::TypeScript
+            | FileKind::Tsx
+            | FileKind::Go
+    );
+    // Stacks of CloudFormation lie in folders called `templates`, too: content tells.
+    let is_open = kind == FileKind::HelmTemplate;
+    !is_text && !is_elsewhere(path) && (is_open || !is_without(kind))
+}
+
+fn is_elsewhere(path: &str) -> bool {
+    let lower = path.to_ascii_lowercase();
     let is_text_of_people = lower.split('/').any(|part| {
         matches!(
             part,
@@ -86,13 +109,14 @@ fn is_other(document: &Document<'_>) -> bool {
                 | "cassettes"
         )
     });
-    let is_schema = document.name().ends_with(".schema.json");
-    is_text_of_people
-        || is_schema
-        || matches!(
-            document.kind,
-            FileKind::HelmTemplate | FileKind::GithubAction | FileKind::Ignore | FileKind::KeyFile
-        )
+    is_text_of_people || path.ends_with(".schema.json")
+}
+
+const fn is_without(kind: FileKind) -> bool {
+    matches!(
+        kind,
+        FileKind::HelmTemplate | FileKind::GithubAction | FileKind::Ignore | FileKind::KeyFile
+    )
 }
 
 /// What is known of the part of a document that is being read.

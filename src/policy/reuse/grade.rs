@@ -174,7 +174,7 @@ pub(super) const fn down(severity: Severity) -> Severity {
 
 /// Tells whether a name is that of a key that tokens, cookies or data are made with: whoever has the one of development makes
 /// those of production.
-pub(super) fn is_signing(key: &str) -> bool {
+pub(crate) fn is_signing(key: &str) -> bool {
     let words = names::words(key);
     let words: Vec<&str> = words
         .iter()

@@ -23,7 +23,8 @@ use super::{
 
 pub use address::Address;
 pub(crate) use address::malformed;
-pub(crate) use collect::collect;
+pub(crate) use collect::{collect, may_keep};
+pub(crate) use grade::is_signing;
 pub(crate) use tell::{Metas, tell};
 
 /// One occurrence of a value, or of a store's address.

@@ -5,6 +5,8 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
+use crate::model::BlobPath;
+
 use super::{
     super::{
         environment::{Environment, Evidence, Labels, Siblings},
@@ -22,6 +24,8 @@ mod crossed;
 mod message;
 mod pairs;
 mod services;
+
+use pairs::Side;
 
 /// The lints that this tells.
 pub(crate) struct Metas {
@@ -51,6 +55,8 @@ pub(super) struct Seen<'i> {
     pub labels: Labels,
     /// Whether its environments are those that take a layer over.
     pub is_layer: bool,
+    /// Whether it stands in an earlier version of its file alone.
+    pub is_past: bool,
     /// Its service.
     pub service: Option<String>,
     /// Its first byte and the one past its last.
@@ -111,6 +117,7 @@ impl<'i> All<'i> {
             .collect();
         let paths = || paths.iter().map(String::as_str);
         let siblings = Siblings::of(paths());
+        let then = Self::then(index);
         let manifests = services::manifests(paths());
         let mut all = Self {
             seen: Vec::new(),
@@ -129,11 +136,13 @@ impl<'i> All<'i> {
             if value.is_some() && !places.insert((&gathered.path, span.0, value)) {
                 continue;
             }
+            let is_past = gathered.past.only;
+            let siblings = if is_past { &then } else { &siblings };
             let labels = match site.labels.evidence() {
                 Some(evidence) if evidence < Evidence::Directory => site.labels.clone(),
                 _ => Labels::strongest([
                     site.labels.clone(),
-                    index.environments.of_path_among(&path, &siblings),
+                    index.environments.of_path_among(&path, siblings),
                 ]),
             };
             let labels = index.environments.called(labels);
@@ -148,6 +157,7 @@ impl<'i> All<'i> {
                 site,
                 labels,
                 is_layer: false,
+                is_past,
                 service,
                 span,
             });
@@ -156,9 +166,24 @@ impl<'i> All<'i> {
         all
     }
 
+    /// Returns the folders beside each other in what is there and in what was: an environment that is gone was one.
+    fn then(index: &Index<'_>) -> Siblings {
+        let past = index.facts.iter().filter(|fact| fact.past.only);
+        let mut all: BTreeSet<&BlobPath> = past.map(|fact| &fact.path).collect();
+        if all.is_empty() {
+            return Siblings::default();
+        }
+        all.extend(index.paths);
+        let all: Vec<_> = all
+            .iter()
+            .map(|path| String::from_utf8_lossy(path.as_bytes()))
+            .collect();
+        Siblings::of(all.iter().map(Cow::as_ref))
+    }
+
     /// Fills in which environments each layer's value is used in.
     fn layer(&mut self) {
-        for seen in &self.seen {
+        for seen in self.seen.iter().filter(|seen| !seen.is_past) {
             if seen.labels.is_shared() || seen.labels.is_empty() {
                 continue;
             }
@@ -181,7 +206,11 @@ impl<'i> All<'i> {
             let is_origin = seen.labels.is_empty() && !seen.site.inherited.is_empty();
             let is_base = seen.labels.is_shared() || is_origin;
             if is_base && seen.site.prints().is_some() {
-                let users = self.users(seen);
+                // Who took an earlier version over is not known: layers are those of the files as they are.
+                let users = match seen.is_past {
+                    true => Labels::default(),
+                    false => self.users(seen),
+                };
                 if let Some(seen) = self.seen.get_mut(at) {
                     seen.labels = users;
                     seen.is_layer = true;
@@ -258,9 +287,12 @@ impl<'o> Told<'o> {
         by: Match,
     ) -> bool {
         let sides = pairs::sides(all, groups);
-        let Some(worst) = pairs::worst(&sides, by, groups.len() > 1) else {
+        let is_near = groups.len() > 1;
+        let Some(worst) = pairs::worst(&sides, by, is_near) else {
             return false;
         };
+        let now: Vec<Side<'_>> = sides.into_iter().filter(|side| !side.is_past()).collect();
+        let is_now = pairs::worst(&now, by, is_near).is_some();
         let sites: Vec<&Seen<'_>> = groups
             .iter()
             .flat_map(|group| &group.sites)
@@ -270,11 +302,17 @@ impl<'o> Told<'o> {
         let Some((primary, rest)) = order.split_first() else {
             return false;
         };
-        let rest: Vec<&Seen<'_>> = rest.iter().rev().chain(&unlabelled).copied().collect();
+        let (now, past): (Vec<_>, Vec<_>) = rest.iter().partition(|seen| !seen.is_past);
+        let rest = now.iter().rev().chain(past.iter().rev()).copied();
+        let rest: Vec<&Seen<'_>> = rest.chain(unlabelled.iter().copied()).collect();
         let all_sites: Vec<&Seen<'_>> = order.iter().chain(&unlabelled).copied().collect();
         let text = message::crossing(primary, &rest, by, worst.crossing);
-        let environments = message::environments(&order);
-        let keys = message::keys(&order);
+        let named = order.iter().filter(|seen| !is_now || !seen.is_past);
+        let named: Vec<&Seen<'_>> = named.copied().collect();
+        let environments = message::environments(&named);
+        let keys = message::keys(&named);
+        // What the files as they are tell has one identity, whether history is read or not.
+        let when = if is_now { "" } else { "history: " };
         self.push(CrossFault {
             lint,
             severity: worst.severity,
@@ -287,7 +325,7 @@ impl<'o> Told<'o> {
             primary: Pointer::Fact(primary.fact),
             related: message::related(&rest),
             message: text,
-            subject: format!("{keys}: {environments}"),
+            subject: format!("{when}{keys}: {environments}"),
             fix: None,
             properties: message::properties(&all_sites, by.as_str()),
         });

@@ -1,9 +1,13 @@
 //! From what lints told to findings: files together, one owner a value, suppressions, order.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use super::{
     FAMILY, FactHit, Habits, LintHit, Policy, Spot,
+    commits::{commits, named},
     owners::{Owners, join, owner, take},
 };
 use crate::{
@@ -94,9 +98,7 @@ pub(in super::super) fn tell(
             None => drafts.push(Draft::of(hit)),
         }
     }
-    facts.sort_by(|a, b| a.fact.location.cmp(&b.fact.location));
-    // The tree and the index often hold the same file: the same place counts once.
-    facts.dedup_by(|a, b| a.fact.location == b.fact.location && same(&a.fact, &b.fact));
+    settle(&mut facts);
     for draft in across(&facts, &paths, told) {
         match owners.of_value(&draft) {
             Some(finding) => outcome.fixes.extend(take(finding, draft, told)),
@@ -125,6 +127,25 @@ pub(in super::super) fn tell(
         *ordinal += 1;
     }
     outcome
+}
+
+/// Sorts facts by place, those of earlier versions last as they are.
+pub(super) fn settle(facts: &mut Vec<FactHit>) {
+    // Places in different versions cannot be compared.
+    facts.sort_by(|a, b| {
+        let order = a.fact.past.only.cmp(&b.fact.past.only);
+        order.then_with(|| match a.fact.past.only {
+            true => Ordering::Equal,
+            false => a.fact.location.cmp(&b.fact.location),
+        })
+    });
+    // The tree and the index often hold the same file: the same place counts once.
+    facts.dedup_by(|a, b| {
+        a.fact.location == b.fact.location
+            && !a.fact.past.only
+            && !b.fact.past.only
+            && same(&a.fact, &b.fact)
+    });
 }
 
 fn same(a: &Gathered, b: &Gathered) -> bool {
@@ -173,15 +194,23 @@ fn cross_draft(mut fault: CrossFault, facts: &[FactHit], told: &Told<'_>) -> Opt
         Pointer::File(path) => (first_line(path), Secret::new(b""), false),
     };
     let related = fault.related.iter().filter_map(|(pointer, message)| {
-        let location = match pointer {
-            Pointer::Fact(number) => facts.get(*number)?.spot.location.clone(),
-            Pointer::File(path) => first_line(path).location,
+        let (location, introduced) = match pointer {
+            Pointer::Fact(number) => {
+                let spot = &facts.get(*number)?.spot;
+                (spot.location.clone(), spot.introduced().cloned())
+            }
+            Pointer::File(path) => (first_line(path).location, None),
         };
         Some(Related {
-            message: message.clone(),
+            message: match &introduced {
+                Some(commit) => format!("{message}, since {}", named(commit)),
+                None => message.clone(),
+            },
             location,
+            introduced,
         })
     });
+    let related: Vec<Related> = related.collect();
     let kind = match fault.lint.id {
         id if id.starts_with("xenv-") || id.starts_with("secret-reuse") => Kind::Reuse,
         _ => Kind::Policy,
@@ -192,9 +221,9 @@ fn cross_draft(mut fault: CrossFault, facts: &[FactHit], told: &Told<'_>) -> Opt
         is_value,
         severity: told.policy.weigh(fault.lint, fault.severity),
         confidence: fault.confidence,
-        message: unlinked(&fault.message),
+        message: unlinked(&fault.message) + &commits(&spot, &related),
         subject: fault.subject,
-        related: related.collect(),
+        related,
         fix: fault.fix,
         spot,
         secret,
@@ -227,13 +256,14 @@ fn unlinked(text: &str) -> String {
     plain
 }
 
-fn copy(spot: &Spot) -> Spot {
+pub(super) fn copy(spot: &Spot) -> Spot {
     Spot {
         location: spot.location.clone(),
         provenance: spot.provenance.clone(),
         markers: spot.markers.clone(),
         shown: spot.shown.clone(),
         changed: spot.changed,
+        past: spot.past.clone(),
     }
 }
 
@@ -260,6 +290,7 @@ fn first_line(path: &BlobPath) -> Spot {
             line_hash: None,
         },
         changed: true,
+        past: None,
     }
 }
 
@@ -343,14 +374,16 @@ impl Draft {
         let location = self.spot.location;
         // What was read from a commit is what its branch holds now.
         let is_now = self.spot.provenance.place == Place::History;
-        let attribution = is_now.then(|| Attribution {
+        let now = || Attribution {
             introduced: None,
             last_seen: None,
             removed: None,
             at_head: true,
             reachable: true,
             path: Some(location.path.clone()),
-        });
+        };
+        let past = self.spot.past.map(|past| *past);
+        let attribution = past.or_else(|| is_now.then(now));
         let excerpt = Some(self.spot.shown.excerpt).filter(|excerpt| !excerpt.text.is_empty());
         Finding {
             rule: self.rule,

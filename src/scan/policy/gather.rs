@@ -104,6 +104,7 @@ fn format_of(desk: &Desk<'_>, rules: &Policy, kind: FileKind, hit: &RawHit) -> F
             location: spot.location.clone(),
             digest: Some(hit.digest),
             data: FactData::Site(Box::new(site)),
+            past: policy::Past::default(),
         },
         secret: hit.secret.clone(),
         spot,
@@ -170,6 +171,7 @@ impl<'a> Desk<'a> {
         let related = fault.related.iter().map(|(at, message)| Related {
             message: message.clone(),
             location: self.locate(at),
+            introduced: None,
         });
         LintHit {
             lint: fault.lint,
@@ -198,6 +200,7 @@ impl<'a> Desk<'a> {
                 location: spot.location.clone(),
                 digest,
                 data: fact.data,
+                past: policy::Past::default(),
             },
             secret: self.value(fact.secret.as_ref()),
             spot,
@@ -274,6 +277,7 @@ impl<'a> Desk<'a> {
                 excerpt,
             },
             changed: self.blob.regions.iter().any(touches),
+            past: None,
             location,
         }
     }

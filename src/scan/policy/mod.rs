@@ -4,18 +4,20 @@
 //! rule of secrets and a lint meet on one value, there is one finding, the rule's, with the lint's fact as a related place.
 
 mod beside;
+mod commits;
 mod findings;
 mod gather;
 mod mend;
 mod owners;
+mod past;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     config::suppress::Marker,
     model::{
-        BlobPath, Confidence, Location, Provenance, Related, RuleId, RuleMeta, Secret, Severity,
-        Span,
+        Attribution, BlobPath, CommitInfo, Confidence, Location, Provenance, Related, RuleId,
+        RuleMeta, Secret, Severity, Span,
     },
     policy::{self, FileKind, Fix, Gathered, LintMeta, Persona, environment::Environments},
 };
@@ -27,6 +29,7 @@ pub use findings::Proposal;
 pub(super) use findings::{Told, tell};
 pub(super) use gather::gather;
 pub use mend::{Mended, mend};
+pub(super) use past::{formats, past};
 
 /// What of policy runs, and for whom.
 #[derive(Clone, Debug, Default)]
@@ -41,6 +44,8 @@ pub struct Policy {
     pub severity: BTreeMap<RuleId, Severity>,
     /// Severities that count only where they are higher.
     pub at_least: BTreeMap<RuleId, Severity>,
+    /// When ages are counted from, in seconds since 1970; without it none is told.
+    pub today: Option<i64>,
 }
 
 impl Policy {
@@ -83,6 +88,15 @@ pub(super) struct Spot {
     pub(super) shown: Shown,
     /// Whether it is part of what changed, in runs that look at changes.
     pub(super) changed: bool,
+    /// What history says of it, if it is a place in an earlier version of its file.
+    pub(super) past: Option<Box<Attribution>>,
+}
+
+impl Spot {
+    /// Returns the commit that brought it, if it is a place in an earlier version.
+    fn introduced(&self) -> Option<&CommitInfo> {
+        self.past.as_ref()?.introduced.as_ref()
+    }
 }
 
 /// A fact for lints of all files.
@@ -122,6 +136,13 @@ impl Habits {
             false => &mut self.notes,
         };
         place.insert(path.clone(), why);
+    }
+
+    /// Returns the values of earlier versions that can be looked for.
+    pub(super) fn past_values(&self) -> impl Iterator<Item = Secret> {
+        let past = self.facts.iter().filter(|hit| hit.fact.past.only);
+        let all = past.map(|hit| &hit.secret);
+        all.filter(|secret| !secret.is_empty()).cloned()
     }
 
     pub(super) fn merge(&mut self, other: Self) {

@@ -161,7 +161,11 @@ fn give(finding: &mut Finding, draft: Draft, told: &mut Told<'_>) -> bool {
     }
     let is_new = |one: &Related| one.location != location || one.message != message;
     if finding.related.iter().all(is_new) {
-        finding.related.push(Related { message, location });
+        finding.related.push(Related {
+            message,
+            location,
+            introduced: None,
+        });
     }
     true
 }

@@ -138,7 +138,7 @@ impl History {
 
     /// Returns the record of all trees, which the first reading left behind or one more walk makes. `None` if there was no room
     /// for it, or the run is stopped.
-    fn record(&self, run: &Run<'_>) -> Option<&Record> {
+    pub(super) fn record(&self, run: &Run<'_>) -> Option<&Record> {
         let make = || {
             let room = Room::new(self.catalog().len());
             let walk = self.walk_of(&[Kind::Tree], run);

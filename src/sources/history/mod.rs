@@ -48,6 +48,10 @@ mod twins;
 #[cfg(test)]
 #[cfg(unix)]
 mod twins_tests;
+mod versions;
+#[cfg(test)]
+#[cfg(unix)]
+mod versions_tests;
 mod visit;
 mod walk;
 
@@ -71,6 +75,7 @@ use reach::Indexes;
 use reader::{Notes, Reader};
 use record::{Record, Room, Strip};
 use twins::{Settled, Twins};
+pub use versions::{File, Read, Renames, Unread, Version, Versions};
 use walk::{Choice, Walk};
 
 /// Limits of a history scan. Sizes are in bytes.

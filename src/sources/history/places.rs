@@ -64,10 +64,26 @@ impl PathTable {
     }
 }
 
+/// Since when targets stand under which paths.
+#[derive(Default)]
+pub(super) struct Since {
+    /// The paths.
+    pub(super) paths: Vec<BlobPath>,
+    /// Path and target by number, the first commit that has the one under the other, and the last whose trees brought it anew; [`NONE`] if
+    /// only an index has it.
+    pub(super) rows: Vec<(u32, u32, u32, u32)>,
+    /// Whether there are more paths than are kept.
+    pub(super) more: bool,
+}
+
 /// What is known of one target while trees are visited.
 #[derive(Clone, Default)]
 struct Sighting {
     paths: Vec<u32>,
+    /// The commit under which each path was met first; [`NONE`] if no commit leads to it.
+    since: Vec<u32>,
+    /// The last one whose trees, not met before, have it.
+    until: Vec<u32>,
     more: bool,
     reachable: bool,
     link: bool,
@@ -83,6 +99,8 @@ struct Visit<'f> {
     last: Vec<u32>,
     counts: Vec<u16>,
     sightings: Vec<Sighting>,
+    /// The commit whose trees are visited; [`NONE`] if those are of none.
+    commit: u32,
 }
 
 impl<'f> Visit<'f> {
@@ -94,6 +112,7 @@ impl<'f> Visit<'f> {
             last: Vec::new(),
             counts: vec![0; forest.len() as usize],
             sightings: vec![Sighting::default(); targets],
+            commit: NONE,
         }
     }
 
@@ -117,11 +136,16 @@ impl<'f> Visit<'f> {
                     sighting.reachable |= reachable;
                     sighting.link |= hit.link;
                     sighting.file |= !hit.link;
-                    if sighting.paths.contains(&path) {
+                    if let Some(at) = sighting.paths.iter().position(|other| *other == path) {
+                        if let Some(until) = sighting.until.get_mut(at) {
+                            *until = self.commit;
+                        }
                         continue;
                     }
                     if sighting.paths.len() < MAX_PATHS {
                         sighting.paths.push(path);
+                        sighting.since.push(self.commit);
+                        sighting.until.push(self.commit);
                     } else {
                         sighting.more = true;
                     }
@@ -203,16 +227,46 @@ impl Ground<'_> {
         places
     }
 
-    fn root(&self, commit: u32) -> Option<u32> {
+    /// Returns under which paths each of so many targets stands, and since which commit: of those that are reachable, or of all.
+    /// Symbolic links are no files.
+    pub(super) fn since(&self, targets: usize, unreachable: bool) -> Since {
+        let mut visit = Visit::new(self.forest, targets);
+        self.visit_reachable(&mut visit);
+        if unreachable {
+            self.visit_rest(&mut visit);
+        }
+        let mut since = Since::default();
+        let mut known: HashMap<u32, u32> = HashMap::new();
+        for (target, sighting) in (0_u32..).zip(&visit.sightings) {
+            since.more |= sighting.more;
+            let commits = sighting.since.iter().zip(&sighting.until);
+            for (path, (commit, until)) in sighting.paths.iter().zip(commits) {
+                if !sighting.file {
+                    continue;
+                }
+                let number = *known.entry(*path).or_insert_with(|| {
+                    since.paths.push(visit.table.path(self.forest, *path));
+                    u32::try_from(since.paths.len() - 1).unwrap_or(NONE)
+                });
+                since.rows.push((number, target, *commit, *until));
+            }
+        }
+        since
+    }
+
+    /// Returns the place of a commit's root tree, if it leads to anything.
+    pub(super) fn root(&self, commit: u32) -> Option<u32> {
         self.forest.place(self.graph.tree(commit)?)
     }
 
     fn visit_reachable(&self, visit: &mut Visit<'_>) {
         for commit in (0..self.graph.len()).filter(|c| self.reach.commit(*c)) {
             if let Some(tree) = self.root(commit) {
+                visit.commit = commit;
                 visit.tree(tree, true);
             }
         }
+        visit.commit = NONE;
         let staged = self.indexes.entries.keys().copied();
         let mut direct: Vec<ObjectId> = self.reach.direct.iter().copied().chain(staged).collect();
         direct.sort_unstable();
@@ -228,9 +282,11 @@ impl Ground<'_> {
     fn visit_rest(&self, visit: &mut Visit<'_>) {
         for commit in (0..self.graph.len()).filter(|c| !self.reach.commit(*c)) {
             if let Some(tree) = self.root(commit) {
+                visit.commit = commit;
                 visit.tree(tree, false);
             }
         }
+        visit.commit = NONE;
         if !visit.counts.contains(&0) {
             return;
         }

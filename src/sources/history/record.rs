@@ -5,7 +5,7 @@
 //! bounded; without a record the trees are walked again (`trees`).
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     io::{self, Read},
     sync::atomic::{AtomicU64, Ordering},
 };
@@ -130,6 +130,36 @@ impl Record {
     /// Puts together what the threads noted; `None` if one of them had no room.
     pub(super) fn new(strips: Vec<Strip>) -> Option<Self> {
         (!strips.iter().any(|strip| strip.full)).then_some(Self { strips })
+    }
+
+    /// Returns every file whose name is wanted, and how many of them are nowhere. What a tree has from its base was met there.
+    pub(super) fn named(&self, wanted: &dyn Fn(&[u8]) -> bool) -> (BTreeSet<Number>, usize) {
+        let mut found = BTreeSet::new();
+        let mut absent = HashSet::new();
+        for strip in &self.strips {
+            let missing = strip.absent.iter().map(|(id, number)| (*number, *id));
+            let missing: HashMap<Number, ObjectId> = missing.collect();
+            let names: Vec<bool> = strip.names.texts().map(|name| wanted(name)).collect();
+            for piece in strip.pieces() {
+                let mut steps = piece.steps;
+                for _ in piece.rows {
+                    let mut end = 0;
+                    while let Some(step) = steps.next(&mut end) {
+                        let Noted::Entry { name, class, child } = step else {
+                            continue;
+                        };
+                        if class != Class::File || names.get(name as usize) != Some(&true) {
+                            continue;
+                        }
+                        match missing.get(&child) {
+                            Some(id) => absent.insert(*id),
+                            None => found.insert(child),
+                        };
+                    }
+                }
+            }
+        }
+        (found, absent.len())
     }
 }
 

@@ -142,9 +142,24 @@ pub(super) fn look(out: &mut Out<'_>, body: &Body<'_>, written: &mut Vec<String>
         match &one.sink {
             Sink::File(file) if written.len() < MAX_WRITTEN => written.push(file.path.clone()),
             Sink::Literal { name, .. } => literal(out, body, one, name),
+            Sink::Trace if is_printed(one, &uses) => {}
             _ => exposed(out, body, one),
         }
     }
+}
+
+/// Tells whether a command prints the word that is traced, whatever is traced: that says more.
+fn is_printed(one: &Use, uses: &[Use]) -> bool {
+    let prints = |sink: &Sink| match sink {
+        Sink::Print | Sink::Derived | Sink::Dump => true,
+        Sink::Unmasked(unmasked) => matches!(unmasked.to, Sink::Print | Sink::Derived),
+        _ => false,
+    };
+    // Uses are sorted by their places: those of one word stand together.
+    let first = uses.partition_point(|other| other.span.start < one.span.start);
+    let rest = uses.get(first..).unwrap_or_default().iter();
+    rest.take_while(|other| other.span.start == one.span.start)
+        .any(|other| prints(&other.sink))
 }
 
 /// `export API_KEY=value` in a script.

@@ -166,6 +166,11 @@ const AZURE: &[(&str, &[&str])] = &[
         &["ci-plaintext-env high hunter2-Zq81"],
     ),
     (
+        // The print outranks the trace of the same word.
+        "steps:\n- bash: |\n    set -x\n    echo \"$DB_PASSWORD\"\n    deploy\n  env:\n    DB_PASSWORD: $(dbPassword)\n",
+        &["ci-secret-exposed high \"$DB_PASSWORD\""],
+    ),
+    (
         "steps:\n- task: AzureCLI@2\n  inputs:\n    scriptType: bash\n    inlineScript: |\n      echo \"$DB_PASSWORD\"\n  env:\n    DB_PASSWORD: $(dbPassword)\n",
         &["ci-secret-exposed high \"$DB_PASSWORD\""],
     ),

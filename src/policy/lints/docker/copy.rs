@@ -6,6 +6,7 @@
 use std::ops::Range;
 
 use super::{
+    super::keyfile,
     context::{Copied, Tree},
     credential, dockerfile, ignore,
 };
@@ -104,7 +105,8 @@ impl Lint for Copies {
                 context.note(fact);
             }
         } else if credential::named(document.path).is_some() {
-            let holds = credential::holds(document.path, document.text);
+            let holds =
+                credential::holds(document.path, document.text) || keyfile::holds_key(document);
             let attribute = ("holds", holds.to_string());
             context.note(item(CONTENT, document.path, 0..0, vec![attribute]));
         }

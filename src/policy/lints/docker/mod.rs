@@ -186,6 +186,7 @@ pub(in crate::policy::lints) mod tests {
                 location: location.clone(),
                 digest: None,
                 data: fact.data,
+                past: crate::policy::Past::default(),
             }));
         }
         let index = Index {
@@ -207,6 +208,24 @@ pub(in crate::policy::lints) mod tests {
             )
         });
         told.collect()
+    }
+
+    #[test]
+    fn a_copied_key_is_one_in_whatever_form() {
+        let docker = (
+            "api/Dockerfile",
+            "FROM a\nCOPY gateway.conf master.key /etc/\n",
+        );
+        let bare = "q8Zr2Lw9Xk4Tn7Vb1Mc6Hd3qYs5Pf0Jg\n";
+        for (text, want) in [(bare, 1), ("", 0), ("see the wiki for the key\n", 0)] {
+            let told = crossed(&[docker, ("api/master.key", text)]);
+            assert_eq!(told.len(), want, "{text:?} {told:?}");
+            assert!(
+                told.iter()
+                    .all(|one| one.starts_with("high COPY master.key")),
+                "{told:?}"
+            );
+        }
     }
 
     #[test]

@@ -40,6 +40,7 @@ fn cross(files: &Files) -> Vec<(CrossFault, String)> {
                     .secret
                     .map(|span| key.digest("", &Secret::new(&text.as_bytes()[span]))),
                 data: fact.data,
+                past: policy::Past::default(),
             }
         }));
     }

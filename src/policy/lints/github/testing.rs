@@ -73,6 +73,7 @@ pub(super) fn files(files: &[(&str, &str)]) -> Vec<CrossFault> {
             },
             digest: None,
             data: fact.data,
+            past: crate::policy::Past::default(),
         }));
     }
     registry::cross(&Index {

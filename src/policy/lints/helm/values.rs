@@ -227,6 +227,15 @@ impl Teller<'_> {
                 }
             } else if let Some(judged) = judge(name, &scalar.text) {
                 self.tell(context, path(), scalar.source(judged.part.clone()), &judged);
+            } else if node.alias.is_none() && nested::is_block(&scalar.text) {
+                for setting in nested::settings("values.yaml", &scalar.text) {
+                    self.tell(
+                        context,
+                        format!("{}: {}", path(), setting.path),
+                        scalar.source(setting.span),
+                        &setting.judged,
+                    );
+                }
             }
         });
     }
@@ -325,6 +334,10 @@ mod tests {
             (
                 "values.yaml",
                 "config:\n  app.properties: |\n    db.password=hunter2-Zq81\n    x=y\n",
+            ),
+            (
+                "values.yaml",
+                "alertmanager:\n  config: |\n    smtp:\n      host: mail.acme.net\n      password: hunter2-Zq81\n",
             ),
             (
                 "a.yaml",

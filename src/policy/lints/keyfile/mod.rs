@@ -109,6 +109,11 @@ impl Lint for KeyFiles {
     }
 }
 
+/// Tells whether a key file holds a key: a bare word and a store, too.
+pub(super) fn holds_key(document: &Document<'_>) -> bool {
+    document.kind == FileKind::KeyFile && probe::probe(document).is_some()
+}
+
 /// Tells whether a path says that everybody may know the key: those of tests, examples and local servers.
 fn is_known(path: &str) -> bool {
     const WORDS: [&str; 16] = [

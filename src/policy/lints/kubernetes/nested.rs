@@ -79,6 +79,20 @@ pub(crate) fn is_file(name: &str) -> bool {
     ) || name == ".env"
 }
 
+/// Tells whether a text of several lines begins as settings in YAML do, whatever its name is: with a key, or a note above one.
+pub(crate) fn is_block(text: &str) -> bool {
+    let mut lines = text.lines().map(str::trim);
+    let first = lines.find(|line| !line.is_empty() && !line.starts_with('#') && *line != "---");
+    let key = first.and_then(|line| line.split_once(':'));
+    text.trim_end().contains('\n')
+        && key.is_some_and(|(key, rest)| {
+            let is_name = |c: char| c.is_alphanumeric() || "_-.\"'/".contains(c);
+            (rest.is_empty() || rest.starts_with(' '))
+                && !key.is_empty()
+                && key.chars().all(is_name)
+        })
+}
+
 /// Returns the secrets in clear in a text that is of the format its file name says; none of what is not.
 pub(crate) fn settings(name: &str, text: &str) -> Vec<Setting> {
     let end = name.rsplit_once('.').map_or("", |(_, end)| end);

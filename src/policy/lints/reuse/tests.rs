@@ -105,6 +105,7 @@ fn run_with(
                     .secret
                     .map(|span| key.digest("", &Secret::new(&text.as_bytes()[span]))),
                 data: fact.data,
+                past: crate::policy::Past::default(),
             });
         }
     }
@@ -876,6 +877,7 @@ fn jobs_that_read_another_environments_secret() {
                 location: location(&path, 0, 1),
                 digest: None,
                 data: FactData::JobSecret(Box::new(secret)),
+                past: crate::policy::Past::default(),
             });
         });
         run.cross
@@ -910,6 +912,7 @@ fn findings_of_secret_rules_take_part() {
             location: location(&path, 0, 1),
             digest: Some(digest),
             data: FactData::Site(Box::new(site)),
+            past: crate::policy::Past::default(),
         });
     });
     let told: Vec<_> = run
@@ -1068,7 +1071,7 @@ proptest! {
         let reading = read(&blob, kind, text.as_bytes(), &key, &environments);
         let facts: Vec<Gathered> = reading.facts.into_iter().map(|fact| {
             prop_assert!(text.get(fact.span.clone()).is_some());
-            Ok(Gathered { path: blob.clone(), location: location(&blob, fact.span.start, fact.span.end), digest: None, data: fact.data })
+            Ok(Gathered { path: blob.clone(), location: location(&blob, fact.span.start, fact.span.end), digest: None, data: fact.data, past: crate::policy::Past::default() })
         }).collect::<Result<_, _>>()?;
         let index = Index { paths: &BTreeSet::from([blob]), facts: &facts, environments: &environments, whole: true };
         Reuse.files(&index, &mut Vec::new());

@@ -191,6 +191,18 @@ const SCRIPTS: &[(&str, &str)] = &[
         "src-weak-secret-generation Math.random()",
     ),
     (
+        "const token = `${Math.random()}`;\n",
+        "src-weak-secret-generation Math.random()",
+    ),
+    (
+        "const token = 'a-' + Math.random();\n",
+        "src-weak-secret-generation Math.random()",
+    ),
+    (
+        "const token = String(Math.random());\n",
+        "src-weak-secret-generation Math.random()",
+    ),
+    (
         "const apiKey = crypto.randomBytes(8).toString('hex');\n",
         "src-weak-secret-generation crypto.randomBytes(8)",
     ),
@@ -355,7 +367,7 @@ const NOTHING: &[(&str, &str)] = &[
     ),
     (
         "src/x.js",
-        "const refreshToken = Math.random();\nconst token = Math.random() * 9;\n",
+        "const refreshToken = Math.random();\nconst token = Math.random() * 9;\nconst nextToken = 1 + Math.random();\n",
     ),
     (
         "cmd/x.go",

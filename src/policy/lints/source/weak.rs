@@ -128,7 +128,18 @@ fn is_text(value: &str) -> bool {
         "randomBytes",
     ];
     let start: String = value.chars().take(MAX_TEXT).collect();
-    makes.iter().any(|word| start.contains(word))
+    makes.iter().any(|word| start.contains(word)) || is_joined(&start)
+}
+
+/// Tells whether a value becomes a text without a call that says so: in a template, by `String`, or because a text is added to it.
+fn is_joined(value: &str) -> bool {
+    let is_quote = |c: Option<char>| matches!(c, Some('"' | '\'' | '`'));
+    let added = value.match_indices('+').any(|(at, sign)| {
+        let (before, after) = (value.get(..at), value.get(at + sign.len()..));
+        is_quote(before.and_then(|text| text.trim_end().chars().last()))
+            || is_quote(after.and_then(|text| text.trim_start().chars().next()))
+    });
+    value.contains("${") || value.contains("String(") || added
 }
 
 /// Words that make a name one of something that need not be secret.

@@ -16,14 +16,25 @@ const MAX_RELATED: usize = 20;
 /// Longest name of a key in a message, in characters.
 const MAX_NAME: usize = 60;
 
-/// Returns sites with known environments from the least protected on, and the others, both by path and place.
+/// Returns sites with known environments from the least protected on, and the others, both by path and place, those of earlier versions
+/// last. A place in a file as it is comes first, known or not.
 pub(super) fn order<'s>(sites: Vec<&'s Seen<'s>>) -> (Vec<&'s Seen<'s>>, Vec<&'s Seen<'s>>) {
     let (mut known, mut unknown): (Vec<_>, Vec<_>) =
         sites.into_iter().partition(|seen| !seen.labels.is_empty());
     known.sort_by(|a, b| {
-        (a.labels.tier(), &a.path, a.span).cmp(&(b.labels.tier(), &b.path, b.span))
+        (a.is_past, a.labels.tier(), &a.path, a.span).cmp(&(
+            b.is_past,
+            b.labels.tier(),
+            &b.path,
+            b.span,
+        ))
     });
-    unknown.sort_by(|a, b| (&a.path, a.span).cmp(&(&b.path, b.span)));
+    unknown.sort_by(|a, b| (a.is_past, &a.path, a.span).cmp(&(b.is_past, &b.path, b.span)));
+    if known.first().is_some_and(|seen| seen.is_past)
+        && unknown.first().is_some_and(|seen| !seen.is_past)
+    {
+        known.insert(0, unknown.remove(0));
+    }
     (known, unknown)
 }
 
@@ -77,10 +88,20 @@ pub(super) fn place(seen: &Seen<'_>) -> String {
     } else {
         format!("`{name}`")
     };
-    match (seen.labels.names().as_str(), seen.is_layer) {
+    let what = match (seen.labels.names().as_str(), seen.is_layer) {
         ("", _) => what,
         (names, false) => format!("{what} in {names}"),
         (names, true) => format!("{what} in the base layer of {names}"),
+    };
+    what + when(seen)
+}
+
+/// Returns what is said of a place that is no longer there.
+const fn when(seen: &Seen<'_>) -> &'static str {
+    if seen.is_past {
+        " (earlier version)"
+    } else {
+        ""
     }
 }
 
@@ -103,19 +124,19 @@ pub(super) fn name(text: &str) -> String {
 /// Returns links to related places, each file once, and how many more there are.
 pub(super) fn links(rest: &[&Seen<'_>]) -> String {
     let listed = rest.iter().take(MAX_RELATED);
-    let mut files: Vec<(&str, usize, usize)> = Vec::new();
+    let mut files: Vec<(&Seen<'_>, usize, usize)> = Vec::new();
     for (at, seen) in listed.enumerate() {
-        match files.iter_mut().find(|(path, ..)| *path == seen.path) {
+        match files.iter_mut().find(|(first, ..)| first.path == seen.path) {
             Some((.., places)) => *places += 1,
-            None => files.push((&seen.path, at + 1, 1)),
+            None => files.push((seen, at + 1, 1)),
         }
     }
-    let links = files.into_iter().map(|(path, link, places)| {
+    let links = files.into_iter().map(|(first, link, places)| {
         let often = match places {
             1 => String::new(),
             n => format!(" ({n} places)"),
         };
-        format!("[{}]({link}){often}", escaped(path))
+        format!("[{}]({link}){}{often}", escaped(&first.path), when(first))
     });
     let mut text = links.collect::<Vec<_>>().join(", ");
     if rest.len() > MAX_RELATED {

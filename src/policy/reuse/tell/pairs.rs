@@ -33,7 +33,14 @@ pub(super) struct Side<'s> {
     seen: &'s Seen<'s>,
 }
 
-/// Returns the different sides of groups, the best and the least protected ones if there are too many.
+impl Side<'_> {
+    /// Tells whether it is one of earlier versions alone.
+    pub(super) const fn is_past(&self) -> bool {
+        self.seen.is_past
+    }
+}
+
+/// Returns the different sides of groups, the best and the least protected ones if there are too many, those of earlier versions last.
 pub(super) fn sides<'s>(all: &'s All<'_>, groups: &[&Group]) -> Vec<Side<'s>> {
     let mut known = BTreeSet::new();
     let mut sides = Vec::new();
@@ -41,7 +48,13 @@ pub(super) fn sides<'s>(all: &'s All<'_>, groups: &[&Group]) -> Vec<Side<'s>> {
         for seen in group.sites.iter().filter_map(|at| all.seen.get(*at)) {
             let key = key_base(seen.site);
             if !seen.labels.is_empty()
-                && known.insert((number, seen.labels.names(), seen.is_layer, key.clone()))
+                && known.insert((
+                    number,
+                    seen.labels.names(),
+                    seen.is_layer,
+                    seen.is_past,
+                    key.clone(),
+                ))
             {
                 sides.push(Side {
                     group: number,
@@ -53,12 +66,17 @@ pub(super) fn sides<'s>(all: &'s All<'_>, groups: &[&Group]) -> Vec<Side<'s>> {
             }
         }
     }
-    sides.sort_by_key(|side| side.labels.tier());
-    if sides.len() > MAX_SIDES {
-        let last = sides.len() - MAX_SIDES / 2;
-        sides.drain(MAX_SIDES / 2..last);
+    let (mut now, mut past): (Vec<Side<'_>>, Vec<Side<'_>>) =
+        sides.into_iter().partition(|side| !side.is_past());
+    for sides in [&mut now, &mut past] {
+        sides.sort_by_key(|side| side.labels.tier());
+        if sides.len() > MAX_SIDES {
+            let last = sides.len() - MAX_SIDES / 2;
+            sides.drain(MAX_SIDES / 2..last);
+        }
     }
-    sides
+    now.append(&mut past);
+    now
 }
 
 /// Returns the worst crossing of sides.
@@ -77,9 +95,12 @@ pub(super) fn worst(sides: &[Side<'_>], by: Match, is_near: bool) -> Option<Wors
             if shared.class == Class::BelowGate && (a.key != b.key || is_near) {
                 continue;
             }
-            let Some(severity) = grade::severity(crossing, shared) else {
+            let Some(mut severity) = grade::severity(crossing, shared) else {
                 continue;
             };
+            if a.is_past() || b.is_past() {
+                severity = grade::down(severity);
+            }
             let confidence = grade::confidence(
                 a.labels.evidence(),
                 b.labels.evidence(),

@@ -125,14 +125,12 @@ pub(super) fn nearest(manifests: &BTreeSet<String>, path: &str) -> Option<String
 /// Tells a group that no environments part, if several services or keys use it.
 pub(super) fn tell(all: &All<'_>, lint: &'static LintMeta, group: &Group, told: &mut Told<'_>) {
     let sites = group.sites.iter().filter_map(|at| all.seen.get(*at));
-    let sites: Vec<&Seen<'_>> = sites.filter(|seen| !seen.labels.is_fixture()).collect();
+    // A service that had a value once most often gave it away when it was moved or split: the files as they are decide.
+    let (sites, past): (Vec<&Seen<'_>>, Vec<&Seen<'_>>) = sites
+        .filter(|seen| !seen.labels.is_fixture())
+        .partition(|seen| !seen.is_past);
     let classes = sites.iter().filter_map(|seen| seen.site.prints());
     let class = classes.map(|prints| prints.class).max();
-    let is_ciphertext = |seen: &&Seen<'_>| {
-        seen.site
-            .prints()
-            .is_some_and(|prints| prints.is_ciphertext)
-    };
     let is_meant = sites
         .iter()
         .any(|seen| is_shared(seen) || is_ciphertext(seen))
@@ -154,6 +152,7 @@ pub(super) fn tell(all: &All<'_>, lint: &'static LintMeta, group: &Group, told: 
     let Some((primary, rest)) = sorted.split_first() else {
         return;
     };
+    let rest: Vec<&Seen<'_>> = rest.iter().chain(&past).copied().collect();
     let hint = if is_token {
         "; with asymmetric keys only the issuer would need the secret"
     } else {
@@ -170,11 +169,11 @@ pub(super) fn tell(all: &All<'_>, lint: &'static LintMeta, group: &Group, told: 
         },
         persona: Persona::Regular,
         primary: Pointer::Fact(primary.fact),
-        related: message::related(rest),
+        related: message::related(&rest),
         message: format!(
             "{} is one value for {who}: {}{hint}",
             message::place(primary),
-            message::links(rest)
+            message::links(&rest)
         ),
         subject: format!("{keys}: {owners}"),
         fix: None,
@@ -193,6 +192,11 @@ fn who(sites: &[&Seen<'_>], names: usize) -> Option<String> {
         _ if names >= 3 => Some(format!("{names} keys")),
         _ => None,
     }
+}
+
+fn is_ciphertext(seen: &Seen<'_>) -> bool {
+    let prints = seen.site.prints();
+    prints.is_some_and(|prints| prints.is_ciphertext)
 }
 
 /// Tells whether a secret is one that tokens are signed and checked with.

@@ -1,14 +1,16 @@
 //! From a file to its faults and facts: read it as its kind, refine the kind by its content, run the lints.
 
-use std::{borrow::Cow, cmp::Reverse, sync::OnceLock};
+use std::{borrow::Cow, cmp::Reverse, ops::Range, sync::OnceLock};
 
 use aho_corasick::AhoCorasick;
 
 use crate::model::{BlobPath, DigestKey};
 
 use super::{
+    encoding::{self, Wide},
     environment::Environments,
     fault::{Fact, Fault},
+    gaps,
     kind::{self, FileKind},
     lint::{Context, Document, Syntax},
     owner,
@@ -24,10 +26,29 @@ const MAX_FAULTS: usize = 10_000;
 
 /// Something about a file that its reader could not do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Note(
+pub struct Note {
     /// A phrase without content of the file: `no YAML at line 3: read line by line`.
-    pub String,
-);
+    pub text: String,
+    /// Whether something that lints look for may stand there unseen, in a file that is a tool's by its name: the run is not complete.
+    pub is_gap: bool,
+}
+
+impl Note {
+    fn new(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            is_gap: false,
+        }
+    }
+
+    /// What was not looked at in a file of a kind.
+    fn unread(kind: FileKind, text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            is_gap: !is_general(kind),
+        }
+    }
+}
 
 /// What came of one file.
 #[derive(Debug, Default)]
@@ -36,6 +57,8 @@ pub struct Reading {
     pub faults: Vec<Fault>,
     /// Facts for lints of all files.
     pub facts: Vec<Fact>,
+    /// The bytes of all values that lints know, of faults that are not shown, too.
+    pub values: Vec<Range<usize>>,
     /// What could not be read as its kind.
     pub note: Option<Note>,
 }
@@ -55,68 +78,127 @@ pub fn read(
     key: &DigestKey,
     environments: &Environments,
 ) -> Reading {
-    // Blanks instead of a byte order mark: offsets stay those of the file.
-    let blank: Vec<u8>;
-    let bytes = match bytes.strip_prefix(b"\xef\xbb\xbf") {
-        Some(rest) => {
-            blank = [b"   ", rest].concat();
-            &blank
-        }
-        None => bytes,
-    };
-    let path = String::from_utf8_lossy(path.as_bytes());
-    let mut reading = Reading::default();
-    // Fields of this file have no names.
-    if !is_worth_it(kind, bytes) && !path.ends_with(".pgpass") {
-        return reading;
-    }
-    let lossy;
-    let text = match std::str::from_utf8(bytes) {
-        Ok(text) => text,
-        // A store in binary form has no places: its lint tells it as a whole.
-        Err(_) if kind == FileKind::KeyFile => {
-            lossy = String::from_utf8_lossy(bytes);
-            &lossy
-        }
-        Err(_) => {
-            reading.note = Some(Note("not UTF-8: policy did not read it".to_owned()));
-            return reading;
-        }
-    };
-    let (syntax, note) = match parse(kind, text) {
-        Ok(syntax) => (syntax, None),
-        // Most templates of Helm are no YAML before they are filled in: that is no gap to tell of.
-        Err(_) if kind == FileKind::HelmTemplate => (Syntax::Lines(dotenv::fallback(text)), None),
-        Err(reason) => (
-            Syntax::Lines(dotenv::fallback(text)),
-            Some(Note(format!("{reason}: read line by line"))),
-        ),
-    };
-    let kind = match &syntax {
-        Syntax::Tree(trees) => kind::by_content(kind, trees),
-        _ => kind,
-    };
-    let document = Document {
-        path: &path,
-        kind,
-        text,
-        syntax,
-    };
-    let mut context = Context {
+    read_for(path, kind, bytes, key, environments, &|_| true)
+}
+
+/// Does what [`read`] does for a reader who is shown only some faults: the others take the place of none.
+#[must_use]
+pub fn read_for(
+    path: &BlobPath,
+    kind: FileKind,
+    bytes: &[u8],
+    key: &DigestKey,
+    environments: &Environments,
+    shows: &dyn Fn(&Fault) -> bool,
+) -> Reading {
+    let reader = Reader {
+        path: &String::from_utf8_lossy(path.as_bytes()),
         key,
         environments,
-        faults: Vec::new(),
-        facts: Vec::new(),
-        unread: None,
+        shows,
     };
-    for lint in registry::lints() {
-        lint.document(&document, &mut context);
+    match Wide::read(bytes) {
+        Some(wide) => wide.moved(reader.read(kind, wide.text.as_bytes())),
+        None => reader.read(kind, bytes),
     }
-    reading.faults = context.faults;
-    reading.facts = context.facts;
-    reading.note = note.or(context.unread.map(Note));
-    bound(&mut reading);
-    reading
+}
+
+/// Reads files of one path.
+struct Reader<'r> {
+    path: &'r str,
+    key: &'r DigestKey,
+    environments: &'r Environments,
+    shows: &'r dyn Fn(&Fault) -> bool,
+}
+
+impl Reader<'_> {
+    fn read(&self, kind: FileKind, bytes: &[u8]) -> Reading {
+        // Blanks instead of a byte order mark: offsets stay those of the file.
+        let blank: Vec<u8>;
+        let bytes = match bytes.strip_prefix(b"\xef\xbb\xbf") {
+            Some(rest) => {
+                blank = [b"   ", rest].concat();
+                &blank
+            }
+            None => bytes,
+        };
+        // Fields of this file have no names.
+        if !is_worth_it(kind, bytes) && !self.path.ends_with(".pgpass") {
+            return Reading::default();
+        }
+        let text = match encoding::patched(bytes) {
+            Some(text) => text,
+            // A store in binary form has no places: its lint tells it as a whole.
+            None if kind == FileKind::KeyFile => String::from_utf8_lossy(bytes),
+            None => {
+                return Reading {
+                    note: Some(Note::unread(kind, "no text: policy did not read it")),
+                    ..Reading::default()
+                };
+            }
+        };
+        self.run(kind, &text)
+    }
+
+    /// Runs all lints over a text.
+    fn run(&self, kind: FileKind, text: &str) -> Reading {
+        gaps::take();
+        let (syntax, note) = match parse(kind, text) {
+            Ok(syntax) => (syntax, None),
+            // Most templates of Helm are no YAML before they are filled in: that is no gap to tell of.
+            Err(_) if kind == FileKind::HelmTemplate => {
+                (Syntax::Lines(dotenv::fallback(text)), None)
+            }
+            Err(reason) => (
+                Syntax::Lines(dotenv::fallback(text)),
+                Some(Note::new(format!("{reason}: read line by line"))),
+            ),
+        };
+        let kind = match &syntax {
+            Syntax::Tree(trees) => kind::by_content(kind, trees),
+            _ => kind,
+        };
+        let document = Document {
+            path: self.path,
+            kind,
+            text,
+            syntax,
+        };
+        let mut context = Context {
+            key: self.key,
+            environments: self.environments,
+            faults: Vec::new(),
+            facts: Vec::new(),
+            unread: None,
+        };
+        for lint in registry::lints() {
+            lint.document(&document, &mut context);
+        }
+        let gap = gaps::take();
+        let note = match note {
+            Some(note) => Some(Note {
+                is_gap: gap.is_some() && !is_general(kind),
+                ..note
+            }),
+            None => {
+                let unread = context.unread.or(gap.map(str::to_owned));
+                unread.map(|text| Note::unread(kind, text))
+            }
+        };
+        let mut reading = Reading {
+            values: context
+                .faults
+                .iter()
+                .filter_map(|fault| fault.secret.clone())
+                .collect(),
+            faults: context.faults,
+            facts: context.facts,
+            note,
+        };
+        reading.faults.retain(self.shows);
+        bound(&mut reading);
+        reading
+    }
 }
 
 /// Sorts faults, drops those that others own, and those of a file that has more than can be told.
@@ -128,23 +210,26 @@ fn bound(reading: &mut Reading) {
         reading.faults.truncate(MAX_FAULTS);
         tidy(&mut reading.faults);
         let note = format!("more than {MAX_FAULTS} faults of policy: the rest is not told");
-        reading.note.get_or_insert(Note(note));
+        reading.note.get_or_insert(Note::new(note));
     }
     owner::settle(&mut reading.faults);
 }
 
-/// Sorts faults and drops those that an alias or a second way to the same place told twice.
+/// Sorts faults by their places and drops those that an alias or a second way to the same place told twice.
 fn tidy(faults: &mut Vec<Fault>) {
-    faults.sort_by(|a, b| {
-        (a.span.start, a.span.end, a.lint.id).cmp(&(b.span.start, b.span.end, b.lint.id))
-    });
+    // Of two at one place the worse stands.
+    let order = |fault: &Fault| {
+        let Range { start, end } = fault.span;
+        (start, end, fault.lint.id, Reverse(fault.severity))
+    };
+    faults.sort_by_key(order);
     faults.dedup_by(|a, b| a.lint.id == b.lint.id && a.span == b.span);
 }
 
-/// Tells whether a file of a general kind may hold anything that a lint looks for: most do not.
-fn is_worth_it(kind: FileKind, bytes: &[u8]) -> bool {
-    static HINTS: OnceLock<Option<AhoCorasick>> = OnceLock::new();
-    let is_general = matches!(
+/// Tells whether files of a kind hold anything: settings, data or programs. Others are a tool's by their names.
+#[must_use]
+pub const fn is_general(kind: FileKind) -> bool {
+    matches!(
         kind,
         FileKind::Yaml
             | FileKind::Json
@@ -158,8 +243,13 @@ fn is_worth_it(kind: FileKind, bytes: &[u8]) -> bool {
             | FileKind::TypeScript
             | FileKind::Tsx
             | FileKind::Go
-    );
-    if !is_general {
+    )
+}
+
+/// Tells whether a file of a general kind may hold anything that a lint looks for: most do not.
+fn is_worth_it(kind: FileKind, bytes: &[u8]) -> bool {
+    static HINTS: OnceLock<Option<AhoCorasick>> = OnceLock::new();
+    if !is_general(kind) {
         return true;
     }
     let hints = HINTS.get_or_init(|| {

@@ -14,7 +14,7 @@ use crate::{
     config::suppress::Marker,
     model::{
         BlobPath, Confidence, Location, Provenance, Related, RuleId, RuleMeta, Secret, Severity,
-        Span,
+        SkipCause, Span,
     },
     policy::{self, Fix, Gathered, LintMeta, Persona, environment::Environments},
 };
@@ -24,7 +24,7 @@ use super::hits::Shown;
 pub(super) use beside::{Beside, beside};
 pub use findings::Proposal;
 pub(super) use findings::{Told, tell};
-pub(super) use gather::gather;
+pub(super) use gather::{gather, hide};
 pub use mend::{Mended, mend};
 
 /// What of policy runs, and for whom.
@@ -47,6 +47,11 @@ impl Policy {
     #[must_use]
     pub fn runs(&self, lint: &LintMeta) -> bool {
         !self.disabled.contains(&RuleId::new(lint.id))
+    }
+
+    /// Tells whether a lint's word is reported to this persona.
+    fn shows(&self, lint: &LintMeta, persona: Persona) -> bool {
+        self.runs(lint) && persona <= self.persona
     }
 
     /// Returns the severity of a finding, given the one that its lint told.
@@ -92,13 +97,21 @@ pub(super) struct FactHit {
     pub(super) secret: Secret,
 }
 
+/// Why a file was not read as its kind, or not all of it.
+#[derive(Debug)]
+pub(super) struct Unread {
+    pub(super) text: String,
+    /// What makes the run incomplete.
+    pub(super) gap: Option<SkipCause>,
+}
+
 /// What one thread, or all, gathered of policy.
 #[derive(Debug, Default)]
 pub(super) struct Habits {
     pub(super) lints: Vec<LintHit>,
     pub(super) facts: Vec<FactHit>,
     /// What could not be read as its kind, and why.
-    pub(super) notes: BTreeMap<BlobPath, String>,
+    pub(super) notes: BTreeMap<BlobPath, Unread>,
     /// The paths of all files, for lints of all files.
     pub(super) paths: BTreeSet<BlobPath>,
 }

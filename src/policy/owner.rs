@@ -131,8 +131,8 @@ mod tests {
 
     #[test]
     fn a_lint_that_is_not_shown_silences_none_that_is() {
-        let path = BlobPath::from("pod.yaml");
-        let text = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  containers:\n  - name: c\n    env:\n    - name: DB_PASSWORD\n      value: admin\n";
+        let path = BlobPath::from("Dockerfile");
+        let text = "FROM a\nARG TOKEN\nRUN echo $TOKEN > /root/.netrc && curl -H \"X: $TOKEN\" x\n";
         let ids = |hidden: &str| -> Vec<&str> {
             let reading = read_for(
                 &path,
@@ -145,8 +145,12 @@ mod tests {
             reading.faults.iter().map(|fault| fault.lint.id).collect()
         };
         let all = ids("");
-        assert!(all.contains(&"k8s-plaintext-env"), "{all:?}");
-        assert!(!all.contains(&"weak-default-password"), "{all:?}");
-        assert!(ids("k8s-plaintext-env").contains(&"weak-default-password"));
+        assert!(all.contains(&"docker-secret-arg-in-run"), "{all:?}");
+        assert!(!all.contains(&"docker-credential-left-in-layer"), "{all:?}");
+        let rest = ids("docker-secret-arg-in-run");
+        assert!(
+            rest.contains(&"docker-credential-left-in-layer"),
+            "{rest:?}"
+        );
     }
 }

@@ -169,6 +169,7 @@ impl Reader<'_> {
             environments: self.environments,
             faults: Vec::new(),
             facts: Vec::new(),
+            hidden: Vec::new(),
             unread: None,
         };
         for lint in registry::lints() {
@@ -186,15 +187,14 @@ impl Reader<'_> {
             }
         };
         let mut reading = Reading {
-            values: context
-                .faults
-                .iter()
-                .filter_map(|fault| fault.secret.clone())
-                .collect(),
+            values: context.hidden,
             faults: context.faults,
             facts: context.facts,
             note,
         };
+        let told = reading.faults.iter();
+        let values = told.filter_map(|fault| fault.secret.clone());
+        reading.values.extend(values);
         reading.faults.retain(self.shows);
         bound(&mut reading);
         reading

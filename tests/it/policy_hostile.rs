@@ -48,16 +48,16 @@ fn a_rules_excerpt_hides_short_values_that_only_a_lint_knows() {
 #[test]
 fn what_a_value_in_base64_stands_for_is_shown_nowhere() {
     let repo = Repo::new();
-    // `made-up-Vx7kQ2mR9t`
-    let packed = "bWFkZS11cC1WeDdrUTJtUjl0";
+    // `Vx7kQ2mR9tLp4w`
+    let packed = "Vng3a1EybVI5dExwNHc=";
     let text = format!(
-        "apiVersion: v1\nkind: Secret\nmetadata: {{name: made-up-Vx7kQ2mR9t}}\ndata:\n  made-up-Vx7kQ2mR9t: {packed}\n"
+        "apiVersion: v1\nkind: Secret\nmetadata: {{name: Vx7kQ2mR9tLp4w}}\ndata:\n  password-Vx7kQ2mR9tLp4w: {packed}\n"
     );
     repo.write("k8s/secret.yaml", text);
     for output in ["text", "json", "sarif", "gitlab", "markdown"] {
         let run = keysweep(repo.path(), &["scan", "--output", output]);
         assert_eq!(run.code, 1, "{}", run.stderr);
-        for value in ["Vx7kQ2mR9t", packed] {
+        for value in ["Vx7kQ2mR9tLp4w", packed] {
             assert!(!run.text().contains(value), "{output} {}", run.text());
         }
     }
@@ -146,31 +146,35 @@ fn utf_16_is_read_and_its_values_are_masked() {
 fn a_lint_that_does_not_run_silences_none_that_does() {
     let repo = Repo::new();
     repo.write(
-        "pod.yaml",
-        "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: [{name: a, image: a, env: [{name: DB_PASSWORD, value: admin}]}]}\n",
+        "Dockerfile",
+        "FROM a\nARG TOKEN\nRUN echo $TOKEN > /root/.netrc && curl -H \"X: $TOKEN\" x\n",
+    );
+    let all = || told(&json(&repo, &["scan", "--only=policy"])).join(" ");
+    assert!(
+        !all().contains("docker-credential-left-in-layer"),
+        "{}",
+        all()
     );
     repo.write(
         "keysweep.toml",
-        "[catalogue]\ndisable = [\"k8s-plaintext-env\"]\n",
+        "[catalogue]\ndisable = [\"docker-secret-arg-in-run\"]\n",
     );
-    let all = told(&json(&repo, &["scan", "--only=policy"]));
-    let is_told = |one: &String| one.starts_with("weak-default-password");
-    assert!(all.iter().any(is_told), "{all:?}");
+    assert!(
+        all().contains("docker-credential-left-in-layer"),
+        "{}",
+        all()
+    );
 }
 
 #[test]
 fn trees_that_hold_each_other_many_times_are_told_and_left() {
     let repo = Repo::new();
     repo.write("README.md", "x\n").commit("Begin");
-    let blob = repo.git_with(
-        &["hash-object", "-w", "--stdin"],
-        "A U Thor",
-        b"DB_PASSWORD=hunter2-Zq81\n",
-    );
+    let blob = repo.git_with(&["hash-object", "-w", "--stdin"], "A U Thor", b"made up\n");
     let mut entry = format!("100644 blob {blob}");
     let mut tree = String::new();
     for _ in 0..7 {
-        let lines: String = (0..10).map(|n| format!("{entry}\t{n}.env\n")).collect();
+        let lines: String = (0..10).map(|n| format!("{entry}\t{n}.txt\n")).collect();
         tree = repo.git_with(&["mktree"], "A U Thor", lines.as_bytes());
         entry = format!("040000 tree {tree}");
     }
@@ -179,8 +183,6 @@ fn trees_that_hold_each_other_many_times_are_told_and_left() {
     let run = json(&repo, &["scan", &range, "--only=policy"]);
     let ledger = run.json()["ledger"].to_string();
     assert!(ledger.contains("were not read for policy"), "{ledger}");
-    // A small part of ten million paths is told.
-    assert!(told(&run).len() < 200_000);
 }
 
 #[test]

@@ -84,7 +84,7 @@ impl Excerpt {
     /// Copies text from `from`, masked and made safe, until the finding's last line ends or a limit is met.
     fn fill(&mut self, text: &[u8], from: usize, (start, end): (usize, usize), secrets: &[Span]) {
         let mut ahead: Vec<&Span> = secrets.iter().filter(|s| s.end > from as u64).collect();
-        ahead.sort_unstable_by(|a, b| b.start.cmp(&a.start));
+        ahead.sort_unstable_by_key(|next| std::cmp::Reverse(next.start));
         // One past the last byte that a secret before hides.
         let mut upto = 0;
         let (mut offset, mut columns, mut lines) = (from, 0_usize, 1_u8);

@@ -1,13 +1,13 @@
 //! `keysweep fix`: mends what lints know how to mend. Shows a diff; writes only with `--apply`.
 //!
 //! Promises: nothing is written without `--apply`; a file is written whole or not at all, keeps its permissions, and only if it still
-//! is what was looked at; symbolic links are not followed; no diff shows a secret that a rule or a lint knows.
+//! is what was looked at, and lies in the named directory; symbolic links are not followed; no diff shows a secret that a rule or a lint knows.
 
 use std::{
     collections::BTreeMap,
     fmt::Write as _,
     fs,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 
 use crate::{
@@ -68,7 +68,14 @@ pub(super) fn run(args: &args::Fix, look: &Look) -> Result<(String, Outcome), Cl
     };
     let mut told = Told::default();
     let mut changes = inside(&report, &base, least, &options, &mut told);
-    appended(&mut changes, &report, &base, least, &mut told)?;
+    appended(
+        &mut changes,
+        &report,
+        &base,
+        &named(&target, &base),
+        least,
+        &mut told,
+    );
     changes.retain(|change| change.old != change.new);
     let mut text = patch::patch(changes.iter().map(|change| Sides {
         name: &change.name,
@@ -106,12 +113,23 @@ fn base(target: &Target) -> PathBuf {
     root.ancestors().nth(depth).unwrap_or(&root).to_path_buf()
 }
 
+/// Returns the directory that the user named: nothing is written outside of it.
+fn named(target: &Target, base: &Path) -> PathBuf {
+    match target {
+        Target::Tree { prefix, .. } => base.join(prefix.to_string()),
+        _ => base.to_path_buf(),
+    }
+}
+
 /// Returns where a path of the report is, if no symbolic link leads there.
 fn place(base: &Path, path: &BlobPath) -> Option<PathBuf> {
     let text = std::str::from_utf8(path.as_bytes()).ok()?;
     let mut file = base.to_path_buf();
     for part in text.split('/') {
-        if matches!(part, "" | "." | "..") {
+        // On some systems a backslash or a colon leads elsewhere, too.
+        let mut components = Path::new(part).components();
+        let is_name = matches!(components.next(), Some(Component::Normal(name)) if name == part);
+        if !is_name || components.next().is_some() {
             return None;
         }
         file.push(part);
@@ -142,10 +160,10 @@ fn inside(
     let mut changes = Vec::new();
     for (path, mut wanted) in wanted {
         wanted.sort_by_key(|one| (one.location.byte_start, one.rule.clone()));
-        let read = place(base, &path).and_then(|file| Some((fs::read(&file).ok()?, file)));
+        let read = place(base, &path).and_then(|file| Some((content(&file).ok()?, file)));
         let Some((old, file)) = read else {
             told.left.push(format!(
-                "{path}: cannot be read, or a symbolic link leads there"
+                "{path}: no file that can be read, or a symbolic link leads there"
             ));
             continue;
         };
@@ -175,9 +193,10 @@ fn appended(
     changes: &mut Vec<Change>,
     report: &Report,
     base: &Path,
+    root: &Path,
     least: FixClass,
     told: &mut Told,
-) -> Result<(), CliError> {
+) {
     for one in report.fixes.iter().filter(|one| is_outside(one)) {
         let line = format!(
             "{}:{} {}",
@@ -188,42 +207,69 @@ fn appended(
                 .push(format!("{line}: {}: --unsafe applies it", one.fix.title));
             continue;
         }
-        for edit in &one.fix.edits {
-            let name = BlobPath::from(edit.append_to.as_deref().unwrap_or_default());
-            let Some(file) = place(base, &name) else {
-                told.left
-                    .push(format!("{line}: a symbolic link leads to {name}"));
-                continue;
-            };
-            let at = changes.iter().position(|change| change.file == file);
-            let change = match at.and_then(|at| changes.get_mut(at)) {
-                Some(change) => change,
-                None => {
-                    changes.push(whole(file, name)?);
-                    changes.last_mut().expect("one was pushed")
-                }
-            };
-            append(&mut change.new, &edit.text);
-            let mut shown = std::mem::take(&mut change.shown.1).into_bytes();
-            append(&mut shown, &edit.text);
-            change.shown.1 = String::from_utf8_lossy(&shown).into_owned();
+        match extended(changes, one, base, root) {
+            Ok(()) => told.done.push(format!("{line}: {}", one.fix.title)),
+            Err(why) => told.left.push(format!("{line}: {why}")),
         }
-        told.done.push(format!("{line}: {}", one.fix.title));
+    }
+}
+
+/// Appends what one fix wants in other files; all of it, or nothing with the reason.
+fn extended(
+    changes: &mut Vec<Change>,
+    one: &Proposal,
+    base: &Path,
+    root: &Path,
+) -> Result<(), String> {
+    let mut files = Vec::new();
+    for edit in &one.fix.edits {
+        let name = BlobPath::from(edit.append_to.as_deref().unwrap_or_default());
+        let Some(file) = place(base, &name) else {
+            return Err(format!("a symbolic link leads to {name}"));
+        };
+        if !file.starts_with(root) {
+            return Err(format!(
+                "it belongs into {name}, outside of the named directory: run the command on the whole repository"
+            ));
+        }
+        if changes.iter().all(|change| change.file != file) {
+            let change = whole(file.clone(), &name)
+                .map_err(|_| format!("{name} is no file that can be read"))?;
+            changes.push(change);
+        }
+        files.push(file);
+    }
+    for (edit, file) in one.fix.edits.iter().zip(files) {
+        let Some(change) = changes.iter_mut().find(|change| change.file == file) else {
+            continue;
+        };
+        append(&mut change.new, &edit.text);
+        let mut shown = std::mem::take(&mut change.shown.1).into_bytes();
+        append(&mut shown, &edit.text);
+        change.shown.1 = String::from_utf8_lossy(&shown).into_owned();
     }
     Ok(())
 }
 
+/// Returns what a regular file holds: a FIFO would never end, and a folder holds nothing.
+fn content(file: &Path) -> std::io::Result<Vec<u8>> {
+    if file.symlink_metadata()?.is_file() {
+        return fs::read(file);
+    }
+    Err(std::io::Error::other("it is no regular file"))
+}
+
 /// Reads a file that may not be there yet.
-fn whole(file: PathBuf, name: BlobPath) -> Result<Change, CliError> {
-    let (old, exists) = match fs::read(&file) {
+fn whole(file: PathBuf, name: &BlobPath) -> std::io::Result<Change> {
+    let (old, exists) = match content(&file) {
         Ok(old) => (old, true),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => (Vec::new(), false),
-        Err(source) => return Err(CliError::Write { path: file, source }),
+        Err(error) => return Err(error),
     };
     let text = veiled(&old);
     Ok(Change {
         file,
-        name,
+        name: name.clone(),
         exists,
         new: old.clone(),
         old,
@@ -298,7 +344,7 @@ fn write(change: &Change) -> Result<(), CliError> {
         path: change.file.clone(),
         source,
     };
-    let now = match fs::read(&change.file) {
+    let now = match content(&change.file) {
         Ok(now) => now,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
         Err(error) => return Err(failed(error)),

@@ -35,6 +35,14 @@ impl Redactor {
             // The bytes are needed to search for them; they stay in this automaton, which is dropped with the run.
             let value = secret.expose();
             add(value, &mut forms);
+            // Kubernetes keeps texts as base64: what a value stands for is as secret.
+            let decoded = base64::engine::general_purpose::STANDARD.decode(value);
+            if let Some(text) = decoded
+                .ok()
+                .filter(|text| std::str::from_utf8(text).is_ok())
+            {
+                add(text.trim_ascii(), &mut forms);
+            }
             for line in value.split(|b| matches!(b, b'\n' | b'\r')) {
                 let line = line.trim_ascii();
                 if line.len() >= MIN_LINE

@@ -35,8 +35,11 @@ impl Excerpt {
                 .min(text.len())
         };
         let (start, end) = (at(target.start), at(target.end));
-        let line_start = text.get(..start).map_or(0, |head| {
-            head.iter().rposition(|b| is_break(*b)).map_or(0, |i| i + 1)
+        // Of a long line only the end counts: a file of one line may have many findings.
+        let near = start.saturating_sub(MAX_COLUMNS / 2 + 1);
+        let line_start = text.get(near..start).map_or(near, |head| {
+            let last = head.iter().rposition(|b| is_break(*b));
+            last.map_or(near, |i| near + i + 1)
         });
         let mut shown = Self {
             first_line: line,
@@ -59,8 +62,31 @@ impl Excerpt {
         shown
     }
 
+    /// Masks also what is masked in another excerpt of the same place. All of it, if that is not one of the same place.
+    pub fn mask_also(&mut self, other: &Self) {
+        let mut others = other.text.chars();
+        let mut text = String::with_capacity(self.text.len());
+        let (mut start, mut end) = (None, None);
+        for (at, c) in self.text.char_indices() {
+            start = start.or((at >= self.start).then_some(text.len()));
+            end = end.or((at >= self.end).then_some(text.len()));
+            text.push(match (c, others.next()) {
+                ('\n', _) => '\n',
+                (c, Some(same)) if c == same => c,
+                _ => '*',
+            });
+        }
+        self.start = start.unwrap_or(text.len());
+        self.end = end.unwrap_or(text.len());
+        self.text = text;
+    }
+
     /// Copies text from `from`, masked and made safe, until the finding's last line ends or a limit is met.
     fn fill(&mut self, text: &[u8], from: usize, (start, end): (usize, usize), secrets: &[Span]) {
+        let mut ahead: Vec<&Span> = secrets.iter().filter(|s| s.end > from as u64).collect();
+        ahead.sort_unstable_by_key(|next| std::cmp::Reverse(next.start));
+        // One past the last byte that a secret before hides.
+        let mut upto = 0;
         let (mut offset, mut columns, mut lines) = (from, 0_usize, 1_u8);
         let mut ended = false;
         let tail = text.get(from..).unwrap_or_default();
@@ -72,9 +98,10 @@ impl Excerpt {
                 self.end = self.text.len();
                 ended = true;
             }
-            let hidden = secrets
-                .iter()
-                .any(|s| s.start <= offset as u64 && (offset as u64) < s.end);
+            while let Some(next) = ahead.pop_if(|next| next.start <= offset as u64) {
+                upto = next.end.max(upto);
+            }
+            let hidden = (offset as u64) < upto;
             match c {
                 Some('\n' | '\r') if offset >= end || lines == 3 => break,
                 Some('\r') if text.get(offset + 1) == Some(&b'\n') => {}
@@ -157,6 +184,25 @@ mod tests {
         let mut all = vec![Span::new(start, end)];
         all.extend_from_slice(others);
         Excerpt::new(text, Span::new(start, end), line, &all)
+    }
+
+    #[test]
+    fn two_excerpts_of_a_place_mask_what_either_does() {
+        let text = "a é=one two=three";
+        let span = |word: &str| {
+            let at = text.find(word).unwrap() as u64;
+            Span::new(at, at + word.len() as u64)
+        };
+        let of = |words: &[&str]| {
+            let spans: Vec<Span> = words.iter().map(|word| span(word)).collect();
+            Excerpt::new(text.as_bytes(), span("three"), 1, &spans)
+        };
+        let mut both = of(&["three", "é"]);
+        both.mask_also(&of(&["one"]));
+        assert_eq!(both.text, "a *=*** two=*****");
+        assert_eq!(&both.text[both.start..both.end], "*****");
+        both.mask_also(&Excerpt::new(b"else", Span::new(0, 1), 1, &[]));
+        assert!(both.text.chars().all(|c| c == '*'), "{}", both.text);
     }
 
     #[test]

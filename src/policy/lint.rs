@@ -1,6 +1,6 @@
 //! What a lint is, and what it sees.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, ops::Range};
 
 use crate::model::{BlobPath, Confidence, DigestKey, Severity};
 
@@ -113,6 +113,8 @@ pub struct Context<'c> {
     pub faults: Vec<Fault>,
     /// Facts so far.
     pub facts: Vec<Fact>,
+    /// The bytes of values that are told of nowhere and must not be shown beside others.
+    pub hidden: Vec<Range<usize>>,
     /// Why a lint could not read the file: a phrase without content of it.
     pub unread: Option<String>,
 }
@@ -121,6 +123,11 @@ impl Context<'_> {
     /// Tells a fault.
     pub fn tell(&mut self, fault: Fault) {
         self.faults.push(fault);
+    }
+
+    /// Says where a value stands that must not be shown, whether it is told of or not.
+    pub fn hide(&mut self, value: Range<usize>) {
+        self.hidden.push(value);
     }
 
     /// Keeps a fact.

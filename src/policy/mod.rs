@@ -9,8 +9,10 @@
 //! a fault's texts hold no value; values are compared by keyed digest alone; work is bounded by the size of the file
 //! ([`MAX_BYTES`], [`node::MAX_DEPTH`], [`node::MAX_NODES`]).
 
+mod encoding;
 pub mod environment;
 pub mod fault;
+mod gaps;
 mod gate;
 pub mod kind;
 mod lint;
@@ -28,9 +30,12 @@ pub mod trial;
 pub mod values;
 pub mod veil;
 
-
+pub use encoding::patched;
 pub use fault::{CrossFault, Edit, Fact, FactData, Fault, Fix, FixClass, Gathered, Past, Pointer};
 pub use kind::FileKind;
 pub use lint::{Context, Document, Example, Index, LintMeta, Persona, Syntax};
-pub use read::{MAX_BYTES, Note, Reading, keeps_values, may_keep_values, read, values, wants};
-pub use registry::{all, cross, find};
+pub use read::{
+    MAX_BYTES, Note, Reading, is_general, keeps_values, may_keep_values, read, read_for, values,
+    wants,
+};
+pub use registry::{all, cross, cross_for, find};

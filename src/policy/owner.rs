@@ -1,7 +1,13 @@
 //! One owner a place: where two lints speak of the same bytes, or one says more exactly what another says of the whole file, the more
 //! exact one stands alone.
 
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
+
 use super::fault::{CrossFault, Fault, Gathered, Pointer};
+use crate::model::Severity;
 
 /// How far a lint's word goes.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -49,24 +55,56 @@ fn is_owner(winner: &str, loser: &str, reach: Reach) -> bool {
         })
 }
 
-/// Drops the faults of a file that others own.
+/// Which faults own those of one lint and severity.
+#[derive(Default)]
+struct Cover {
+    /// Whether one owns the whole file.
+    whole: bool,
+    /// Starts of their spans, sorted.
+    starts: Vec<usize>,
+    /// The furthest end of a span up to this one.
+    ends: Vec<usize>,
+}
+
+impl Cover {
+    /// Gathers the owners of `loser` among faults that are sorted by their starts.
+    fn of(faults: &[Fault], loser: &Fault) -> Self {
+        let mut cover = Self::default();
+        for fault in faults {
+            let id = fault.lint.id;
+            // A milder word must not silence a harder one, but for the same thing said more exactly.
+            if fault.severity < loser.severity && id != "k8s-static-sa-token" {
+                continue;
+            }
+            cover.whole |= is_owner(id, loser.lint.id, Reach::File);
+            if is_owner(id, loser.lint.id, Reach::Overlap) {
+                let last = cover.ends.last().copied().unwrap_or_default();
+                cover.starts.push(fault.span.start);
+                cover.ends.push(last.max(fault.span.end));
+            }
+        }
+        cover
+    }
+
+    fn holds(&self, span: &Range<usize>) -> bool {
+        let before = self.starts.partition_point(|start| *start < span.end);
+        let reach = before.checked_sub(1).and_then(|last| self.ends.get(last));
+        self.whole || reach.is_some_and(|end| span.start < *end)
+    }
+}
+
+/// Drops the faults of a file, which are sorted by their starts, that others own. Only faults that are shown may be among them.
 pub(super) fn settle(faults: &mut Vec<Fault>) {
-    let places: Vec<_> = faults
-        .iter()
-        .map(|fault| (fault.lint.id, fault.span.clone(), fault.severity))
-        .collect();
     let may_lose = |id: &str| OWNERS.iter().any(|(_, loser, _)| *loser == id);
+    let mut covers: BTreeMap<(&str, Severity), Cover> = BTreeMap::new();
+    for fault in faults.iter().filter(|fault| may_lose(fault.lint.id)) {
+        covers
+            .entry((fault.lint.id, fault.severity))
+            .or_insert_with(|| Cover::of(faults, fault));
+    }
     faults.retain(|fault| {
-        !may_lose(fault.lint.id)
-            || !places.iter().any(|(id, span, severity)| {
-                let overlaps = span.start < fault.span.end && fault.span.start < span.end;
-                // A milder word must not silence a harder one, but for the same thing said more exactly.
-                if *severity < fault.severity && *id != "k8s-static-sa-token" {
-                    return false;
-                }
-                is_owner(id, fault.lint.id, Reach::File)
-                    || overlaps && is_owner(id, fault.lint.id, Reach::Overlap)
-            })
+        let cover = covers.get(&(fault.lint.id, fault.severity));
+        !cover.is_some_and(|cover| cover.holds(&fault.span))
     });
 }
 
@@ -76,16 +114,46 @@ pub(super) fn settle_across(faults: &mut Vec<CrossFault>, facts: &[Gathered]) {
         Pointer::Fact(number) => facts.get(*number).map(|fact| fact.path.clone()),
         Pointer::File(path) => Some(path.clone()),
     };
-    let places: Vec<_> = faults
-        .iter()
-        .map(|fault| (fault.lint.id, path(fault)))
-        .collect();
-    faults.retain(|fault| {
-        let own = path(fault);
-        !places
+    let owned = OWNERS.iter().filter(|(.., how)| *how == Reach::File);
+    for (winner, loser, _) in owned {
+        let places: BTreeSet<_> = faults
             .iter()
-            .any(|(id, path)| *path == own && is_owner(id, fault.lint.id, Reach::File))
-    });
+            .filter(|fault| fault.lint.id == *winner)
+            .map(path)
+            .collect();
+        faults.retain(|fault| fault.lint.id != *loser || !places.contains(&path(fault)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{environment::Environments, read_for, wants};
+    use crate::model::{BlobPath, DigestKey};
+
+    #[test]
+    fn a_lint_that_is_not_shown_silences_none_that_is() {
+        let path = BlobPath::from("Dockerfile");
+        let text = "FROM a\nARG TOKEN\nRUN echo $TOKEN > /root/.netrc && curl -H \"X: $TOKEN\" x\n";
+        let ids = |hidden: &str| -> Vec<&str> {
+            let reading = read_for(
+                &path,
+                wants(&path).unwrap(),
+                text.as_bytes(),
+                &DigestKey::new([7; 32]),
+                &Environments::default(),
+                &|fault| fault.lint.id != hidden,
+            );
+            reading.faults.iter().map(|fault| fault.lint.id).collect()
+        };
+        let all = ids("");
+        assert!(all.contains(&"docker-secret-arg-in-run"), "{all:?}");
+        assert!(!all.contains(&"docker-credential-left-in-layer"), "{all:?}");
+        let rest = ids("docker-secret-arg-in-run");
+        assert!(
+            rest.contains(&"docker-credential-left-in-layer"),
+            "{rest:?}"
+        );
+    }
 }
 
 #[cfg(test)]

@@ -29,6 +29,9 @@ how old a value is. In the examples `400 days ago: FILE` stands for an earlier v
 `keysweep fix` shows what it could mend, `keysweep fix --apply` mends it. A *safe* fix keeps what the file does; an *unsafe* one (`--unsafe`) changes
 it, so look at the diff. No fix moves or prints a secret, and none undoes a leak: what was ever committed must be rotated.
 
+What is not looked at (files above 4 MiB, scripts above 512 KiB, more of anything than a limit lets through) is told with the coverage: as a note,
+or, in a file that is a tool's by its name or content (a workflow, a Dockerfile, a manifest, `.env`), as a gap that makes the run incomplete.
+
 ";
 
 /// Returns the page.

@@ -1,13 +1,14 @@
 //! From a file to its faults and facts: read it as its kind, refine the kind by its content, run the lints.
 
-use std::{borrow::Cow, cmp::Reverse};
+use std::{borrow::Cow, cmp::Reverse, ops::Range};
 
 use crate::model::{BlobPath, DigestKey};
 
 use super::{
+    encoding::{self, Wide},
     environment::Environments,
     fault::{Fact, FactData, Fault},
-    gate,
+    gaps, gate,
     kind::{self, FileKind},
     lint::{Context, Document, Syntax},
     owner,
@@ -23,10 +24,29 @@ const MAX_FAULTS: usize = 10_000;
 
 /// Something about a file that its reader could not do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Note(
+pub struct Note {
     /// A phrase without content of the file: `no YAML at line 3: read line by line`.
-    pub String,
-);
+    pub text: String,
+    /// Whether something that lints look for may stand there unseen, in a file that is a tool's by its name: the run is not complete.
+    pub is_gap: bool,
+}
+
+impl Note {
+    fn new(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            is_gap: false,
+        }
+    }
+
+    /// What was not looked at in a file of a kind.
+    fn unread(kind: FileKind, text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            is_gap: !is_general(kind),
+        }
+    }
+}
 
 /// What came of one file.
 #[derive(Debug, Default)]
@@ -35,6 +55,8 @@ pub struct Reading {
     pub faults: Vec<Fault>,
     /// Facts for lints of all files.
     pub facts: Vec<Fact>,
+    /// The bytes of all values that lints know, of faults that are not shown, too.
+    pub values: Vec<Range<usize>>,
     /// What could not be read as its kind.
     pub note: Option<Note>,
 }
@@ -70,60 +92,17 @@ pub fn values(
     key: &DigestKey,
     environments: &Environments,
 ) -> Vec<Fact> {
-    let path = String::from_utf8_lossy(path.as_bytes());
-    let blank = without_mark(bytes);
-    let Ok(text) = std::str::from_utf8(&blank) else {
-        return Vec::new();
-    };
-    if !gate::passes(kind, &path, text.as_bytes()) {
-        return Vec::new();
-    }
-    let mut context = Context {
+    let reader = Reader {
+        path: &String::from_utf8_lossy(path.as_bytes()),
         key,
         environments,
-        faults: Vec::new(),
-        facts: Vec::new(),
-        unread: None,
+        shows: &|_| true,
     };
-    reuse::collect(&document(&path, kind, text).0, &mut context);
-    let is_value = |fact: &Fact| match &fact.data {
-        FactData::Site(site) => site.prints().is_some(),
-        FactData::JobSecret(_) | FactData::Item(_) => false,
+    let reading = match Wide::read(bytes) {
+        Some(wide) => wide.moved(reader.values(kind, wide.text.as_bytes())),
+        None => reader.values(kind, bytes),
     };
-    context.facts.retain(is_value);
-    context.facts
-}
-
-/// Returns blanks instead of a byte order mark: offsets stay those of the file.
-fn without_mark(bytes: &[u8]) -> Cow<'_, [u8]> {
-    match bytes.strip_prefix(b"\xef\xbb\xbf") {
-        Some(rest) => Cow::Owned([b"   ", rest].concat()),
-        None => Cow::Borrowed(bytes),
-    }
-}
-
-/// Reads a text as its kind, line by line if it is none, and says why.
-fn document<'d>(path: &'d str, kind: FileKind, text: &'d str) -> (Document<'d>, Option<Note>) {
-    let (syntax, note) = match parse(kind, text) {
-        Ok(syntax) => (syntax, None),
-        // Most templates of Helm are no YAML before they are filled in: that is no gap to tell of.
-        Err(_) if kind == FileKind::HelmTemplate => (Syntax::Lines(dotenv::fallback(text)), None),
-        Err(reason) => (
-            Syntax::Lines(dotenv::fallback(text)),
-            Some(Note(format!("{reason}: read line by line"))),
-        ),
-    };
-    let kind = match &syntax {
-        Syntax::Tree(trees) => kind::by_content(kind, trees),
-        _ => kind,
-    };
-    let document = Document {
-        path,
-        kind,
-        text,
-        syntax,
-    };
-    (document, note)
+    reading.facts
 }
 
 /// Reads one file as the kind that [`wants`] told and runs all lints over it.
@@ -135,41 +114,157 @@ pub fn read(
     key: &DigestKey,
     environments: &Environments,
 ) -> Reading {
-    let bytes = &*without_mark(bytes);
-    let path = String::from_utf8_lossy(path.as_bytes());
-    let mut reading = Reading::default();
-    if !gate::passes(kind, &path, bytes) {
-        return reading;
-    }
-    let lossy;
-    let text = match std::str::from_utf8(bytes) {
-        Ok(text) => text,
-        // A store in binary form has no places: its lint tells it as a whole.
-        Err(_) if kind == FileKind::KeyFile => {
-            lossy = String::from_utf8_lossy(bytes);
-            &lossy
-        }
-        Err(_) => {
-            reading.note = Some(Note("not UTF-8: policy did not read it".to_owned()));
-            return reading;
-        }
-    };
-    let (document, note) = document(&path, kind, text);
-    let mut context = Context {
+    read_for(path, kind, bytes, key, environments, &|_| true)
+}
+
+/// Does what [`read`] does for a reader who is shown only some faults: the others take the place of none.
+#[must_use]
+pub fn read_for(
+    path: &BlobPath,
+    kind: FileKind,
+    bytes: &[u8],
+    key: &DigestKey,
+    environments: &Environments,
+    shows: &dyn Fn(&Fault) -> bool,
+) -> Reading {
+    let reader = Reader {
+        path: &String::from_utf8_lossy(path.as_bytes()),
         key,
         environments,
-        faults: Vec::new(),
-        facts: Vec::new(),
-        unread: None,
+        shows,
     };
-    for lint in registry::lints() {
-        lint.document(&document, &mut context);
+    match Wide::read(bytes) {
+        Some(wide) => wide.moved(reader.read(kind, wide.text.as_bytes())),
+        None => reader.read(kind, bytes),
     }
-    reading.faults = context.faults;
-    reading.facts = context.facts;
-    reading.note = note.or(context.unread.map(Note));
-    bound(&mut reading);
-    reading
+}
+
+/// Reads files of one path.
+struct Reader<'r> {
+    path: &'r str,
+    key: &'r DigestKey,
+    environments: &'r Environments,
+    shows: &'r dyn Fn(&Fault) -> bool,
+}
+
+impl Reader<'_> {
+    fn read(&self, kind: FileKind, bytes: &[u8]) -> Reading {
+        let bytes = &*without_mark(bytes);
+        if !gate::passes(kind, self.path, bytes) {
+            return Reading::default();
+        }
+        let text = match encoding::patched(bytes) {
+            Some(text) => text,
+            // A store in binary form has no places: its lint tells it as a whole.
+            None if kind == FileKind::KeyFile => String::from_utf8_lossy(bytes),
+            None => {
+                return Reading {
+                    note: Some(Note::unread(kind, "no text: policy did not read it")),
+                    ..Reading::default()
+                };
+            }
+        };
+        self.run(kind, &text)
+    }
+
+    /// Reads the values alone.
+    fn values(&self, kind: FileKind, bytes: &[u8]) -> Reading {
+        let bytes = &*without_mark(bytes);
+        let mut reading = Reading::default();
+        if let Some(text) = encoding::patched(bytes)
+            && gate::passes(kind, self.path, bytes)
+        {
+            let mut context = self.context();
+            reuse::collect(&self.document(kind, &text).0, &mut context);
+            gaps::take();
+            reading.facts = context.facts;
+            reading.facts.retain(|fact| match &fact.data {
+                FactData::Site(site) => site.prints().is_some(),
+                FactData::JobSecret(_) | FactData::Item(_) => false,
+            });
+        }
+        reading
+    }
+
+    /// Knows nothing yet.
+    fn context(&self) -> Context<'_> {
+        Context {
+            key: self.key,
+            environments: self.environments,
+            faults: Vec::new(),
+            facts: Vec::new(),
+            hidden: Vec::new(),
+            unread: None,
+        }
+    }
+
+    /// Reads a text as its kind, line by line if it is none, and says why.
+    fn document<'d>(&'d self, kind: FileKind, text: &'d str) -> (Document<'d>, Option<Note>) {
+        let (syntax, note) = match parse(kind, text) {
+            Ok(syntax) => (syntax, None),
+            // Most templates of Helm are no YAML before they are filled in: that is no gap to tell of.
+            Err(_) if kind == FileKind::HelmTemplate => {
+                (Syntax::Lines(dotenv::fallback(text)), None)
+            }
+            Err(reason) => (
+                Syntax::Lines(dotenv::fallback(text)),
+                Some(Note::new(format!("{reason}: read line by line"))),
+            ),
+        };
+        let kind = match &syntax {
+            Syntax::Tree(trees) => kind::by_content(kind, trees),
+            _ => kind,
+        };
+        let document = Document {
+            path: self.path,
+            kind,
+            text,
+            syntax,
+        };
+        (document, note)
+    }
+
+    /// Runs all lints over a text.
+    fn run(&self, kind: FileKind, text: &str) -> Reading {
+        gaps::take();
+        let (document, note) = self.document(kind, text);
+        let kind = document.kind;
+        let mut context = self.context();
+        for lint in registry::lints() {
+            lint.document(&document, &mut context);
+        }
+        let gap = gaps::take();
+        let note = match note {
+            Some(note) => Some(Note {
+                is_gap: gap.is_some() && !is_general(kind),
+                ..note
+            }),
+            None => {
+                let unread = context.unread.or(gap.map(str::to_owned));
+                unread.map(|text| Note::unread(kind, text))
+            }
+        };
+        let mut reading = Reading {
+            values: context.hidden,
+            faults: context.faults,
+            facts: context.facts,
+            note,
+        };
+        let told = reading.faults.iter();
+        let values = told.filter_map(|fault| fault.secret.clone());
+        reading.values.extend(values);
+        reading.faults.retain(self.shows);
+        bound(&mut reading);
+        reading
+    }
+}
+
+/// Returns blanks instead of a byte order mark: offsets stay those of the file.
+fn without_mark(bytes: &[u8]) -> Cow<'_, [u8]> {
+    match bytes.strip_prefix(b"\xef\xbb\xbf") {
+        Some(rest) => Cow::Owned([b"   ", rest].concat()),
+        None => Cow::Borrowed(bytes),
+    }
 }
 
 /// Sorts faults, drops those that others own, and those of a file that has more than can be told.
@@ -181,17 +276,40 @@ fn bound(reading: &mut Reading) {
         reading.faults.truncate(MAX_FAULTS);
         tidy(&mut reading.faults);
         let note = format!("more than {MAX_FAULTS} faults of policy: the rest is not told");
-        reading.note.get_or_insert(Note(note));
+        reading.note.get_or_insert(Note::new(note));
     }
     owner::settle(&mut reading.faults);
 }
 
-/// Sorts faults and drops those that an alias or a second way to the same place told twice.
+/// Sorts faults by their places and drops those that an alias or a second way to the same place told twice.
 fn tidy(faults: &mut Vec<Fault>) {
-    faults.sort_by(|a, b| {
-        (a.span.start, a.span.end, a.lint.id).cmp(&(b.span.start, b.span.end, b.lint.id))
-    });
+    // Of two at one place the worse stands.
+    let order = |fault: &Fault| {
+        let Range { start, end } = fault.span;
+        (start, end, fault.lint.id, Reverse(fault.severity))
+    };
+    faults.sort_by_key(order);
     faults.dedup_by(|a, b| a.lint.id == b.lint.id && a.span == b.span);
+}
+
+/// Tells whether files of a kind hold anything: settings, data or programs. Others are a tool's by their names.
+#[must_use]
+pub const fn is_general(kind: FileKind) -> bool {
+    matches!(
+        kind,
+        FileKind::Yaml
+            | FileKind::Json
+            | FileKind::Toml
+            | FileKind::Xml
+            | FileKind::Properties
+            | FileKind::Shell
+            | FileKind::Makefile
+            | FileKind::Python
+            | FileKind::JavaScript
+            | FileKind::TypeScript
+            | FileKind::Tsx
+            | FileKind::Go
+    )
 }
 
 /// Returns a text of YAML with blanks in place of the documents that define Kubernetes' own kinds: they hold schemas and no values, and

@@ -28,10 +28,20 @@ pub fn find(id: &str) -> Option<&'static LintMeta> {
 /// Runs the lints of all files.
 #[must_use]
 pub fn cross(index: &super::lint::Index<'_>) -> Vec<super::fault::CrossFault> {
+    cross_for(index, &|_| true)
+}
+
+/// Does what [`cross`] does for a reader who is shown only some faults: the others take the place of none.
+#[must_use]
+pub fn cross_for(
+    index: &super::lint::Index<'_>,
+    shows: &dyn Fn(&super::fault::CrossFault) -> bool,
+) -> Vec<super::fault::CrossFault> {
     let mut out = Vec::new();
     for lint in lints() {
         lint.files(index, &mut out);
     }
+    out.retain(shows);
     super::owner::settle_across(&mut out, index.facts);
     out
 }

@@ -635,6 +635,15 @@ fn is_path(value: &str) -> bool {
         || (value.matches('/').count() >= 2 && is_file(value) && !has_mixed_run(value))
 }
 
+/// Returns the text that a value stands for if it is base64.
+#[must_use]
+pub fn decoded(value: &str) -> Option<String> {
+    use base64::Engine as _;
+    let bytes = base64::engine::general_purpose::STANDARD.decode(value.trim());
+    let text = String::from_utf8(bytes.ok()?).ok()?;
+    Some(text.trim().to_owned()).filter(|text| !text.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

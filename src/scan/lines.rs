@@ -3,7 +3,7 @@
 //! Built only for blobs with a hit. Lines end at LF, CRLF, or a CR that no LF follows. Columns count Unicode code points;
 //! a byte order mark is no column. UTF-16 and UTF-32 texts are converted first, and offsets with them.
 
-use std::{borrow::Cow, cell::Cell};
+use std::{borrow::Cow, cell::RefCell, collections::BTreeMap};
 
 use crate::model::{Encoding, Location, Position, Span};
 
@@ -14,8 +14,8 @@ pub(super) struct View<'a> {
     map: Vec<(u32, u32)>,
     /// Text offset of each line's start; the first is 0, or 3 after a UTF-8 byte order mark.
     starts: Vec<usize>,
-    /// The last answers (line start, offset, code points between), so that many hits in one long line cost one pass.
-    last: Cell<[(usize, usize, usize); 4]>,
+    /// Offsets in long lines with the code points since the line's start, so that many places in one cost one pass, whatever their order.
+    known: RefCell<BTreeMap<usize, usize>>,
 }
 
 impl<'a> View<'a> {
@@ -44,7 +44,7 @@ impl<'a> View<'a> {
             text,
             map,
             starts,
-            last: Cell::new([(0, 0, 0); 4]),
+            known: RefCell::default(),
         }
     }
 
@@ -76,23 +76,32 @@ impl<'a> View<'a> {
             .min(self.text.len());
         let line = self.starts.partition_point(|start| *start <= offset).max(1);
         let start = self.starts.get(line - 1).copied().unwrap_or(0).min(offset);
-        // Hits are asked for in order, each for its start and end more than once: one of the last answers is near.
-        let known = self.last.get();
-        let near = known
-            .iter()
-            .filter(|(of, at, _)| *of == start && (start..=offset).contains(at))
-            .max_by_key(|(_, at, _)| *at);
-        let (from, counted) = near.map_or((start, 0), |(_, at, counted)| (*at, *counted));
-        let counted = counted + code_points(self.text.get(from..offset).unwrap_or_default());
-        if from != offset {
-            let [first, second, third, _] = known;
-            self.last
-                .set([(start, offset, counted), first, second, third]);
-        }
         Position {
             line: saturate(line),
-            column: saturate(1 + counted),
+            column: saturate(1 + self.code_points(start, offset)),
         }
+    }
+
+    /// Returns how many code points stand between the start of a line and an offset in it.
+    fn code_points(&self, start: usize, offset: usize) -> usize {
+        const STEP: usize = 4096;
+        let mut known = self.known.borrow_mut();
+        let near = known.range(start..=offset).next_back();
+        let (mut from, mut counted) = near.map_or((start, 0), |(at, counted)| (*at, *counted));
+        while offset - from > STEP {
+            let mut next = from + STEP;
+            // Not within a character, which is at most four bytes long.
+            while next < from + STEP + 4 && self.text.get(next).is_some_and(|b| b & 0xc0 == 0x80) {
+                next += 1;
+            }
+            if next >= offset {
+                break;
+            }
+            counted += code_points(self.text.get(from..next).unwrap_or_default());
+            known.insert(next, counted);
+            from = next;
+        }
+        counted + code_points(self.text.get(from..offset).unwrap_or_default())
     }
 
     /// Returns the span of a 1-based line with its end; `None` if there are fewer lines.
@@ -242,6 +251,26 @@ mod tests {
             location.end_line,
             location.end_column,
         )
+    }
+
+    #[test]
+    fn places_in_a_long_line_are_counted_in_any_order() {
+        let text = "é".repeat(30_000) + "\nx\n" + &"é\u{1f600}a".repeat(10_000);
+        let view = View::new(text.as_bytes(), None);
+        let second = 60_003;
+        for (at, want) in [
+            (59_998, (1, 30_000)),
+            (2, (1, 2)),
+            (40_000, (1, 20_001)),
+            (second + 7 * 9_999, (3, 3 * 9_999 + 1)),
+            (second, (3, 1)),
+            (second + 7 * 5_000 + 2, (3, 3 * 5_000 + 2)),
+        ] {
+            let Position { line, column } = view.position(at);
+            assert_eq!((line, column), want, "{at}");
+        }
+        // What was counted once stays known at every step.
+        assert!(view.known.borrow().len() > 20);
     }
 
     #[test]

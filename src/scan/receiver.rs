@@ -87,6 +87,11 @@ impl<'a> Collector<'a> {
         haul.own
     }
 
+    /// Returns what of policy runs.
+    pub(super) const fn policy(&self) -> Option<&Policy> {
+        self.policy
+    }
+
     /// Tells whether a rule knows its secrets by a provider's format.
     pub(super) fn knows_format(&self, rule: u32) -> bool {
         self.formats.get(rule as usize) == Some(&true)
@@ -224,8 +229,9 @@ impl Hand<'_> {
             return;
         }
         let [own, _] = starts;
-        let new = self.haul.own.hits.get(own..).unwrap_or_default();
-        policy::gather(self.collector, rules, blob, new, &mut self.haul.own.habits);
+        let all = &mut self.haul.own;
+        let new = all.hits.get_mut(own..).unwrap_or_default();
+        policy::gather(self.collector, rules, blob, new, &mut all.habits);
     }
 
     /// Unpacks a content, or says that it cannot be; `starts` is how much there was before it.

@@ -194,21 +194,7 @@ fn habits(
     if let Some(note) = &beside.note {
         ledger.note(note.clone());
     }
-    for (path, why) in &habits.gaps {
-        ledger.skip(
-            SkipCause::Undecodable,
-            path.clone(),
-            format!("policy: {why}"),
-        );
-    }
-    for (path, note) in habits.notes.iter().take(MAX_NOTES) {
-        ledger.note(format!("policy: {path}: {note}"));
-    }
-    if let Some(more @ 1..) = habits.notes.len().checked_sub(MAX_NOTES) {
-        ledger.note(format!(
-            "policy: {more} more files were read line by line or not at all"
-        ));
-    }
+    tell_unread(&habits, ledger);
     let mut told = policy::Told {
         policy: rules,
         key: &options.run_key,
@@ -230,6 +216,26 @@ fn habits(
         (&a.finding.location, &a.finding.rule).cmp(&(&b.finding.location, &b.finding.rule))
     });
     outcome.fixes
+}
+
+/// Says which files policy did not read as their kind, or not at all.
+fn tell_unread(habits: &Habits, ledger: &mut Ledger) {
+    let mut notes = 0_usize;
+    for (path, unread) in &habits.notes {
+        if let Some(cause) = unread.gap {
+            ledger.skip(cause, path.clone(), &unread.text);
+            continue;
+        }
+        notes += 1;
+        if notes <= MAX_NOTES {
+            ledger.note(format!("policy: {path}: {}", unread.text));
+        }
+    }
+    if let Some(more @ 1..) = notes.checked_sub(MAX_NOTES) {
+        ledger.note(format!(
+            "policy: {more} more files were read line by line or not at all"
+        ));
+    }
 }
 
 /// Says the last things of the coverage.

@@ -8,6 +8,7 @@ use crate::model::{ObjectId, Place, Provenance};
 use super::{
     hits::{RawHit, Shown},
     layers::Layers,
+    policy,
 };
 
 /// Gives each hit what is shown of it, if it lacks that; `read` returns the content of an object.
@@ -36,19 +37,22 @@ pub(super) fn show<'h>(
 }
 
 /// Looks at one content and fills the hits in it.
-fn fill(hits: Vec<&mut RawHit>, bytes: &[u8], provenance: &Provenance, collector: &Layers<'_>) {
+fn fill(mut hits: Vec<&mut RawHit>, bytes: &[u8], provenance: &Provenance, collector: &Layers<'_>) {
     let members: BTreeSet<Option<Vec<u8>>> = hits.iter().map(|hit| hit.member.clone()).collect();
     let mut shown: BTreeMap<(Option<Vec<u8>>, u32, u64), Shown> = BTreeMap::new();
+    let mut spans = Vec::new();
     for found in collector.again(bytes, &members, provenance) {
+        spans.extend(found.member.is_none().then(|| found.location.span()));
         let key = (found.member, found.rule, found.location.byte_start);
         if let Some(one) = found.shown {
             shown.entry(key).or_insert(one);
         }
     }
-    for hit in hits {
+    for hit in &mut hits {
         let key = (hit.member.clone(), hit.rule, hit.location.byte_start);
         hit.shown = shown.get(&key).cloned();
     }
+    policy::hide(collector.own(), bytes, provenance, &spans, &mut hits);
 }
 
 #[cfg(test)]

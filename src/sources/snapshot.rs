@@ -3,7 +3,7 @@
 //! Promises: symbolic links, submodules and sides of conflicts are no files; a tree that leads deeper than `MAX_DEPTH` or has more
 //! than `MAX_ENTRIES`, or an object that cannot be read, is left out and counted, never an error.
 
-use std::path::Path;
+use std::{collections::HashSet, path::Path};
 
 use super::{
     SourceError,
@@ -19,6 +19,10 @@ const MAX_ENTRIES: usize = 1_000_000;
 
 /// Most bytes of their paths together.
 const MAX_PATH_BYTES: usize = 128 << 20;
+
+/// Most entries of trees that were met before: a repository may hold a folder many times, but trees that hold each other many times are made
+/// to have more paths than bytes.
+const MAX_REPEATED: usize = 100_000;
 
 /// Bytes spent on remembering delta bases.
 const CACHE: usize = 32 << 20;
@@ -108,17 +112,21 @@ impl Files {
         let mut open = vec![(Vec::new(), root, 0_usize)];
         let mut left = MAX_ENTRIES;
         let mut bytes_left = MAX_PATH_BYTES;
+        let mut repeats_left = MAX_REPEATED;
+        let mut met = HashSet::new();
         while let Some((folder, id, depth)) = open.pop() {
             let Ok((Kind::Tree, bytes)) = finder.find(&id) else {
                 self.lost += 1;
                 continue;
             };
+            let is_repeated = !met.insert(id);
             for entry in TreeEntries::new(&bytes, repository.id_len()) {
-                let Some(rest) = left.checked_sub(1) else {
+                let repeats = repeats_left.checked_sub(usize::from(is_repeated));
+                let (Some(rest), Some(repeats)) = (left.checked_sub(1), repeats) else {
                     self.lost += 1;
                     return;
                 };
-                left = rest;
+                (left, repeats_left) = (rest, repeats);
                 let Some(id) = entry.id() else { continue };
                 let mut path: Vec<u8> = folder.clone();
                 if !path.is_empty() {

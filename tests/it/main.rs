@@ -19,6 +19,7 @@ mod layering;
 mod leak;
 mod passwords;
 mod policy;
+mod policy_hostile;
 mod policy_page;
 mod policy_reports;
 mod ranges;

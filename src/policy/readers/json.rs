@@ -2,6 +2,7 @@
 
 use jsonc_parser::{CollectOptions, ParseOptions, ast::Value, common::Ranged, parse_to_ast};
 
+use super::super::gaps;
 use super::super::node::{Entry, MAX_DEPTH, MAX_NODES, Node, NodeKind, Scalar, Style};
 
 /// Reads a text as one value; an empty text is an empty map.
@@ -25,11 +26,11 @@ pub fn read(text: &str) -> Result<Node, String> {
 
 fn node(value: &Value<'_>, text: &str, depth: usize, left: &mut usize) -> Result<Node, String> {
     if depth > MAX_DEPTH {
-        return Err(format!("nested deeper than {MAX_DEPTH}"));
+        return Err(gaps::limit(format!("nested deeper than {MAX_DEPTH}")));
     }
     *left = left
         .checked_sub(1)
-        .ok_or_else(|| format!("more than {MAX_NODES} values"))?;
+        .ok_or_else(|| gaps::limit(format!("more than {MAX_NODES} values")))?;
     let range = value.range();
     let span = range.start..range.end;
     let kind = match value {

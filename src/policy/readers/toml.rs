@@ -5,6 +5,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
+use super::super::gaps;
 use super::super::node::{Entry, MAX_DEPTH, MAX_NODES, Node, NodeKind, Scalar, Style};
 
 /// Reads a text as one map.
@@ -52,11 +53,11 @@ fn node(
     left: &mut usize,
 ) -> Result<Node, String> {
     if depth > MAX_DEPTH {
-        return Err(format!("nested deeper than {MAX_DEPTH}"));
+        return Err(gaps::limit(format!("nested deeper than {MAX_DEPTH}")));
     }
     *left = left
         .checked_sub(1)
-        .ok_or_else(|| format!("more than {MAX_NODES} values"))?;
+        .ok_or_else(|| gaps::limit(format!("more than {MAX_NODES} values")))?;
     let span = value.span();
     let raw = text.get(span.clone()).unwrap_or_default();
     let kind = match value.get_ref() {

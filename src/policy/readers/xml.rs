@@ -7,6 +7,7 @@ use std::{borrow::Cow, ops::Range};
 
 use roxmltree::{Document, Node, ParsingOptions};
 
+use super::super::gaps;
 use super::super::node::{MAX_DEPTH, MAX_NODES};
 
 /// Most attributes of one element: the parser compares each with each.
@@ -123,7 +124,7 @@ fn bounded(text: &str) -> Result<Cow<'_, str>, String> {
         }
         namespaces += tag.namespaces;
         if depth > MAX_DEPTH {
-            return Err(format!("nested deeper than {MAX_DEPTH}"));
+            return Err(gaps::limit(format!("nested deeper than {MAX_DEPTH}")));
         }
         if tag.attributes > MAX_ATTRIBUTES || namespaces > MAX_NAMESPACES {
             return Err(format!(

@@ -1,12 +1,17 @@
 //! YAML, by granit-parser: its events become a [`Node`] tree.
 //!
-//! Aliases are expanded within [`MAX_NODES`]; duplicate keys, tags and merge keys are kept as written. A document that breaks off in the
+//! Aliases are expanded within [`MAX_NODES`] and [`anchors::aliased`], and are empty beyond; duplicate keys, tags and merge keys are kept as written. A document that breaks off in the
 //! middle is an error: its caller reads the file line by line then.
 
 use std::{collections::HashMap, ops::Range};
 
 use granit_parser::{Event, Parser, ScalarStyle, Span, Tag};
 
+mod anchors;
+
+use anchors::{Anchored, aliased, count, weight};
+
+use super::super::gaps;
 use super::super::node::{Entry, MAX_DEPTH, MAX_NODES, Node, NodeKind, Scalar, Style};
 
 /// Reads all documents of a text.
@@ -20,6 +25,7 @@ pub fn read(text: &str) -> Result<Vec<Node>, String> {
         documents: Vec::new(),
         anchors: HashMap::new(),
         nodes: 0,
+        left: aliased(text.len()),
     };
     for next in Parser::new_from_str(text) {
         let (event, span) = next.map_err(|error| {
@@ -43,9 +49,11 @@ struct Builder<'t> {
     text: &'t str,
     stack: Vec<Open>,
     documents: Vec<Node>,
-    /// What each anchor stands for, and how many nodes that is.
-    anchors: HashMap<usize, (Node, usize)>,
+    /// What each anchor stands for.
+    anchors: HashMap<usize, Anchored>,
     nodes: usize,
+    /// How many bytes aliases may still bring.
+    left: usize,
 }
 
 impl Builder<'_> {
@@ -90,11 +98,7 @@ impl Builder<'_> {
                 self.close(open.node, open.anchor, 1)
             }
             Event::Alias(anchor) => {
-                let (mut node, size) = self
-                    .anchors
-                    .get(&anchor)
-                    .cloned()
-                    .ok_or_else(|| "an alias without an anchor".to_owned())?;
+                let (mut node, size) = self.alias(anchor, range.clone())?;
                 node.alias = Some(range);
                 self.close(node, 0, size)
             }
@@ -106,6 +110,32 @@ impl Builder<'_> {
         }
     }
 
+    /// Returns a copy of what an alias stands for, or nothing in its place if aliases brought too much before.
+    fn alias(&mut self, anchor: usize, at: Range<usize>) -> Result<(Node, usize), String> {
+        let known = self
+            .anchors
+            .get(&anchor)
+            .ok_or_else(|| "an alias without an anchor".to_owned())?;
+        if let Some(left) = self.left.checked_sub(known.weight) {
+            self.left = left;
+            return Ok((known.node.clone(), known.size));
+        }
+        gaps::tell("its aliases bring too much: policy did not look at all of it");
+        let nothing = Scalar {
+            text: String::new(),
+            style: Style::Plain,
+            map: vec![(0, at.start)],
+            end: at.end,
+        };
+        let node = Node {
+            kind: NodeKind::Scalar(nothing),
+            span: at,
+            tag: None,
+            alias: None,
+        };
+        Ok((node, 1))
+    }
+
     fn open(
         &mut self,
         kind: NodeKind,
@@ -114,7 +144,7 @@ impl Builder<'_> {
         tag: Option<&Tag>,
     ) -> Result<(), String> {
         if self.stack.len() >= MAX_DEPTH {
-            return Err(format!("nested deeper than {MAX_DEPTH}"));
+            return Err(gaps::limit(format!("nested deeper than {MAX_DEPTH}")));
         }
         self.stack.push(Open {
             node: Node {
@@ -133,15 +163,19 @@ impl Builder<'_> {
     fn close(&mut self, node: Node, anchor: usize, size: usize) -> Result<(), String> {
         self.nodes += size;
         if self.nodes > MAX_NODES {
-            return Err(format!(
-                "more than {MAX_NODES} values, those of aliases included"
-            ));
+            let reason = format!("more than {MAX_NODES} values, those of aliases included");
+            return Err(gaps::limit(reason));
         }
         if anchor != 0 {
             let size = count(&node);
             // What anchors keep counts as well: nested ones would grow by the square.
             self.nodes += size;
-            self.anchors.insert(anchor, (node.clone(), size));
+            let known = Anchored {
+                weight: weight(&node),
+                node: node.clone(),
+                size,
+            };
+            self.anchors.insert(anchor, known);
         }
         let Some(open) = self.stack.last_mut() else {
             self.documents.push(node);
@@ -211,18 +245,6 @@ impl Builder<'_> {
 /// Returns a tag as it was written.
 fn written(tag: &Tag) -> String {
     format!("{}{}", tag.original_handle(), tag.suffix())
-}
-
-/// Returns the number of nodes of a tree. Long texts and keys count as more: each alias makes another copy of them.
-fn count(node: &Node) -> usize {
-    1 + match &node.kind {
-        NodeKind::Scalar(scalar) => scalar.text.len() / 256,
-        NodeKind::Map(entries) => entries
-            .iter()
-            .map(|entry| count(&entry.value) + entry.key.len() / 256)
-            .sum(),
-        NodeKind::List(items) => items.iter().map(count).sum(),
-    }
 }
 
 /// Maps a plain or quoted scalar: line folding, doubled quotes and escapes are the places where text and source part.
@@ -424,6 +446,21 @@ mod tests {
     }
 
     #[test]
+    fn aliases_bring_no_more_than_lints_can_look_at() {
+        let script = "echo made up\n".repeat(1_000).replace('\n', "\n  ");
+        let text = format!("a: &a |\n  {script}\nb:\n{}", "- *a\n".repeat(1_000));
+        gaps::take();
+        let trees = read(&text).unwrap();
+        let all: usize = weight(&trees[0]);
+        assert!(all < 2 * aliased(text.len()), "{all}");
+        assert_eq!(trees[0].get("b").unwrap().items().len(), 1_000);
+        assert!(gaps::take().is_some());
+        // A few are no matter.
+        read("a: &a {b: c}\nd: [*a, *a, *a]\n").unwrap();
+        assert_eq!(gaps::take(), None);
+    }
+
+    #[test]
     fn aliases_and_merge_keys_are_followed() {
         let text = "base: &b {x: 1, y: 2}\nuse:\n  <<: *b\n  y: 3\nsame: *b\n";
         let tree = one(text);
@@ -463,9 +500,14 @@ mod tests {
             let last = format!("*a{}", n - 1);
             bomb += &format!("a{n}: &a{n} [{}]\n", [last.as_str(); 9].join(","));
         }
-        assert!(read(&bomb).is_err());
         let many = "- *a\n".repeat(100_000);
-        assert!(read(&format!("- &a {}\n{many}", "x".repeat(100_000))).is_err());
+        let long = format!("- &a {}\n{many}", "x".repeat(100_000));
+        for text in [bomb, long] {
+            gaps::take();
+            let all: usize = read(&text).unwrap().iter().map(weight).sum();
+            assert!(gaps::take().is_some());
+            assert!(all < 100 * text.len().max(100_000), "{all}");
+        }
     }
 
     proptest! {

@@ -22,6 +22,9 @@ use super::{
 /// Most sites of one file.
 const MAX_SITES: usize = 20_000;
 
+/// Most environments that take one value over by merge keys and aliases.
+const MAX_INHERITED: usize = 64;
+
 /// Maps whose children are named as environments, so that one such child is enough.
 const STAGES: [&str; 8] = [
     "env",
@@ -231,6 +234,16 @@ impl Collector<'_, '_, '_> {
         self.note(site, span, None);
     }
 
+    /// Tells whether there are as many sites as are compared, which is then told.
+    fn is_full(&mut self) -> bool {
+        let is_full = self.places.len() >= MAX_SITES;
+        if is_full {
+            let why = || format!("more than {MAX_SITES} values: the rest is not compared");
+            self.context.unread.get_or_insert_with(why);
+        }
+        is_full
+    }
+
     /// Tells the site that a merge key or alias leads to who takes it over.
     fn inherit(&mut self, at: &Range<usize>, declared: &Labels) {
         let labels = if declared.is_empty() {
@@ -246,6 +259,9 @@ impl Collector<'_, '_, '_> {
             return;
         };
         if let FactData::Site(site) = &mut fact.data {
+            if site.inherited.environments().len() >= MAX_INHERITED {
+                return;
+            }
             let all = site
                 .inherited
                 .environments()
@@ -332,6 +348,9 @@ impl Collector<'_, '_, '_> {
     }
 
     fn note(&mut self, site: Site, span: Range<usize>, secret: Option<Range<usize>>) {
+        if self.is_full() {
+            return;
+        }
         self.places
             .insert((span.start, span.end), self.context.facts.len());
         self.context.note(Fact {

@@ -5,7 +5,7 @@
 //! `export`, pipes, here-documents and command substitution, to where they leave the shell. `commands` holds the tables of programs, and
 //! `secret_arguments` reads argument vectors that are written as lists. `analyse_powershell` does the same for PowerShell by tokens.
 //!
-//! Promises: work in proportion to the script (which is bounded by `MAX_BYTES`; longer ones tell nothing), never a panic, spans lie within the script's text; what the parser
+//! Promises: work in proportion to the script (which is bounded by `MAX_BYTES`; longer ones are told as gaps), never a panic, spans lie within the script's text; what the parser
 //! cannot read is left out and the rest is used. No value stands in what is told but the text of flags and paths. All offsets are those of
 //! `Script::text`; callers map them to the file (`Scalar::source`).
 
@@ -29,12 +29,16 @@ mod words;
 
 use std::ops::Range;
 
+use super::gaps;
 pub(crate) use describe::{describe, is_secret_variable, secret, sources_others, topic};
 pub(crate) use powershell::analyse_powershell;
 pub(crate) use vectors::{SecretArgument, secret_arguments};
 
 /// Longest script that is parsed, in bytes: most of what is longer is made by a program.
 pub(crate) const MAX_BYTES: usize = 512 << 10;
+
+/// What is said of a longer one.
+const TOO_LONG: gaps::Gap = "a script is longer than 512 KiB: policy did not look at it";
 
 /// A stretch of the script that the tool around it replaces by text before the shell sees it: `${{ secrets.X }}`, `$(Macro)`, `{{ … }}`.
 #[derive(Clone, Debug)]
@@ -225,6 +229,7 @@ pub(crate) fn analyse(script: &Script<'_>, is_secret: &dyn Fn(&str) -> bool) -> 
     }
     let text = syntax::prepared(script);
     let Some(program) = lower::parse(&text, script.placeholders) else {
+        gaps::tell("a script took too many steps to read: policy did not look at it");
         return Vec::new();
     };
     let mut uses = flow::run(script, &text, &program, is_secret);
@@ -236,6 +241,7 @@ pub(crate) fn analyse(script: &Script<'_>, is_secret: &dyn Fn(&str) -> bool) -> 
 /// Tells whether a script names a secret, or anything that brings or dumps one: most do not, and are not parsed.
 fn is_worth_it(script: &Script<'_>, is_secret: &dyn Fn(&str) -> bool) -> bool {
     if script.text.len() > MAX_BYTES {
+        gaps::tell(TOO_LONG);
         return false;
     }
     script.placeholders.iter().any(|one| one.secret)

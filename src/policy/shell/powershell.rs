@@ -29,6 +29,7 @@ pub(crate) fn analyse_powershell(
     is_secret: &dyn Fn(&str) -> bool,
 ) -> Vec<Use> {
     if script.text.len() > super::MAX_BYTES {
+        super::super::gaps::tell(super::TOO_LONG);
         return Vec::new();
     }
     let text = super::syntax::prepared(script);

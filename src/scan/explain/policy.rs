@@ -89,7 +89,7 @@ pub(super) fn of_line(
     compared.dedup();
     Some(Linted {
         lints: know(kind),
-        note: reading.note.map(|note| note.0),
+        note: reading.note.map(|note| note.text),
         faults: faults.collect(),
         compared,
     })

@@ -13,6 +13,7 @@ use crate::{
     policy::{self, MAX_BYTES},
     sources::{
         Blob,
+        history::Range,
         repo::{Head, Repository},
         snapshot::{self, At, Files},
     },
@@ -65,15 +66,11 @@ pub(in super::super) fn beside(
         }
         (Target::Range { .. }, Origin::Range(range)) => {
             let at = At::Commit(range.head());
-            // A copy of a file brings no content, but a path that was not there.
-            let base = snapshot::list(range.repository(), &At::Commit(range.base()), &|_| false);
-            let known: BTreeSet<BlobPath> = base
-                .map(|files| files.paths)
-                .unwrap_or_default()
-                .into_iter()
-                .collect();
-            let is_new =
-                |path: &BlobPath, id: &ObjectId| range.brought(id) || !known.contains(path);
+            // A file that was copied or moved over another brings no content, but a place that did not hold it.
+            let known = known(range);
+            let is_new = |path: &BlobPath, id: &ObjectId| {
+                range.brought(id) || !known.contains(&(path.clone(), *id))
+            };
             beside.changed = Some(reader.commit(range.repository(), &at, &is_new));
             beside.whole = true;
         }
@@ -89,6 +86,20 @@ pub(in super::super) fn beside(
     }
     beside.lost = reader.lost;
     beside
+}
+
+/// Most commits at the edge of a range whose files are known.
+const MAX_EDGE: usize = 8;
+
+/// Returns the files that were there before a range, which content where: those of its base and of the commits that its own are made upon.
+/// A tree that cannot be listed makes more of the range new, never less.
+fn known(range: &Range) -> BTreeSet<(BlobPath, ObjectId)> {
+    let wanted = |path: &BlobPath| policy::wants(path).is_some();
+    let commits: BTreeSet<ObjectId> = range.edge().take(MAX_EDGE).chain([range.base()]).collect();
+    let files = commits
+        .into_iter()
+        .filter_map(|commit| snapshot::list(range.repository(), &At::Commit(commit), &wanted).ok());
+    files.flat_map(|files| files.wanted).collect()
 }
 
 struct Reader<'r, 'l> {
@@ -184,21 +195,20 @@ impl Reader<'_, '_> {
         };
         let mut own = Habits::default();
         let collector = self.layers.own();
-        gather(collector, rules, &blob, &[], &mut own);
+        gather(collector, rules, &blob, &mut [], &mut own);
         if own.lints.is_empty() && own.facts.is_empty() {
             return self.habits.merge(own);
         }
         // Something is shown of it: the secrets in it must not be.
         let whole = BTreeSet::from([None]);
-        let found = collector.again(&bytes, &whole, &provenance);
+        let mut found = collector.again(&bytes, &whole, &provenance);
         if !found.is_empty() {
             own = Habits::default();
-            gather(collector, rules, &blob, &found, &mut own);
+            gather(collector, rules, &blob, &mut found, &mut own);
         }
         if !counts {
             own.lints.clear();
             own.notes.clear();
-            own.gaps.clear();
         }
         self.habits.merge(own);
     }

@@ -161,11 +161,9 @@ fn across(facts: &[FactHit], paths: &BTreeSet<BlobPath>, told: &Told<'_>) -> Vec
         environments: &told.policy.environments,
         whole: told.whole,
     };
-    let faults = policy::cross(&index);
-    let wanted = faults
+    let shows = |fault: &CrossFault| told.policy.shows(fault.lint, fault.persona);
+    policy::cross_for(&index, &shows)
         .into_iter()
-        .filter(|fault| told.policy.runs(fault.lint) && fault.persona <= told.policy.persona);
-    wanted
         .filter_map(|fault| cross_draft(fault, facts, told))
         .collect()
 }

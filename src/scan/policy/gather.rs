@@ -1,6 +1,6 @@
 //! From one file to what its lints tell, with places and masked text.
 
-use std::ops::Range;
+use std::{collections::BTreeSet, ops::Range};
 
 use super::{
     super::{
@@ -8,11 +8,14 @@ use super::{
         lines::View,
         receiver::Collector,
     },
-    FactHit, Habits, LintHit, Policy, Spot,
+    FactHit, Habits, LintHit, Policy, Spot, Unread, is_certain, is_template,
 };
 use crate::{
     config::suppress::Marker,
-    model::{Excerpt, Location, Position, Related, Secret, Span, line_hashes},
+    model::{
+        BlobPath, Encoding, Excerpt, Location, Position, Provenance, Related, Secret, SkipCause,
+        Span, line_hashes,
+    },
     policy::{self, Fact, FactData, Fault, FileKind, Gathered, reuse::Site, values, veil},
     sources::Blob,
 };
@@ -25,7 +28,7 @@ pub(in super::super) fn gather(
     collector: &Collector<'_>,
     rules: &Policy,
     blob: &Blob<'_>,
-    found: &[RawHit],
+    found: &mut [RawHit],
     habits: &mut Habits,
 ) {
     if blob.path.as_bytes().is_empty() {
@@ -37,52 +40,97 @@ pub(in super::super) fn gather(
     };
     if !blob.whole || blob.bytes.len() as u64 > policy::MAX_BYTES {
         let limit = policy::MAX_BYTES >> 20;
-        let note = format!("larger than {limit} MiB: policy did not read it");
-        habits.unread(blob.path, kind, note);
+        let unread = Unread {
+            text: format!("larger than {limit} MiB: policy did not read it"),
+            gap: (!policy::is_general(kind)).then_some(SkipCause::TooLarge),
+        };
+        habits.notes.insert(blob.path.clone(), unread);
         return;
     }
-    let reading = policy::read(
+    let reading = policy::read_for(
         blob.path,
         kind,
         blob.bytes,
         collector.key,
         &rules.environments,
+        &|fault| rules.shows(fault.lint, fault.persona),
     );
     if let Some(note) = reading.note {
-        habits.unread(blob.path, kind, note.0);
+        let gap = match note.is_gap {
+            true => Some(SkipCause::LimitHit),
+            false => {
+                (is_certain(kind) && !is_template(blob.path)).then_some(SkipCause::Undecodable)
+            }
+        };
+        let unread = Unread {
+            text: note.text,
+            gap,
+        };
+        habits.notes.insert(blob.path.clone(), unread);
     }
-    let faults: Vec<_> = reading
-        .faults
-        .into_iter()
-        .filter(|fault| rules.runs(fault.lint) && fault.persona <= rules.persona)
+    let formats: Vec<usize> = (0..)
+        .zip(found.iter())
+        .filter(|(_, hit)| hit.encodings.is_empty() && collector.knows_format(hit.rule))
+        .map(|(number, _)| number)
         .collect();
-    let formats: Vec<&RawHit> = found
-        .iter()
-        .filter(|hit| hit.encodings.is_empty() && collector.knows_format(hit.rule))
-        .collect();
-    if faults.is_empty() && reading.facts.is_empty() && formats.is_empty() {
+    let is_silent = reading.values.is_empty() && reading.facts.is_empty();
+    if reading.faults.is_empty() && is_silent && formats.is_empty() {
         return;
     }
-    let found: Vec<Span> = found.iter().map(|hit| hit.location.span()).collect();
-    let values = faults
-        .iter()
-        .filter_map(|fault| fault.secret.clone())
-        .chain(reading.facts.iter().filter_map(|fact| fact.secret.clone()));
-    let desk = Desk::new(
-        collector,
-        blob,
-        &found,
-        values,
-        faults.iter().map(|f| f.span.start),
-    );
-    let lints = faults.into_iter().map(|fault| desk.lint(rules, fault));
-    habits.lints.extend(lints);
-    let formats = formats
-        .into_iter()
-        .map(|hit| format_of(&desk, rules, kind, hit));
+    let spans: Vec<Span> = found.iter().map(|hit| hit.location.span()).collect();
+    let facts = reading.facts.iter().filter_map(|fact| fact.secret.clone());
+    let values = reading.values.into_iter().chain(facts);
+    let starts = reading.faults.iter().map(|fault| fault.span.start);
+    let desk = Desk::new(collector, blob, &spans, values, starts);
+    for hit in found.iter_mut() {
+        desk.show(hit);
+    }
+    let lints = reading.faults.into_iter();
+    habits
+        .lints
+        .extend(lints.map(|fault| desk.lint(rules, fault)));
+    let formats = formats.into_iter().filter_map(|number| found.get(number));
+    let formats = formats.map(|hit| format_of(&desk, rules, kind, hit));
     habits.facts.extend(formats);
     let facts = reading.facts.into_iter().map(|fact| desk.fact(fact));
     habits.facts.extend(facts);
+}
+
+/// Hides in what is shown of hits in the content of an object what the lints of their paths know; `found` are all secrets in it.
+pub(in super::super) fn hide(
+    collector: &Collector<'_>,
+    bytes: &[u8],
+    provenance: &Provenance,
+    found: &[Span],
+    hits: &mut [&mut RawHit],
+) {
+    let Some(rules) = collector.policy() else {
+        return;
+    };
+    let own = hits.iter().filter(|hit| hit.member.is_none());
+    let paths: BTreeSet<BlobPath> = own.map(|hit| hit.location.path.clone()).collect();
+    for path in paths {
+        let kind = policy::wants(&path).filter(|_| bytes.len() as u64 <= policy::MAX_BYTES);
+        let Some(kind) = kind else { continue };
+        let reading = policy::read(&path, kind, bytes, collector.key, &rules.environments);
+        let facts = reading.facts.iter().filter_map(|fact| fact.secret.clone());
+        let mut values = reading.values.into_iter().chain(facts).peekable();
+        if values.peek().is_none() {
+            continue;
+        }
+        let blob = Blob {
+            bytes,
+            regions: &[],
+            path: &path,
+            provenance: provenance.clone(),
+            offset: 0,
+            line: 1,
+            column: 1,
+            whole: true,
+        };
+        let desk = Desk::new(collector, &blob, found, values, std::iter::empty());
+        hits.iter_mut().for_each(|hit| desk.show(hit));
+    }
 }
 
 /// Keeps a secret in a provider's format as something that environments may share.
@@ -115,6 +163,30 @@ fn span(range: &Range<usize>) -> Span {
     Span::new(range.start as u64, range.end.max(range.start) as u64)
 }
 
+/// Returns the forms of a value that are looked for in reports: as it stands, and what it stands for if it is base64, as Kubernetes keeps
+/// its secrets. Those that are too short or too common are none.
+fn known_forms(value: &[u8]) -> Vec<String> {
+    let Ok(text) = std::str::from_utf8(value) else {
+        return Vec::new();
+    };
+    let forms = [Some(text.to_owned()), values::decoded(text)];
+    let is_looked_for = |form: &String| form.len() >= MIN_VALUE && !values::is_weak(form);
+    forms.into_iter().flatten().filter(is_looked_for).collect()
+}
+
+/// Returns a place with a letter in UTF-16, if the file says that it is that: it tells the order of bytes.
+fn wide(bytes: &[u8]) -> Option<(Encoding, usize)> {
+    match bytes {
+        [0xff, 0xfe, 0, 0, ..] => None,
+        [0xff, 0xfe, ..] => Some((Encoding::Utf16, 0)),
+        [0xfe, 0xff, ..] => {
+            let zero = bytes.iter().step_by(2).position(|byte| *byte == 0)?;
+            Some((Encoding::Utf16, zero * 2))
+        }
+        _ => None,
+    }
+}
+
 /// Makes places of one file.
 struct Desk<'a> {
     collector: &'a Collector<'a>,
@@ -134,14 +206,13 @@ impl<'a> Desk<'a> {
         values: impl Iterator<Item = Range<usize>>,
         faults: impl Iterator<Item = usize>,
     ) -> Self {
-        let view = View::new(blob.bytes, None);
+        let view = View::new(blob.bytes, wide(blob.bytes));
         let grow = |at: Span| grown(view.text(), view.span(at));
         let mut hidden: Vec<Span> = found.iter().copied().map(grow).collect();
         // A lint knows where its value ends.
         hidden.extend(values.map(|at| view.span(span(&at))));
         // Others may stand beside it.
-        let text = String::from_utf8_lossy(view.text());
-        if text.len() == view.text().len() {
+        if let Some(text) = policy::patched(view.text()) {
             hidden.extend(veil::covered(&text).iter().map(span));
         }
         hidden.sort_unstable();
@@ -168,8 +239,15 @@ impl<'a> Desk<'a> {
 
     /// Keeps what a lint told.
     fn lint(&self, rules: &Policy, fault: Fault) -> LintHit {
+        let value = fault.secret.as_ref().map_or(&b""[..], |at| self.bytes(at));
+        let known = known_forms(value);
+        let free = |text: &str| {
+            let mut text = text.to_owned();
+            known.iter().for_each(|one| text = text.replace(one, "***"));
+            text
+        };
         let related = fault.related.iter().map(|(at, message)| Related {
-            message: message.clone(),
+            message: free(message),
             location: self.locate(at),
             introduced: None,
         });
@@ -179,10 +257,10 @@ impl<'a> Desk<'a> {
             confidence: fault.confidence,
             related: related.collect(),
             value: fault.secret.as_ref().map(span),
-            secret: self.value(fault.secret.as_ref()),
+            secret: self.value(value),
             place: self.spot(&fault.span),
-            message: fault.message,
-            subject: fault.subject,
+            message: free(&fault.message),
+            subject: free(&fault.subject),
             fix: fault.fix,
         }
     }
@@ -190,10 +268,10 @@ impl<'a> Desk<'a> {
     /// Keeps a fact.
     fn fact(&self, fact: Fact) -> FactHit {
         let spot = self.spot(&fact.span);
-        let digest = fact.secret.as_ref().map(|at| {
-            let bytes = self.blob.bytes.get(at.clone()).unwrap_or_default();
-            self.collector.key.digest("", &Secret::new(bytes))
-        });
+        let digest = fact
+            .secret
+            .as_ref()
+            .map(|at| self.collector.key.digest("", &Secret::new(self.bytes(at))));
         FactHit {
             fact: Gathered {
                 path: self.blob.path.clone(),
@@ -202,7 +280,7 @@ impl<'a> Desk<'a> {
                 data: fact.data,
                 past: policy::Past::default(),
             },
-            secret: self.value(fact.secret.as_ref()),
+            secret: self.value(fact.secret.as_ref().map_or(b"", |at| self.bytes(at))),
             spot,
         }
     }
@@ -212,34 +290,56 @@ impl<'a> Desk<'a> {
         self.view.locate(self.blob.path, span(at), start, 0)
     }
 
+    /// Returns the text at a place of the file.
+    fn bytes(&self, at: &Range<usize>) -> &[u8] {
+        let within = self.view.span(span(at));
+        let at = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX);
+        let text = self.view.text().get(at(within.start)..at(within.end));
+        text.unwrap_or_default()
+    }
+
+    /// Hides in what is shown of a rule's secret also what lints know.
+    fn show(&self, hit: &mut RawHit) {
+        let is_here = hit.member.is_none() && hit.location.path == *self.blob.path;
+        let Some(shown) = hit.shown.as_mut().filter(|_| is_here) else {
+            return;
+        };
+        let within = self.view.span(hit.location.span());
+        let excerpt = self.excerpt(within, hit.location.start_line);
+        shown.excerpt.mask_also(&excerpt);
+    }
+
+    /// Returns the text around a place.
+    fn excerpt(&self, within: Span, line: u32) -> Excerpt {
+        let from = within.start.saturating_sub(NEIGHBOURHOOD);
+        let first = self.hidden.partition_point(|other| other.end <= from);
+        let last = self
+            .hidden
+            .partition_point(|other| other.start < within.end + NEIGHBOURHOOD);
+        let hidden = self.hidden.get(first..last).unwrap_or_default();
+        Excerpt::new(self.view.text(), within, line, hidden)
+    }
+
     /// Returns the value, unless it is too short or too common to be looked for in a report.
-    fn value(&self, at: Option<&Range<usize>>) -> Secret {
-        let bytes = at.and_then(|at| self.blob.bytes.get(at.clone()));
-        let text = bytes.and_then(|bytes| std::str::from_utf8(bytes).ok());
+    fn value(&self, bytes: &[u8]) -> Secret {
+        let text = std::str::from_utf8(bytes).ok();
         let text = text.filter(|text| text.len() >= MIN_VALUE && !values::is_weak(text));
         Secret::new(text.unwrap_or_default().as_bytes())
     }
 
     /// Returns the markers in the comment lines right above a line: not every format has comments beside its text.
-    fn markers_above(&self, start: u64, line: u32) -> Vec<Marker> {
+    fn markers_above(&self, line: u32) -> Vec<Marker> {
         const MOST: u32 = 8;
-        let text = self.view.text();
-        let at = usize::try_from(start).unwrap_or(usize::MAX).min(text.len());
-        let mut head = text.get(..at).unwrap_or_default();
-        let mut begins = head
-            .iter()
-            .rposition(|b| *b == b'\n')
-            .map_or(0, |at| at + 1);
         let mut markers = Vec::new();
         for number in (line.saturating_sub(MOST)..line).rev() {
-            head = head.get(..begins.saturating_sub(1)).unwrap_or_default();
-            begins = head
-                .iter()
-                .rposition(|b| *b == b'\n')
-                .map_or(0, |at| at + 1);
-            let above = head.get(begins..).unwrap_or_default();
+            let at = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX);
+            let above = self.view.line(number);
+            let above = above.filter(|above| above.end - above.start <= NEIGHBOURHOOD);
+            let above =
+                above.and_then(|above| self.view.text().get(at(above.start)..at(above.end)));
+            let above = above.unwrap_or_default();
             let comment = above.trim_ascii_start();
-            if number == 0 || !(comment.starts_with(b"#") || comment.starts_with(b"//")) {
+            if !(comment.starts_with(b"#") || comment.starts_with(b"//")) {
                 break;
             }
             markers.extend(self.collector.markers.on_lines(above, number));
@@ -252,16 +352,10 @@ impl<'a> Desk<'a> {
         let within = self.view.span(span(at));
         let lines = self.view.lines_of(within, NEIGHBOURHOOD);
         let mut markers = self.collector.markers.on_lines(lines, location.start_line);
-        markers.extend(self.markers_above(within.start, location.start_line));
+        markers.extend(self.markers_above(location.start_line));
         let own = self.view.position(within.start).line;
         let hash = self.hashes.binary_search_by_key(&own, |(line, _)| *line);
-        let from = within.start.saturating_sub(NEIGHBOURHOOD);
-        let first = self.hidden.partition_point(|other| other.end <= from);
-        let last = self
-            .hidden
-            .partition_point(|other| other.start < within.end + NEIGHBOURHOOD);
-        let hidden = self.hidden.get(first..last).unwrap_or_default();
-        let excerpt = Excerpt::new(self.view.text(), within, location.start_line, hidden);
+        let excerpt = self.excerpt(within, location.start_line);
         let touches = |region: &Span| {
             region.start < within.end.max(within.start + 1) && within.start < region.end
         };

@@ -17,7 +17,7 @@ use crate::{
     config::suppress::Marker,
     model::{
         Attribution, BlobPath, CommitInfo, Confidence, Location, Provenance, Related, RuleId,
-        RuleMeta, Secret, Severity, Span,
+        RuleMeta, Secret, Severity, SkipCause, Span,
     },
     policy::{self, FileKind, Fix, Gathered, LintMeta, Persona, environment::Environments},
 };
@@ -27,7 +27,7 @@ use super::hits::Shown;
 pub(super) use beside::{Beside, beside};
 pub use findings::Proposal;
 pub(super) use findings::{Told, tell};
-pub(super) use gather::gather;
+pub(super) use gather::{gather, hide};
 pub use mend::{Mended, mend};
 pub(super) use past::{formats, past};
 
@@ -53,6 +53,11 @@ impl Policy {
     #[must_use]
     pub fn runs(&self, lint: &LintMeta) -> bool {
         !self.disabled.contains(&RuleId::new(lint.id))
+    }
+
+    /// Tells whether a lint's word is reported to this persona.
+    fn shows(&self, lint: &LintMeta, persona: Persona) -> bool {
+        self.runs(lint) && persona <= self.persona
     }
 
     /// Returns the severity of a finding, given the one that its lint told.
@@ -107,15 +112,21 @@ pub(super) struct FactHit {
     pub(super) secret: Secret,
 }
 
+/// Why a file was not read as its kind, or not all of it.
+#[derive(Debug)]
+pub(super) struct Unread {
+    pub(super) text: String,
+    /// What makes the run incomplete.
+    pub(super) gap: Option<SkipCause>,
+}
+
 /// What one thread, or all, gathered of policy.
 #[derive(Debug, Default)]
 pub(super) struct Habits {
     pub(super) lints: Vec<LintHit>,
     pub(super) facts: Vec<FactHit>,
     /// What could not be read as its kind, and why.
-    pub(super) notes: BTreeMap<BlobPath, String>,
-    /// The same of files whose path says what they are: what lints did not see of those is a gap.
-    pub(super) gaps: BTreeMap<BlobPath, String>,
+    pub(super) notes: BTreeMap<BlobPath, Unread>,
     /// The paths of all files, for lints of all files.
     pub(super) paths: BTreeSet<BlobPath>,
 }
@@ -129,15 +140,6 @@ impl Habits {
         all.cloned().collect()
     }
 
-    /// Keeps why a file could not be read as its kind.
-    fn unread(&mut self, path: &BlobPath, kind: FileKind, why: String) {
-        let place = match is_certain(kind) && !is_template(path) {
-            true => &mut self.gaps,
-            false => &mut self.notes,
-        };
-        place.insert(path.clone(), why);
-    }
-
     /// Returns the values of earlier versions that can be looked for.
     pub(super) fn past_values(&self) -> impl Iterator<Item = Secret> {
         let past = self.facts.iter().filter(|hit| hit.fact.past.only);
@@ -149,7 +151,6 @@ impl Habits {
         self.lints.extend(other.lints);
         self.facts.extend(other.facts);
         self.notes.extend(other.notes);
-        self.gaps.extend(other.gaps);
         self.paths.extend(other.paths);
     }
 }

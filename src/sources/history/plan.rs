@@ -42,6 +42,8 @@ pub(super) struct Plan {
     pub(super) blobs: BTreeMap<ObjectId, Brought>,
     /// New paths, with the place of the commit that made them.
     pub(super) names: BTreeMap<BlobPath, usize>,
+    /// Commits that parents of the range's commits are, and are not in it themselves.
+    pub(super) edge: BTreeSet<ObjectId>,
     /// What could not be read.
     pub(super) ledger: Ledger,
 }
@@ -53,6 +55,7 @@ impl Plan {
         let edge = planner.commits(spec);
         planner.brought(spec);
         planner.drop_known(&edge);
+        planner.plan.edge = edge;
         planner.plan
     }
 }

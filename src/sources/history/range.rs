@@ -77,6 +77,11 @@ impl Range {
         self.spec.from
     }
 
+    /// Returns the commits at the range's edge: those that its own are made upon, sorted.
+    pub fn edge(&self) -> impl Iterator<Item = ObjectId> + '_ {
+        self.plan().edge.iter().copied()
+    }
+
     /// Tells whether the range brought a blob.
     #[must_use]
     pub fn brought(&self, id: &ObjectId) -> bool {

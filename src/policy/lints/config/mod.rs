@@ -1,6 +1,6 @@
 //! `config-inline-credential`: files of settings that hold a secret itself. Only kinds that no other family reads.
 
-use std::ops::Range;
+use std::{cmp::Reverse, ops::Range};
 
 use super::{
     super::{
@@ -116,7 +116,7 @@ const INLINE: LintMeta = LintMeta {
     ],
 };
 
-/// From this many on the secrets of a file are rows of data.
+/// From this many on the secrets of a file are rows of data: the worst stands for all, so that others make it no milder.
 const MANY: usize = 20;
 
 /// Tells secrets in files of settings.
@@ -217,12 +217,16 @@ fn is_enough(name: &str, strength: Strength) -> bool {
 fn tell(
     document: &Document<'_>,
     store: Option<Store>,
-    found: Vec<Kept>,
+    mut found: Vec<Kept>,
     context: &mut Context<'_>,
 ) {
     let many = found.len();
     let hint = hint(document, store);
-    for kept in found.into_iter().take(if many > MANY { 1 } else { MANY }) {
+    if many > MANY {
+        found.sort_by_key(|kept| Reverse((kept.severity, kept.strength)));
+        found.truncate(1);
+    }
+    for kept in found {
         let path = if kept.path.is_empty() {
             "the file"
         } else {
@@ -239,18 +243,12 @@ fn tell(
             }
         };
         let confidence = match kept.strength {
-            _ if many > MANY => Confidence::Low,
             Strength::Random => Confidence::High,
             _ => Confidence::Medium,
         };
-        let severity = if many > MANY {
-            Severity::Low
-        } else {
-            kept.severity
-        };
         context.tell(
             Fault::new(&INLINE, kept.span.clone(), path, message)
-                .severity(severity)
+                .severity(kept.severity)
                 .confidence(confidence)
                 .secret(kept.span),
         );

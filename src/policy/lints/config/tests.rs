@@ -165,7 +165,21 @@ fn rows_of_data_are_told_once() {
     let told = told("users.json", &format!("[{rows}]"));
     assert_eq!(
         told.iter().map(|one| one.2).collect::<Vec<_>>(),
-        [Severity::Low]
+        [Severity::Medium]
+    );
+}
+
+#[test]
+fn decoys_make_a_secret_no_milder() {
+    let decoys: String = (0..40)
+        .map(|n| format!("\"a{n}\": {{\"password\": \"hunter2-Zq{n}a\"}}, "))
+        .collect();
+    let text =
+        format!("{{{decoys}\"production\": {{\"db\": {{\"password\": \"hunter2-Zq81\"}}}}}}");
+    let told = told("settings.json", &text);
+    assert_eq!(
+        told.iter().map(|one| one.2).collect::<Vec<_>>(),
+        [Severity::High]
     );
 }
 

@@ -1,16 +1,14 @@
 //! Secrets that are pasted into the text of a script (rule 5).
 
-use std::ops::Range;
-
 use super::{
     super::super::{
-        fault::{Edit, Fault, Fix, FixClass},
+        fault::{Fault, FixClass},
         lint::{Context, Document, Lint, LintMeta, Persona},
-        node::{NodeKind, Scalar, Style},
+        node::Scalar,
     },
-    CICD_6, SECURE_USE, TOOL,
+    CICD_6, SECURE_USE, TOOL, bind,
     expression::{self, Piece},
-    model::{Job, Shell, Step, Workflow},
+    model::{Job, Step, Workflow},
     secrets::{Reader, Secret},
 };
 use crate::model::{Confidence, Severity};
@@ -100,9 +98,9 @@ fn scripts<'d>(step: &Step<'d>) -> Vec<&'d Scalar> {
 }
 
 /// One secret in one script, with all its places.
-struct Pasted {
-    secret: Secret,
-    pieces: Vec<Piece>,
+pub(super) struct Pasted {
+    pub(super) secret: Secret,
+    pub(super) pieces: Vec<Piece>,
 }
 
 fn look(
@@ -115,7 +113,7 @@ fn look(
 ) {
     let pasted = pasted(reader, script);
     let mut fix = if step.run.is_some_and(|run| std::ptr::eq(run, script)) {
-        mend(text, step, reader, script, &pasted)
+        bind::mend(text, (job, step), reader, script, &pasted)
     } else {
         None
     };
@@ -196,175 +194,6 @@ fn is_comment(line: &str) -> bool {
     line.starts_with('#') || line.starts_with("//")
 }
 
-/// Most places of one script that a fix replaces: each looks at the text before it.
-const MAX_MENDED: usize = 32;
-
-/// Binds the secrets to variables of the step and uses these, if the shell is `sh`-like and each place is bare or in double quotes.
-fn mend(
-    text: &str,
-    step: &Step<'_>,
-    reader: &Reader<'_, '_>,
-    script: &Scalar,
-    pasted: &[Pasted],
-) -> Option<Fix> {
-    let places: usize = pasted.iter().map(|one| one.pieces.len()).sum();
-    if places > MAX_MENDED
-        || !matches!(step.shell, Shell::Posix(_))
-        || pasted.is_empty()
-        || script.text.contains("<<")
-    {
-        return None;
-    }
-    let mut bindings = Vec::new();
-    let mut edits = Vec::new();
-    for one in pasted {
-        let written = script.text.get(one.pieces.first()?.span.clone())?;
-        let name = variable_name(&one.secret)?;
-        let is_bound = reader
-            .variable(&name)
-            .is_some_and(|bound| bound.value.text == written);
-        if !is_bound {
-            let is_free = reader.variable(&name).is_none() && !uses(&script.text, &name);
-            if !is_free {
-                return None;
-            }
-            bindings.push(format!("{name}: {written}"));
-        }
-        for piece in &one.pieces {
-            if script.text.get(piece.span.clone())? != written {
-                return None;
-            }
-            let replacement = match quotes(&script.text, piece.span.start) {
-                Quotes::None => format!("\"${name}\""),
-                Quotes::Double => format!("${{{name}}}"),
-                Quotes::Single => return None,
-            };
-            edits.push(Edit::replace(
-                written_at(text, script, piece, written)?,
-                replacement,
-            ));
-        }
-    }
-    // Quotes of YAML would have to be escaped.
-    if matches!(script.style, Style::Single | Style::Double) {
-        return None;
-    }
-    edits.extend(bind(text, step, &bindings)?);
-    Some(Fix {
-        class: FixClass::Safe,
-        title: "pass the secret by the step's environment".to_owned(),
-        edits,
-    })
-}
-
-/// Returns the bytes of a piece, if they are written as they are read.
-fn written_at(text: &str, script: &Scalar, piece: &Piece, written: &str) -> Option<Range<usize>> {
-    let span = script.source(piece.span.clone());
-    (text.get(span.clone()) == Some(written)).then_some(span)
-}
-
-fn variable_name(secret: &Secret) -> Option<String> {
-    match secret {
-        Secret::Stored(name) => Some(name.clone()),
-        Secret::JobToken => Some("GITHUB_TOKEN".to_owned()),
-        Secret::Input(name) | Secret::Minted(_, name) => {
-            Some(name.to_ascii_uppercase().replace('-', "_"))
-        }
-        Secret::Computed | Secret::All => None,
-    }
-}
-
-/// Tells whether a script uses a variable of this name, pieces aside.
-fn uses(script: &str, name: &str) -> bool {
-    let mut rest = String::new();
-    let mut from = 0;
-    for piece in expression::pieces(script) {
-        rest.push_str(script.get(from..piece.span.start).unwrap_or_default());
-        from = piece.span.end;
-    }
-    rest.push_str(script.get(from..).unwrap_or_default());
-    rest.contains(name)
-}
-
-/// The quotes around a place of a shell script.
-#[derive(Debug, PartialEq, Eq)]
-enum Quotes {
-    None,
-    Single,
-    Double,
-}
-
-fn quotes(script: &str, at: usize) -> Quotes {
-    let mut state = Quotes::None;
-    let mut bytes = script.get(..at).unwrap_or_default().bytes().peekable();
-    let mut last = b'\n';
-    while let Some(byte) = bytes.next() {
-        match (&state, byte) {
-            (Quotes::None | Quotes::Double, b'\\') => {
-                bytes.next();
-            }
-            (Quotes::None, b'#') if last.is_ascii_whitespace() => {
-                while bytes.next_if(|byte| *byte != b'\n').is_some() {}
-            }
-            (Quotes::None, b'\'') => state = Quotes::Single,
-            (Quotes::None, b'"') => state = Quotes::Double,
-            (Quotes::Single, b'\'') | (Quotes::Double, b'"') => state = Quotes::None,
-            _ => {}
-        }
-        last = byte;
-    }
-    state
-}
-
-/// Inserts variables into the step's `env`, or a new `env` before its `run`; none if the step is written in one line.
-fn bind(text: &str, step: &Step<'_>, bindings: &[String]) -> Option<Vec<Edit>> {
-    if bindings.is_empty() {
-        return Some(Vec::new());
-    }
-    let (at, lines) = match step.node.entry("env") {
-        Some(env) => {
-            let NodeKind::Map(entries) = &env.value.kind else {
-                return None;
-            };
-            if env.value.alias.is_some() || text.get(env.value.span.start..)?.starts_with('{') {
-                return None;
-            }
-            (entries.first()?.key_span.start, bindings.to_vec())
-        }
-        None => {
-            let run = step.node.entry("run")?.key_span.start;
-            if text.get(step.node.span.start..)?.starts_with('{') {
-                return None;
-            }
-            let inner = bindings.iter().map(|one| format!("  {one}"));
-            (
-                run,
-                std::iter::once("env:".to_owned()).chain(inner).collect(),
-            )
-        }
-    };
-    let indent = column(text, at)?;
-    let rest = text
-        .get(at..)?
-        .split_once('\n')
-        .map_or("", |(line, _)| line);
-    let end = if rest.ends_with('\r') { "\r\n" } else { "\n" };
-    let inserted: String = lines
-        .iter()
-        .map(|line| format!("{line}{end}{indent}"))
-        .collect();
-    Some(vec![Edit::replace(at..at, inserted)])
-}
-
-/// Returns the blanks that bring a line to the column of a place that only blanks and dashes precede.
-fn column(text: &str, at: usize) -> Option<String> {
-    let before = text.get(..at)?;
-    let line = before.rsplit('\n').next()?;
-    line.bytes()
-        .all(|byte| matches!(byte, b' ' | b'-'))
-        .then(|| " ".repeat(line.len()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::{super::testing, *};
@@ -414,6 +243,70 @@ mod tests {
             &step("      - run: x ${{ secrets.DOCKER_USERNAME }}\n"),
         );
         assert_eq!(told[0].persona, Persona::Pedantic);
+    }
+
+    #[test]
+    fn the_fix_is_safe_only_where_it_keeps_what_the_step_does() {
+        let class = |text: &str| {
+            let faults = testing::workflow(&META, text);
+            faults
+                .iter()
+                .find_map(|fault| Some(fault.fix.as_ref()?.class))
+        };
+        let ubuntu = |run: &str| step(&format!("      - run: {run}\n"));
+        assert_eq!(class(&ubuntu("x ${{ secrets.A }}")), Some(FixClass::Safe));
+        for run in [
+            "${{ secrets.A }} x",
+            "for a in ${{ secrets.A }}; do x; done",
+            "x ${{ secrets.DEPLOY_ARGS }}",
+            "x $(y ${{ secrets.A }})",
+        ] {
+            assert_eq!(class(&ubuntu(run)), Some(FixClass::Unsafe), "{run}");
+        }
+        for name in [
+            "PATH",
+            "IFS",
+            "HOME",
+            "LD_PRELOAD",
+            "BASH_ENV",
+            "RUNNER_TEMP",
+        ] {
+            let text = ubuntu(&format!("x ${{{{ secrets.{name} }}}}"));
+            assert_eq!(class(&text), None, "{name}");
+        }
+        let on = |machine: &str, more: &str| {
+            format!(
+                "on: push\njobs:\n  a:\n    runs-on: {machine}\n{more}    steps:\n      - run: x ${{{{ secrets.A }}}}\n"
+            )
+        };
+        let matrix = |names: &str| {
+            on(
+                "${{ matrix.os }}",
+                &format!("    strategy: {{matrix: {{os: {names}}}}}\n"),
+            )
+        };
+        for (text, want) in [
+            (on("macos-14", ""), FixClass::Safe),
+            (on("[self-hosted, linux]", ""), FixClass::Safe),
+            (on("self-hosted", ""), FixClass::Unsafe),
+            (on("${{ inputs.machine }}", ""), FixClass::Unsafe),
+            (matrix("[ubuntu-24.04, macos-14]"), FixClass::Safe),
+            (matrix("[ubuntu-24.04, windows-2022]"), FixClass::Unsafe),
+            (matrix("'${{ fromJSON(inputs.all) }}'"), FixClass::Unsafe),
+            (
+                matrix("[windows-2022]")
+                    .replace("steps", "defaults: {run: {shell: bash}}\n    steps"),
+                FixClass::Safe,
+            ),
+        ] {
+            assert_eq!(class(&text), Some(want), "{text}");
+        }
+        for shell in ["pwsh", "cmd"] {
+            let text = step(&format!(
+                "      - run: x ${{{{ secrets.A }}}}\n        shell: {shell}\n"
+            ));
+            assert_eq!(class(&text), None, "{shell}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use super::super::{fault::Fault, lint::Lint};
 
+mod bind;
 mod build;
 mod cached;
 mod evaluate;
@@ -17,6 +18,7 @@ mod javascript;
 mod kept;
 mod lasting;
 mod literal;
+mod machine;
 mod mend;
 mod model;
 mod passed;

@@ -2,10 +2,13 @@
 
 use std::{collections::HashMap, ops::Range};
 
-use super::super::super::{
-    kind::FileKind,
-    lint::Document,
-    node::{Entry, Node, Scalar},
+use super::{
+    super::super::{
+        kind::FileKind,
+        lint::Document,
+        node::{Entry, Node, Scalar},
+    },
+    machine,
 };
 
 /// A workflow, or a composite action as one with a single job.
@@ -83,7 +86,7 @@ pub(super) struct Step<'d> {
 /// The shell of a script.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shell<'d> {
-    /// `bash` or `sh`, as written with its options.
+    /// `bash` or `sh`, as written with its options; empty where the runner's own is meant.
     Posix(&'d str),
     /// `PowerShell`.
     Power,
@@ -248,7 +251,7 @@ fn job<'d>(entry: &'d Entry, shell: Option<&'d str>) -> Job<'d> {
         .into_iter()
         .map(|service| (service.key.as_str(), &service.value));
     let steps = node.get("steps").map(Node::items).unwrap_or_default();
-    let steps = read_steps(steps, shell, is_windows(machine));
+    let steps = read_steps(steps, shell, machine::is_windows(machine));
     Job {
         id: &entry.key,
         id_span: entry.key_span.clone(),
@@ -267,7 +270,7 @@ fn job<'d>(entry: &'d Entry, shell: Option<&'d str>) -> Job<'d> {
         steps,
         outputs: node.get("outputs").map(Node::merged).unwrap_or_default(),
         containers: containers.into_iter().chain(services).collect(),
-        self_hosted: machine_labels(machine).contains(&"self-hosted"),
+        self_hosted: machine::labels(machine).contains(&"self-hosted"),
     }
 }
 
@@ -278,25 +281,13 @@ fn actions<'d>(steps: &[Step<'d>]) -> HashMap<&'d str, String> {
         .collect()
 }
 
-fn texts(node: Option<&Node>) -> Vec<&str> {
+/// Returns a text, or the texts of a list.
+pub(super) fn texts(node: Option<&Node>) -> Vec<&str> {
     let one = node.and_then(Node::text);
     let items = node.map(Node::items).unwrap_or_default();
     one.into_iter()
         .chain(items.iter().filter_map(Node::text))
         .collect()
-}
-
-/// Returns the labels of the machine: a text, a list, or a group with labels.
-fn machine_labels(machine: Option<&Node>) -> Vec<&str> {
-    let mut labels = texts(machine);
-    labels.extend(texts(machine.and_then(|machine| machine.get("labels"))));
-    labels
-}
-
-fn is_windows(machine: Option<&Node>) -> bool {
-    machine_labels(machine)
-        .iter()
-        .any(|label| label.to_ascii_lowercase().starts_with("windows"))
 }
 
 fn read_steps<'d>(items: &'d [Node], shell: Option<&'d str>, is_windows: bool) -> Vec<Step<'d>> {
@@ -339,7 +330,7 @@ fn shell_of(shell: Option<&str>, is_windows: bool) -> Shell<'_> {
         return if is_windows {
             Shell::Power
         } else {
-            Shell::Posix("bash")
+            Shell::Posix("")
         };
     };
     let program = shell.split_whitespace().next().unwrap_or_default();

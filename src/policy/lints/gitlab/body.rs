@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::{
     super::super::{
+        gaps,
         node::{Node, Scalar, Style},
         shell::{Placeholder, Script, Use, analyse, analyse_powershell},
     },
@@ -38,6 +39,9 @@ impl<'n> Body<'n> {
 
     fn add_at(&mut self, node: &'n Node, pipeline: &Pipeline<'n>, depth: usize) {
         if depth > MAX_DEPTH || self.text.len() > MAX_BYTES {
+            gaps::tell(
+                "a job's script is too long or refers too deep: policy did not look at all of it",
+            );
             return;
         }
         if let Some(target) = pipeline.reference(node) {

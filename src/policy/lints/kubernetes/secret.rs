@@ -203,6 +203,8 @@ fn secret(
     let mut has_told = false;
     for (field, is_encoded) in [("data", true), ("stringData", false)] {
         for entry in object.node.get(field).map_or(&[][..], Node::entries) {
+            // Whatever it looks like, it was put where secrets belong.
+            context.hide(entry.value.span.clone());
             let Some((strength, confidence)) = look(document, entry, is_encoded) else {
                 continue;
             };

@@ -169,6 +169,10 @@ impl Told {
             .get(&fault.subject)
             .and_then(|key| self.faults.get_mut(key))
         {
+            // One fix mends all places: each alone would leave the fault.
+            if let (Some(all), Some(fix)) = (&mut first.fix, fault.fix) {
+                all.edits.extend(fix.edits);
+            }
             if first.related.len() < MAX_RELATED {
                 first.related.push((fault.span, "and here".to_owned()));
             }

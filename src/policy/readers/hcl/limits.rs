@@ -3,6 +3,8 @@
 //! hcl-edit descends once for every bracket and template, and compares each key of an object with all before it. Both are bounded
 //! here by one pass over the bytes, which knows nothing of strings: it may refuse a text that would have been fine, never the other way.
 
+use super::super::super::gaps;
+
 /// Most brackets that are open at once. hcl-edit itself refuses more than 64 levels; this is what keeps a text that it would first have to
 /// walk through from it, with room for brackets in texts that nothing closes.
 const MAX_OPEN: usize = 512;
@@ -23,7 +25,7 @@ pub(super) fn check(text: &str) -> Result<(), String> {
             b'{' | b'[' | b'(' => {
                 open.push(0);
                 if open.len() > MAX_OPEN {
-                    return Err(format!("nested deeper than {MAX_OPEN}"));
+                    return Err(gaps::limit(format!("nested deeper than {MAX_OPEN}")));
                 }
             }
             b'}' | b']' | b')' => {
@@ -35,7 +37,7 @@ pub(super) fn check(text: &str) -> Result<(), String> {
                     *keys += 1;
                 }
                 if comparisons > MAX_COMPARISONS {
-                    return Err("too many keys in one object".to_owned());
+                    return Err(gaps::limit("too many keys in one object".to_owned()));
                 }
             }
             _ => {}

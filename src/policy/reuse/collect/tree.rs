@@ -12,7 +12,7 @@ use super::{
         },
         Address, Content, forms,
     },
-    Collector, MAX_SITES, Place,
+    Collector, Place,
 };
 
 /// Lists of `KEY=value`.
@@ -55,7 +55,7 @@ impl Collector<'_, '_, '_> {
     }
 
     pub(super) fn node(&mut self, node: &Node, place: &Place) {
-        if self.places.len() >= MAX_SITES {
+        if self.is_full() {
             return;
         }
         match &node.kind {

@@ -139,9 +139,9 @@ fn one(
         whole: true,
     };
     let collector = layers.own();
-    let found = collector.again(&bytes, &BTreeSet::from([None]), &provenance);
+    let mut found = collector.again(&bytes, &BTreeSet::from([None]), &provenance);
     let mut habits = Habits::default();
-    gather(collector, rules, &blob, &found, &mut habits);
+    gather(collector, rules, &blob, &mut found, &mut habits);
     for entry in entries {
         let own = prints(&entry.hit).map(|(key, prints)| (key.to_owned(), prints.value));
         let hits = habits.facts.iter().filter(|hit| {

@@ -313,7 +313,27 @@ fn is_row(value: &str) -> bool {
         "asdfghjkl",
         "zxcvbnm",
     ];
-    value.len() >= 4 && rows.iter().any(|row| row.contains(value))
+    value.len() >= 4 && (rows.iter().any(|row| row.contains(value)) || is_round(value))
+}
+
+/// Tells whether a value goes round one row of signs again and again: `0123456789abcdef0123456789abcdef`.
+fn is_round(value: &str) -> bool {
+    let rows: [&[u8]; 3] = [
+        b"0123456789",
+        b"0123456789abcdef",
+        b"abcdefghijklmnopqrstuvwxyz",
+    ];
+    let bytes = value.as_bytes();
+    rows.iter().any(|row| {
+        let first = bytes.first();
+        row.iter()
+            .position(|sign| Some(sign) == first)
+            .is_some_and(|start| {
+                bytes
+                    .iter()
+                    .eq(row.iter().cycle().skip(start).take(bytes.len()))
+            })
+    })
 }
 
 fn strength(value: &str) -> Strength {
@@ -380,7 +400,7 @@ pub fn entropy(value: &str) -> f64 {
 /// Returns the store that a value is an address in.
 #[must_use]
 pub fn reference(value: &str) -> Option<Store> {
-    const STARTS: [(&str, Store); 38] = [
+    const STARTS: [(&str, Store); 39] = [
         ("vault:", Store::Vault),
         ("vault://", Store::Vault),
         ("ref+vault://", Store::Vault),
@@ -409,6 +429,8 @@ pub fn reference(value: &str) -> Option<Store> {
         ("ref+gcpsecrets://", Store::GcpSecretManager),
         ("@microsoft.keyvault(", Store::AzureKeyVault),
         ("keyvault:", Store::AzureKeyVault),
+        // A secret of an Azure Container App, by its name.
+        ("secretref:", Store::Other),
         ("ref+azurekeyvault://", Store::AzureKeyVault),
         ("infisical://", Store::Other),
         ("doppler:", Store::Other),
@@ -469,6 +491,8 @@ fn is_template(value: &str) -> bool {
             // `%NAME%` of Windows, `%kernel.secret%` and `%env(NAME)%` of Symfony.
             .is_some_and(|name| whole_name(&name.replace(['.', ':', '(', ')'], "_")))
         || value.strip_prefix("$env:").is_some_and(whole_name)
+        // A part of a longer text that was cut at a blank: `password={{ x }}`.
+        || ["{{", "<%", "{%"].iter().any(|open| value.starts_with(open))
         || value.starts_with("!Ref")
         || value.starts_with("process.env.")
         || value.starts_with("env(") && value.ends_with(')')
@@ -585,11 +609,36 @@ pub fn is_placeholder(value: &str) -> bool {
         )
         || (ASKS.iter().any(asks) && !has_mixed_run(value))
         || (lower.contains("here") && lower.contains(['-', '_', ' ']) && !has_mixed_run(value))
+        || is_instruction(&lower)
         || ((lower.starts_with("my-")
             || lower.starts_with("my_")
             || lower.starts_with("some-")
             || lower.starts_with("some_"))
             && !lower.bytes().any(|b| b.is_ascii_digit()))
+}
+
+/// Tells whether a value is a sentence to who deploys it: `Replace after build`, `set it by hand`, `to be filled in later`.
+fn is_instruction(lower: &str) -> bool {
+    const ORDERS: [&str; 12] = [
+        "replace", "change", "set", "update", "fill", "insert", "enter", "add", "put", "to be",
+        "will be", "must be",
+    ];
+    const ABOUT: [&str; 19] = [
+        "after", "before", "later", "manually", "with", "your", "this", "me", "by", "in", "it",
+        "when", "once", "on", "the", "value", "a", "be", "real",
+    ];
+    let rest = ORDERS
+        .iter()
+        .find_map(|order| lower.strip_prefix(order))
+        .and_then(|rest| rest.strip_prefix(' '));
+    rest.is_some_and(|rest| {
+        let mut words = rest.split_whitespace();
+        words.clone().all(|word| {
+            word.bytes()
+                .all(|b| b.is_ascii_alphabetic() || b",.'()".contains(&b))
+        }) && (words.next().is_some_and(|word| ABOUT.contains(&word))
+            || words.any(|word| ABOUT.contains(&word)))
+    })
 }
 
 fn is_plain(value: &str) -> bool {
@@ -672,6 +721,7 @@ mod tests {
             ("{{ .Values.password }}", Value::Template),
             ("$DB_PASSWORD", Value::Template),
             ("%(password)s", Value::Template),
+            ("{{", Value::Template),
             ("%env(APP_SECRET)%", Value::Template),
             ("%kernel.secret%", Value::Template),
             ("${{ secrets.TOKEN }}", Value::Reference(Store::Ci)),
@@ -704,6 +754,50 @@ mod tests {
         ] {
             assert_eq!(classify(value), want, "{value}");
         }
+    }
+
+    #[test]
+    fn sentences_to_who_deploys_are_placeholders() {
+        for value in [
+            "Replace after rollout",
+            "set by hand later",
+            "To be filled in by ops",
+            "change this before launch",
+            "update the value manually",
+        ] {
+            assert_eq!(classify(value), Value::Placeholder, "{value}");
+        }
+        for value in [
+            "set-Zq81hunter",
+            "change horse battery",
+            "add 7kQ2mR9tLp it",
+            "correct horse battery",
+        ] {
+            assert_ne!(classify(value), Value::Placeholder, "{value}");
+        }
+    }
+
+    #[test]
+    fn references_of_container_apps() {
+        assert_eq!(
+            classify("secretref:shop-queue-key"),
+            Value::Reference(Store::Other)
+        );
+    }
+
+    #[test]
+    fn rows_that_go_round_are_weak() {
+        for value in [
+            "0123456789abcdef0123456789abcdef",
+            "12345678901234567890123456789012",
+            "abcdefghijklmnopqrstuvwxyzabcdef",
+        ] {
+            assert_eq!(classify(value), Value::Literal(Strength::Weak), "{value}");
+        }
+        assert_ne!(
+            classify("0123456789abcdef0123456789abcdfe"),
+            Value::Literal(Strength::Weak)
+        );
     }
 
     #[test]

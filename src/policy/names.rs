@@ -102,7 +102,7 @@ const WEAK: [(&str, &str); 12] = [
 ];
 
 /// Last words that make a name one of something about a secret. `url` and `uri` of a strong name are told by the value.
-const TAILS: [&str; 105] = [
+const TAILS: [&str; 107] = [
     "file",
     "files",
     "path",
@@ -208,6 +208,8 @@ const TAILS: [&str; 105] = [
     "descriptions",
     "realm",
     "body",
+    "username",
+    "usernames",
 ];
 
 /// First words that do the same: `ENABLE_PASSWORD`, `PUBLIC_KEY`.
@@ -477,6 +479,8 @@ mod tests {
             "PUBLIC_KEY",
             "GPG_KEY",
             "passwordPolicy",
+            "basic_auth_username",
+            "tokenUsername",
             "SECRET_NAME",
             "aws_secret_arn",
             "JWT_ALGORITHM",

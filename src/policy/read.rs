@@ -177,6 +177,7 @@ fn is_worth_it(kind: FileKind, bytes: &[u8]) -> bool {
                 "private",
                 "access_key",
                 "accesskey",
+                "accountkey",
                 "access-key",
                 "vault",
                 "jwt",

@@ -2,6 +2,10 @@
 //!
 //! Promise: the answer depends on the text of the value alone, and is linear in it.
 
+mod shapes;
+
+use shapes::{has_extension, is_compound, is_instruction, is_round};
+
 /// What a value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Value {
@@ -316,27 +320,10 @@ fn is_row(value: &str) -> bool {
     value.len() >= 4 && (rows.iter().any(|row| row.contains(value)) || is_round(value))
 }
 
-/// Tells whether a value goes round one row of signs again and again: `0123456789abcdef0123456789abcdef`.
-fn is_round(value: &str) -> bool {
-    let rows: [&[u8]; 3] = [
-        b"0123456789",
-        b"0123456789abcdef",
-        b"abcdefghijklmnopqrstuvwxyz",
-    ];
-    let bytes = value.as_bytes();
-    rows.iter().any(|row| {
-        let first = bytes.first();
-        row.iter()
-            .position(|sign| Some(sign) == first)
-            .is_some_and(|start| {
-                bytes
-                    .iter()
-                    .eq(row.iter().cycle().skip(start).take(bytes.len()))
-            })
-    })
-}
-
 fn strength(value: &str) -> Strength {
+    if is_compound(&value.to_ascii_lowercase()) {
+        return Strength::Weak;
+    }
     if is_weak(value) || is_weak(value.trim_end_matches(|c: char| c.is_ascii_digit() || c == '!')) {
         return Strength::Weak;
     }
@@ -617,30 +604,6 @@ pub fn is_placeholder(value: &str) -> bool {
             && !lower.bytes().any(|b| b.is_ascii_digit()))
 }
 
-/// Tells whether a value is a sentence to who deploys it: `Replace after build`, `set it by hand`, `to be filled in later`.
-fn is_instruction(lower: &str) -> bool {
-    const ORDERS: [&str; 12] = [
-        "replace", "change", "set", "update", "fill", "insert", "enter", "add", "put", "to be",
-        "will be", "must be",
-    ];
-    const ABOUT: [&str; 19] = [
-        "after", "before", "later", "manually", "with", "your", "this", "me", "by", "in", "it",
-        "when", "once", "on", "the", "value", "a", "be", "real",
-    ];
-    let rest = ORDERS
-        .iter()
-        .find_map(|order| lower.strip_prefix(order))
-        .and_then(|rest| rest.strip_prefix(' '));
-    rest.is_some_and(|rest| {
-        let mut words = rest.split_whitespace();
-        words.clone().all(|word| {
-            word.bytes()
-                .all(|b| b.is_ascii_alphabetic() || b",.'()".contains(&b))
-        }) && (words.next().is_some_and(|word| ABOUT.contains(&word))
-            || words.any(|word| ABOUT.contains(&word)))
-    })
-}
-
 fn is_plain(value: &str) -> bool {
     let lower = value.to_ascii_lowercase();
     if matches!(
@@ -682,6 +645,7 @@ fn is_path(value: &str) -> bool {
         && value.matches('/').count() + value.matches('\\').count() >= 1
         && !(value.len() > 30 && has_mixed_run(value)))
         || (value.matches('/').count() >= 2 && is_file(value) && !has_mixed_run(value))
+        || (value.contains('/') && is_file(value) && has_extension(value))
 }
 
 #[cfg(test)]
@@ -751,6 +715,7 @@ mod tests {
             ("postgres://db:5432/app", Value::Url),
             ("postgres://app:${PW}@db/app", Value::Template),
             ("/run/secrets/db_password", Value::Path),
+            ("relay/shop-keys.json", Value::Path),
         ] {
             assert_eq!(classify(value), want, "{value}");
         }
@@ -783,6 +748,25 @@ mod tests {
             classify("secretref:shop-queue-key"),
             Value::Reference(Store::Other)
         );
+    }
+
+    #[test]
+    fn words_that_everybody_writes_first_are_weak_together() {
+        for value in [
+            "secretpassword",
+            "rootsecretpassword",
+            "mydbpassword",
+            "SuperSecretToken",
+        ] {
+            assert_eq!(classify(value), Value::Literal(Strength::Weak), "{value}");
+        }
+        for value in [
+            "hunter2-Zq81password",
+            "shopkeeperpassword",
+            "Vx7kQ2mR9tLp-token",
+        ] {
+            assert_ne!(classify(value), Value::Literal(Strength::Weak), "{value}");
+        }
     }
 
     #[test]

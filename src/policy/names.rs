@@ -102,7 +102,7 @@ const WEAK: [(&str, &str); 12] = [
 ];
 
 /// Last words that make a name one of something about a secret. `url` and `uri` of a strong name are told by the value.
-const TAILS: [&str; 107] = [
+const TAILS: [&str; 114] = [
     "file",
     "files",
     "path",
@@ -210,10 +210,17 @@ const TAILS: [&str; 107] = [
     "body",
     "username",
     "usernames",
+    "extra",
+    "extras",
+    "option",
+    "options",
+    "params",
+    "parameters",
+    "arguments",
 ];
 
 /// First words that do the same: `ENABLE_PASSWORD`, `PUBLIC_KEY`.
-const HEADS: [&str; 31] = [
+const HEADS: [&str; 32] = [
     "enable",
     "enabled",
     "disable",
@@ -243,6 +250,7 @@ const HEADS: [&str; 31] = [
     "check",
     "validate",
     "existing",
+    "path",
     "auto",
     "automount",
 ];
@@ -320,8 +328,18 @@ pub fn secretness(name: &str) -> Secretness {
     let Some(last) = words.last() else {
         return Secretness::No;
     };
-    let is_pull = |two: &[&str]| matches!(two, ["pull", "secret" | "secrets"]);
-    if words.iter().any(|word| CANCEL.contains(word)) || words.windows(2).any(is_pull) {
+    // `pull_secret` names one, and nginx passes requests on by `proxy_pass`.
+    let is_other = |two: &[&str]| {
+        matches!(
+            two,
+            ["pull", "secret" | "secrets"]
+                | [
+                    "proxy" | "fastcgi" | "uwsgi" | "scgi" | "grpc" | "memcached",
+                    "pass"
+                ]
+        )
+    };
+    if words.iter().any(|word| CANCEL.contains(word)) || words.windows(2).any(is_other) {
         return Secretness::No;
     }
     let pair = |table: &[(&str, &str)]| {
@@ -480,6 +498,10 @@ mod tests {
             "GPG_KEY",
             "passwordPolicy",
             "basic_auth_username",
+            "fastcgi_pass",
+            "proxy_pass",
+            "pathPrivateKey",
+            "db_connection_string_extras",
             "tokenUsername",
             "SECRET_NAME",
             "aws_secret_arn",

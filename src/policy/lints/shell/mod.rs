@@ -286,6 +286,10 @@ fn is_trial(path: &str) -> bool {
                     | "t"
                     | "spec"
                     | "e2e"
+                    | "playwright"
+                    | "cypress"
+                    | "molecule"
+                    | "suites"
                     | "example"
                     | "examples"
                     | "demo"
@@ -386,6 +390,11 @@ mod tests {
                 "a.sh",
                 "CREDENTIALS=${KEYS}/shop-uploader\n./upload --credentials $CREDENTIALS\n",
                 "",
+            ),
+            (
+                "playwright/compose/a.sh",
+                "./x --token \"$API_TOKEN\"",
+                "\"$API_TOKEN\"@info",
             ),
             (
                 "Tests/a.sh",

@@ -25,7 +25,28 @@ pub(super) fn names_of_secrets(text: &str) -> BTreeSet<&str> {
             }
         }
     }
+    // `X="${key#SECRETS_}"` where `${!key}` is the value: X is what is left of the name.
+    for (of, from) in cuts(text) {
+        if found.len() < MAX && text.contains(&format!("${{!{from}}}")) {
+            found.insert(of);
+        }
+    }
     found
+}
+
+/// Returns the variables that are cut from others, with these.
+fn cuts(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    static CUT: OnceLock<Option<Regex>> = OnceLock::new();
+    let cut = CUT.get_or_init(|| {
+        Regex::new(
+            r#"(?m)^[ \t]*(?:local[ \t]+)?([A-Za-z_][A-Za-z_0-9]*)=["']?\$\{([A-Za-z_][A-Za-z_0-9]*)[#%]"#,
+        )
+        .ok()
+    });
+    let found = cut.iter().flat_map(move |cut| cut.captures_iter(text));
+    found
+        .filter_map(|captures| Some((captures.get(1)?.as_str(), captures.get(2)?.as_str())))
+        .take(MAX)
 }
 
 /// Tells whether a value that a name of several secrets is given is one name: `APP_SECRETS=APP-KEYS`.
@@ -91,6 +112,7 @@ mod tests {
             "gcloud x projects/p/secrets/$A_SECRET\n",
             "A_SECRET=\"${KEYS}/shop/key.json\"\n",
             "  export A_SECRET=$HOME/key\r\n",
+            "for key in $KEYS; do\n  A_SECRET=\"${key#SECRETS_}\"\n  value=\"${!key}\"\ndone\n",
         ] {
             assert!(names_of_secrets(text).contains("A_SECRET"), "{text}");
         }
@@ -105,6 +127,7 @@ mod tests {
             "A_SECRET=APP-KEYS\n",
             "A_SECRET=\"$A/$B\"\n",
             "vault kv put secret/shop pw=$A_SECRET\n",
+            "A_SECRET=\"${line#token=}\"\n",
         ] {
             assert!(names_of_secrets(text).is_empty(), "{text}");
         }

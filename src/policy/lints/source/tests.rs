@@ -400,6 +400,16 @@ fn traps_that_real_trees_set() {
             "src/x.ts",
             "const RUN_PROCESS_TOKEN: string = randomBytes(4).toString('hex');\n",
         ),
+        // A path, by the first word of its name.
+        (
+            "src/x.go",
+            "package main\n\nfunc f(pathPrivateKey string) error {\n\treturn fmt.Errorf(\"no key in '%s'\", pathPrivateKey)\n}\n",
+        ),
+        // The name under which a Secret of Kubernetes keeps it.
+        (
+            "src/y.go",
+            "package main\n\nfunc f(tls *v1.Secret) error {\n\tif _, ok := tls.Data[privateKey]; !ok {\n\t\treturn fmt.Errorf(\"no '%s' in it\", privateKey)\n\t}\n\treturn nil\n}\n",
+        ),
         // A program that is there to print it.
         (
             "cmd/git-ask-pass/git_ask_pass.go",

@@ -328,18 +328,7 @@ pub fn secretness(name: &str) -> Secretness {
     let Some(last) = words.last() else {
         return Secretness::No;
     };
-    // `pull_secret` names one, and nginx passes requests on by `proxy_pass`.
-    let is_other = |two: &[&str]| {
-        matches!(
-            two,
-            ["pull", "secret" | "secrets"]
-                | [
-                    "proxy" | "fastcgi" | "uwsgi" | "scgi" | "grpc" | "memcached",
-                    "pass"
-                ]
-        )
-    };
-    if words.iter().any(|word| CANCEL.contains(word)) || words.windows(2).any(is_other) {
+    if words.iter().any(|word| CANCEL.contains(word)) || words.windows(2).any(is_none) {
         return Secretness::No;
     }
     let pair = |table: &[(&str, &str)]| {
@@ -375,6 +364,18 @@ pub fn secretness(name: &str) -> Secretness {
     } else {
         Secretness::No
     }
+}
+
+/// Tells whether two words name something else together: `pull_secret` names one, and nginx passes requests on by `proxy_pass`.
+fn is_none(two: &[&str]) -> bool {
+    matches!(
+        two,
+        ["pull", "secret" | "secrets"]
+            | [
+                "proxy" | "fastcgi" | "uwsgi" | "scgi" | "grpc" | "memcached",
+                "pass"
+            ]
+    )
 }
 
 /// Tells whether a word names a secret, alone or as the end of a compound (`pgpassword`).

@@ -164,6 +164,7 @@ mod tests {
             "packages/i18n/src/locales/xx/auth.json",
             "test/server.key",
             "testdata/a.pem",
+            "internal/suites/pki/private.pem",
             "ca.pem",
             "truststore.jks",
             "docker-apt.key",

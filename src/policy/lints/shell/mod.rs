@@ -380,6 +380,29 @@ mod tests {
                 "\"s/X/$API_TOKEN/\"@medium",
             ),
             ("git-askpass.sh", "echo \"$GIT_PASSWORD\"", ""),
+            ("a.sh", "env\n./x", ""),
+            (
+                "a.sh",
+                "env\ntest -n \"$API_TOKEN\" && echo \"$API_TOKEN\"",
+                "env@medium | \"$API_TOKEN\"@high",
+            ),
+            ("a.sh", ". ./lib.sh\nrun_it \"$API_TOKEN\"", ""),
+            ("a.sh", "./run_it \"$API_TOKEN\"", "\"$API_TOKEN\"@medium"),
+            ("a.sh", "./run --token-file \"$API_TOKEN\"", ""),
+            ("a.sh", "kubectl get secret $DB_SECRET -o name", ""),
+            (
+                "a.sh",
+                "curl -H \"X: $API_TOKEN\" a\r\ncurl -H \"X: $API_TOKEN\" b\r\n",
+                "\"X: $API_TOKEN\"@medium",
+            ),
+        ] {
+            assert_eq!(told(path, text), want, "{path}\n{text}");
+        }
+    }
+
+    #[test]
+    fn names_and_trials_of_scripts() {
+        for (path, text, want) in [
             // Names of secrets and paths of files, in variables that are called after what they lead to.
             (
                 "a.sh",
@@ -400,21 +423,6 @@ mod tests {
                 "Tests/a.sh",
                 "./x --token \"$API_TOKEN\"",
                 "\"$API_TOKEN\"@info",
-            ),
-            ("a.sh", "env\n./x", ""),
-            (
-                "a.sh",
-                "env\ntest -n \"$API_TOKEN\" && echo \"$API_TOKEN\"",
-                "env@medium | \"$API_TOKEN\"@high",
-            ),
-            ("a.sh", ". ./lib.sh\nrun_it \"$API_TOKEN\"", ""),
-            ("a.sh", "./run_it \"$API_TOKEN\"", "\"$API_TOKEN\"@medium"),
-            ("a.sh", "./run --token-file \"$API_TOKEN\"", ""),
-            ("a.sh", "kubectl get secret $DB_SECRET -o name", ""),
-            (
-                "a.sh",
-                "curl -H \"X: $API_TOKEN\" a\r\ncurl -H \"X: $API_TOKEN\" b\r\n",
-                "\"X: $API_TOKEN\"@medium",
             ),
         ] {
             assert_eq!(told(path, text), want, "{path}\n{text}");

@@ -189,7 +189,7 @@ fn is_page(path: &str, text: &str) -> bool {
             .iter()
             .any(|quote| text.contains(&format!(" from {quote}{name}{quote}")))
     };
-    is_named || LIBRARIES.iter().any(|name| imports(&name))
+    is_named || LIBRARIES.iter().any(imports)
 }
 
 /// Tells whether a file's path says that it is for production.

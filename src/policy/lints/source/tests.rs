@@ -405,6 +405,10 @@ fn traps_that_real_trees_set() {
             "src/x.go",
             "package main\n\nfunc f(pathPrivateKey string) error {\n\treturn fmt.Errorf(\"no key in '%s'\", pathPrivateKey)\n}\n",
         ),
+        (
+            "src/z.go",
+            "package main\n\nfunc f(dir string) error {\n\tpathPrivateKey := filepath.Join(dir, filePrivateKey)\n\treturn fmt.Errorf(\"no key in '%s'\", pathPrivateKey)\n}\n",
+        ),
         // The name under which a Secret of Kubernetes keeps it.
         (
             "src/y.go",

@@ -2,7 +2,7 @@
 //!
 //! Promises: every occurrence goes, also where occurrences overlap, plain or in the encodings that our formats and the
 //! scanned files use (JSON, XML and HTML, URLs, base64, hex, UTF-16). Values that stand in any text by chance are left out:
-//! those shorter than 8 bytes, and those of small letters alone. They are masked where they were found, by
+//! those shorter than 8 bytes, and those of one word, a capital in front or not. They are masked where they were found, by
 //! their span; masking the word `password` everywhere would wreck a report and tell the value to whoever compares.
 
 use std::{borrow::Cow, collections::BTreeSet};

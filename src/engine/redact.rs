@@ -2,7 +2,7 @@
 //!
 //! Promises: every occurrence goes, also where occurrences overlap, plain or in the encodings that our formats and the
 //! scanned files use (JSON, XML and HTML, URLs, base64, hex, UTF-16). Values that stand in any text by chance are left out:
-//! those shorter than 8 bytes, and those of small letters alone. They are masked where they were found, by
+//! those shorter than 8 bytes, and those of one word, a capital in front or not. They are masked where they were found, by
 //! their span; masking the word `password` everywhere would wreck a report and tell the value to whoever compares.
 
 use std::{borrow::Cow, collections::BTreeSet};
@@ -110,7 +110,9 @@ impl Redactor {
 
 /// Adds all forms of one value.
 fn add(value: &[u8], forms: &mut BTreeSet<Vec<u8>>) {
-    let is_word = value.iter().all(u8::is_ascii_lowercase);
+    // A word, with a capital or without: masked, it would make names of folders and sentences unreadable, and hide nothing from who guesses.
+    let is_word = value.first().is_some_and(u8::is_ascii_alphabetic)
+        && value.iter().skip(1).all(u8::is_ascii_lowercase);
     if value.len() < MIN_LEN || is_word {
         return;
     }
@@ -252,9 +254,11 @@ mod tests {
 
     #[test]
     fn words_and_short_values_are_left_alone() {
-        let redactor = redactor(&[b"password", b"a1!"]);
-        assert_eq!(redactor.mask("password a1!"), "password a1!");
-        assert!(!redactor.finds(b"password a1!"));
+        let redactor = redactor(&[b"password", b"Storefront", b"a1!"]);
+        for text in ["password a1!", "src/Storefront/main.rs"] {
+            assert_eq!(redactor.mask(text), text);
+            assert!(!redactor.finds(text.as_bytes()));
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::{
 };
 
 /// Words for secrets and their places, for formats that are searched for words alone.
-const HINTS: [&str; 27] = [
+const HINTS: [&str; 28] = [
     "pass",
     "secret",
     "token",
@@ -26,6 +26,7 @@ const HINTS: [&str; 27] = [
     "private",
     "access_key",
     "accesskey",
+    "accountkey",
     "access-key",
     "vault",
     "jwt",

@@ -107,9 +107,12 @@ pub fn by_path(path: &str) -> Option<FileKind> {
     let extension = name.rsplit_once('.').map(|(_, extension)| extension);
     let is_yaml = matches!(extension, Some("yml" | "yaml"));
     // Whatever its name, what lies here is run.
-    if is_yaml && (lower.starts_with(".github/workflows/") || lower.contains("/.github/workflows/"))
-    {
+    if is_yaml && lower.starts_with(".github/workflows/") {
         return Some(FileKind::GithubWorkflow);
+    }
+    // The root may lie deeper than where the scan began, but nobody runs data of tests and copies of modules.
+    if is_yaml && let Some((above, _)) = lower.split_once("/.github/workflows/") {
+        return (!above.split('/').any(is_never_run)).then_some(FileKind::GithubWorkflow);
     }
     if GENERATED.contains(&name) {
         return None;
@@ -117,6 +120,21 @@ pub fn by_path(path: &str) -> Option<FileKind> {
     by_name(name, &lower, is_yaml)
         .or_else(|| is_yaml.then(|| by_yaml_path(name, &lower)))
         .or_else(|| by_extension(name, extension))
+}
+
+/// Tells whether a folder holds data of tests or modules of others.
+fn is_never_run(folder: &str) -> bool {
+    matches!(
+        folder,
+        "testdata"
+            | "test-data"
+            | "test_data"
+            | "fixtures"
+            | "__fixtures__"
+            | ".terraform"
+            | "node_modules"
+            | "vendor"
+    )
 }
 
 fn by_name(name: &str, path: &str, is_yaml: bool) -> Option<FileKind> {
@@ -411,6 +429,11 @@ mod tests {
                 ".github/workflows/action.yml",
                 Some(FileKind::GithubWorkflow),
             ),
+            (
+                "shop/.github/workflows/ci.yml",
+                Some(FileKind::GithubWorkflow),
+            ),
+            ("hcl/testdata/a/.terraform/b/.github/workflows/ci.yml", None),
             (
                 ".github/workflows/pnpm-lock.yaml",
                 Some(FileKind::GithubWorkflow),

@@ -102,7 +102,7 @@ const WEAK: [(&str, &str); 12] = [
 ];
 
 /// Last words that make a name one of something about a secret. `url` and `uri` of a strong name are told by the value.
-const TAILS: [&str; 105] = [
+const TAILS: [&str; 114] = [
     "file",
     "files",
     "path",
@@ -208,10 +208,19 @@ const TAILS: [&str; 105] = [
     "descriptions",
     "realm",
     "body",
+    "username",
+    "usernames",
+    "extra",
+    "extras",
+    "option",
+    "options",
+    "params",
+    "parameters",
+    "arguments",
 ];
 
 /// First words that do the same: `ENABLE_PASSWORD`, `PUBLIC_KEY`.
-const HEADS: [&str; 31] = [
+const HEADS: [&str; 32] = [
     "enable",
     "enabled",
     "disable",
@@ -241,6 +250,7 @@ const HEADS: [&str; 31] = [
     "check",
     "validate",
     "existing",
+    "path",
     "auto",
     "automount",
 ];
@@ -321,8 +331,7 @@ pub fn secretness(name: &str) -> Secretness {
     let Some(last) = words.last() else {
         return Secretness::No;
     };
-    let is_pull = |two: &[&str]| matches!(two, ["pull", "secret" | "secrets"]);
-    if words.iter().any(|word| CANCEL.contains(word)) || words.windows(2).any(is_pull) {
+    if words.iter().any(|word| CANCEL.contains(word)) || words.windows(2).any(is_none) {
         return Secretness::No;
     }
     let pair = |table: &[(&str, &str)]| {
@@ -378,6 +387,18 @@ fn may_be_secret(name: &str) -> bool {
             .as_bytes()
             .windows(2)
             .any(|two| two.eq_ignore_ascii_case(b"pw"))
+}
+
+/// Tells whether two words name something else together: `pull_secret` names one, and nginx passes requests on by `proxy_pass`.
+fn is_none(two: &[&str]) -> bool {
+    matches!(
+        two,
+        ["pull", "secret" | "secrets"]
+            | [
+                "proxy" | "fastcgi" | "uwsgi" | "scgi" | "grpc" | "memcached",
+                "pass"
+            ]
+    )
 }
 
 /// Tells whether a word names a secret, alone or as the end of a compound (`pgpassword`).
@@ -513,6 +534,12 @@ mod tests {
             "PUBLIC_KEY",
             "GPG_KEY",
             "passwordPolicy",
+            "basic_auth_username",
+            "fastcgi_pass",
+            "proxy_pass",
+            "pathPrivateKey",
+            "db_connection_string_extras",
+            "tokenUsername",
             "SECRET_NAME",
             "aws_secret_arn",
             "JWT_ALGORITHM",

@@ -6,7 +6,10 @@ use std::{
     ops::Range,
 };
 
-use super::fault::{CrossFault, Fault, Gathered, Pointer};
+use super::{
+    fault::{CrossFault, Fault, Gathered, Pointer},
+    lints,
+};
 use crate::model::Severity;
 
 /// How far a lint's word goes.
@@ -19,7 +22,7 @@ enum Reach {
 }
 
 /// Who is preferred to whom. The second may be any lint (`*`) where the first is named, and the other way round.
-const OWNERS: [(&str, &str, Reach); 10] = [
+const OWNERS: [(&str, &str, Reach); 9] = [
     ("gha-secret-echo", "gha-xtrace-with-secret", Reach::Overlap),
     (
         "dotenv-client-exposed",
@@ -39,13 +42,30 @@ const OWNERS: [(&str, &str, Reach); 10] = [
         Reach::File,
     ),
     ("k8s-plaintext-env", "k8s-secret-as-env", Reach::Overlap),
-    ("k8s-plaintext-env", "weak-default-password", Reach::Overlap),
     (
         "docker-secret-arg-in-run",
         "docker-credential-left-in-layer",
         Reach::Overlap,
     ),
     ("*", "config-inline-credential", Reach::Overlap),
+];
+
+/// Lints that tell each literal of one tool, and how that tool takes it otherwise: they own what `weak-default-password` tells of a whole file.
+const LITERALS: [&str; 14] = [
+    "ansible-plaintext-secret",
+    "cfn-plaintext-secret",
+    "compose-plaintext-env",
+    "compose-weak-default",
+    "gha-plaintext-env",
+    "helm-values-plaintext-secret",
+    "k8s-configmap-secret",
+    "k8s-plain-secret-manifest",
+    "k8s-plaintext-env",
+    "pulumi-plaintext-config",
+    "serverless-plaintext-env",
+    "tf-plaintext-env-resource",
+    "tf-tfvars-secret",
+    "tf-variable-default-secret",
 ];
 
 fn is_owner(winner: &str, loser: &str, reach: Reach) -> bool {
@@ -95,6 +115,7 @@ impl Cover {
 
 /// Drops the faults of a file, which are sorted by their starts, that others own. Only faults that are shown may be among them.
 pub(super) fn settle(faults: &mut Vec<Fault>) {
+    settle_guesses(faults);
     let may_lose = |id: &str| OWNERS.iter().any(|(_, loser, _)| *loser == id);
     let mut covers: BTreeMap<(&str, Severity), Cover> = BTreeMap::new();
     for fault in faults.iter().filter(|fault| may_lose(fault.lint.id)) {
@@ -105,6 +126,38 @@ pub(super) fn settle(faults: &mut Vec<Fault>) {
     faults.retain(|fault| {
         let cover = covers.get(&(fault.lint.id, fault.severity));
         !cover.is_some_and(|cover| cover.holds(&fault.span))
+    });
+}
+
+/// Leaves to a fault of guessable passwords the places that no other lint tells as literals.
+fn settle_guesses(faults: &mut Vec<Fault>) {
+    let is_guess = |fault: &Fault| fault.lint.id == lints::lifecycle::ID;
+    if !faults.iter().any(is_guess) {
+        return;
+    }
+    // Spans by their starts; what lints tell of literals seldom overlaps.
+    let mut owned: BTreeMap<usize, (usize, Severity)> = BTreeMap::new();
+    for fault in faults
+        .iter()
+        .filter(|fault| LITERALS.contains(&fault.lint.id))
+    {
+        let span = fault.secret.as_ref().unwrap_or(&fault.span);
+        owned.insert(span.start, (span.end, fault.severity));
+    }
+    let (guesses, rest): (Vec<_>, Vec<_>) = std::mem::take(faults).into_iter().partition(is_guess);
+    *faults = rest;
+    for guess in guesses {
+        let severity = guess.severity;
+        let is_owned = |span: &Range<usize>| {
+            owned
+                .range(..span.end)
+                .next_back()
+                .is_some_and(|(_, (end, worst))| *end > span.start && *worst >= severity)
+        };
+        faults.extend(lints::lifecycle::without(guess, &is_owned));
+    }
+    faults.sort_by(|a, b| {
+        (a.span.start, a.span.end, a.lint.id).cmp(&(b.span.start, b.span.end, b.lint.id))
     });
 }
 
@@ -127,8 +180,10 @@ pub(super) fn settle_across(faults: &mut Vec<CrossFault>, facts: &[Gathered]) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{environment::Environments, read_for, wants};
-    use crate::model::{BlobPath, DigestKey};
+    use crate::{
+        model::{BlobPath, DigestKey},
+        policy::{environment::Environments, read, read_for, wants},
+    };
 
     #[test]
     fn a_lint_that_is_not_shown_silences_none_that_is() {
@@ -154,14 +209,6 @@ mod tests {
             "{rest:?}"
         );
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::{
-        model::{BlobPath, DigestKey},
-        policy::{environment::Environments, read, wants},
-    };
 
     #[test]
     fn a_print_owns_the_trace_of_the_same_word() {
@@ -175,5 +222,64 @@ mod tests {
             .filter(|id| ["gha-secret-echo", "gha-xtrace-with-secret"].contains(id))
             .collect();
         assert_eq!(of_word, ["gha-secret-echo"]);
+    }
+
+    fn told(path: &str, text: &str) -> Vec<(&'static str, String, usize)> {
+        let blob = BlobPath::from(path);
+        let kind = wants(&blob).expect(path);
+        let key = DigestKey::new([7; 32]);
+        let reading = read(&blob, kind, text.as_bytes(), &key, &Environments::default());
+        let faults = reading.faults.into_iter();
+        faults
+            .map(|fault| {
+                (
+                    fault.lint.id,
+                    text[fault.span].to_owned(),
+                    fault.related.len(),
+                )
+            })
+            .collect()
+    }
+
+    #[test]
+    fn one_value_that_can_be_guessed_is_told_once() {
+        for (path, text, owner) in [
+            (
+                "group_vars/all.yml",
+                "db_password: postgres\n",
+                "ansible-plaintext-secret",
+            ),
+            (
+                "k8s/db.yaml",
+                "apiVersion: v1\nkind: Secret\nmetadata: {name: db}\nstringData:\n  password: postgres\n",
+                "k8s-plain-secret-manifest",
+            ),
+            (
+                "serverless.yml",
+                "service: shop\nprovider:\n  name: aws\n  environment:\n    DB_PASSWORD: postgres\n",
+                "serverless-plaintext-env",
+            ),
+            (
+                "main.tf",
+                "resource \"aws_db_instance\" \"db\" {\n  password = \"postgres\"\n}\n",
+                "tf-plaintext-env-resource",
+            ),
+        ] {
+            let ids: Vec<_> = told(path, text).iter().map(|one| one.0).collect();
+            assert_eq!(ids, [owner], "{path}");
+        }
+    }
+
+    #[test]
+    fn what_only_the_guess_tells_stays_its_own() {
+        // The first value is written by a season, so that the lint of literals tells it; the second is a known word.
+        let text = "services:\n  a:\n    image: acme/a:1\n    environment:\n      APP_SECRET: Winter@2023\n      DB_PASSWORD: postgres\n";
+        assert_eq!(
+            told("compose.yml", text),
+            [
+                ("compose-plaintext-env", "Winter@2023".to_owned(), 0),
+                ("weak-default-password", "postgres".to_owned(), 0),
+            ]
+        );
     }
 }

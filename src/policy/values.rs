@@ -2,6 +2,10 @@
 //!
 //! Promise: the answer depends on the text of the value alone, and is linear in it.
 
+mod shapes;
+
+use shapes::{has_extension, is_compound, is_instruction, is_round};
+
 /// What a value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Value {
@@ -313,10 +317,13 @@ fn is_row(value: &str) -> bool {
         "asdfghjkl",
         "zxcvbnm",
     ];
-    value.len() >= 4 && rows.iter().any(|row| row.contains(value))
+    value.len() >= 4 && (rows.iter().any(|row| row.contains(value)) || is_round(value))
 }
 
 fn strength(value: &str) -> Strength {
+    if is_compound(&value.to_ascii_lowercase()) {
+        return Strength::Weak;
+    }
     if is_weak(value) || is_weak(value.trim_end_matches(|c: char| c.is_ascii_digit() || c == '!')) {
         return Strength::Weak;
     }
@@ -380,7 +387,7 @@ pub fn entropy(value: &str) -> f64 {
 /// Returns the store that a value is an address in.
 #[must_use]
 pub fn reference(value: &str) -> Option<Store> {
-    const STARTS: [(&str, Store); 38] = [
+    const STARTS: [(&str, Store); 39] = [
         ("vault:", Store::Vault),
         ("vault://", Store::Vault),
         ("ref+vault://", Store::Vault),
@@ -409,6 +416,8 @@ pub fn reference(value: &str) -> Option<Store> {
         ("ref+gcpsecrets://", Store::GcpSecretManager),
         ("@microsoft.keyvault(", Store::AzureKeyVault),
         ("keyvault:", Store::AzureKeyVault),
+        // A secret of an Azure Container App, by its name.
+        ("secretref:", Store::Other),
         ("ref+azurekeyvault://", Store::AzureKeyVault),
         ("infisical://", Store::Other),
         ("doppler:", Store::Other),
@@ -469,6 +478,8 @@ fn is_template(value: &str) -> bool {
             // `%NAME%` of Windows, `%kernel.secret%` and `%env(NAME)%` of Symfony.
             .is_some_and(|name| whole_name(&name.replace(['.', ':', '(', ')'], "_")))
         || value.strip_prefix("$env:").is_some_and(whole_name)
+        // A part of a longer text that was cut at a blank: `password={{ x }}`.
+        || ["{{", "<%", "{%"].iter().any(|open| value.starts_with(open))
         || value.starts_with("!Ref")
         || value.starts_with("process.env.")
         || value.starts_with("env(") && value.ends_with(')')
@@ -585,6 +596,7 @@ pub fn is_placeholder(value: &str) -> bool {
         )
         || (ASKS.iter().any(asks) && !has_mixed_run(value))
         || (lower.contains("here") && lower.contains(['-', '_', ' ']) && !has_mixed_run(value))
+        || is_instruction(&lower)
         || ((lower.starts_with("my-")
             || lower.starts_with("my_")
             || lower.starts_with("some-")
@@ -633,6 +645,7 @@ fn is_path(value: &str) -> bool {
         && value.matches('/').count() + value.matches('\\').count() >= 1
         && !(value.len() > 30 && has_mixed_run(value)))
         || (value.matches('/').count() >= 2 && is_file(value) && !has_mixed_run(value))
+        || (value.contains('/') && is_file(value) && has_extension(value))
 }
 
 /// Returns the text that a value stands for if it is base64.
@@ -681,6 +694,7 @@ mod tests {
             ("{{ .Values.password }}", Value::Template),
             ("$DB_PASSWORD", Value::Template),
             ("%(password)s", Value::Template),
+            ("{{", Value::Template),
             ("%env(APP_SECRET)%", Value::Template),
             ("%kernel.secret%", Value::Template),
             ("${{ secrets.TOKEN }}", Value::Reference(Store::Ci)),
@@ -710,9 +724,73 @@ mod tests {
             ("postgres://db:5432/app", Value::Url),
             ("postgres://app:${PW}@db/app", Value::Template),
             ("/run/secrets/db_password", Value::Path),
+            ("relay/shop-keys.json", Value::Path),
         ] {
             assert_eq!(classify(value), want, "{value}");
         }
+    }
+
+    #[test]
+    fn sentences_to_who_deploys_are_placeholders() {
+        for value in [
+            "Replace after rollout",
+            "set by hand later",
+            "To be filled in by ops",
+            "change this before launch",
+            "update the value manually",
+        ] {
+            assert_eq!(classify(value), Value::Placeholder, "{value}");
+        }
+        for value in [
+            "set-Zq81hunter",
+            "change horse battery",
+            "add 7kQ2mR9tLp it",
+            "correct horse battery",
+        ] {
+            assert_ne!(classify(value), Value::Placeholder, "{value}");
+        }
+    }
+
+    #[test]
+    fn references_of_container_apps() {
+        assert_eq!(
+            classify("secretref:shop-queue-key"),
+            Value::Reference(Store::Other)
+        );
+    }
+
+    #[test]
+    fn words_that_everybody_writes_first_are_weak_together() {
+        for value in [
+            "secretpassword",
+            "rootsecretpassword",
+            "mydbpassword",
+            "SuperSecretToken",
+        ] {
+            assert_eq!(classify(value), Value::Literal(Strength::Weak), "{value}");
+        }
+        for value in [
+            "hunter2-Zq81password",
+            "shopkeeperpassword",
+            "Vx7kQ2mR9tLp-token",
+        ] {
+            assert_ne!(classify(value), Value::Literal(Strength::Weak), "{value}");
+        }
+    }
+
+    #[test]
+    fn rows_that_go_round_are_weak() {
+        for value in [
+            "0123456789abcdef0123456789abcdef",
+            "12345678901234567890123456789012",
+            "abcdefghijklmnopqrstuvwxyzabcdef",
+        ] {
+            assert_eq!(classify(value), Value::Literal(Strength::Weak), "{value}");
+        }
+        assert_ne!(
+            classify("0123456789abcdef0123456789abcdfe"),
+            Value::Literal(Strength::Weak)
+        );
     }
 
     #[test]

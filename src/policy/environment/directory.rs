@@ -28,7 +28,7 @@ const PARENTS: [&str; 19] = [
 ];
 
 /// Folders of tests, examples and documentation.
-const FIXTURES: [&str; 35] = [
+const FIXTURES: [&str; 38] = [
     "test",
     "tests",
     "spec",
@@ -64,6 +64,9 @@ const FIXTURES: [&str; 35] = [
     "playwright",
     "tutorial",
     "tutorials",
+    "suites",
+    "testsuite",
+    "testsuites",
 ];
 
 /// Folders that are named as environments, by the folder that they are in.

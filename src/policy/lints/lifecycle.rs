@@ -21,8 +21,11 @@ use crate::model::{Confidence, Severity};
 /// The lints of this family.
 pub(crate) const LINTS: &[&dyn Lint] = &[&Weak, &age::Age];
 
+/// The lint's id, for who settles which lint owns a place.
+pub(in super::super) const ID: &str = "weak-default-password";
+
 const WEAK: LintMeta = LintMeta {
-    id: "weak-default-password",
+    id: ID,
     title: "A password is a known default or can be guessed",
     tool: "configuration files",
     severity: Severity::Medium,
@@ -134,8 +137,19 @@ fn scope(kind: FileKind) -> Option<bool> {
 struct Guess {
     path: String,
     span: Range<usize>,
-    /// Whether others than its owner can try it: in production, or at a published port.
-    exposed: bool,
+    /// Who but its owner can try it.
+    exposed: Exposure,
+}
+
+/// Who can try a password that can be guessed.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Exposure {
+    /// Nobody, as far as the file tells.
+    None,
+    /// Whoever reaches a port that compose publishes on all addresses: most such files run on one developer's machine.
+    Published,
+    /// Whoever reaches production.
+    Production,
 }
 
 /// Returns the values of a file that name users, databases and services, in lower case.
@@ -196,7 +210,13 @@ fn guess(
     Some(Guess {
         path: pair.path(),
         span: pair.source(held.part),
-        exposed: is_production || is_published(document, pair),
+        exposed: if is_production {
+            Exposure::Production
+        } else if is_published(document, pair) {
+            Exposure::Published
+        } else {
+            Exposure::None
+        },
     })
 }
 
@@ -293,25 +313,19 @@ fn is_own(service: &Node, name: &str) -> bool {
 
 /// Makes one fault of all guesses: at the first that others can try, or else at the first.
 fn fault(guesses: Vec<Guess>, place: Place) -> Option<Fault> {
-    let first = guesses.iter().position(|guess| guess.exposed).unwrap_or(0);
+    let worst = guesses.iter().map(|guess| guess.exposed).max()?;
+    let first = guesses.iter().position(|guess| guess.exposed == worst)?;
     let guess = guesses.get(first)?;
-    let is_far = guess.exposed && !place.test && !place.local && !place.example;
-    let others = guesses.len() - 1;
-    let more = match others {
-        0 => String::new(),
-        1 => ", and so can one more".to_owned(),
-        MAX_RELATED.. => ", and so can many more".to_owned(),
-        others => format!(", and so can {others} more"),
+    let severity = match worst {
+        _ if place.test || place.local || place.example => Severity::Info,
+        Exposure::None => Severity::Info,
+        Exposure::Published => Severity::Low,
+        Exposure::Production => WEAK.severity,
     };
-    let message = format!(
-        "the value of `{}` is a known default or can be guessed{more}",
-        guess.path
-    );
+    let message = message(&guess.path, guesses.len() - 1);
     let mut fault = Fault::new(&WEAK, guess.span.clone(), guess.path.clone(), message)
-        .secret(guess.span.clone());
-    if !is_far {
-        fault = fault.severity(Severity::Info);
-    }
+        .secret(guess.span.clone())
+        .severity(severity);
     if place.test {
         fault = fault.persona(Persona::Pedantic);
     }
@@ -320,6 +334,39 @@ fn fault(guesses: Vec<Guess>, place: Place) -> Option<Fault> {
             fault = fault.related(other.span.clone(), format!("`{}`", other.path));
         }
     }
+    Some(fault)
+}
+
+fn message(path: &str, others: usize) -> String {
+    let more = match others {
+        0 => String::new(),
+        1 => ", and so can one more".to_owned(),
+        MAX_RELATED.. => ", and so can many more".to_owned(),
+        others => format!(", and so can {others} more"),
+    };
+    format!("the value of `{path}` is a known default or can be guessed{more}")
+}
+
+/// Returns a fault of this lint without the places that others tell; `None` if none is left.
+pub(in super::super) fn without(
+    mut fault: Fault,
+    is_owned: &dyn Fn(&Range<usize>) -> bool,
+) -> Option<Fault> {
+    let told = fault.related.len();
+    fault.related.retain(|(span, _)| !is_owned(span));
+    if is_owned(&fault.span) {
+        if fault.related.is_empty() {
+            return None;
+        }
+        // The first that is left speaks for the others.
+        let (span, path) = fault.related.remove(0);
+        fault.subject = path.trim_matches('`').to_owned();
+        fault.secret = Some(span.clone());
+        fault.span = span;
+    } else if fault.related.len() == told {
+        return Some(fault);
+    }
+    fault.message = message(&fault.subject, fault.related.len());
     Some(fault)
 }
 
@@ -400,12 +447,12 @@ mod tests {
             )
         };
         for (path, ports, want) in [
-            ("compose.yml", "\"5432:5432\"", Severity::Medium),
+            ("compose.yml", "\"5432:5432\"", Severity::Low),
             ("compose.yml", "\"127.0.0.1:5432:5432\"", Severity::Info),
             (
                 "compose.yml",
                 "{target: 5432, published: 5432}",
-                Severity::Medium,
+                Severity::Low,
             ),
             ("compose.yml", "5432", Severity::Info),
             ("compose.dev.yml", "\"5432:5432\"", Severity::Info),

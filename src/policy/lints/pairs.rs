@@ -327,14 +327,16 @@ pub(super) fn place(path: &str) -> Place {
             "test" | "tests" | "testing" | "testdata" | "testcase" | "testcases" | "fixture"
             | "fixtures" | "spec" | "specs" | "mock" | "mocks" | "cassette" | "cassettes"
             | "snapshot" | "snapshots" | "stub" | "stubs" | "fake" | "fakes" | "dummy"
-            | "testresources" | "bench" | "benchmark" | "benchmarks" => place.test = true,
+            | "testresources" | "suites" | "testsuite" | "testutil" | "testutils" | "bench"
+            | "benchmark" | "benchmarks" => place.test = true,
             "example" | "examples" | "sample" | "samples" | "demo" | "demos" | "tutorial"
             | "tutorials" | "docs" | "doc" | "documentation" | "dist" | "template" | "tpl"
             | "tmpl" | "templates" | "skeleton" | "quickstart" | "playground" | "boilerplate" => {
                 place.example = true
             }
             "locale" | "locales" | "lang" | "langs" | "language" | "languages" | "translation"
-            | "translations" | "messages" | "intl" | "nls" => place.prose = true,
+            | "translations" | "messages" | "intl" | "nls" | "localization" | "localizations"
+            | "localisation" | "localisations" => place.prose = true,
             _ => {}
         }
     }

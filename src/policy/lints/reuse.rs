@@ -43,6 +43,24 @@ static SERVICES: LintMeta = LintMeta {
             ("billing/package.json", "{\"name\": \"billing\"}\n"),
             ("billing/.env", "SMTP_PASSWORD=${BILLING_SMTP_PASSWORD}\n"),
         ],
+        // Which secrets a service of compose gets, by their names.
+        &[(
+            "compose.yml",
+            "services:\n  a:\n    image: acme/a:1\n    secrets: [shop__db_pw7]\n  b:\n    image: acme/b:1\n    secrets: [shop__db_pw7]\nsecrets:\n  shop__db_pw7:\n    environment: SHOP_DB\n",
+        )],
+        // Words that people read.
+        &[
+            ("api/package.json", "{\"name\": \"api\"}\n"),
+            (
+                "api/Localization/Source/Shop-xx.xml",
+                "<dictionary><texts><text name=\"Smtp_Password\" value=\"Kontra-sign7\" /></texts></dictionary>\n",
+            ),
+            ("billing/package.json", "{\"name\": \"billing\"}\n"),
+            (
+                "billing/Localization/Shop-xx.xml",
+                "<dictionary><texts><text name=\"Password\" value=\"Kontra-sign7\" /></texts></dictionary>\n",
+            ),
+        ],
         // Tests' data are nobody's.
         &[
             ("api/package.json", "{\"name\": \"api\"}\n"),

@@ -55,6 +55,11 @@ const SECRET_ARGV: LintMeta = LintMeta {
             "compose.yml",
             "services:\n  db:\n    image: acme/db:1\n    command: --port 8080 -p 80 --password-file=/run/secrets/db\n    healthcheck:\n      test: REDISCLI_AUTH=\"$$REDIS_PASSWORD\" redis-cli ping && test -n \"$$TOKEN\"\n",
         )],
+        // No shell expands what stands in a list.
+        &[(
+            "compose.yml",
+            "services:\n  db:\n    image: acme/db:1\n    healthcheck:\n      test: [CMD, mysqladmin, ping, -uroot, '-p$$MYSQL_ROOT_PASSWORD']\n",
+        )],
     ],
 };
 
@@ -137,7 +142,7 @@ fn commands(service: &Service<'_>, seen: &mut Seen) -> Vec<(&'static str, Vec<Ex
         };
         let exposed = match script {
             Some(script) => argv::of_script(script),
-            None => argv::of_command(&scalars(items.get(1..).unwrap_or_default())),
+            None => argv::of_command(&vector(items.get(1..).unwrap_or_default())),
         };
         found.push(("healthcheck.test", exposed));
     }
@@ -174,13 +179,29 @@ fn command(service: &Service<'_>, node: &Node) -> Vec<Exposed> {
         }
         Some(script) => argv::of_script(script),
         None => {
-            let mut words = scalars(node.items());
+            let mut words = vector(node.items());
             if is_flags {
                 words.insert(0, program);
             }
             argv::of_command(&words)
         }
     }
+}
+
+/// Returns the words of a list that is run as it stands. Nothing expands `$$NAME` in it but a shell that it names itself: without one the
+/// program gets the name, not the secret.
+fn vector(items: &[Node]) -> Vec<Scalar> {
+    let mut words = scalars(items);
+    let is_shell = |word: &Scalar| {
+        let name = word.text.rsplit('/').next().unwrap_or_default();
+        matches!(name, "sh" | "bash" | "ash" | "dash" | "zsh" | "eval")
+    };
+    if !words.iter().any(is_shell) {
+        for word in words.iter_mut().filter(|word| word.text.contains("$$")) {
+            "-".clone_into(&mut word.text);
+        }
+    }
+    words
 }
 
 fn scalars(items: &[Node]) -> Vec<Scalar> {

@@ -137,6 +137,7 @@ impl Lint for Inline {
             return;
         }
         let is_manifest = traps::is_manifest(document.name());
+        let is_genesis = traps::is_genesis(document);
         let mut store = None;
         let mut found = special::find(document);
         pairs::each(document, &mut |pair| {
@@ -144,6 +145,11 @@ impl Lint for Inline {
             let kept = keeps(pair, place).filter(|one| !is_manifest || one.form != Form::Whole);
             found.extend(kept);
         });
+        for kept in &mut found {
+            if is_genesis {
+                kept.severity = Severity::Info;
+            }
+        }
         tell(document, store, found, context);
     }
 }
@@ -164,6 +170,7 @@ fn keeps(pair: &Pair<'_, '_>, place: Place) -> Option<Kept> {
         .filter(|held| held.strength > Strength::Weak)?;
     let value = pair.value.get(held.part.clone())?;
     let is_text = pair.value.len() > 4096
+        || traps::is_documented(pair.value)
         || traps::is_prose(if held.form == Form::Connection {
             value
         } else {
@@ -171,6 +178,7 @@ fn keeps(pair: &Pair<'_, '_>, place: Place) -> Option<Kept> {
         });
     let is_name = held.form == Form::Whole
         && (traps::is_name(value)
+            || traps::repeats(pair.name, value)
             || traps::is_encoded_prose(value)
             || !is_enough(pair.name, held.strength));
     let is_about_text = traps::is_about_text(pair.name, 1)

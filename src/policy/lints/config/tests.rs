@@ -124,6 +124,49 @@ fn environment_sets_the_severity() {
 }
 
 #[test]
+fn names_made_of_their_key_are_no_secrets() {
+    for (key, value) in [
+        ("accessKey1", "shopAccessKey1"),
+        ("client_secret", "shop-client-secret"),
+        ("AppPrivateKey", "prod/app/private/key"),
+    ] {
+        assert!(traps::repeats(key, value), "{key}: {value}");
+    }
+    for (key, value) in [
+        ("password", "shop7password"),
+        ("accessKey1", "Vx7kQ2mR9tLp"),
+        ("client_secret", "client-secret"),
+        ("client_secret", "hunter2!client-secret"),
+    ] {
+        assert!(!traps::repeats(key, value), "{key}: {value}");
+    }
+    let text = "{\"exports\": {\"storage\": {\"accessKey1\": \"shopStorageAccessKey1\"}}}";
+    assert_eq!(told("export.json", text), []);
+}
+
+#[test]
+fn keys_of_test_nets_and_emulators_are_known_to_all() {
+    let key = "9d3f1c0be8a7f6b5c4d3e2f1a0b9c8d7e6f5a4b3c2d1e0f9a8b7c6d5e4f30c1d";
+    let genesis = format!(
+        "{{\"config\": {{\"chainId\": 1337}}, \"difficulty\": \"0x1\", \"alloc\": {{\"a1b2\": {{\"privateKey\": \"{key}\"}}}}}}"
+    );
+    let severities = |text: &str| -> Vec<_> {
+        told("net.json", text)
+            .into_iter()
+            .map(|one| one.2)
+            .collect()
+    };
+    assert_eq!(severities(&genesis), [Severity::Info]);
+    let other = genesis.replace("alloc", "accounts");
+    assert_eq!(severities(&other), [Severity::Medium]);
+    let emulator = "store: DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey=Vx7kQ2mR9tLp4wZs8nBd\n";
+    assert_eq!(told("store.yml", emulator), []);
+    let real = emulator.replace("devstoreaccount1", "shopstore");
+    assert_eq!(told("store.yml", &real).len(), 1);
+    assert_eq!(told("lib/testutil/src/main/resources/a.yml", &real), []);
+}
+
+#[test]
 fn names_and_texts_are_no_secrets() {
     for value in [
         "accessToken",

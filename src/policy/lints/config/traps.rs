@@ -106,6 +106,40 @@ pub(in super::super) fn is_prose(value: &str) -> bool {
     value.contains(char::is_whitespace) || value.chars().any(|c| !c.is_ascii() && c.is_alphabetic())
 }
 
+/// Tells whether a value is a name made of the key it stands under: `accessKey1: shopAccessKey1`, `db_password_key: shop-db-password-key`.
+/// One word alone may be somebody's password.
+pub(in super::super) fn repeats(key: &str, value: &str) -> bool {
+    let (key, words) = (names::words(key), names::words(value));
+    let last = |words: &[String]| {
+        words
+            .iter()
+            .rev()
+            .take(key.len())
+            .cloned()
+            .collect::<Vec<_>>()
+    };
+    key.len() >= 2
+        && words.len() > key.len()
+        && last(&words) == last(&key)
+        && value
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-_./".contains(&b))
+}
+
+/// Tells whether a value is the key that all emulators of Azure's storage have, or an address of one.
+pub(in super::super) fn is_documented(value: &str) -> bool {
+    value.contains("devstoreaccount1") || value.starts_with("Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUz")
+}
+
+/// Tells whether a document is the first block of an Ethereum chain: every node of the net has it, and the accounts that it fills are those of
+/// test nets.
+pub(in super::super) fn is_genesis(document: &Document<'_>) -> bool {
+    document.trees().iter().any(|tree| {
+        let has = |key: &str| tree.get(key).is_some();
+        has("alloc") && has("config") && (has("difficulty") || has("gasLimit"))
+    })
+}
+
 /// Tells whether a value is a sentence in base64, as generators of projects write it: "my-secret-key-which-should-be-changed".
 pub(in super::super) fn is_encoded_prose(value: &str) -> bool {
     let Ok(bytes) = STANDARD.decode(value.trim()) else {

@@ -58,7 +58,7 @@ pub(super) fn named(path: &str) -> Option<Named> {
     let words: Vec<&str> = name.split(['.', '-', '_']).collect();
     let has = |list: &[&str]| words.iter().any(|word| list.contains(word));
     let folder = lower.strip_suffix(name).unwrap_or_default();
-    if has(&EXAMPLES) || is_local(folder) {
+    if has(&EXAMPLES) || is_local(folder) || is_of_texts(folder) {
         return None;
     }
     let ends = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
@@ -86,6 +86,16 @@ pub(super) fn named(path: &str) -> Option<Named> {
         _ if name.ends_with(".pem") => Some(Named::Maybe),
         _ => None,
     }
+}
+
+/// Tells whether a folder holds translations: `locales/cs/auth.json` is one.
+fn is_of_texts(folder: &str) -> bool {
+    folder.split('/').any(|part| {
+        matches!(
+            part,
+            "i18n" | "l10n" | "locale" | "locales" | "lang" | "langs" | "translations"
+        )
+    })
 }
 
 /// Tells whether the text of a credential file holds one.
@@ -151,8 +161,10 @@ mod tests {
         for path in [
             ".env.example",
             "id_rsa.pub",
+            "packages/i18n/src/locales/xx/auth.json",
             "test/server.key",
             "testdata/a.pem",
+            "internal/suites/pki/private.pem",
             "ca.pem",
             "truststore.jks",
             "docker-apt.key",

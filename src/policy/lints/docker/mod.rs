@@ -42,7 +42,8 @@ fn instructions(file: &Dockerfile) -> impl Iterator<Item = &Instruction> {
 }
 
 /// Words of paths that tell a file of tests, examples or one developer's machine.
-const LOCAL: [&str; 34] = [
+const LOCAL: [&str; 35] = [
+    "suites",
     "test",
     "tests",
     "testing",

@@ -63,6 +63,8 @@ struct Place<'d> {
     entry: &'d Entry,
     /// Whether it is of a service beside the job.
     is_service: bool,
+    /// Whether a variable beside it says that all of them are for tests: `NODE_ENV: test`.
+    is_test: bool,
 }
 
 impl Lint for Literal {
@@ -90,12 +92,15 @@ impl Lint for Literal {
 fn places<'d>(workflow: &Workflow<'d>, root: &'d Node) -> Vec<Place<'d>> {
     let mut places = Vec::new();
     let mut add = |job: &'d str, at: &str, node: Option<&'d Node>, is_service: bool| {
-        for entry in node.map(Node::merged).unwrap_or_default() {
+        let entries = node.map(Node::merged).unwrap_or_default();
+        let is_test = entries.iter().any(|entry| says_test(entry));
+        for entry in entries {
             places.push(Place {
                 job,
                 at: at.to_owned(),
                 entry,
                 is_service,
+                is_test,
             });
         }
     };
@@ -161,7 +166,7 @@ fn judge(text: &str, place: &Place<'_>, known: &HashSet<&str>, context: &mut Con
     .fix(mend(text, entry, value.style));
     if is_made_up {
         fault = fault.severity(Severity::Info).persona(Persona::Pedantic);
-    } else if strength == Strength::Weak || says_that_it_is_none(&value.text) {
+    } else if strength == Strength::Weak || place.is_test || says_that_it_is_none(&value.text) {
         fault = fault.severity(Severity::Info);
     } else if secretness == Secretness::Master {
         fault = fault.severity(Severity::Critical);
@@ -185,6 +190,28 @@ fn is_local(value: &str) -> bool {
     ]
     .iter()
     .any(|host| value.contains(host))
+}
+
+/// Tells whether a variable sets the environment of a framework to tests.
+fn says_test(entry: &Entry) -> bool {
+    const NAMES: [&str; 9] = [
+        "NODE_ENV",
+        "RAILS_ENV",
+        "RACK_ENV",
+        "APP_ENV",
+        "MIX_ENV",
+        "FLASK_ENV",
+        "DJANGO_ENV",
+        "ASPNETCORE_ENVIRONMENT",
+        "SPRING_PROFILES_ACTIVE",
+    ];
+    NAMES.contains(&entry.key.as_str())
+        && entry.value.text().is_some_and(|value| {
+            matches!(
+                value.to_ascii_lowercase().as_str(),
+                "test" | "tests" | "testing" | "ci" | "e2e"
+            )
+        })
 }
 
 /// Tells whether a value says of itself that it is none: `test-only-key`, `not-a-secret`.
@@ -285,6 +312,24 @@ mod tests {
             ("exclude-secrets: EXPORT_PRIVATE_KEY2", None),
         ] {
             assert_eq!(severity(env), expected, "{env}");
+        }
+    }
+
+    #[test]
+    fn values_of_a_test_environment_are_told_only() {
+        let text = |name: &str, value: &str| {
+            format!(
+                "on: push\nenv:\n  {name}: {value}\n  SECRET_KEY: Vx7kQ2mR9tLp4wZs8nBd\njobs: {{a: {{steps: [{{run: make}}]}}}}\n"
+            )
+        };
+        for (name, value, want) in [
+            ("NODE_ENV", "test", Severity::Info),
+            ("RAILS_ENV", "Test", Severity::Info),
+            ("NODE_ENV", "production", Severity::Critical),
+            ("NODE_VERSION", "test", Severity::Critical),
+        ] {
+            let told = testing::workflow(&META, &text(name, value));
+            assert_eq!(told[0].severity, want, "{name}={value}");
         }
     }
 

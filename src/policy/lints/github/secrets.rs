@@ -57,7 +57,7 @@ impl Secret {
 }
 
 /// Last words of names that are no credentials.
-const LAST: [&str; 47] = [
+const LAST: [&str; 53] = [
     "vault",
     "user",
     "username",
@@ -105,6 +105,12 @@ const LAST: [&str; 47] = [
     "environment",
     "hosts",
     "public",
+    "image",
+    "images",
+    "tag",
+    "stack",
+    "nameprefix",
+    "prefix",
 ];
 
 /// Tells whether the name of a stored secret is that of something that is no credential.
@@ -456,6 +462,8 @@ mod tests {
     fn names_that_are_no_credentials() {
         for name in [
             "DOCKER_USERNAME",
+            "REGISTRY_IMAGE",
+            "SHOP_STACK",
             "DOCKERHUB_USER",
             "AWS_ACCOUNT_ID",
             "AWS_REGION",

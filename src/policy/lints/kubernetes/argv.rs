@@ -27,7 +27,8 @@ const META: LintMeta = LintMeta {
     id: "k8s-secret-argv",
     title: "A container's command line holds a secret",
     tool: "Kubernetes",
-    severity: Severity::Medium,
+    // A container sees its own processes alone, and the object holds `$(NAME)`, not the value.
+    severity: Severity::Low,
     confidence: Confidence::Medium,
     persona: Persona::Regular,
     sources: &[
@@ -83,7 +84,13 @@ impl Lint for Argv {
                     exposed.filter(|one| one.literal.is_none() || !is_filled(document, &one.span));
                 for mut fault in faults(&object, &container, exposed) {
                     fault.subject = subjects.of(fault.subject);
-                    context.tell(fault.severity(at(Severity::Medium, place)));
+                    // A literal is in the object and the repository, too.
+                    let severity = if fault.secret.is_some() {
+                        Severity::Medium
+                    } else {
+                        META.severity
+                    };
+                    context.tell(fault.severity(at(severity, place)));
                 }
             }
         }

@@ -1,5 +1,7 @@
 //! Variables of containers: secrets that stand in the manifest (45), and secrets that come by environment at all (48).
 
+use std::ops::Range;
+
 use crate::{
     model::{Confidence, Severity},
     policy::{
@@ -219,6 +221,11 @@ fn plain(
         return;
     };
     let span = scalar.source(judged.part);
+    let severity = if is_asked_for(document.text, item.span.start..value.span.end) {
+        Severity::Info
+    } else {
+        severity
+    };
     let label = object.label();
     context.tell(
         Fault::new(
@@ -231,6 +238,34 @@ fn plain(
         .confidence(confidence)
         .secret(span),
     );
+}
+
+/// Tells whether a comment on the lines of a variable asks for the reader's own value: `# replace with your access key`.
+fn is_asked_for(text: &str, span: Range<usize>) -> bool {
+    const ASKS: [&str; 7] = [
+        "replace with",
+        "replace this",
+        "replace me",
+        "your own",
+        "with your",
+        "put your",
+        "insert your",
+    ];
+    let start = text
+        .get(..span.start)
+        .and_then(|front| front.rfind('\n'))
+        .map_or(0, |at| at + 1);
+    let end = text
+        .get(span.end..)
+        .and_then(|rest| rest.find('\n'))
+        .map_or(text.len(), |at| span.end + at);
+    let lines = text.get(start..end).unwrap_or_default().lines().take(8);
+    lines
+        .filter_map(|line| line.split_once(" #"))
+        .any(|(_, comment)| {
+            let comment = comment.to_ascii_lowercase();
+            ASKS.iter().any(|asks| comment.contains(asks))
+        })
 }
 
 /// Tells once of a container's variables that come from Secrets, and of each whole Secret that becomes variables.
@@ -289,6 +324,7 @@ fn by_environment(
 #[cfg(test)]
 mod tests {
     use super::super::testing::told;
+    use crate::model::Severity;
 
     const HEAD: &str = "apiVersion: v1\nkind: Pod\nmetadata: {name: app}\nspec:\n";
 
@@ -314,6 +350,21 @@ mod tests {
             assert_eq!(own.len(), 1, "{text}\n{told:?}");
             assert_eq!(own[0].text, "hunter2-Zq81", "{text}");
         }
+    }
+
+    #[test]
+    fn values_that_a_comment_asks_to_replace_are_told_only() {
+        let severity = |comment: &str| {
+            let text = format!(
+                "{HEAD}  containers:\n  - name: a\n    env:\n    - name: AGENT_ACCESS_KEY {comment}\n      value: 83x2341g-5678-abcd-4a2b2c\n"
+            );
+            told("a.yaml", &text)[0].severity
+        };
+        assert_eq!(
+            severity("# REQUIRED - replace with your agent's key"),
+            Severity::Info
+        );
+        assert_eq!(severity("# rotated in May"), Severity::High);
     }
 
     #[test]

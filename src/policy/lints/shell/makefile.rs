@@ -10,6 +10,7 @@ use super::{
         values,
     },
     EXPOSED, Told, literal_severity,
+    named::{is_name_of_secrets, names_of_secrets},
 };
 
 /// A recipe as the shell sees it, with the way back.
@@ -49,20 +50,22 @@ pub(super) fn read(document: &Document<'_>, told: &mut Told) {
         }
     }
     recipes.extend(recipe);
+    let names = names_of_secrets(document.text);
+    let is_secret = |name: &str| shell::is_secret_variable(name) && !names.contains(name);
     for span in recipes {
-        let recipe = recipe_of(document.text, span);
+        let recipe = recipe_of(document.text, span, &is_secret);
         let script = Script {
             text: &recipe.text,
             trace: false,
             placeholders: &recipe.placeholders,
         };
-        let uses = shell::analyse(&script, &shell::is_secret_variable);
+        let uses = shell::analyse(&script, &is_secret);
         told.take(document, &uses, &|span| recipe.place(span));
     }
 }
 
 /// Reads a recipe: `$$` is the shell's `$`, `$(X)` and `${X}` are replaced by make.
-fn recipe_of(file: &str, span: Range<usize>) -> Recipe {
+fn recipe_of(file: &str, span: Range<usize>, is_secret: &dyn Fn(&str) -> bool) -> Recipe {
     let raw = file.get(span.clone()).unwrap_or_default();
     let skip = raw.len() - raw.trim_start_matches(['\t', ' ', '@', '-', '+']).len();
     let raw = raw.get(skip..).unwrap_or_default();
@@ -89,7 +92,7 @@ fn recipe_of(file: &str, span: Range<usize>) -> Recipe {
             recipe.placeholders.push(Placeholder {
                 span: start..start + text.len(),
                 name: name.to_owned(),
-                secret: is_name(name) && shell::is_secret_variable(name),
+                secret: is_name(name) && is_secret(name),
             });
             text.len()
         };
@@ -141,6 +144,7 @@ fn variable(document: &Document<'_>, line: &str, start: usize, told: &mut Told) 
     if !is_name(name)
         || !shell::is_secret_variable(name)
         || !values::is_literal(value)
+        || is_name_of_secrets(name, value)
         || value.contains('$')
     {
         return;

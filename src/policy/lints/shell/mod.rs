@@ -3,6 +3,7 @@
 //! Nothing but names tells here what is a secret, so no fault is surer than medium.
 
 mod makefile;
+mod named;
 
 use std::{collections::BTreeMap, ops::Range};
 
@@ -92,7 +93,10 @@ impl Lint for Exposed {
                     trace: document.text.lines().next().is_some_and(starts_traced),
                     ..Script::new(document.text)
                 };
-                let uses = shell::analyse(&script, &shell::is_secret_variable);
+                let names = named::names_of_secrets(document.text);
+                let is_secret =
+                    |name: &str| shell::is_secret_variable(name) && !names.contains(name);
+                let uses = shell::analyse(&script, &is_secret);
                 told.take(document, &uses, &|span| span.clone());
             }
             FileKind::Makefile => makefile::read(document, &mut told),
@@ -253,7 +257,7 @@ fn written(document: &Document<'_>, text: &str) -> String {
 }
 
 /// Tells whether a script's output is meant for the program that calls it: git's askpass, Ansible's vault scripts.
-fn prints_by_design(name: &str) -> bool {
+pub(super) fn prints_by_design(name: &str) -> bool {
     let name = name.to_ascii_lowercase().replace(['_', '.'], "-");
     let gives = ["get-", "show-", "print-", "fetch-", "read-"]
         .iter()
@@ -273,26 +277,32 @@ fn prints_by_design(name: &str) -> bool {
 
 /// Tells whether a file is a test or an example by its path.
 fn is_trial(path: &str) -> bool {
-    path.split(['/', '.', '-', '_']).any(|part| {
-        matches!(
-            part,
-            "test"
-                | "tests"
-                | "testing"
-                | "selftests"
-                | "integtest"
-                | "t"
-                | "spec"
-                | "e2e"
-                | "example"
-                | "examples"
-                | "demo"
-                | "demos"
-                | "sample"
-                | "samples"
-                | "fixtures"
-        )
-    })
+    path.to_ascii_lowercase()
+        .split(['/', '.', '-', '_'])
+        .any(|part| {
+            matches!(
+                part,
+                "test"
+                    | "tests"
+                    | "testing"
+                    | "selftests"
+                    | "integtest"
+                    | "t"
+                    | "spec"
+                    | "e2e"
+                    | "playwright"
+                    | "cypress"
+                    | "molecule"
+                    | "suites"
+                    | "example"
+                    | "examples"
+                    | "demo"
+                    | "demos"
+                    | "sample"
+                    | "samples"
+                    | "fixtures"
+            )
+        })
 }
 
 /// Literals that everybody knows, and those of tests and examples, are told only.
@@ -395,6 +405,35 @@ mod tests {
     }
 
     #[test]
+    fn names_and_trials_of_scripts() {
+        for (path, text, want) in [
+            // Names of secrets and paths of files, in variables that are called after what they lead to.
+            (
+                "a.sh",
+                "SHOP_SECRET=shop-db\nkubectl get secret \"$SHOP_SECRET\" -o name\nawk -v n=\"$SHOP_SECRET\" x\n",
+                "",
+            ),
+            (
+                "a.sh",
+                "CREDENTIALS=${KEYS}/shop-uploader\n./upload --credentials $CREDENTIALS\n",
+                "",
+            ),
+            (
+                "playwright/compose/a.sh",
+                "./x --token \"$API_TOKEN\"",
+                "\"$API_TOKEN\"@info",
+            ),
+            (
+                "Tests/a.sh",
+                "./x --token \"$API_TOKEN\"",
+                "\"$API_TOKEN\"@info",
+            ),
+        ] {
+            assert_eq!(told(path, text), want, "{path}\n{text}");
+        }
+    }
+
+    #[test]
     fn makefiles() {
         for (text, want) in [
             ("a:\n\techo $$API_TOKEN\n", "$$API_TOKEN@high"),
@@ -414,6 +453,14 @@ mod tests {
             ("export API_TOKEN := hunter2-Zq81\n", "hunter2-Zq81@high"),
             ("API_TOKEN ?= $(shell cat f)\nPASS = 0\n", ""),
             ("# echo $(API_TOKEN)\na: b\n", ""),
+            (
+                "SHOP_SECRETS=SHOP-KEYS\na:\n\t./fetch -s store-secret:shop/${SHOP_SECRETS}\n",
+                "",
+            ),
+            (
+                "SHOP_SECRETS=Vx7kQ2mR9tLp\na:\n\t./fetch -s ${SHOP_SECRETS}\n",
+                "Vx7kQ2mR9tLp@high | ${SHOP_SECRETS}@medium",
+            ),
         ] {
             assert_eq!(told("Makefile", text), want, "{text}");
         }

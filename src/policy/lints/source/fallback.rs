@@ -61,6 +61,12 @@ pub(super) fn call<'t>(walk: &mut Walk<'t, '_>, node: Node<'t>) {
     let Some(fallback) = by_keyword.or_else(|| arguments.get(1).copied()) else {
         return;
     };
+    // `firstOf("A_TOKEN", "B_TOKEN")`: another variable that is read then.
+    if code.literal(fallback).is_some_and(|(text, _)| {
+        text.contains('_') && variable_of(text).is_some() && secretness(text) > Secretness::No
+    }) {
+        return;
+    }
     // `os.environ["X"]` fails where `os.getenv("X", y)` went on.
     let edit = match (path.as_slice(), code.tongue) {
         (["os", "getenv"] | ["os", "environ", "get"], Tongue::Python) => {

@@ -180,6 +180,27 @@ fn is_test(path: &str) -> bool {
             .any(|part| matches!(part, "test" | "tests" | "spec" | "stories" | "e2e" | "mock"))
 }
 
+/// Tells whether a file is part of a page that a browser shows: by its name, or by the library that it stands on.
+fn is_page(path: &str, text: &str) -> bool {
+    const LIBRARIES: [&str; 6] = [
+        "react",
+        "preact",
+        "vue",
+        "svelte",
+        "solid-js",
+        "@angular/core",
+    ];
+    let is_named = [".tsx", ".jsx", ".vue", ".svelte"]
+        .iter()
+        .any(|end| path.ends_with(end));
+    let imports = |name: &&str| {
+        ["'", "\""]
+            .iter()
+            .any(|quote| text.contains(&format!(" from {quote}{name}{quote}")))
+    };
+    is_named || LIBRARIES.iter().any(imports)
+}
+
 /// Tells whether a file's path says that it is for production.
 fn is_production(path: &str) -> bool {
     super::super::names::words(path)

@@ -367,12 +367,24 @@ pub(super) fn is_shown_safely(name: &str) -> bool {
 
 /// Tells whether a variable of this name holds the name, id or place of a thing, whatever it was read from.
 pub(super) fn is_of_a_name(name: &str) -> bool {
-    words(name).last().is_some_and(|last| {
-        matches!(
-            last.as_str(),
-            "name" | "id" | "arn" | "path" | "file" | "dir" | "count" | "len" | "length" | "type"
-        )
-    })
+    let words = words(name);
+    let is_place = words.len() > 1 && words.first().is_some_and(|first| first == "path");
+    is_place
+        || words.last().is_some_and(|last| {
+            matches!(
+                last.as_str(),
+                "name"
+                    | "id"
+                    | "arn"
+                    | "path"
+                    | "file"
+                    | "dir"
+                    | "count"
+                    | "len"
+                    | "length"
+                    | "type"
+            )
+        })
 }
 
 /// Tells whether a text that a constant of a secret's name holds is itself only a name: of a variable, a header, a field.

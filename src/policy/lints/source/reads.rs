@@ -111,7 +111,8 @@ pub(super) fn reads_environment(function: &str) -> bool {
     let has = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));
     has(&["env", "getenv"])
         && !has(&[
-            "set", "setenv", "unset", "is", "has", "with", "parse", "load", "new",
+            "set", "setenv", "unset", "is", "has", "with", "parse", "load", "new", "stub", "mock",
+            "patch", "override", "write", "save", "put", "export", "assert", "expect",
         ])
         && words.len() <= 5
 }

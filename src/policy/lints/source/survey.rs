@@ -53,6 +53,18 @@ pub(super) fn survey<'t>(known: &mut Knowledge<'t>, node: Node<'t>) {
                 .harmless
                 .extend(field("name").filter(|_| is_other).map(|name| code.of(name)));
         }
+        // `secret.Data[privateKey]`: the name under which an object of Kubernetes keeps it.
+        "index_expression" if code.tongue == Tongue::Go => {
+            if let Shape::Index(object, index) = code.shape(node)
+                && matches!(
+                    code.path(object).last(),
+                    Some(&("Data" | "StringData" | "BinaryData"))
+                )
+                && let Shape::Name(name) = code.shape(index)
+            {
+                known.harmless.insert(name);
+            }
+        }
         _ => constants(known, node),
     }
 }

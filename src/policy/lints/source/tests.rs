@@ -399,6 +399,60 @@ fn what_is_not_told() {
 }
 
 #[test]
+fn traps_that_real_trees_set() {
+    for (path, text) in [
+        // The name of another variable that is read then, and what sets variables in tests.
+        (
+            "src/x.mjs",
+            "const key = requireEnv('SHOP_API_KEY', 'SHOP_ACCESS_KEY');\n",
+        ),
+        ("src/x.ts", "vi.stubEnv('SHOP_API_KEY', 'hunter2-Zq81');\n"),
+        // What tells one process from another.
+        (
+            "src/x.ts",
+            "const RUN_PROCESS_TOKEN: string = randomBytes(4).toString('hex');\n",
+        ),
+        // A path, by the first word of its name.
+        (
+            "src/x.go",
+            "package main\n\nfunc f(pathPrivateKey string) error {\n\treturn fmt.Errorf(\"no key in '%s'\", pathPrivateKey)\n}\n",
+        ),
+        (
+            "src/z.go",
+            "package main\n\nfunc f(dir string) error {\n\tpathPrivateKey := filepath.Join(dir, filePrivateKey)\n\treturn fmt.Errorf(\"no key in '%s'\", pathPrivateKey)\n}\n",
+        ),
+        // The name under which a Secret of Kubernetes keeps it.
+        (
+            "src/y.go",
+            "package main\n\nfunc f(tls *v1.Secret) error {\n\tif _, ok := tls.Data[privateKey]; !ok {\n\t\treturn fmt.Errorf(\"no '%s' in it\", privateKey)\n\t}\n\treturn nil\n}\n",
+        ),
+        // A program that is there to print it.
+        (
+            "cmd/git-ask-pass/git_ask_pass.go",
+            "package main\n\nfunc main() {\n\tfmt.Println(creds.Password)\n}\n",
+        ),
+    ] {
+        assert_eq!(told(path, text), [""; 0], "{path} {text}");
+    }
+    let weak = "const token = Math.random().toString(36).slice(2);\n";
+    for (path, text, want) in [
+        ("src/x.ts", weak.to_owned(), Severity::Medium),
+        ("src/x.tsx", weak.to_owned(), Severity::Info),
+        (
+            "src/x.js",
+            format!("import {{ useState }} from 'react';\n{weak}"),
+            Severity::Info,
+        ),
+    ] {
+        let graded: Vec<_> = run(path, &text)
+            .iter()
+            .map(|fault| fault.severity)
+            .collect();
+        assert_eq!(graded, [want], "{path}");
+    }
+}
+
+#[test]
 fn tests_and_examples_are_only_told() {
     for path in [
         "tests/x.py",

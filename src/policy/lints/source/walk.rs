@@ -20,7 +20,7 @@ use super::{
     weak,
 };
 use crate::model::Severity;
-use crate::policy::{fault::Fault, lint::Context, lint::LintMeta};
+use crate::policy::{fault::Fault, lint::Context, lint::LintMeta, lints::shell};
 
 /// What the rules of one file work with.
 pub(super) struct Walk<'t, 'w> {
@@ -32,6 +32,10 @@ pub(super) struct Walk<'t, 'w> {
     pub(super) is_development: bool,
     /// Whether the file is for production.
     pub(super) is_production: bool,
+    /// Whether the file is part of a page, which makes texts for itself more often than secrets for others.
+    pub(super) is_page: bool,
+    /// Whether the program is there to print a secret to the program that called it.
+    prints_by_design: bool,
     /// Where faults go.
     out: &'w mut Vec<Fault>,
     /// What stands around that place.
@@ -60,6 +64,8 @@ pub(super) fn walk(
         is_test: super::is_test(path),
         is_development: super::is_development(path),
         is_production: super::is_production(path),
+        is_page: super::is_page(path, code.text),
+        prints_by_design: shell::prints_by_design(path.rsplit('/').next().unwrap_or(path)),
         out: &mut context.faults,
         around: Around::default(),
         declared: None,
@@ -361,6 +367,9 @@ impl<'t> Walk<'t, '_> {
             if out != Out::Process {
                 logged::dumped(self, call, span);
             }
+            return;
+        }
+        if out == Out::Print && self.prints_by_design {
             return;
         }
         let what = match origin {

@@ -98,6 +98,9 @@ fn tell<'t>(walk: &mut Walk<'t, '_>, name: &str, call: Node<'t>, weakness: &Weak
         Weakness::Source(source) => {
             let message = format!("`{name}` is made by `{source}`, whose results can be predicted");
             walk.tell(&metas::WEAK, call.byte_range(), name, message);
+            if walk.is_page {
+                walk.grade(Severity::Info);
+            }
         }
         Weakness::Short(bytes, number) => {
             let message = format!(
@@ -178,6 +181,17 @@ const HARMLESS: &[&str] = &[
     "count",
     "sample",
     "prompt",
+    "process",
+    "directory",
+    "dir",
+    "folder",
+    "run",
+    "build",
+    "upload",
+    "placeholder",
+    "version",
+    "watch",
+    "cache",
 ];
 
 /// Tells whether what is given to this name must be hard to guess.

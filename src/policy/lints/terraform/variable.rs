@@ -77,6 +77,11 @@ const META: LintMeta = LintMeta {
             "main.tf",
             "variable \"rotate_token\" {\n  type = bool\n}\nvariable \"secrets\" {\n  description = \"Names of secrets to create\"\n  type        = map(string)\n}\n",
         )],
+        // A resource that is handed in, and a user's name.
+        &[(
+            "main.tf",
+            "variable \"queue_api_secret\" {}\nvariable \"basic_auth_username\" {\n  type = string\n}\nresource \"acme_reader\" \"app\" {\n  of = var.queue_api_secret.id\n}\n",
+        )],
     ],
 };
 
@@ -99,11 +104,25 @@ impl Lint for Variable {
             return;
         };
         for block in body.blocks_of("variable") {
-            if let Some(fault) = fault(block, document) {
+            if let Some(fault) = fault(block, document)
+                .filter(|fault| fault.secret.is_some() || !is_object(block, document.text))
+            {
                 context.tell(fault);
             }
         }
     }
+}
+
+/// Tells whether the file takes an attribute of a variable: it is a resource that was handed in, not the text of a secret.
+fn is_object(block: &Block, text: &str) -> bool {
+    let Some(name) = block.labels.first() else {
+        return false;
+    };
+    let whole = format!("var.{name}.");
+    text.match_indices(&whole).any(|(at, _)| {
+        text.get(at + whole.len()..)
+            .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic()))
+    })
 }
 
 fn fault(block: &Block, document: &Document<'_>) -> Option<Fault> {

@@ -73,6 +73,9 @@ impl Collector<'_, '_, '_> {
                         Some(scalar) if ASSIGNMENTS.contains(&parent.as_str()) => {
                             self.assignment(item, scalar, place)
                         }
+                        // Which secrets a service gets, by their names.
+                        Some(_)
+                            if self.document.kind == FileKind::Compose && parent == "secrets" => {}
                         _ => self.node(item, place),
                     }
                 }

@@ -43,6 +43,7 @@ pub fn run(names: &[&str], data: &[u8]) {
                         byte_end: fact.span.end as u64,
                     },
                     digest: None,
+                    past: policy::Past::default(),
                     data: fact.data,
                 }
             })

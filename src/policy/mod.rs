@@ -30,6 +30,8 @@ pub mod trial;
 pub mod values;
 pub mod veil;
 
+pub(crate) use lints::lifecycle::AGE;
+
 pub use encoding::patched;
 pub use fault::{CrossFault, Edit, Fact, FactData, Fault, Fix, FixClass, Gathered, Past, Pointer};
 pub use kind::FileKind;

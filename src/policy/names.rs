@@ -308,25 +308,7 @@ pub fn secretness(name: &str) -> Secretness {
     if !may_be_secret(name) {
         return Secretness::No;
     }
-    let mut words = words(name);
-    // Numbers and the way a value is written say nothing: `PASSWORD_2`, `TOKEN_B64`.
-    loop {
-        let is_number = |word: &String| word.chars().all(|c| c.is_ascii_digit());
-        let drop = match words.as_slice() {
-            [_, .., how, n] if matches!(how.as_str(), "b" | "base") && is_number(n) => 2,
-            [_, .., n] if is_number(n) => 1,
-            [_, .., how]
-                if matches!(
-                    how.as_str(),
-                    "hex" | "plain" | "plaintext" | "value" | "text"
-                ) =>
-            {
-                1
-            }
-            _ => break,
-        };
-        words.truncate(words.len() - drop);
-    }
+    let words = bare_words(name);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let Some(last) = words.last() else {
         return Secretness::No;
@@ -367,6 +349,29 @@ pub fn secretness(name: &str) -> Secretness {
     } else {
         Secretness::No
     }
+}
+
+/// Returns the words of a name without numbers and the way its value is written, which say nothing: `PASSWORD_2`, `TOKEN_B64`.
+fn bare_words(name: &str) -> Vec<String> {
+    let mut words = words(name);
+    loop {
+        let is_number = |word: &String| word.chars().all(|c| c.is_ascii_digit());
+        let drop = match words.as_slice() {
+            [_, .., how, n] if matches!(how.as_str(), "b" | "base") && is_number(n) => 2,
+            [_, .., n] if is_number(n) => 1,
+            [_, .., how]
+                if matches!(
+                    how.as_str(),
+                    "hex" | "plain" | "plaintext" | "value" | "text"
+                ) =>
+            {
+                1
+            }
+            _ => break,
+        };
+        words.truncate(words.len() - drop);
+    }
+    words
 }
 
 /// Tells whether a name holds the beginning of any word that could make it one of a secret: most names do not, and need not be taken

@@ -2,6 +2,8 @@
 
 mod age;
 
+pub(crate) use age::ID as AGE;
+
 use std::{cell::OnceCell, collections::BTreeSet, ops::Range};
 
 use super::{

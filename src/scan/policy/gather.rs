@@ -56,16 +56,7 @@ pub(in super::super) fn gather(
         &|fault| rules.shows(fault.lint, fault.persona),
     );
     if let Some(note) = reading.note {
-        let gap = match note.is_gap {
-            true => Some(SkipCause::LimitHit),
-            false => {
-                (is_certain(kind) && !is_template(blob.path)).then_some(SkipCause::Undecodable)
-            }
-        };
-        let unread = Unread {
-            text: note.text,
-            gap,
-        };
+        let unread = unread(blob.path, kind, note);
         habits.notes.insert(blob.path.clone(), unread);
     }
     let formats: Vec<usize> = (0..)
@@ -94,6 +85,18 @@ pub(in super::super) fn gather(
     habits.facts.extend(formats);
     let facts = reading.facts.into_iter().map(|fact| desk.fact(fact));
     habits.facts.extend(facts);
+}
+
+/// Returns what could not be read of a file, and whether that is a gap.
+fn unread(path: &BlobPath, kind: FileKind, note: policy::Note) -> Unread {
+    let gap = match note.is_gap {
+        true => Some(SkipCause::LimitHit),
+        false => (is_certain(kind) && !is_template(path)).then_some(SkipCause::Undecodable),
+    };
+    Unread {
+        text: note.text,
+        gap,
+    }
 }
 
 /// Hides in what is shown of hits in the content of an object what the lints of their paths know; `found` are all secrets in it.

@@ -6,8 +6,11 @@ use super::{
     LintHit,
     findings::{Draft, Proposal, Told},
 };
-use crate::model::{
-    BlobPath, Finding, Kind, Location, ObjectId, Place, Related, Severity, Span, Suppressed,
+use crate::{
+    model::{
+        BlobPath, Finding, Kind, Location, ObjectId, Place, Related, Severity, Span, Suppressed,
+    },
+    policy,
 };
 
 /// Lints that speak of one value in one place, the owner first: it tells both facts, unless it is set aside.
@@ -100,6 +103,12 @@ impl<'f> Owners<'f> {
 
     /// Returns the reported finding that the value belongs to which files together tell something of.
     pub(super) fn of_value(&mut self, draft: &Draft) -> Option<&mut Finding> {
+        // How old a value is, is a fact of the value: whoever sets its finding aside sets that aside, too.
+        if draft.rule.as_str() == policy::AGE {
+            let place = &draft.spot.location;
+            let number = self.at(&place.path, place.span(), draft.spot.provenance.object)?;
+            return self.findings.get_mut(number).map(|finding| &mut **finding);
+        }
         if !draft.is_value || draft.kind == Kind::Reuse {
             return None;
         }

@@ -16,7 +16,7 @@ use super::super::super::{
 use crate::model::{Confidence, Digest, Severity};
 
 /// Its id: what it tells belongs to the value, whoever else knows that.
-const ID: &str = "secret-age-exceeds-policy";
+pub(crate) const ID: &str = "secret-age-exceeds-policy";
 
 const AGE: LintMeta = LintMeta {
     id: ID,

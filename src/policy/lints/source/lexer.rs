@@ -40,6 +40,60 @@ enum Until {
     Statement,
 }
 
+/// A look on its way.
+struct Look<'t> {
+    until: Until,
+    at: usize,
+    /// For each open bracket: whether what stands in it may be what the whole is made of.
+    open: Vec<bool>,
+    /// The last byte that is no blank, of names and texts in quotes one for all.
+    last: u8,
+    /// The last name.
+    name: &'t str,
+    hit: bool,
+}
+
+impl Look<'_> {
+    fn new(at: usize, until: Until) -> Self {
+        Self {
+            until,
+            at,
+            open: Vec::new(),
+            last: b' ',
+            name: "",
+            hit: false,
+        }
+    }
+
+    /// Tells whether what stands here may be what the whole is made of.
+    fn passes(&self) -> bool {
+        self.open.last().is_none_or(|passes| *passes)
+    }
+
+    /// Opens a bracket; returns where the look goes on.
+    fn opens(&mut self, byte: u8, tongue: Tongue) -> Option<usize> {
+        let is_outermost = self.until == Until::Call && self.open.is_empty();
+        if byte == b'{' && is_outermost {
+            return None;
+        }
+        let is_call = byte == b'(' && self.last == b'a' && !is_outermost;
+        let passes = self.passes() && (!is_call || flow(tongue, &[self.name], "").arguments);
+        self.open.push(passes);
+        self.last = byte;
+        Some(self.at + 1)
+    }
+
+    /// Closes a bracket; returns where the look goes on.
+    fn closes(&mut self, byte: u8, bytes: &[u8]) -> Option<usize> {
+        self.open.pop()?;
+        self.last = byte;
+        if self.open.is_empty() && self.until == Until::Call {
+            return goes_on(bytes, self.at + 1);
+        }
+        Some(self.at + 1)
+    }
+}
+
 /// Reads names of one text.
 pub(super) struct Lexer<'t> {
     /// The text.
@@ -122,99 +176,79 @@ impl<'t> Lexer<'t> {
     ) -> Found {
         let bytes = self.text.as_bytes();
         let most = (from + MOST).min(bytes.len());
-        let is_cut = most < bytes.len();
-        // For each open bracket: whether what stands in it may be what the whole is made of.
-        let mut open: Vec<bool> = Vec::new();
-        // The last byte that is no blank, and the last name.
-        let mut last = b' ';
-        let mut name = "";
-        let mut at = from;
-        let mut hit = false;
-        while at < most && !hit {
-            let byte = bytes.get(at).copied().unwrap_or_default();
-            match byte {
-                b'"' | b'\'' | b'`' => {
-                    let passes = open.last().is_none_or(|passes| *passes);
-                    let is_read = last == b'[' || last == b'(' && is_read(name);
-                    at = self.text_in_quotes(at, last, &mut |token: Token<'t>| {
-                        hit |= (passes || is_read && token.is_key) && is_met(token);
-                    });
-                    last = b'"';
-                    continue;
+        let mut look = Look::new(from, until);
+        while look.at < most && !look.hit {
+            let byte = bytes.get(look.at).copied().unwrap_or_default();
+            let is_comment = match self.tongue {
+                Tongue::Python => byte == b'#',
+                Tongue::Script | Tongue::Go => {
+                    byte == b'/' && bytes.get(look.at + 1) == Some(&b'/')
                 }
-                b'#' if self.tongue == Tongue::Python => {
-                    at = line_end(bytes, at);
-                    continue;
-                }
-                b'/' if self.tongue != Tongue::Python && bytes.get(at + 1) == Some(&b'/') => {
-                    at = line_end(bytes, at);
-                    continue;
-                }
-                b'(' | b'[' | b'{' => {
-                    if byte == b'{' && open.is_empty() && until == Until::Call {
-                        break;
+            };
+            let next = match byte {
+                b'"' | b'\'' | b'`' => Some(self.quotes(&mut look, &mut is_met)),
+                _ if is_comment => Some(line_end(bytes, look.at)),
+                b'(' | b'[' | b'{' => look.opens(byte, self.tongue),
+                b')' | b']' | b'}' => look.closes(byte, bytes),
+                b';' if look.open.is_empty() => None,
+                b'\n' if look.open.is_empty() && !is_open(look.last) => goes_on(bytes, look.at + 1),
+                b'>' if until == Until::Statement && look.last == b'=' => None,
+                _ if is_start(byte) => self.name(&mut look, &mut is_met),
+                _ => {
+                    if !byte.is_ascii_whitespace() {
+                        look.last = byte;
                     }
-                    let is_first = until == Until::Call && open.is_empty();
-                    let is_call = byte == b'(' && last == b'a' && !is_first;
-                    let outer = open.last().is_none_or(|passes| *passes);
-                    open.push(outer && (!is_call || flow(self.tongue, &[name], "").arguments));
+                    Some(look.at + 1)
                 }
-                b')' | b']' | b'}' => {
-                    if open.pop().is_none() {
-                        break;
-                    }
-                    if open.is_empty() && until == Until::Call {
-                        last = byte;
-                        match goes_on(bytes, at + 1) {
-                            Some(next) => at = next,
-                            None => break,
-                        }
-                        continue;
-                    }
-                }
-                b';' if open.is_empty() => break,
-                b'\n' if open.is_empty() && !is_open(last) => {
-                    match goes_on(bytes, at + 1) {
-                        Some(next) => at = next,
-                        None => break,
-                    }
-                    continue;
-                }
-                b'>' if until == Until::Statement && last == b'=' => break,
-                _ if is_start(byte) => {
-                    let length = bytes
-                        .get(at..)
-                        .unwrap_or_default()
-                        .iter()
-                        .take_while(|b| is_part(**b))
-                        .count();
-                    name = self.text.get(at..at + length).unwrap_or_default();
-                    if until == Until::Statement && matches!(name, "func" | "function") {
-                        break;
-                    }
-                    hit = open.last().is_none_or(|passes| *passes)
-                        && is_met(Token {
-                            name,
-                            start: at,
-                            is_key: false,
-                        });
-                    at += length;
-                    last = b'a';
-                    continue;
-                }
-                _ => {}
+            };
+            match next {
+                Some(next) => look.at = next,
+                None => break,
             }
-            if !byte.is_ascii_whitespace() {
-                last = byte;
-            }
-            at += 1;
         }
-        let spent = self.budget.checked_sub(at.saturating_sub(from));
+        let spent = self.budget.checked_sub(look.at.saturating_sub(from));
         self.budget = spent.unwrap_or(0);
+        let is_cut = look.at >= most && most < bytes.len();
         Found {
-            is_met: hit || at >= most && is_cut || spent.is_none(),
-            end: at,
+            is_met: look.hit || is_cut || spent.is_none(),
+            end: look.at,
         }
+    }
+
+    /// Looks at a text in quotes; returns where it ends.
+    fn quotes(&self, look: &mut Look<'t>, is_met: &mut impl FnMut(Token<'t>) -> bool) -> usize {
+        let passes = look.passes();
+        let is_read = look.last == b'[' || look.last == b'(' && is_read(look.name);
+        let mut hit = false;
+        let end = self.text_in_quotes(look.at, look.last, &mut |token: Token<'t>| {
+            hit |= (passes || is_read && token.is_key) && is_met(token);
+        });
+        look.hit |= hit;
+        look.last = b'"';
+        end
+    }
+
+    /// Looks at a name; returns where it ends, unless a function begins with it.
+    fn name(
+        &self,
+        look: &mut Look<'t>,
+        is_met: &mut impl FnMut(Token<'t>) -> bool,
+    ) -> Option<usize> {
+        let rest = self.text.as_bytes().get(look.at..).unwrap_or_default();
+        let length = rest.iter().take_while(|b| is_part(**b)).count();
+        let end = look.at + length;
+        look.name = self.text.get(look.at..end).unwrap_or_default();
+        if look.until == Until::Statement && matches!(look.name, "func" | "function") {
+            return None;
+        }
+        let token = Token {
+            name: look.name,
+            start: look.at,
+            is_key: false,
+        };
+        look.hit = look.passes() && is_met(token);
+        look.last = b'a';
+        Some(end)
     }
 
     /// Reads a text in quotes that starts at `at`; returns where it ends.

@@ -214,10 +214,6 @@ impl<'a> Desk<'a> {
         let mut hidden: Vec<Span> = found.iter().copied().map(grow).collect();
         // A lint knows where its value ends.
         hidden.extend(values.map(|at| view.span(span(&at))));
-        // Others may stand beside it.
-        if let Some(text) = policy::patched(view.text()) {
-            hidden.extend(veil::covered(&text).iter().map(span));
-        }
         hidden.sort_unstable();
         // Disjoint, so that those near a place are found by halving.
         let mut joined: Vec<Span> = Vec::with_capacity(hidden.len());
@@ -320,7 +316,47 @@ impl<'a> Desk<'a> {
             .hidden
             .partition_point(|other| other.start < within.end + NEIGHBOURHOOD);
         let hidden = self.hidden.get(first..last).unwrap_or_default();
-        Excerpt::new(self.view.text(), within, line, hidden)
+        // Others may stand beside it.
+        let hidden = [hidden, &self.beside(within)].concat();
+        Excerpt::new(self.view.text(), within, line, &hidden)
+    }
+
+    /// Returns what may be a value on the lines that an excerpt of a place shows.
+    fn beside(&self, within: Span) -> Vec<Span> {
+        // An excerpt has three at most; each ends with two signs in some files.
+        const LINES: usize = 6;
+        const FAR: usize = NEIGHBOURHOOD as usize;
+        let text = self.view.text();
+        let start = usize::try_from(within.start).unwrap_or(usize::MAX);
+        let start = start.min(text.len());
+        let is_break = |b: &u8| matches!(b, b'\n' | b'\r');
+        let low = start.saturating_sub(FAR);
+        let before = text.get(low..start).unwrap_or_default();
+        let from = match before.iter().rposition(is_break) {
+            Some(last) => Some(low + last + 1),
+            None => (low == 0).then_some(0),
+        };
+        let mut to = Some(start);
+        for _ in 0..LINES {
+            to = to.and_then(|to| {
+                let most = (to + FAR).min(text.len());
+                let rest = text.get(to..most).unwrap_or_default();
+                match rest.iter().position(is_break) {
+                    Some(end) => Some(to + end + 1),
+                    None => (most == text.len()).then_some(most),
+                }
+            });
+        }
+        let (Some(from), Some(to)) = (from, to) else {
+            // A line as long as this is covered as a whole.
+            return vec![span(&(low..start.saturating_add((LINES + 1) * FAR)))];
+        };
+        let lines = policy::patched(text.get(from..to).unwrap_or_default());
+        let covered = lines.map_or_else(Vec::new, |lines| veil::covered(&lines));
+        let covered = covered.iter();
+        covered
+            .map(|range| span(&(from + range.start..from + range.end)))
+            .collect()
     }
 
     /// Returns the value, unless it is too short or too common to be looked for in a report.

@@ -459,7 +459,7 @@ impl<'t> Flow<'t, '_> {
         } = self;
         let mut at = 0;
         let mut is_inside = false;
-        for line in text.split_inclusive('\n') {
+        for line in parts::lines(text) {
             let start = at;
             at += line.len();
             if parts::begins(line, tongue) {

@@ -139,7 +139,7 @@ impl<'t> Lexer<'t> {
                 return Some((at, at + 1));
             }
         }
-        let lead = line.len() - line.trim_start().len();
+        let lead = line.len() - line.trim_ascii_start().len();
         let is_loop =
             line.get(lead..)?.starts_with("for ") || line.get(lead..)?.starts_with("for(");
         let word = |word: &str| line.find(word).map(|at| (at, at + word.len()));

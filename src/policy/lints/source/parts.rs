@@ -59,15 +59,15 @@ pub(super) fn parts(
             return;
         }
         if chunk.is_class && is_met {
-            let lines = text.get(chunk.start..end).unwrap_or_default();
-            members(lines, chunk, tongue, &mut inner, &mut kept);
+            let whole = text.get(chunk.start..end).unwrap_or_default();
+            members(whole, chunk, tongue, &mut inner, &mut kept);
         } else {
             kept.add(chunk.start..end, chunk.row, row);
         }
     };
     let (mut at, mut row) = (0, 0);
     let mut chunk = Chunk::default();
-    for line in text.split_inclusive('\n') {
+    for line in lines(text) {
         if begins(line, tongue) && !chunk.is_open {
             close(&chunk, at, row);
             chunk = Chunk {
@@ -98,17 +98,14 @@ fn members(
     hits: &mut Hits<impl Iterator<Item = Range<usize>>>,
     kept: &mut Kept,
 ) {
-    let indent = |line: &str| line.len() - line.trim_start_matches([' ', '\t']).len();
-    let is_blank = |line: &str| line.trim().is_empty();
-    let edge = lines
-        .split_inclusive('\n')
+    let edge = self::lines(lines)
         .skip(1)
-        .find(|line| !is_blank(line) && indent(line) > 0)
+        .find(|line| !line.trim_ascii().is_empty() && indent(line) > 0)
         .map_or(0, indent);
-    let starts = |line: &str| {
+    let starts = |line: &str, indent: usize| {
         let rest = line.get(edge..).unwrap_or_default();
         edge > 0
-            && indent(line) == edge
+            && indent == edge
             && rest.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '_' | '@' | '#'))
     };
     let mut member = Member {
@@ -123,9 +120,10 @@ fn members(
             kept.add(member.start..end, member.row, row);
         }
     };
-    for line in lines.split_inclusive('\n') {
-        let rest = line.trim();
-        if indent(line) < edge && !rest.is_empty() && row > class.row {
+    for line in self::lines(lines) {
+        let rest = line.trim_ascii();
+        let indent = indent(line);
+        if indent < edge && !rest.is_empty() && row > class.row {
             // The end of the class: never left out with its last method.
             close(&member, at, row);
             member = Member {
@@ -133,7 +131,7 @@ fn members(
                 row,
                 ..Member::default()
             };
-        } else if starts(line) && !member.is_open {
+        } else if starts(line, indent) && !member.is_open {
             close(&member, at, row);
             member = Member {
                 start: at,
@@ -149,13 +147,32 @@ fn members(
             };
         } else if !rest.is_empty() && tongue != Tongue::Python {
             // The end of a method stands at the edge of the class.
-            member.is_closed = indent(line) == edge && matches!(rest, "}" | "});" | "},");
+            member.is_closed = indent == edge && matches!(rest, "}" | "});" | "},");
         }
-        member.is_open = starts(line) && rest.starts_with('@') && !rest.ends_with('{');
+        member.is_open = starts(line, indent) && rest.starts_with('@') && !rest.ends_with('{');
         at += line.len();
         row += 1;
     }
     close(&member, at, row);
+}
+
+/// Returns the lines of a text with their ends.
+pub(super) fn lines(text: &str) -> impl Iterator<Item = &str> {
+    let ends = memchr::memchr_iter(b'\n', text.as_bytes()).map(|at| at + 1);
+    let mut start = 0;
+    ends.chain(std::iter::once(text.len()))
+        .filter_map(move |end| {
+            let line = text.get(start..end).filter(|line| !line.is_empty());
+            start = end;
+            line
+        })
+}
+
+/// Returns how many blanks a line begins with.
+fn indent(line: &str) -> usize {
+    line.bytes()
+        .take_while(|b| matches!(b, b' ' | b'\t'))
+        .count()
 }
 
 /// Lines of a class from one that begins a member to the next.

@@ -45,7 +45,8 @@ const MAX_KEYS: usize = 16;
 
 /// Keeps the sites of a document as facts.
 pub(crate) fn collect(document: &Document<'_>, context: &mut Context<'_>) {
-    if is_other(document) {
+    // Program text has no tree.
+    if matches!(document.syntax, Syntax::Text | Syntax::Docker(_)) || is_other(document) {
         return;
     }
     let path = context.environments.of_path(document.path);

@@ -27,7 +27,9 @@ mod variables;
 mod vectors;
 mod words;
 
-use std::ops::Range;
+use std::{ops::Range, sync::OnceLock};
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 
 use super::gaps;
 pub(crate) use describe::{describe, is_secret_variable, secret, sources_others, topic};
@@ -245,23 +247,34 @@ fn is_worth_it(script: &Script<'_>, is_secret: &dyn Fn(&str) -> bool) -> bool {
         return false;
     }
     script.placeholders.iter().any(|one| one.secret)
-        || commands::HINTS
-            .iter()
-            .any(|hint| memchr::memmem::find(script.text.as_bytes(), hint.as_bytes()).is_some())
+        || holds_hint(script.text)
         || words(script.text).any(|(word, rest)| is_secret(word) || commands::lists(word, rest))
+}
+
+/// Tells whether a text holds a word of a program that brings secrets.
+fn holds_hint(text: &str) -> bool {
+    static HINTS: OnceLock<Option<AhoCorasick>> = OnceLock::new();
+    let hints = HINTS.get_or_init(|| {
+        AhoCorasick::builder()
+            .kind(Some(AhoCorasickKind::DFA))
+            .build(commands::HINTS)
+            .ok()
+    });
+    hints.as_ref().is_none_or(|hints| hints.is_match(text))
 }
 
 /// Returns what could be the names of variables and commands, each with what follows it.
 fn words(text: &str) -> impl Iterator<Item = (&str, &str)> {
-    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let mut rest = text;
+    let bytes = text.as_bytes();
+    let is_part = |b: &u8| b.is_ascii_alphanumeric() || *b == b'_';
+    let mut at = 0;
     std::iter::from_fn(move || {
-        let start = rest.find(is_part)?;
-        let from = rest.get(start..)?;
-        let end = from.find(|c| !is_part(c)).unwrap_or(from.len());
-        let (word, after) = from.split_at(end);
-        rest = after;
-        Some((word, after))
+        let rest = bytes.get(at..)?;
+        let start = at + rest.iter().position(is_part)?;
+        let word = bytes.get(start..)?;
+        let length = word.iter().position(|b| !is_part(b)).unwrap_or(word.len());
+        at = start + length;
+        Some((text.get(start..at)?, text.get(at..)?))
     })
     .filter(|(word, _)| !word.starts_with(|c: char| c.is_ascii_digit()))
 }

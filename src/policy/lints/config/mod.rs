@@ -132,8 +132,11 @@ impl Lint for Inline {
             document.kind,
             FileKind::Properties | FileKind::Toml | FileKind::Json | FileKind::Xml | FileKind::Yaml
         );
+        if !is_ours {
+            return;
+        }
         let place = pairs::place(document.path);
-        if !is_ours || place.test || place.example || place.prose || traps::is_none(document) {
+        if place.test || place.example || place.prose || traps::is_none(document) {
             return;
         }
         let is_manifest = traps::is_manifest(document.name());

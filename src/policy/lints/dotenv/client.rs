@@ -97,7 +97,6 @@ impl Lint for Exposed {
 
     fn document(&self, document: &Document<'_>, context: &mut Context<'_>) {
         let mut told = BTreeSet::new();
-        let is_test = pairs::place(document.path).test;
         let mut tell = |name: &str, span: Range<usize>| {
             let Some((prefix, severity)) = prefix(name)
                 .and_then(|prefix| Some((prefix, exposure(name.get(prefix.len()..)?)?)))
@@ -119,7 +118,7 @@ impl Lint for Exposed {
             } else {
                 fault
             };
-            context.tell(if is_test {
+            context.tell(if pairs::place(document.path).test {
                 fault.severity(Severity::Info)
             } else {
                 fault
@@ -178,26 +177,27 @@ fn of_text(text: &str) -> impl Iterator<Item = (&str, Range<usize>)> {
     static NAMES: OnceLock<Option<Regex>> = OnceLock::new();
     let names =
         NAMES.get_or_init(|| Regex::new(&format!("(?:{})[A-Z0-9_]+", PREFIXES.join("|"))).ok());
-    let mut at = 0;
-    let lines = text.split_inclusive('\n').map(move |line| {
-        at += line.len();
-        (at - line.len(), line)
-    });
-    let is_comment = |line: &str| {
-        let line = line.trim_start();
-        line.starts_with(['#', '*']) || line.starts_with("//")
-    };
-    let lines = lines.filter(move |(_, line)| !is_comment(line));
-    lines.flat_map(move |(start, line)| {
-        let found = names.iter().flat_map(move |names| names.find_iter(line));
-        found.filter_map(move |found| {
-            let is_part = |c: char| c.is_alphanumeric() || c == '_';
-            let before = line.get(..found.start())?.chars().next_back();
-            let after = line.get(found.end()..)?.chars().next();
-            let is_whole = !before.is_some_and(is_part) && !after.is_some_and(is_part);
-            is_whole.then(|| (found.as_str(), start + found.start()..start + found.end()))
-        })
+    let found = names.iter().flat_map(|names| names.find_iter(text));
+    found.filter_map(|found| {
+        let is_part = |c: char| c.is_alphanumeric() || c == '_';
+        let before = text.get(..found.start())?;
+        let after = text.get(found.end()..)?.chars().next();
+        let is_whole =
+            !before.chars().next_back().is_some_and(is_part) && !after.is_some_and(is_part);
+        (is_whole && !is_in_comment(before)).then(|| (found.as_str(), found.range()))
     })
+}
+
+/// Tells whether the line that a text ends with is a comment.
+fn is_in_comment(before: &str) -> bool {
+    // Of a longer line only the end is looked at.
+    const MOST: usize = 1_000;
+    let bytes = before.as_bytes();
+    let near = bytes.get(bytes.len().saturating_sub(MOST)..);
+    let near = near.unwrap_or_default();
+    let start = memchr::memrchr(b'\n', near).map_or(0, |at| at + 1);
+    let line = near.get(start..).unwrap_or_default().trim_ascii_start();
+    line.starts_with(b"#") || line.starts_with(b"*") || line.starts_with(b"//")
 }
 
 /// Tells whether code reads a variable here: `import.meta.env.X`, `process.env["X"]`.

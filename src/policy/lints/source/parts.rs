@@ -58,7 +58,7 @@ pub(super) fn parts(
         if !is_kept || chunk.start >= end {
             return;
         }
-        if chunk.is_class && is_met {
+        if chunk.is_class && chunk.is_body {
             let whole = text.get(chunk.start..end).unwrap_or_default();
             members(whole, chunk, tongue, &mut inner, &mut kept);
         } else {
@@ -298,6 +298,25 @@ mod tests {
         assert_eq!(
             shown(script, Tongue::Script, "HIT"),
             "const t = 1;\n|export class B {\n  HIT\n}\n"
+        );
+    }
+
+    #[test]
+    fn of_a_class_that_only_names_a_secret_the_fields_stay() {
+        let text = "class A {\n  private password: boolean;\n\n  b() {\n    use(password);\n  }\n}\nHIT;\n";
+        let at = text.find("HIT").unwrap();
+        let parts = parts(
+            text,
+            Tongue::Script,
+            &[at..at + 3],
+            &[text.find("password").unwrap()],
+        );
+        let parts = parts
+            .iter()
+            .map(|part| &text[part.start_byte..part.end_byte]);
+        assert_eq!(
+            parts.collect::<Vec<_>>().join("|"),
+            "class A {\n  private password: boolean;\n\n|}\nHIT;\n"
         );
     }
 

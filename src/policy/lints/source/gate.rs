@@ -128,7 +128,7 @@ const CHANCE: &[&str] = &[
     "random",
     "rand.",
     "uuid1",
-    "date.now",
+    "date.now().tostring",
     "token_hex",
     "token_bytes",
     "token_urlsafe",

@@ -1,6 +1,6 @@
 //! YAML, by granit-parser: its events become a [`Node`] tree.
 //!
-//! Aliases are expanded within [`MAX_NODES`] and [`anchors::aliased`], and are empty beyond; duplicate keys, tags and merge keys are kept as written. A document that breaks off in the
+//! Aliases are expanded within [`MAX_NODES`] and `anchors::aliased`, and are empty beyond; duplicate keys, tags and merge keys are kept as written. A document that breaks off in the
 //! middle is an error: its caller reads the file line by line then.
 
 use std::{collections::HashMap, ops::Range};

@@ -377,21 +377,27 @@ fn bare_words(name: &str) -> Vec<String> {
 /// Tells whether a name holds the beginning of any word that could make it one of a secret: most names do not, and need not be taken
 /// apart.
 fn may_be_secret(name: &str) -> bool {
-    const BEGINNINGS: [&[u8; 3]; 15] = [
-        b"pas", b"pwd", b"pwo", b"sec", b"tok", b"key", b"cre", b"psk", b"pat", b"jwt", b"aut",
-        b"con", b"url", b"uri", b"dsn",
-    ];
     // Other letters may become these in lower case.
-    !name.is_ascii()
-        || name.as_bytes().windows(3).any(|three| {
-            BEGINNINGS
-                .iter()
-                .any(|beginning| beginning.eq_ignore_ascii_case(three))
-        })
-        || name
-            .as_bytes()
-            .windows(2)
-            .any(|two| two.eq_ignore_ascii_case(b"pw"))
+    if !name.is_ascii() {
+        return true;
+    }
+    let bytes = name.as_bytes();
+    let lower = |at: usize| bytes.get(at).map_or(0, u8::to_ascii_lowercase);
+    (0..bytes.len()).any(|at| {
+        let two = || (lower(at + 1), lower(at + 2));
+        match lower(at) {
+            b'p' => matches!(two(), (b'a', b's' | b't') | (b'w', _) | (b's', b'k')),
+            b's' => two() == (b'e', b'c'),
+            b't' => two() == (b'o', b'k'),
+            b'k' => two() == (b'e', b'y'),
+            b'c' => matches!(two(), (b'r', b'e') | (b'o', b'n')),
+            b'j' => two() == (b'w', b't'),
+            b'a' => two() == (b'u', b't'),
+            b'u' => matches!(two(), (b'r', b'l' | b'i')),
+            b'd' => two() == (b's', b'n'),
+            _ => false,
+        }
+    })
 }
 
 /// Tells whether two words name something else together: `pull_secret` names one, and nginx passes requests on by `proxy_pass`.

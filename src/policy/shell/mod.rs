@@ -260,7 +260,22 @@ fn holds_hint(text: &str) -> bool {
             .build(commands::HINTS)
             .ok()
     });
-    hints.as_ref().is_none_or(|hints| hints.is_match(text))
+    let Some(hints) = hints else { return true };
+    // `bash -` and `az ` are programs where no other word ends so: `push -`, `baz `.
+    const SHELLS: [&str; 6] = ["sh", "bash", "zsh", "ksh", "dash", "ash"];
+    let bytes = text.as_bytes();
+    hints.find_overlapping_iter(text).any(|found| {
+        let front = bytes.get(..found.start()).unwrap_or_default();
+        let letters = front.iter().rev().take(4);
+        let more = letters.take_while(|b| b.is_ascii_alphanumeric()).count();
+        let whole = text
+            .get(found.start() - more..found.end())
+            .unwrap_or_default();
+        match whole.strip_suffix(" -") {
+            Some(word) => SHELLS.contains(&word),
+            None => more == 0 || !whole.ends_with(' '),
+        }
+    })
 }
 
 /// Returns what could be the names of variables and commands, each with what follows it.

@@ -308,7 +308,7 @@ mod tests {
         let parts = parts(
             text,
             Tongue::Script,
-            &[at..at + 3],
+            std::slice::from_ref(&(at..at + 3)),
             &[text.find("password").unwrap()],
         );
         let parts = parts

@@ -46,7 +46,7 @@ const HINTS: [&str; 28] = [
 ];
 
 /// Signs of formats in JSON whose lints look at more than names: manifests, stacks, templates, keys of services.
-const SIGNS: [&str; 9] = [
+const SIGNS: [&str; 10] = [
     "apiversion",
     "awstemplateformatversion",
     "aws::",
@@ -56,6 +56,8 @@ const SIGNS: [&str; 9] = [
     "service_account",
     "private key",
     "\"auth\"",
+    // A name may be written so.
+    "\\u00",
 ];
 
 /// Words of which names of secrets are made; each name holds one of them.
@@ -63,6 +65,9 @@ const WORDS: [&str; 17] = [
     "pass", "pwd", "pword", "secret", "token", "key", "cred", "psk", "pat", "jwt", "auth", "conn",
     "url", "uri", "dsn", "pw", "string",
 ];
+
+/// What stands before the host of an address, as some write it in JSON.
+const ADDRESSES: [&str; 2] = ["://", ":\\/\\/"];
 
 /// Bytes of the longest name that is looked at.
 const LONGEST: usize = 120;
@@ -104,14 +109,21 @@ fn hints(bytes: &[u8]) -> bool {
 fn holds_key(bytes: &[u8]) -> bool {
     const LEAST: usize = 12;
     memchr::memchr_iter(b'>', bytes).any(|at| {
-        let rest = bytes.get(at + 1..).unwrap_or_default();
+        let rest = bytes.get(at + 1..).unwrap_or_default().trim_ascii_start();
+        let rest = rest
+            .strip_prefix(b"<![CDATA[")
+            .unwrap_or(rest)
+            .trim_ascii_start();
         let word = rest
             .iter()
             .take_while(|b| b.is_ascii_graphic() && **b != b'<')
             .count();
         let text = rest.get(..word).unwrap_or_default();
         word >= LEAST
-            && rest.get(word) == Some(&b'<')
+            && rest.get(word..).is_some_and(|rest| {
+                let rest = rest.trim_ascii_start();
+                rest.starts_with(b"<") || text.ends_with(b"]]>")
+            })
             && text.iter().any(u8::is_ascii_digit)
             && text.iter().any(u8::is_ascii_alphabetic)
     })
@@ -124,7 +136,7 @@ fn json(bytes: &[u8]) -> bool {
     let search = FOUND.get_or_init(|| {
         let all: Vec<&str> = SIGNS
             .iter()
-            .chain(&["://"])
+            .chain(&ADDRESSES)
             .chain(&WORDS)
             .copied()
             .collect();
@@ -138,7 +150,7 @@ fn json(bytes: &[u8]) -> bool {
         if which < SIGNS.len() {
             return true;
         }
-        if which == SIGNS.len() {
+        if which < SIGNS.len() + ADDRESSES.len() {
             return holds_password(bytes, found.end());
         }
         // One look at each text in quotes.
@@ -155,7 +167,7 @@ fn json(bytes: &[u8]) -> bool {
 fn holds_password(bytes: &[u8], start: usize) -> bool {
     let rest = bytes.get(start..).unwrap_or_default();
     let host = rest.iter().take(2 * LONGEST);
-    let mut host = host.take_while(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'/' | b'?'));
+    let mut host = host.take_while(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'/'));
     host.any(|b| *b == b'@')
 }
 
@@ -210,6 +222,9 @@ mod tests {
             ("{password: 'x'}", true),
             ("{secrets: {a: 1}}", true),
             (r#"{"type": "service_account"}"#, true),
+            (r#"{"u":"postgres:\/\/app:hunter2-Zq8@db\/x"}"#, true),
+            (r#"{"u":"postgres://a:hunter2-Z?8@db/x"}"#, true),
+            (r#"{"pa\u0073sword":"x"}"#, true),
             (r#"{"auths": {"r": {"auth": "eA=="}}}"#, true),
         ] {
             assert_eq!(json(text.as_bytes()), want, "{text}");
@@ -223,9 +238,13 @@ mod tests {
         assert!(!holds_key(
             b"<string name=\"password\">Passwort</string><string name=\"x\">Geben Sie 2 ein</string>"
         ));
-        assert!(holds_key(
-            b"<string name=\"api_key\">Zq81hunterVx7kQ2</string>"
-        ));
+        for text in [
+            "<string name=\"api_key\">Zq81hunterVx7kQ2</string>",
+            "<string name=\"api_key\">\n  Zq81hunterVx7kQ2\n</string>",
+            "<string name=\"api_key\"><![CDATA[Zq81hunterVx7kQ2]]></string>",
+        ] {
+            assert!(holds_key(text.as_bytes()), "{text}");
+        }
     }
 
     #[test]

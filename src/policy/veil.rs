@@ -54,7 +54,7 @@ fn named(line: &str, offset: usize, covered: &mut Vec<Range<usize>>) {
         let is_flag = name.starts_with("--");
         if name.is_empty()
             || (*byte == b' ' && !is_flag)
-            || names::secretness(name.trim_start_matches('-')) < Secretness::Weak
+            || !names_secret(name.trim_start_matches('-'))
         {
             continue;
         }
@@ -79,6 +79,14 @@ fn named(line: &str, offset: usize, covered: &mut Vec<Range<usize>>) {
             covered.push(from + value.start..from + value.end);
         }
     }
+}
+
+/// Tells whether a name is that of a secret, or of one that is public only by its first word: `NEXT_PUBLIC_API_SECRET`.
+fn names_secret(name: &str) -> bool {
+    let is_secret = |name: &str| names::secretness(name) >= Secretness::Weak;
+    let upper = name.to_ascii_uppercase();
+    let public = upper.find("PUBLIC_").map(|at| at + "PUBLIC_".len());
+    is_secret(name) || public.and_then(|at| name.get(at..)).is_some_and(is_secret)
 }
 
 /// Returns where a value ends that begins a text: at its quote, else at the end of what is written in one piece.
@@ -157,6 +165,11 @@ mod tests {
                 "NEXT_PUBLIC_API_SECRET=Lm28dkQpz0192Xv",
                 "NEXT_PUBLIC_API_SECRET=***************",
             ),
+            (
+                "NEXT_PUBLIC_API_SECRET=correct-otter-horse",
+                "NEXT_PUBLIC_API_SECRET=*******************",
+            ),
+            ("PUBLIC_KEY=correct-otter", "PUBLIC_KEY=correct-otter"),
             (
                 "echo \"pw $DB_PASSWORD and old one: Summer-2023-pw\"",
                 "echo \"pw $DB_PASSWORD and old one: **************\"",

@@ -36,9 +36,8 @@ const KEY: usize = 80;
 /// Words in names of secrets, and of addresses that may hold one.
 const SECRETS: &[&str] = &[
     "pass",
-    "pwd",
-    "pword",
-    "_pw",
+    "pw",
+    "_pat",
     "secret",
     "token",
     "apikey",
@@ -401,7 +400,7 @@ fn identifier(text: &str, found: &Range<usize>) -> Range<usize> {
 }
 
 fn is_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$'
+    byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$' || byte >= 0x80
 }
 
 /// Returns the key in quotes that a name is, or is the end of: `"db.password"`.
@@ -459,27 +458,27 @@ impl<'t> Flow<'t, '_> {
         } = self;
         let mut at = 0;
         let mut is_inside = false;
+        let mut edges = parts::Edges::new(tongue);
         for line in parts::lines(text) {
             let start = at;
             at += line.len();
-            if parts::begins(line, tongue) {
+            if edges.begins(line) {
                 is_inside = parts::is_body(line, tongue);
                 definitions.push(start);
             }
-            let Some((targets, from)) = Lexer::assignment(line) else {
-                continue;
-            };
-            let own = definitions.len();
-            let is_secret = |token: Token<'t>| {
-                seeds.binary_search(&token.start).is_ok()
-                    || !token.is_key
-                        && (made.contains(&(token.name, own))
-                            || made.contains(&(token.name, OUTSIDE)))
-            };
-            if lexer.statement(start + from, is_secret).is_met {
-                let place = if is_inside { own } else { OUTSIDE };
-                let names = Lexer::identifiers(line.get(..targets).unwrap_or_default());
-                made.extend(names.map(|name| (name, place)));
+            for (targets, from) in Lexer::assignments(line) {
+                let own = definitions.len();
+                let is_secret = |token: Token<'t>| {
+                    seeds.binary_search(&token.start).is_ok()
+                        || !token.is_key
+                            && (made.contains(&(token.name, own))
+                                || made.contains(&(token.name, OUTSIDE)))
+                };
+                if lexer.statement(start + from, is_secret).is_met {
+                    let place = if is_inside { own } else { OUTSIDE };
+                    let names = Lexer::identifiers(line.get(targets).unwrap_or_default());
+                    made.extend(names.map(|name| (name, place)));
+                }
             }
         }
     }
@@ -492,12 +491,7 @@ impl<'t> Flow<'t, '_> {
             made,
             definitions,
         } = self;
-        let mut seen = 0;
         for call in calls {
-            // What stands among the arguments of a call has been read.
-            if call.start < seen {
-                continue;
-            }
             let Some(from) = way_out(lexer.text, call, tongue) else {
                 continue;
             };
@@ -512,7 +506,6 @@ impl<'t> Flow<'t, '_> {
             if found.is_met {
                 near.push(call.start..found.end);
             }
-            seen = found.end.max(call.end);
         }
     }
 }
@@ -520,25 +513,56 @@ impl<'t> Flow<'t, '_> {
 /// Returns where the arguments start if the name that a word is part of is that of a way out.
 fn way_out(text: &str, word: &Range<usize>, tongue: Tongue) -> Option<usize> {
     let bytes = text.as_bytes();
-    let is_path = |b: &u8| is_word(*b) || *b == b'.';
+    let is_path = |b: &u8| is_word(*b) || matches!(*b, b'.' | b'?' | b'!');
     let from = word.start.saturating_sub(LONGEST);
     let front = bytes.get(from..word.start)?;
     let start = word.start - front.iter().rev().take_while(|b| is_path(b)).count();
-    let rest = bytes.get(start..bytes.len().min(start + 2 * LONGEST))?;
-    let end = start + rest.iter().take_while(|b| is_path(b)).count();
-    let path = text.get(start..end)?;
+    let (path, end) = path_from(bytes, start);
+    let path = path.as_str();
     let is_statement = matches!(path, "raise" | "throw");
     let is_template = tongue == Tongue::Script && path == "$" && bytes.get(end) == Some(&b'`');
-    // Blanks may stand before the brackets.
-    let is_call = bytes.get(end) == Some(&b'(');
-    let is_tagged = text
-        .get(end..)
-        .is_some_and(|rest| rest.starts_with(['\'', '"']));
-    (is_statement
-        || is_template
-        || is_tagged && path == "process.env"
-        || is_call && sinks::may_be_way(tongue, path))
-    .then_some(end + usize::from(is_tagged))
+    let is_tagged = matches!(bytes.get(end), Some(b'\'' | b'"')) && path == "process.env";
+    let is_call = bytes.get(end) == Some(&b'(') && sinks::may_be_way(tongue, path);
+    (is_statement || is_template || is_tagged || is_call).then_some(end + usize::from(is_tagged))
+}
+
+/// Returns the path of names from a place on, `a?.b!.c` and on several lines too, and where its arguments start.
+fn path_from(bytes: &[u8], start: usize) -> (String, usize) {
+    let mut path = String::new();
+    let mut at = start;
+    let is_sign = |at: usize, sign: u8| bytes.get(at) == Some(&sign);
+    let blanks = |at: usize| {
+        let rest = bytes.get(at..).unwrap_or_default().iter().take(LONGEST);
+        at + rest.take_while(|b| b.is_ascii_whitespace()).count()
+    };
+    while path.len() < 2 * LONGEST {
+        let rest = bytes.get(at..).unwrap_or_default().iter().take(LONGEST);
+        let length = rest.take_while(|b| is_word(**b)).count();
+        let name = bytes.get(at..at + length).unwrap_or_default();
+        path.push_str(&String::from_utf8_lossy(name));
+        at += length;
+        let next = blanks(at);
+        let dot = next + usize::from(is_sign(next, b'?') || is_sign(next, b'!'));
+        if is_sign(dot, b'.') {
+            path.push('.');
+            at = blanks(dot + 1);
+            continue;
+        }
+        // Types of a call, and blanks before its brackets.
+        if is_sign(at, b'<') {
+            let rest = bytes.get(at..).unwrap_or_default().iter().take(LONGEST);
+            let types = rest
+                .take_while(|b| !matches!(b, b'(' | b'\n' | b';'))
+                .count();
+            if is_sign(at + types, b'(') {
+                at += types;
+            }
+        } else if is_sign(next, b'(') {
+            at = next;
+        }
+        break;
+    }
+    (path, at)
 }
 
 #[cfg(test)]
@@ -550,7 +574,7 @@ mod tests {
     }
 
     #[test]
-    fn passes_what_may_be_told() {
+    fn passes_what_may_be_told_in_python() {
         for text in [
             "print(password)",
             "print(f'x {db_password}')",
@@ -569,9 +593,18 @@ mod tests {
             "url = os.environ['DATABASE_URL']\nlog.info(url)",
             "token = random.choice(x)",
             "logger.info(\n    'a',\n    api_key,\n)",
+            "print (db_password)",
+            "a = m = db_password\nprint(m)",
+            "print(retry(lambda: logger.info('pw %s', db_password)))",
+            "clé_api_key = x()\nprint(clé_api_key)",
+            "k = db_password\nq = \"\"\"\nSELECT id\n\"\"\"\nprint(k)",
         ] {
             assert!(passes(text, Tongue::Python), "{text}");
         }
+    }
+
+    #[test]
+    fn passes_what_may_be_told_in_scripts() {
         for text in [
             "console.log(process.env)",
             "console.log(`x ${apiKey}`)",
@@ -582,15 +615,35 @@ mod tests {
             "'process.env': JSON.stringify(process.env)",
             "const env = { ...process.env };\nconsole.log(env);",
             "const otp = Math.random().toString()",
+            "const m =\n  'a' + dbPassword;\nconsole.log(m);",
+            "logger?.info(dbPassword)",
+            "this.logger!.info(dbPassword)",
+            "logger.info<string>(apiKey)",
+            "logger\n    .child({ a: 1 })\n    .info(dbPassword)",
+            "const a = 1, m = dbPassword;\nconsole.log(m)",
+            "let a = 1; let m = dbPassword;\nconsole.log(m)",
+            "const x = dev\n  ? ''\n  : apiKey;\nconsole.log(x)",
+            "console.log(dbPw)",
+            "console.log(x.replace(/'/g, ''), dbPassword)",
+            "console.log(host.replace(/^https?:\\/\\//, ''), dbPassword)",
+            "console.log(/* user's */ dbPassword)",
+            "console.log(<p>don't</p>, dbPassword)",
+            "res.json(await all(ids.map(async (id) => {\n  console.log('pw', dbPassword);\n})))",
         ] {
             assert!(passes(text, Tongue::Script), "{text}");
         }
+    }
+
+    #[test]
+    fn passes_what_may_be_told_in_go() {
         for text in [
             "log.Info().Str(\"k\", apiKey).Msg(\"x\")",
             "log.Info().\n\t\tStr(\"k\", apiKey).\n\t\tMsg(\"x\")",
             "cmd := exec.Command(\"mysql\", \"-p\"+dbPassword)",
             "p := viper.GetString(\"db_password\")\nfmt.Println(p)",
             "x := getEnvOrDefault(\"DB_PASSWORD\", \"x\")",
+            "log.Fatal(http.Serve(f(func(w W) {\n\tlog.Printf(\"using %s\", dbPassword)\n})))",
+            "log.\n\t\tInfo().\n\t\tStr(\"a\", dbPassword)",
         ] {
             assert!(passes(text, Tongue::Go), "{text}");
         }

@@ -3,6 +3,8 @@
 //! Promises: texts in quotes are no names, but what is filled into them is; each look ends after [`MOST`] bytes and is taken for a hit
 //! then; all looks together read a few times the text at most, and whoever asks for more is told of hits alone.
 
+use std::ops::Range;
+
 use super::{reads::flow, shape::Tongue};
 
 /// Most bytes of one call or statement.
@@ -59,7 +61,11 @@ impl Look<'_> {
             until,
             at,
             open: Vec::new(),
-            last: b' ',
+            // A value may stand on the line below its sign.
+            last: match until {
+                Until::Statement => b'=',
+                Until::Call => b' ',
+            },
             name: "",
             hit: false,
         }
@@ -127,23 +133,28 @@ impl<'t> Lexer<'t> {
         self.look(from, Until::Statement, is_met)
     }
 
-    /// Returns where the targets of an assignment end on a line, and where its value starts; a loop is an assignment too.
-    pub(super) fn assignment(line: &str) -> Option<(usize, usize)> {
+    /// Returns the assignments of a line: where the targets of each stand, and where its value starts; a loop is an assignment too.
+    pub(super) fn assignments(line: &str) -> Vec<(Range<usize>, usize)> {
+        const MOST_IN_LINE: usize = 8;
         let bytes = line.as_bytes();
-        for at in memchr::memchr_iter(b'=', bytes) {
+        let mut found = Vec::new();
+        let mut start = 0;
+        for at in memchr::memchr_iter(b'=', bytes).take(8 * MOST_IN_LINE) {
             let before = at.checked_sub(1).and_then(|at| bytes.get(at)).copied();
             let after = bytes.get(at + 1).copied();
             let is_test = matches!(before, Some(b'=' | b'!' | b'<' | b'>'))
                 || matches!(after, Some(b'=' | b'>'));
-            if !is_test {
-                return Some((at, at + 1));
+            if !is_test && found.len() < MOST_IN_LINE {
+                found.push((start..at, at + 1));
+                start = at + 1;
             }
         }
-        let lead = line.len() - line.trim_ascii_start().len();
-        let is_loop =
-            line.get(lead..)?.starts_with("for ") || line.get(lead..)?.starts_with("for(");
-        let word = |word: &str| line.find(word).map(|at| (at, at + word.len()));
-        is_loop.then(|| word(" in ").or_else(|| word(" of ")))?
+        let rest = line.trim_ascii_start();
+        if found.is_empty() && (rest.starts_with("for ") || rest.starts_with("for(")) {
+            let word = |word: &str| line.find(word).map(|at| (0..at, at + word.len()));
+            found.extend(word(" in ").or_else(|| word(" of ")));
+        }
+        found
     }
 
     /// Returns the names of a text without quotes.
@@ -181,13 +192,20 @@ impl<'t> Lexer<'t> {
             let byte = bytes.get(look.at).copied().unwrap_or_default();
             let is_comment = match self.tongue {
                 Tongue::Python => byte == b'#',
+                // A regular expression may end with `\//`.
                 Tongue::Script | Tongue::Go => {
-                    byte == b'/' && bytes.get(look.at + 1) == Some(&b'/')
+                    byte == b'/'
+                        && bytes.get(look.at + 1) == Some(&b'/')
+                        && bytes.get(look.at.wrapping_sub(1)) != Some(&b'\\')
                 }
             };
+            let is_block = self.tongue != Tongue::Python
+                && byte == b'/'
+                && bytes.get(look.at + 1) == Some(&b'*');
             let next = match byte {
                 b'"' | b'\'' | b'`' => Some(self.quotes(&mut look, &mut is_met)),
                 _ if is_comment => Some(line_end(bytes, look.at)),
+                _ if is_block => Some(block_end(bytes, look.at)),
                 b'(' | b'[' | b'{' => look.opens(byte, self.tongue),
                 b')' | b']' | b'}' => look.closes(byte, bytes),
                 b';' if look.open.is_empty() => None,
@@ -220,10 +238,11 @@ impl<'t> Lexer<'t> {
         let passes = look.passes();
         let is_read = look.last == b'[' || look.last == b'(' && is_read(look.name);
         let mut hit = false;
-        let end = self.text_in_quotes(look.at, look.last, &mut |token: Token<'t>| {
+        let (end, is_whole) = self.text_in_quotes(look.at, look.last, &mut |token: Token<'t>| {
             hit |= (passes || is_read && token.is_key) && is_met(token);
         });
-        look.hit |= hit;
+        // A quote without an end is none: it stands in a regular expression, or in text of JSX.
+        look.hit |= hit || !is_whole;
         look.last = b'"';
         end
     }
@@ -251,8 +270,13 @@ impl<'t> Lexer<'t> {
         Some(end)
     }
 
-    /// Reads a text in quotes that starts at `at`; returns where it ends.
-    fn text_in_quotes(&self, at: usize, last: u8, met: &mut impl FnMut(Token<'t>)) -> usize {
+    /// Reads a text in quotes that starts at `at`; returns where it ends, and whether it does so with its quote.
+    fn text_in_quotes(
+        &self,
+        at: usize,
+        last: u8,
+        met: &mut impl FnMut(Token<'t>),
+    ) -> (usize, bool) {
         let bytes = self.text.as_bytes();
         let quote = bytes.get(at).copied().unwrap_or_default();
         let is_triple = self.tongue == Tongue::Python
@@ -273,11 +297,11 @@ impl<'t> Lexer<'t> {
             let rest = bytes.get(here..).unwrap_or_default();
             if byte == quote && (!is_triple || rest.starts_with(&[quote; 3])) {
                 self.key(start..here, last, met);
-                return here + width;
+                return (here + width, true);
             }
             match byte {
                 b'\\' if !is_raw => here += 2,
-                b'\n' if !is_triple && quote != b'`' => return here,
+                b'\n' if !is_triple && quote != b'`' => return (here, false),
                 b'{' if is_filled && self.tongue == Tongue::Python && rest.starts_with(b"{{") => {
                     here += 2;
                 }
@@ -290,7 +314,7 @@ impl<'t> Lexer<'t> {
                 _ => here += 1,
             }
         }
-        here
+        (here, false)
     }
 
     /// Reads the names of what is filled into a text; returns where it ends.
@@ -327,7 +351,7 @@ impl<'t> Lexer<'t> {
     }
 
     /// Tells of a text in quotes that is the key of a read: it stands right behind a bracket.
-    fn key(&self, range: std::ops::Range<usize>, last: u8, met: &mut impl FnMut(Token<'t>)) {
+    fn key(&self, range: Range<usize>, last: u8, met: &mut impl FnMut(Token<'t>)) {
         const LONGEST: usize = 64;
         let text = self.text.get(range.clone()).unwrap_or_default();
         let is_key = |b: u8| is_part(b) || matches!(b, b'.' | b'-');
@@ -369,6 +393,12 @@ fn line_end(bytes: &[u8], at: usize) -> usize {
     memchr::memchr(b'\n', rest).map_or(bytes.len(), |length| at + length)
 }
 
+/// Returns where the comment ends that may go over several lines.
+fn block_end(bytes: &[u8], at: usize) -> usize {
+    let rest = bytes.get(at + 2..).unwrap_or_default();
+    memchr::memmem::find(rest, b"*/").map_or(bytes.len(), |length| at + 2 + length + 2)
+}
+
 /// Tells whether a statement can't end behind this byte.
 fn is_open(last: u8) -> bool {
     matches!(
@@ -386,7 +416,7 @@ fn goes_on(bytes: &[u8], at: usize) -> Option<usize> {
         .take_while(|b| b.is_ascii_whitespace())
         .count();
     let next = rest.get(blanks)?;
-    matches!(next, b'.' | b'+' | b'?' | b'|' | b'&' | b'%').then_some(at + blanks)
+    matches!(next, b'.' | b'+' | b'?' | b':' | b'|' | b'&' | b'%').then_some(at + blanks)
 }
 
 /// Tells whether the quote at this place starts a text of Python that names are filled into.

@@ -67,8 +67,9 @@ pub(super) fn parts(
     };
     let (mut at, mut row) = (0, 0);
     let mut chunk = Chunk::default();
+    let mut edges = Edges::new(tongue);
     for line in lines(text) {
-        if begins(line, tongue) && !chunk.is_open {
+        if edges.begins(line) && !chunk.is_open {
             close(&chunk, at, row);
             chunk = Chunk {
                 start: at,
@@ -102,9 +103,10 @@ fn members(
         .skip(1)
         .find(|line| !line.trim_ascii().is_empty() && indent(line) > 0)
         .map_or(0, indent);
-    let starts = |line: &str, indent: usize| {
+    let starts = |line: &str, indent: usize, is_text: bool| {
         let rest = line.get(edge..).unwrap_or_default();
         edge > 0
+            && !is_text
             && indent == edge
             && rest.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '_' | '@' | '#'))
     };
@@ -120,10 +122,13 @@ fn members(
             kept.add(member.start..end, member.row, row);
         }
     };
+    let mut edges = Edges::new(tongue);
     for line in self::lines(lines) {
         let rest = line.trim_ascii();
         let indent = indent(line);
-        if indent < edge && !rest.is_empty() && row > class.row {
+        let is_text = edges.is_inside();
+        edges.pass(line);
+        if !is_text && indent < edge && !rest.is_empty() && row > class.row {
             // The end of the class: never left out with its last method.
             close(&member, at, row);
             member = Member {
@@ -131,7 +136,7 @@ fn members(
                 row,
                 ..Member::default()
             };
-        } else if starts(line, indent) && !member.is_open {
+        } else if starts(line, indent, is_text) && !member.is_open {
             close(&member, at, row);
             member = Member {
                 start: at,
@@ -149,7 +154,8 @@ fn members(
             // The end of a method stands at the edge of the class.
             member.is_closed = indent == edge && matches!(rest, "}" | "});" | "},");
         }
-        member.is_open = starts(line, indent) && rest.starts_with('@') && !rest.ends_with('{');
+        member.is_open =
+            starts(line, indent, is_text) && rest.starts_with('@') && !rest.ends_with('{');
         at += line.len();
         row += 1;
     }
@@ -229,8 +235,60 @@ struct Chunk {
     is_open: bool,
 }
 
+/// Where definitions begin, line by line: what stands in a text over several lines begins none.
+pub(super) struct Edges {
+    tongue: Tongue,
+    /// The quotes of the text that is open.
+    open: Option<&'static str>,
+}
+
+impl Edges {
+    /// Stands before the first line.
+    pub(super) const fn new(tongue: Tongue) -> Self {
+        Self { tongue, open: None }
+    }
+
+    /// Tells whether the next line begins something at the outermost level.
+    pub(super) fn begins(&mut self, line: &str) -> bool {
+        let is_begin = self.open.is_none() && begins(line, self.tongue);
+        self.pass(line);
+        is_begin
+    }
+
+    /// Tells whether the line to come stands in a text.
+    const fn is_inside(&self) -> bool {
+        self.open.is_some()
+    }
+
+    fn pass(&mut self, line: &str) {
+        let quotes: &[&'static str] = match self.tongue {
+            Tongue::Python => &["\"\"\"", "'''"],
+            Tongue::Script | Tongue::Go => &["`"],
+        };
+        let mut rest = line;
+        loop {
+            let found = match self.open {
+                Some(quote) => rest.find(quote).map(|at| (at, quote)),
+                None => quotes
+                    .iter()
+                    .filter_map(|quote| rest.find(quote).map(|at| (at, *quote)))
+                    .min(),
+            };
+            let Some((at, quote)) = found else { return };
+            let is_escaped = rest.as_bytes().get(at.wrapping_sub(1)) == Some(&b'\\');
+            if !is_escaped || self.tongue == Tongue::Go {
+                self.open = match self.open {
+                    Some(_) => None,
+                    None => Some(quote),
+                };
+            }
+            rest = rest.get(at + quote.len()..).unwrap_or_default();
+        }
+    }
+}
+
 /// Tells whether a line begins something at the outermost level.
-pub(super) fn begins(line: &str, tongue: Tongue) -> bool {
+fn begins(line: &str, tongue: Tongue) -> bool {
     const GO: [&str; 6] = ["func ", "type ", "var ", "const ", "import ", "package "];
     const GOES_ON: [&str; 4] = ["else", "elif", "except", "finally"];
     let is_edge = line.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_' || c == '@');
@@ -317,6 +375,20 @@ mod tests {
         assert_eq!(
             parts.collect::<Vec<_>>().join("|"),
             "class A {\n  private password: boolean;\n\n|}\nHIT;\n"
+        );
+    }
+
+    #[test]
+    fn what_stands_in_a_text_begins_nothing() {
+        let python = "def a():\n    q = \"\"\"\nSELECT id\nFROM users\n\"\"\"\n    HIT\n\ndef b():\n    pass\n";
+        assert_eq!(
+            shown(python, Tongue::Python, "HIT"),
+            "def a():\n    q = \"\"\"\nSELECT id\nFROM users\n\"\"\"\n    HIT\n\n"
+        );
+        let go = "func a() {\n\tq := `\ntype X\n`\n\tHIT()\n}\nfunc b() {\n}\n";
+        assert_eq!(
+            shown(go, Tongue::Go, "HIT"),
+            "func a() {\n\tq := `\ntype X\n`\n\tHIT()\n}\n"
         );
     }
 

@@ -57,6 +57,8 @@ pub(super) struct Seen<'i> {
     pub is_layer: bool,
     /// Whether it stands in an earlier version of its file alone.
     pub is_past: bool,
+    /// Whether it is part of what changed, in runs that look at changes.
+    pub is_changed: bool,
     /// Its service.
     pub service: Option<String>,
     /// Its first byte and the one past its last.
@@ -158,6 +160,7 @@ impl<'i> All<'i> {
                 labels,
                 is_layer: false,
                 is_past,
+                is_changed: (index.changed)(fact),
                 service,
                 span,
             });
@@ -305,6 +308,7 @@ impl<'o> Told<'o> {
         let (now, past): (Vec<_>, Vec<_>) = rest.iter().partition(|seen| !seen.is_past);
         let rest = now.iter().rev().chain(past.iter().rev()).copied();
         let rest: Vec<&Seen<'_>> = rest.chain(unlabelled.iter().copied()).collect();
+        let (primary, rest) = message::changed_first(primary, rest);
         let all_sites: Vec<&Seen<'_>> = order.iter().chain(&unlabelled).copied().collect();
         let text = message::crossing(primary, &rest, by, worst.crossing);
         let named = order.iter().filter(|seen| !is_now || !seen.is_past);

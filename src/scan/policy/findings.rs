@@ -160,6 +160,7 @@ fn across(facts: &[FactHit], paths: &BTreeSet<BlobPath>, told: &Told<'_>) -> Vec
         facts: &gathered,
         environments: &told.policy.environments,
         whole: told.whole,
+        changed: &|number| is_changed(facts, number),
     };
     let shows = |fault: &CrossFault| told.policy.shows(fault.lint, fault.persona);
     policy::cross_for(&index, &shows)
@@ -168,20 +169,27 @@ fn across(facts: &[FactHit], paths: &BTreeSet<BlobPath>, told: &Told<'_>) -> Vec
         .collect()
 }
 
+/// Tells whether a fact is part of what changed.
+fn is_changed(facts: &[FactHit], number: usize) -> bool {
+    facts.get(number).is_some_and(|hit| hit.spot.changed)
+}
+
 /// Makes a draft of a fault of all files; `None` if nothing of it changed.
 fn cross_draft(mut fault: CrossFault, facts: &[FactHit], told: &Told<'_>) -> Option<Draft> {
     let changed = |pointer: &Pointer| match pointer {
-        Pointer::Fact(number) => facts.get(*number).is_some_and(|hit| hit.spot.changed),
+        Pointer::Fact(number) => is_changed(facts, *number),
         Pointer::File(path) => told.changed.is_none_or(|paths| paths.contains(path)),
     };
     if !changed(&fault.primary) {
-        // What changed is where the finding is shown.
+        // What changed is where the finding is shown. Its lint speaks of another place first: what it says of this one comes behind.
         let at = fault
             .related
             .iter()
             .position(|(pointer, _)| changed(pointer))?;
-        let other = &mut fault.related.get_mut(at)?.0;
+        let (other, phrase) = fault.related.get_mut(at)?;
         std::mem::swap(&mut fault.primary, other);
+        let here = std::mem::replace(phrase, "what is said first stands here".to_owned());
+        fault.message.push_str(&format!("; here: {here}"));
     }
     let (spot, secret, is_value) = match &fault.primary {
         Pointer::Fact(number) => {

@@ -7,9 +7,7 @@ use super::{
     findings::{Draft, Proposal, Told},
 };
 use crate::{
-    model::{
-        BlobPath, Finding, Kind, Location, ObjectId, Place, Related, Severity, Span, Suppressed,
-    },
+    model::{BlobPath, Finding, Kind, Location, ObjectId, Place, Related, Span, Suppressed},
     policy,
 };
 
@@ -145,14 +143,14 @@ impl<'f> Owners<'f> {
     }
 }
 
-/// Gives a fault to the finding that its value belongs to, unless it is set aside. Returns how it can be mended.
+/// Gives a fault to the finding that its value belongs to, unless it is set aside: it is as bad as the worst that it tells. Returns how it can be mended.
 pub(super) fn take(finding: &mut Finding, draft: Draft, told: &mut Told<'_>) -> Option<Proposal> {
     let severity = draft.severity;
     let proposal = draft.proposal();
     if !give(finding, draft, told) {
         return None;
     }
-    finding.severity = finding.severity.max(severity.min(Severity::High));
+    finding.severity = finding.severity.max(severity);
     proposal
 }
 

@@ -37,7 +37,7 @@ pub(in super::super) struct Told<'a> {
 }
 
 /// By what a finding is set aside, and the reason that was given.
-type Why = (SuppressionKind, String);
+pub(super) type Why = (SuppressionKind, String);
 
 /// One finding on its way.
 pub(super) struct Draft {
@@ -94,14 +94,20 @@ pub(in super::super) fn tell(
     let mut drafts: Vec<Draft> = Vec::new();
     for hit in lints.into_iter().filter(|hit| hit.place.changed) {
         match owners.of(&hit) {
-            Some(finding) => outcome.fixes.extend(take(finding, Draft::of(hit), told)),
+            Some(owner) => {
+                let proposal = take(owner, Draft::of(hit), told, &mut outcome.suppressed);
+                outcome.fixes.extend(proposal);
+            }
             None => drafts.push(Draft::of(hit)),
         }
     }
     settle(&mut facts);
     for draft in across(&facts, &paths, told) {
         match owners.of_value(&draft) {
-            Some(finding) => outcome.fixes.extend(take(finding, draft, told)),
+            Some(owner) => {
+                let proposal = take(owner, draft, told, &mut outcome.suppressed);
+                outcome.fixes.extend(proposal);
+            }
             None => drafts.push(draft),
         }
     }
@@ -121,11 +127,17 @@ pub(in super::super) fn tell(
             .or_default();
         let taken = owner(&draft, &mut outcome.findings);
         match taken.or_else(|| owners.of_taken(&draft)) {
-            Some(finding) => join(finding, draft, told),
+            Some(owner) => join(owner, draft, told, &mut outcome.suppressed),
             None => draft.finish(*ordinal, told, &mut outcome),
         }
         *ordinal += 1;
     }
+    // The tree and the index may both hold what findings of rules would tell.
+    let place = |one: &Suppressed| (one.finding.location.clone(), one.finding.rule.clone());
+    outcome.suppressed.sort_by_cached_key(place);
+    outcome
+        .suppressed
+        .dedup_by(|a, b| place(a) == place(b) && a.kind == b.kind);
     outcome
 }
 
@@ -362,17 +374,21 @@ impl Draft {
     /// Makes the finding, and decides whether it is reported.
     fn finish(self, ordinal: usize, told: &mut Told<'_>, outcome: &mut Outcome) {
         let (fingerprint, why) = self.decided(ordinal, told);
-        outcome
-            .fixes
-            .extend(self.proposal().filter(|_| why.is_none()));
-        let finding = self.finding(fingerprint);
         match why {
-            None => outcome.findings.push(finding),
-            Some((kind, reason)) => outcome.suppressed.push(Suppressed {
-                finding,
-                kind,
-                reason,
-            }),
+            None => {
+                outcome.fixes.extend(self.proposal());
+                outcome.findings.push(self.finding(fingerprint));
+            }
+            Some(why) => outcome.suppressed.push(self.suppressed(fingerprint, why)),
+        }
+    }
+
+    /// Makes the record of a finding that is set aside.
+    pub(super) fn suppressed(self, fingerprint: Fingerprint, (kind, reason): Why) -> Suppressed {
+        Suppressed {
+            finding: self.finding(fingerprint),
+            kind,
+            reason,
         }
     }
 

@@ -421,6 +421,8 @@ fn an_example_with_a_value_that_a_rule_knows_is_told_once_and_can_be_mended() {
     for fact in ["dotenv-example-real-value: ", "xenv-reuse-exact: "] {
         assert!(related.contains(fact), "{related}");
     }
+    // By its name, though a rule for secrets found it.
+    assert!(related.contains("`GITHUB_TOKEN` in prod"), "{related}");
     // Once, whoever is asked.
     let text = keysweep(repo.path(), &["explain", ".env.example:1"]).text();
     assert_eq!(

@@ -13,7 +13,7 @@ use super::{
         fault::{CrossFault, FactData, Pointer},
         lint::{Index, LintMeta, Persona},
     },
-    Content, Prints, Site,
+    Called, Content, Prints, Site,
     grade::{Crossing, Match},
     group::{self, Group},
     layers::{self, Layers},
@@ -51,6 +51,8 @@ pub(super) struct Seen<'i> {
     pub path: Cow<'i, str>,
     /// What its file told.
     pub site: &'i Site,
+    /// The name of its value: that of its key, or of another site in its place.
+    pub name: &'i str,
     /// Its environments, folders beside its own and layers counted.
     pub labels: Labels,
     /// Whether its environments are those that take a layer over.
@@ -121,6 +123,7 @@ impl<'i> All<'i> {
         let siblings = Siblings::of(paths());
         let then = Self::then(index);
         let manifests = services::manifests(paths());
+        let called = Called::of(index.facts);
         let mut all = Self {
             seen: Vec::new(),
             layers: layers::of(paths(), index.environments, &siblings),
@@ -157,6 +160,10 @@ impl<'i> All<'i> {
                 fact,
                 path,
                 site,
+                name: match site.name() {
+                    "" => called.name(gathered).unwrap_or_default(),
+                    name => name,
+                },
                 labels,
                 is_layer: false,
                 is_past,

@@ -20,7 +20,7 @@ use crate::{
         Occurrence, Place, Provenance, Related, RuleId, Secret, Severity, Suppressed,
         SuppressionKind,
     },
-    policy::{self, CrossFault, Fix, Gathered, Index, Pointer},
+    policy::{self, CrossFault, FactData, Fix, Gathered, Index, Pointer},
 };
 
 /// What decides over policy findings beside the lints.
@@ -161,7 +161,14 @@ pub(super) fn settle(facts: &mut Vec<FactHit>) {
 }
 
 fn same(a: &Gathered, b: &Gathered) -> bool {
-    std::mem::discriminant(&a.data) == std::mem::discriminant(&b.data) && a.digest == b.digest
+    // Of a value that a rule found, too, the other site knows the name.
+    let is_named = |fact: &Gathered| match &fact.data {
+        FactData::Site(site) => !site.key.is_empty(),
+        FactData::JobSecret(_) | FactData::Item(_) => false,
+    };
+    std::mem::discriminant(&a.data) == std::mem::discriminant(&b.data)
+        && a.digest == b.digest
+        && is_named(a) == is_named(b)
 }
 
 /// Runs the lints of all files.

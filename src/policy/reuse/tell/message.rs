@@ -96,7 +96,7 @@ fn is_ciphertext(seen: &Seen<'_>) -> bool {
 
 /// Returns "`KEY` in dev".
 pub(super) fn place(seen: &Seen<'_>) -> String {
-    let name = name(seen.site.name());
+    let name = name(seen.name);
     let what = if name.is_empty() {
         "a secret".to_owned()
     } else {

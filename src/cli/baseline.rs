@@ -127,11 +127,13 @@ fn baseline_lines(report: &Report) -> (Vec<Line>, BTreeSet<Fingerprint>) {
     let mut seen = BTreeSet::new();
     for finding in report.findings.iter().chain(known) {
         let listed = finding.occurrences.iter();
-        let listed = listed.map(|place| (&place.fingerprint, &place.location.path));
-        // A report lists the first places only; a baseline needs all.
-        for (fingerprint, path) in listed.chain(&finding.further) {
+        let listed = listed.map(|place| (&place.fingerprint, &finding.rule, &place.location.path));
+        // A report lists the first places only; a baseline needs all, and those of lints whose faults the finding tells.
+        let further = finding.further.iter();
+        let further = further.map(|(fingerprint, (rule, path))| (fingerprint, rule, path));
+        for (fingerprint, rule, path) in listed.chain(further) {
             seen.insert(fingerprint.clone());
-            lines.push(Line::new(fingerprint.clone(), finding.rule.as_str(), path));
+            lines.push(Line::new(fingerprint.clone(), rule.as_str(), path));
         }
     }
     (lines, seen)

@@ -101,9 +101,9 @@ pub struct Finding {
     pub occurrences: Vec<Occurrence>,
     /// Occurrences beyond the stored limit (see `scan::MAX_OCCURRENCES`), 0 if all are listed.
     pub more_occurrences: u64,
-    /// Identity and path of those beyond the limit, one each; only of a run with a project key, for its baseline. No report
-    /// holds them.
-    pub further: BTreeMap<Fingerprint, BlobPath>,
+    /// Identity, rule and path of those beyond the limit, and of the faults of lints that it tells, one each; only of a run with a project
+    /// key, for its baseline. No report holds them.
+    pub further: BTreeMap<Fingerprint, (RuleId, BlobPath)>,
     /// Belonging places.
     pub related: Vec<Related>,
     /// Masked text around the primary occurrence.

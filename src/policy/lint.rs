@@ -176,6 +176,9 @@ pub struct Index<'i> {
     pub environments: &'i Environments,
     /// Whether all files of the tree were seen, not only some that changed.
     pub whole: bool,
+    /// Whether a fact, by its number, is part of what changed, in runs that look at changes; elsewhere every one is. What changed is where a
+    /// fault is told: a lint whose message differs from end to end chooses its first place by this.
+    pub changed: &'i dyn Fn(usize) -> bool,
 }
 
 /// A policy check. One file a lint or a tight family.

@@ -23,7 +23,7 @@ the baseline, or `[catalogue] disable`. Where a rule for secrets and a lint meet
 
 A run over history (`--history`) lints the files as they are, and compares values with those of all earlier versions: a secret that `.env.production`
 had three years ago and `.env.development` still has is one finding, a step milder than two environments that share it now, with the commit that
-brought each earlier place. A renamed file shares nothing with itself. Layers and services are those of the files as they are. Only such a run knows
+brought each earlier place; so is one that both had and neither has any longer. A renamed file shares nothing with itself. Layers and services are those of the files as they are. Only such a run knows
 how old a value is. In the examples `400 days ago: FILE` stands for an earlier version of FILE.
 
 `keysweep fix` shows what it could mend, `keysweep fix --apply` mends it. A *safe* fix keeps what the file does; an *unsafe* one (`--unsafe`) changes

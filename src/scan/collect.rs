@@ -9,7 +9,7 @@ use std::{
 use crate::{
     model::{
         Attribution, BlobPath, Confidence, Digest, Finding, Fingerprint, Kind, Location,
-        Occurrence, Place, Provenance, Related, RuleMeta, Severity,
+        Occurrence, Place, Provenance, Related, RuleId, RuleMeta, Severity,
     },
     rules::Shape,
 };
@@ -121,7 +121,7 @@ impl<'a> Maker<'a> {
             .take(MAX_OCCURRENCES)
             .filter_map(|c| self.occurrence(&c.hit))
             .collect();
-        let further = self.further(&candidates);
+        let further = self.further(&candidates, &meta.id);
         let primary = candidates.into_iter().next()?;
         let first = occurrences.first()?.clone();
         let related = primary.hit.near.map(|location| Related {
@@ -163,8 +163,12 @@ impl<'a> Maker<'a> {
         })
     }
 
-    /// Returns identity and path of the candidates beyond [`MAX_OCCURRENCES`].
-    fn further(&self, candidates: &[Candidate]) -> BTreeMap<Fingerprint, BlobPath> {
+    /// Returns identity, rule and path of the candidates beyond [`MAX_OCCURRENCES`].
+    fn further(
+        &self,
+        candidates: &[Candidate],
+        rule: &RuleId,
+    ) -> BTreeMap<Fingerprint, (RuleId, BlobPath)> {
         // Without the project's key an identity counts in this report only.
         if self.options.project_key.is_none() {
             return BTreeMap::new();
@@ -172,7 +176,7 @@ impl<'a> Maker<'a> {
         let rest = candidates.iter().skip(MAX_OCCURRENCES);
         rest.filter_map(|c| {
             let path = c.hit.location.path.clone();
-            Some((self.fingerprint(&c.hit, 0)?, path))
+            Some((self.fingerprint(&c.hit, 0)?, (rule.clone(), path)))
         })
         .collect()
     }

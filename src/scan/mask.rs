@@ -53,7 +53,7 @@ fn of_finding(finding: &mut Finding, redactor: &Redactor) {
     for occurrence in &mut finding.occurrences {
         of_location(&mut occurrence.location, redactor);
     }
-    for path in finding.further.values_mut() {
+    for (_, path) in finding.further.values_mut() {
         of_path(path, redactor);
     }
     for related in &mut finding.related {

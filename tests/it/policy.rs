@@ -340,6 +340,66 @@ fn one_value_in_two_environments_is_told_where_the_change_is() {
 }
 
 #[test]
+fn each_end_of_a_shared_value_is_called_by_its_own_name() {
+    let line = |key: &str| format!("{key}=Vx7kQ2mR9tLp4wZs\n");
+    let repo = Repo::new();
+    repo.write(".gitignore", ".env\n")
+        .write(".env.staging", line("DB_PASSWORD"))
+        .commit("Begin");
+    // The end that changed is the better protected one, which is told second elsewhere; the names of the keys tell the ends apart.
+    repo.write(".env.production", line("DATABASE_PASSWORD"));
+    repo.git(&["add", "-A"]);
+    let is_told = |args: &[&str]| {
+        let run = json(&repo, &[&["scan", "--only=policy"], args].concat());
+        let report = run.json();
+        let mut all = report["findings"].as_array().unwrap().iter();
+        let finding = all.find(|one| one["rule"] == "xenv-reuse-exact").unwrap();
+        assert_eq!(finding["location"]["path"], ".env.production");
+        assert_eq!(
+            finding["message"],
+            "`DATABASE_PASSWORD` in prod equals the one in staging: .env.staging"
+        );
+        let related = &finding["related"];
+        assert_eq!(related.as_array().unwrap().len(), 1, "{related}");
+        assert_eq!(related[0]["location"]["path"], ".env.staging");
+        assert_eq!(related[0]["message"], "`DB_PASSWORD` in staging");
+    };
+    is_told(&["--staged"]);
+    repo.commit("Add production");
+    is_told(&["--range=HEAD~1..HEAD"]);
+}
+
+#[test]
+fn a_change_beside_what_a_lint_speaks_of_says_which_is_which() {
+    let repo = Repo::new();
+    // A secret of the base layer is told where it stands, or at the file that takes it over if only that changed.
+    repo.write(
+        "config/application.yml",
+        "db:\n  password: Vx7kQ2mR9tLp4wZs\n",
+    )
+    .write("config/application-dev.yml", "log: debug\n")
+    .commit("Begin");
+    repo.write(
+        "config/application-prod.yml",
+        "log: warn\ntoken: ${TOKEN}\n",
+    );
+    repo.git(&["add", "-A"]);
+    let run = json(&repo, &["scan", "--staged", "--only=policy"]);
+    let report = run.json();
+    let mut all = report["findings"].as_array().unwrap().iter();
+    let finding = all.find(|one| one["kind"] == "reuse").expect("one is told");
+    assert_eq!(finding["location"]["path"], "config/application-prod.yml");
+    let message = finding["message"].as_str().unwrap();
+    assert!(message.ends_with("; here: does not set it"), "{message}");
+    let related = finding["related"].as_array().unwrap();
+    let other = related
+        .iter()
+        .find(|one| one["location"]["path"] == "config/application.yml")
+        .unwrap();
+    assert_eq!(other["message"], "what is said first stands here");
+}
+
+#[test]
 fn fixes_are_shown_masked_and_written_on_request_only() {
     let repo = Repo::new();
     let text = format!(

@@ -421,6 +421,8 @@ fn an_example_with_a_value_that_a_rule_knows_is_told_once_and_can_be_mended() {
     for fact in ["dotenv-example-real-value: ", "xenv-reuse-exact: "] {
         assert!(related.contains(fact), "{related}");
     }
+    // By its name, though a rule for secrets found it.
+    assert!(related.contains("`GITHUB_TOKEN` in prod"), "{related}");
     // Once, whoever is asked.
     let text = keysweep(repo.path(), &["explain", ".env.example:1"]).text();
     assert_eq!(
@@ -437,4 +439,132 @@ fn an_example_with_a_value_that_a_rule_knows_is_told_once_and_can_be_mended() {
     let run = keysweep(repo.path(), &["fix", "--unsafe", "--apply"]);
     let now = std::fs::read_to_string(repo.path().join(".env.example")).unwrap();
     assert_eq!(now, "GITHUB_TOKEN=\n", "{}", run.text());
+}
+
+/// A manifest with a random value under a name whose lint is worse than the rule for random values.
+fn master() -> Repo {
+    let repo = Repo::new();
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  containers:\n    - name: a\n      image: a\n      env:\n        - name: MASTER_KEY\n          value: q8Zr2LxV7mTn4KpB9sWd3FhJ6cYg1uQe\n";
+    repo.write("k8s/pod.yaml", pod);
+    repo
+}
+
+#[test]
+fn a_finding_is_as_bad_as_the_worst_that_it_tells() {
+    let repo = master();
+    let severity = |only: &[&str]| {
+        let args = [&["scan", "--output=json", "--fail-on=critical"], only].concat();
+        let run = keysweep(repo.path(), &args);
+        let findings = run.json()["findings"].as_array().unwrap().clone();
+        assert_eq!(findings.len(), 1, "{}", run.text());
+        (
+            findings[0]["severity"].as_str().unwrap().to_owned(),
+            run.code,
+        )
+    };
+    // The rule alone says less: else this shows nothing.
+    assert_eq!(severity(&["--only=secrets"]), ("high".to_owned(), 0));
+    assert_eq!(severity(&["--only=policy"]), ("critical".to_owned(), 1));
+    assert_eq!(severity(&[]), ("critical".to_owned(), 1));
+}
+
+#[test]
+fn pruning_a_baseline_drops_no_line_that_either_half_needs() {
+    let repo = pod();
+    let line = format!("GITHUB_TOKEN={}\n", token(3));
+    repo.write(".gitignore", ".env\n")
+        .write(".env.example", &line)
+        .write(".env.production", &line);
+    let file = repo.path().join(".keysweep-baseline");
+    let read = || std::fs::read_to_string(&file).unwrap();
+    let run = keysweep(repo.path(), &["baseline", "create"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let before = read();
+    // Each line is labelled with who tells it.
+    for id in [
+        " k8s-plaintext-env k8s/pod.yaml\n",
+        " github-personal-access-token k8s/pod.yaml\n",
+        " dotenv-example-real-value .env.example\n",
+    ] {
+        assert!(before.contains(id), "{before}");
+    }
+    for command in ["prune", "update"] {
+        let run = keysweep(repo.path(), &["baseline", command]);
+        assert!(run.text().contains(": 0 lines"), "{}", run.text());
+        assert_eq!(read(), before, "{command}");
+    }
+    for only in ["--only=policy", "--only=secrets", "--persona=regular"] {
+        let run = keysweep(repo.path(), &["scan", "--output=json", only]);
+        assert_eq!(run.code, 0, "{only}: {}", run.text());
+        let unused = run.json()["unused_suppressions"].clone();
+        assert_eq!(unused.as_array().unwrap().len(), 0, "{only}: {unused}");
+    }
+    // What is mended is dropped, of both.
+    repo.write("k8s/pod.yaml", "# mended\n");
+    keysweep(repo.path(), &["baseline", "prune"]);
+    assert!(!read().contains("pod.yaml"), "{}", read());
+}
+
+#[test]
+fn a_fact_that_is_set_aside_alone_is_counted_and_shown() {
+    let repo = pod();
+    let path = repo.path().join("k8s/pod.yaml");
+    let clean = std::fs::read_to_string(&path).unwrap();
+    let marked = |marker: &str| {
+        let text = clean.trim_end().to_owned() + " # keysweep:allow" + marker + " ok\n";
+        repo.write("k8s/pod.yaml", text);
+        let report = keysweep(repo.path(), &["scan", "--output=json"]).json();
+        let names = |of: &str| -> Vec<String> {
+            let all = report[of].as_array().unwrap().iter();
+            let rule = |one: &serde_json::Value| {
+                let finding = one.get("finding").unwrap_or(one);
+                finding["rule"].as_str().unwrap().to_owned()
+            };
+            all.map(rule).collect()
+        };
+        assert_eq!(report["unused_suppressions"].as_array().unwrap().len(), 0);
+        let related = report["findings"]
+            .to_string()
+            .contains("k8s-plaintext-env: ");
+        (names("findings"), names("suppressed"), related)
+    };
+    let (rule, lint) = ("github-personal-access-token", "k8s-plaintext-env");
+    let told = |open: &[&str], aside: &[&str], related: bool| {
+        let owned = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
+        (owned(open), owned(aside), related)
+    };
+    assert_eq!(marked("[k8s-plaintext-env]"), told(&[rule], &[lint], false));
+    // One marker for both sets one finding aside, with all that it would tell.
+    let both = marked("[github-personal-access-token, k8s-plaintext-env]");
+    assert_eq!(both, told(&[], &[rule], false));
+    // Two of them are two, one of them in the comment above.
+    let value = "          value: ";
+    let above = format!("          # keysweep:allow[k8s-plaintext-env] b\n{value}");
+    let text = clean.trim_end().replace(value, &above);
+    repo.write(
+        "k8s/pod.yaml",
+        text + " # keysweep:allow[github-personal-access-token] a\n",
+    );
+    let report = keysweep(repo.path(), &["scan", "--output=json"]).json();
+    assert_eq!(
+        report["findings"].as_array().unwrap().len(),
+        0,
+        "{report:#}"
+    );
+    assert_eq!(
+        report["suppressed"].as_array().unwrap().len(),
+        2,
+        "{report:#}"
+    );
+    // An entry of the configuration counts as well.
+    repo.write(
+        "keysweep.toml",
+        "[[allow]]\nreason = \"a demo\"\nrules = [\"k8s-plaintext-env\"]\n",
+    );
+    repo.write("k8s/pod.yaml", &clean);
+    let run = keysweep(repo.path(), &["scan", "--output=json"]);
+    let report = run.json();
+    assert_eq!(report["suppressed"].as_array().unwrap().len(), 1);
+    assert!(report["suppressed"].to_string().contains("a demo"));
+    assert!(!run.text().contains(&token(7)));
 }

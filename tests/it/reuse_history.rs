@@ -390,6 +390,9 @@ fn a_secret_of_a_rule_has_its_age_in_one_finding() {
         related[0].contains("secret-age-exceeds-policy"),
         "{related:?}"
     );
+    // By the name that the file gives it.
+    let message = "secret-age-exceeds-policy: `github_token` has had the same value for 400 days";
+    assert!(related[0].contains(message), "{related:?}");
     assert!(old(&run).is_empty(), "{report:#}");
     // Without the rule's finding nobody else tells it.
     assert_eq!(old(&history(&repo)).len(), 1);

@@ -5,6 +5,7 @@
 //! knows which files are put over which. Promise: a site holds digests, lengths and names, never a value.
 
 mod address;
+mod called;
 mod collect;
 mod exempt;
 mod forms;
@@ -23,6 +24,7 @@ use super::{
 
 pub use address::Address;
 pub(crate) use address::malformed;
+pub(crate) use called::Called;
 pub(crate) use collect::{collect, may_keep};
 pub(crate) use grade::is_signing;
 pub(crate) use tell::{Metas, tell};

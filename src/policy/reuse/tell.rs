@@ -13,7 +13,7 @@ use super::{
         fault::{CrossFault, FactData, Pointer},
         lint::{Index, LintMeta, Persona},
     },
-    Content, Prints, Site,
+    Called, Content, Prints, Site,
     grade::{Crossing, Match},
     group::{self, Group},
     layers::{self, Layers},
@@ -51,12 +51,16 @@ pub(super) struct Seen<'i> {
     pub path: Cow<'i, str>,
     /// What its file told.
     pub site: &'i Site,
+    /// The name of its value: that of its key, or of another site in its place.
+    pub name: &'i str,
     /// Its environments, folders beside its own and layers counted.
     pub labels: Labels,
     /// Whether its environments are those that take a layer over.
     pub is_layer: bool,
     /// Whether it stands in an earlier version of its file alone.
     pub is_past: bool,
+    /// Whether it is part of what changed, in runs that look at changes.
+    pub is_changed: bool,
     /// Its service.
     pub service: Option<String>,
     /// Its first byte and the one past its last.
@@ -119,6 +123,7 @@ impl<'i> All<'i> {
         let siblings = Siblings::of(paths());
         let then = Self::then(index);
         let manifests = services::manifests(paths());
+        let called = Called::of(index.facts);
         let mut all = Self {
             seen: Vec::new(),
             layers: layers::of(paths(), index.environments, &siblings),
@@ -155,9 +160,14 @@ impl<'i> All<'i> {
                 fact,
                 path,
                 site,
+                name: match site.name() {
+                    "" => called.name(gathered).unwrap_or_default(),
+                    name => name,
+                },
                 labels,
                 is_layer: false,
                 is_past,
+                is_changed: (index.changed)(fact),
                 service,
                 span,
             });
@@ -305,6 +315,7 @@ impl<'o> Told<'o> {
         let (now, past): (Vec<_>, Vec<_>) = rest.iter().partition(|seen| !seen.is_past);
         let rest = now.iter().rev().chain(past.iter().rev()).copied();
         let rest: Vec<&Seen<'_>> = rest.chain(unlabelled.iter().copied()).collect();
+        let (primary, rest) = message::changed_first(primary, rest);
         let all_sites: Vec<&Seen<'_>> = order.iter().chain(&unlabelled).copied().collect();
         let text = message::crossing(primary, &rest, by, worst.crossing);
         let named = order.iter().filter(|seen| !is_now || !seen.is_past);

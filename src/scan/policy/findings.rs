@@ -20,7 +20,7 @@ use crate::{
         Occurrence, Place, Provenance, Related, RuleId, Secret, Severity, Suppressed,
         SuppressionKind,
     },
-    policy::{self, CrossFault, Fix, Gathered, Index, Pointer},
+    policy::{self, CrossFault, FactData, Fix, Gathered, Index, Pointer},
 };
 
 /// What decides over policy findings beside the lints.
@@ -37,7 +37,7 @@ pub(in super::super) struct Told<'a> {
 }
 
 /// By what a finding is set aside, and the reason that was given.
-type Why = (SuppressionKind, String);
+pub(super) type Why = (SuppressionKind, String);
 
 /// One finding on its way.
 pub(super) struct Draft {
@@ -94,14 +94,20 @@ pub(in super::super) fn tell(
     let mut drafts: Vec<Draft> = Vec::new();
     for hit in lints.into_iter().filter(|hit| hit.place.changed) {
         match owners.of(&hit) {
-            Some(finding) => outcome.fixes.extend(take(finding, Draft::of(hit), told)),
+            Some(owner) => {
+                let proposal = take(owner, Draft::of(hit), told, &mut outcome.suppressed);
+                outcome.fixes.extend(proposal);
+            }
             None => drafts.push(Draft::of(hit)),
         }
     }
     settle(&mut facts);
     for draft in across(&facts, &paths, told) {
         match owners.of_value(&draft) {
-            Some(finding) => outcome.fixes.extend(take(finding, draft, told)),
+            Some(owner) => {
+                let proposal = take(owner, draft, told, &mut outcome.suppressed);
+                outcome.fixes.extend(proposal);
+            }
             None => drafts.push(draft),
         }
     }
@@ -121,11 +127,17 @@ pub(in super::super) fn tell(
             .or_default();
         let taken = owner(&draft, &mut outcome.findings);
         match taken.or_else(|| owners.of_taken(&draft)) {
-            Some(finding) => join(finding, draft, told),
+            Some(owner) => join(owner, draft, told, &mut outcome.suppressed),
             None => draft.finish(*ordinal, told, &mut outcome),
         }
         *ordinal += 1;
     }
+    // The tree and the index may both hold what findings of rules would tell.
+    let place = |one: &Suppressed| (one.finding.location.clone(), one.finding.rule.clone());
+    outcome.suppressed.sort_by_cached_key(place);
+    outcome
+        .suppressed
+        .dedup_by(|a, b| place(a) == place(b) && a.kind == b.kind);
     outcome
 }
 
@@ -149,7 +161,14 @@ pub(super) fn settle(facts: &mut Vec<FactHit>) {
 }
 
 fn same(a: &Gathered, b: &Gathered) -> bool {
-    std::mem::discriminant(&a.data) == std::mem::discriminant(&b.data) && a.digest == b.digest
+    // Of a value that a rule found, too, the other site knows the name.
+    let is_named = |fact: &Gathered| match &fact.data {
+        FactData::Site(site) => !site.key.is_empty(),
+        FactData::JobSecret(_) | FactData::Item(_) => false,
+    };
+    std::mem::discriminant(&a.data) == std::mem::discriminant(&b.data)
+        && a.digest == b.digest
+        && is_named(a) == is_named(b)
 }
 
 /// Runs the lints of all files.
@@ -160,6 +179,7 @@ fn across(facts: &[FactHit], paths: &BTreeSet<BlobPath>, told: &Told<'_>) -> Vec
         facts: &gathered,
         environments: &told.policy.environments,
         whole: told.whole,
+        changed: &|number| is_changed(facts, number),
     };
     let shows = |fault: &CrossFault| told.policy.shows(fault.lint, fault.persona);
     policy::cross_for(&index, &shows)
@@ -168,20 +188,27 @@ fn across(facts: &[FactHit], paths: &BTreeSet<BlobPath>, told: &Told<'_>) -> Vec
         .collect()
 }
 
+/// Tells whether a fact is part of what changed.
+fn is_changed(facts: &[FactHit], number: usize) -> bool {
+    facts.get(number).is_some_and(|hit| hit.spot.changed)
+}
+
 /// Makes a draft of a fault of all files; `None` if nothing of it changed.
 fn cross_draft(mut fault: CrossFault, facts: &[FactHit], told: &Told<'_>) -> Option<Draft> {
     let changed = |pointer: &Pointer| match pointer {
-        Pointer::Fact(number) => facts.get(*number).is_some_and(|hit| hit.spot.changed),
+        Pointer::Fact(number) => is_changed(facts, *number),
         Pointer::File(path) => told.changed.is_none_or(|paths| paths.contains(path)),
     };
     if !changed(&fault.primary) {
-        // What changed is where the finding is shown.
+        // What changed is where the finding is shown. Its lint speaks of another place first: what it says of this one comes behind.
         let at = fault
             .related
             .iter()
             .position(|(pointer, _)| changed(pointer))?;
-        let other = &mut fault.related.get_mut(at)?.0;
+        let (other, phrase) = fault.related.get_mut(at)?;
         std::mem::swap(&mut fault.primary, other);
+        let here = std::mem::replace(phrase, "what is said first stands here".to_owned());
+        fault.message.push_str(&format!("; here: {here}"));
     }
     let (spot, secret, is_value) = match &fault.primary {
         Pointer::Fact(number) => {
@@ -354,17 +381,21 @@ impl Draft {
     /// Makes the finding, and decides whether it is reported.
     fn finish(self, ordinal: usize, told: &mut Told<'_>, outcome: &mut Outcome) {
         let (fingerprint, why) = self.decided(ordinal, told);
-        outcome
-            .fixes
-            .extend(self.proposal().filter(|_| why.is_none()));
-        let finding = self.finding(fingerprint);
         match why {
-            None => outcome.findings.push(finding),
-            Some((kind, reason)) => outcome.suppressed.push(Suppressed {
-                finding,
-                kind,
-                reason,
-            }),
+            None => {
+                outcome.fixes.extend(self.proposal());
+                outcome.findings.push(self.finding(fingerprint));
+            }
+            Some(why) => outcome.suppressed.push(self.suppressed(fingerprint, why)),
+        }
+    }
+
+    /// Makes the record of a finding that is set aside.
+    pub(super) fn suppressed(self, fingerprint: Fingerprint, (kind, reason): Why) -> Suppressed {
+        Suppressed {
+            finding: self.finding(fingerprint),
+            kind,
+            reason,
         }
     }
 

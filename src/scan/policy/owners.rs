@@ -4,24 +4,34 @@ use std::collections::BTreeMap;
 
 use super::{
     LintHit,
-    findings::{Draft, Proposal, Told},
+    findings::{Draft, Proposal, Told, Why},
 };
 use crate::{
-    model::{
-        BlobPath, Finding, Kind, Location, ObjectId, Place, Related, Severity, Span, Suppressed,
-    },
+    model::{BlobPath, Finding, Kind, Location, ObjectId, Place, Related, Span, Suppressed},
     policy,
 };
 
 /// Lints that speak of one value in one place, the owner first: it tells both facts, unless it is set aside.
 const OWNERS: [(&str, &str); 1] = [("dotenv-example-real-value", "xenv-reuse-exact")];
 
+/// A finding that owns a value.
+pub(super) struct Owner<'f> {
+    finding: &'f mut Finding,
+    /// By what it is set aside, if it is.
+    aside: Option<&'f Why>,
+}
+
 /// Returns the finding that tells of a draft's value already. Drafts come by place and rule, and so an owner before what it takes over.
-pub(super) fn owner<'f>(draft: &Draft, findings: &'f mut [Finding]) -> Option<&'f mut Finding> {
+pub(super) fn owner<'f>(draft: &Draft, findings: &'f mut [Finding]) -> Option<Owner<'f>> {
     let owner = owner_of(draft)?;
     let at = &draft.spot.location;
     let mut findings = findings.iter_mut().rev();
-    findings.find(|finding| finding.rule.as_str() == owner && meets(&finding.location, at))
+    let finding =
+        findings.find(|finding| finding.rule.as_str() == owner && meets(&finding.location, at))?;
+    Some(Owner {
+        finding,
+        aside: None,
+    })
 }
 
 /// Returns the lint that owns the value which a draft speaks of.
@@ -36,11 +46,15 @@ fn meets(a: &Location, b: &Location) -> bool {
 }
 
 /// Gives a draft with all its places to the finding that owns its value, unless it is set aside.
-pub(super) fn join(finding: &mut Finding, draft: Draft, told: &mut Told<'_>) {
+pub(super) fn join(
+    mut owner: Owner<'_>,
+    draft: Draft,
+    told: &mut Told<'_>,
+    suppressed: &mut Vec<Suppressed>,
+) {
     let places = draft.related.clone();
-    let severity = draft.severity;
-    if give(finding, draft, told) {
-        finding.severity = finding.severity.max(severity);
+    if give(&mut owner, draft, told, suppressed) {
+        let finding = owner.finding;
         let new = places.into_iter().filter(|place| {
             let mut known = finding.related.iter();
             !known.any(|one| one.location == place.location)
@@ -57,6 +71,8 @@ type Owned = (u64, u64, Option<ObjectId>, usize);
 pub(super) struct Owners<'f> {
     places: BTreeMap<BlobPath, Vec<Owned>>,
     findings: Vec<&'f mut Finding>,
+    /// By what each of them is set aside, if it is.
+    aside: Vec<Option<Why>>,
     /// How many of them are reported: the first.
     open: usize,
 }
@@ -66,12 +82,14 @@ impl<'f> Owners<'f> {
         let mut owners = Self {
             places: BTreeMap::new(),
             findings: Vec::new(),
+            aside: Vec::new(),
             open: findings.len(),
         };
-        let all = findings
+        let open = findings.iter_mut().map(|finding| (finding, None));
+        let aside = suppressed
             .iter_mut()
-            .chain(suppressed.iter_mut().map(|one| &mut one.finding));
-        for (number, finding) in all.enumerate() {
+            .map(|one| (&mut one.finding, Some((one.kind, one.reason.clone()))));
+        for (number, (finding, why)) in open.chain(aside).enumerate() {
             for place in &finding.occurrences {
                 let is_file = matches!(
                     place.provenance.place,
@@ -89,25 +107,26 @@ impl<'f> Owners<'f> {
                 }
             }
             owners.findings.push(finding);
+            owners.aside.push(why);
         }
         owners
     }
 
     /// Returns the finding that the value of a fault belongs to.
-    pub(super) fn of(&mut self, hit: &LintHit) -> Option<&mut Finding> {
+    pub(super) fn of(&mut self, hit: &LintHit) -> Option<Owner<'_>> {
         let value = hit.value?;
         let path = &hit.place.location.path;
         let number = self.at(path, value, hit.place.provenance.object)?;
-        self.findings.get_mut(number).map(|finding| &mut **finding)
+        self.get(number)
     }
 
     /// Returns the reported finding that the value belongs to which files together tell something of.
-    pub(super) fn of_value(&mut self, draft: &Draft) -> Option<&mut Finding> {
+    pub(super) fn of_value(&mut self, draft: &Draft) -> Option<Owner<'_>> {
         // How old a value is, is a fact of the value: whoever sets its finding aside sets that aside, too.
         if draft.rule.as_str() == policy::AGE {
             let place = &draft.spot.location;
             let number = self.at(&place.path, place.span(), draft.spot.provenance.object)?;
-            return self.findings.get_mut(number).map(|finding| &mut **finding);
+            return self.get(number);
         }
         if !draft.is_value || draft.kind == Kind::Reuse {
             return None;
@@ -116,22 +135,28 @@ impl<'f> Owners<'f> {
     }
 
     /// Returns the reported finding that has taken over what owns a draft's value.
-    pub(super) fn of_taken(&mut self, draft: &Draft) -> Option<&mut Finding> {
+    pub(super) fn of_taken(&mut self, draft: &Draft) -> Option<Owner<'_>> {
         let prefix = format!("{}: ", owner_of(draft)?);
-        let finding = self.reported(draft)?;
-        let mut parts = finding.related.iter();
+        let owner = self.reported(draft)?;
+        let mut parts = owner.finding.related.iter();
         let has = parts.any(|part| {
             part.message.starts_with(&prefix) && meets(&part.location, &draft.spot.location)
         });
-        has.then_some(finding)
+        has.then_some(owner)
     }
 
-    fn reported(&mut self, draft: &Draft) -> Option<&mut Finding> {
+    fn reported(&mut self, draft: &Draft) -> Option<Owner<'_>> {
         let place = &draft.spot.location;
         let object = draft.spot.provenance.object;
         let number = self.at(&place.path, place.span(), object)?;
-        let reported = self.findings.get_mut(..self.open)?;
-        reported.get_mut(number).map(|finding| &mut **finding)
+        let is_open = number < self.open;
+        is_open.then(|| self.get(number)).flatten()
+    }
+
+    fn get(&mut self, number: usize) -> Option<Owner<'_>> {
+        let finding = self.findings.get_mut(number)?;
+        let aside = self.aside.get(number)?.as_ref();
+        Some(Owner { finding, aside })
     }
 
     /// Returns the number of the finding of a value.
@@ -146,28 +171,42 @@ impl<'f> Owners<'f> {
 }
 
 /// Gives a fault to the finding that its value belongs to, unless it is set aside. Returns how it can be mended.
-pub(super) fn take(finding: &mut Finding, draft: Draft, told: &mut Told<'_>) -> Option<Proposal> {
-    let severity = draft.severity;
+pub(super) fn take(
+    mut owner: Owner<'_>,
+    draft: Draft,
+    told: &mut Told<'_>,
+    suppressed: &mut Vec<Suppressed>,
+) -> Option<Proposal> {
     let proposal = draft.proposal();
-    if !give(finding, draft, told) {
-        return None;
-    }
-    finding.severity = finding.severity.max(severity.min(Severity::High));
-    proposal
+    let is_given = give(&mut owner, draft, told, suppressed);
+    proposal.filter(|_| is_given)
 }
 
-/// Adds what a draft says to a finding, unless the draft is set aside. Tells whether it did.
-fn give(finding: &mut Finding, draft: Draft, told: &mut Told<'_>) -> bool {
+/// Adds what a draft says to a finding, which is as bad as the worst that it tells. A draft that is set aside is told as that instead,
+/// unless the finding is set aside by the same. Tells whether it was added.
+fn give(
+    owner: &mut Owner<'_>,
+    draft: Draft,
+    told: &mut Told<'_>,
+    suppressed: &mut Vec<Suppressed>,
+) -> bool {
     let (fingerprint, why) = draft.decided(0, told);
-    if why.is_some() {
+    let finding = &mut *owner.finding;
+    let is_other = why.is_some() && why.as_ref() != owner.aside;
+    // A run without secrets tells it by itself: the baseline knows both.
+    if told.project_key.is_some() && !is_other {
+        let of = (draft.rule.clone(), draft.spot.location.path.clone());
+        finding.further.insert(fingerprint.clone(), of);
+    }
+    if let Some(why) = why {
+        if is_other {
+            suppressed.push(draft.suppressed(fingerprint, why));
+        }
         return false;
     }
+    finding.severity = finding.severity.max(draft.severity);
     let message = format!("{}: {}", draft.rule, draft.message);
     let location = draft.spot.location;
-    // A run without secrets tells it by itself: the baseline knows both.
-    if told.project_key.is_some() {
-        finding.further.insert(fingerprint, location.path.clone());
-    }
     let is_new = |one: &Related| one.location != location || one.message != message;
     if finding.related.iter().all(is_new) {
         finding.related.push(Related {

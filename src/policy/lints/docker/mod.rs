@@ -195,6 +195,7 @@ pub(in crate::policy::lints) mod tests {
             facts: &facts,
             environments: &environments,
             whole: true,
+            changed: &|_| true,
         };
         let mut out = Vec::new();
         copy::Copies.files(&index, &mut out);

@@ -81,6 +81,7 @@ pub(super) fn files(files: &[(&str, &str)]) -> Vec<CrossFault> {
         facts: &facts,
         environments: &environments,
         whole: true,
+        changed: &|_| true,
     })
 }
 

@@ -11,7 +11,7 @@ use super::super::super::{
     kind::FileKind,
     lint::{Index, Lint, LintMeta, Persona},
     names,
-    reuse::{Class, Mode, Prints, Site, is_signing},
+    reuse::{Called, Class, Mode, Prints, Site, is_signing},
 };
 use crate::model::{Confidence, Digest, Severity};
 
@@ -120,20 +120,32 @@ impl Lint for Age {
 
     fn files(&self, index: &Index<'_>, out: &mut Vec<CrossFault>) {
         let mut values: BTreeMap<Digest, Vec<Old<'_>>> = BTreeMap::new();
+        let called = Called::of(index.facts);
         for (fact, gathered) in index.facts.iter().enumerate() {
             let (FactData::Site(site), Some(age), false) =
                 (&gathered.data, gathered.past.age_days, gathered.past.only)
             else {
                 continue;
             };
-            if let Some(prints) = site.prints().filter(|prints| counts(site, prints)) {
-                values.entry(prints.value).or_default().push(Old {
-                    fact,
-                    site,
-                    age,
-                    term: term(site),
-                });
+            let Some(prints) = site.prints().filter(|prints| counts(site, prints)) else {
+                continue;
+            };
+            let places = values.entry(prints.value).or_default();
+            // A place may be told twice: by a secret rule, and by its key.
+            let last = places.last().and_then(|old| index.facts.get(old.fact));
+            if last.is_some_and(|last| last.location == gathered.location) {
+                continue;
             }
+            places.push(Old {
+                fact,
+                site,
+                name: match site.name() {
+                    "" => called.name(gathered),
+                    name => Some(name),
+                },
+                age,
+                term: term(site),
+            });
         }
         let mut faults: Vec<CrossFault> = values.values().filter_map(|all| fault(all)).collect();
         // Digests differ from run to run: their order must not show.
@@ -149,6 +161,8 @@ impl Lint for Age {
 struct Old<'i> {
     fact: usize,
     site: &'i Site,
+    /// What it is called, if that is known.
+    name: Option<&'i str>,
     age: u32,
     term: Term,
 }
@@ -205,7 +219,7 @@ fn fault(places: &[Old<'_>]) -> Option<CrossFault> {
     let Term { what, days } = old.term;
     let others = places.iter().enumerate().filter(|(other, _)| *other != at);
     let others = others.map(|(_, other)| {
-        let phrase = format!("the same value as `{}`", shown(other.site));
+        let phrase = format!("the same value as {}", shown(other.name));
         (Pointer::Fact(other.fact), phrase)
     });
     Some(CrossFault {
@@ -220,8 +234,8 @@ fn fault(places: &[Old<'_>]) -> Option<CrossFault> {
         primary: Pointer::Fact(old.fact),
         related: others.take(MAX_RELATED).collect(),
         message: format!(
-            "`{}` has had the same value for {} days: {what} is to be rotated after {days}",
-            shown(old.site),
+            "{} has had the same value for {} days: {what} is to be rotated after {days}",
+            shown(old.name),
             old.age,
         ),
         subject: old.site.key.clone(),
@@ -230,13 +244,11 @@ fn fault(places: &[Old<'_>]) -> Option<CrossFault> {
     })
 }
 
-/// Returns a key as it may stand in a message.
-fn shown(site: &Site) -> String {
+/// Returns a name as it may stand in a message.
+fn shown(name: Option<&str>) -> String {
     const MAX: usize = 60;
-    let name = if site.key.is_empty() {
-        "a secret"
-    } else {
-        site.name()
+    let Some(name) = name else {
+        return "a secret".to_owned();
     };
     let clean = name.chars().map(|c| {
         if crate::model::is_unsafe(c) || c == '`' {
@@ -245,7 +257,7 @@ fn shown(site: &Site) -> String {
             c
         }
     });
-    clean.take(MAX).collect()
+    format!("`{}`", clean.take(MAX).collect::<String>())
 }
 
 #[cfg(test)]

@@ -115,6 +115,7 @@ fn run_with(
         facts: &run.facts,
         environments,
         whole: true,
+        changed: &|_| true,
     };
     Reuse.files(&index, &mut run.cross);
     check(files, &run);
@@ -1073,7 +1074,7 @@ proptest! {
             prop_assert!(text.get(fact.span.clone()).is_some());
             Ok(Gathered { path: blob.clone(), location: location(&blob, fact.span.start, fact.span.end), digest: None, data: fact.data, past: crate::policy::Past::default() })
         }).collect::<Result<_, _>>()?;
-        let index = Index { paths: &BTreeSet::from([blob]), facts: &facts, environments: &environments, whole: true };
+        let index = Index { paths: &BTreeSet::from([blob]), facts: &facts, environments: &environments, whole: true, changed: &|_| true };
         Reuse.files(&index, &mut Vec::new());
     }
 }

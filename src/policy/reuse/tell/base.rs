@@ -43,7 +43,8 @@ fn one(all: &All<'_>, lint: &'static LintMeta, sites: &[&Seen<'_>], told: &mut T
     let Some((first, rest)) = sites.split_first() else {
         return;
     };
-    let rest: Vec<&Seen<'_>> = rest.iter().take(MAX_RELATED / 2).copied().collect();
+    let (first, mut rest) = message::changed_first(first, rest.to_vec());
+    rest.truncate(MAX_RELATED / 2);
     let users = users(all, first);
     let mut related = message::related(&rest);
     related.extend(users.iter().map(|path| {

@@ -111,6 +111,7 @@ fn one(
     let Some((primary, rest)) = sites.split_first() else {
         return;
     };
+    let (primary, rest) = message::changed_first(primary, rest.to_vec());
     let Some(address) = address(primary) else {
         return;
     };
@@ -125,7 +126,7 @@ fn one(
     let more = if rest.is_empty() {
         String::new()
     } else {
-        format!(", as do: {}", message::links(rest))
+        format!(", as do: {}", message::links(&rest))
     };
     let environments: BTreeSet<&str> = primary
         .labels
@@ -144,7 +145,7 @@ fn one(
             Persona::Regular
         },
         primary: Pointer::Fact(primary.fact),
-        related: message::related(rest),
+        related: message::related(&rest),
         message: format!(
             "{} leads to the store path of {of}, `{}`{more}",
             message::place(primary),
@@ -232,6 +233,9 @@ fn shared(lint: &'static LintMeta, sites: &[&Seen<'_>], told: &mut Told<'_>) {
     };
     let Some(address) = address(low) else { return };
     let rest: Vec<&Seen<'_>> = order.iter().skip(1).rev().copied().collect();
+    let (primary, rest) = message::changed_first(low, rest);
+    let mut others = rest.iter().map(|seen| &seen.labels);
+    let other = others.find(|labels| **labels != primary.labels);
     let environments = message::environments(&order);
     told.push(CrossFault {
         lint,
@@ -250,12 +254,12 @@ fn shared(lint: &'static LintMeta, sites: &[&Seen<'_>], told: &mut Told<'_>) {
         } else {
             Persona::Pedantic
         },
-        primary: Pointer::Fact(low.fact),
+        primary: Pointer::Fact(primary.fact),
         related: message::related(&rest),
         message: format!(
             "{} is at the same store path as in {}: {}",
-            message::place(low),
-            high.labels.names(),
+            message::place(primary),
+            other.unwrap_or(&high.labels).names(),
             message::links(&rest)
         ),
         subject: format!("{}: {environments}", message::keys(&order)),

@@ -38,6 +38,20 @@ pub(super) fn order<'s>(sites: Vec<&'s Seen<'s>>) -> (Vec<&'s Seen<'s>>, Vec<&'s
     (known, unknown)
 }
 
+/// Returns the place at which a fault is told, and the others: the first one, or in runs that look at changes the first one that changed.
+pub(super) fn changed_first<'s>(
+    first: &'s Seen<'s>,
+    mut rest: Vec<&'s Seen<'s>>,
+) -> (&'s Seen<'s>, Vec<&'s Seen<'s>>) {
+    let mut primary = first;
+    if !primary.is_changed
+        && let Some(other) = rest.iter_mut().find(|seen| seen.is_changed)
+    {
+        std::mem::swap(&mut primary, other);
+    }
+    (primary, rest)
+}
+
 /// Returns the sentence about values that cross environments.
 pub(super) fn crossing(
     primary: &Seen<'_>,
@@ -82,7 +96,7 @@ fn is_ciphertext(seen: &Seen<'_>) -> bool {
 
 /// Returns "`KEY` in dev".
 pub(super) fn place(seen: &Seen<'_>) -> String {
-    let name = name(seen.site.name());
+    let name = name(seen.name);
     let what = if name.is_empty() {
         "a secret".to_owned()
     } else {

@@ -153,6 +153,7 @@ pub(super) fn tell(all: &All<'_>, lint: &'static LintMeta, group: &Group, told: 
         return;
     };
     let rest: Vec<&Seen<'_>> = rest.iter().chain(&past).copied().collect();
+    let (primary, rest) = message::changed_first(primary, rest);
     let hint = if is_token {
         "; with asymmetric keys only the issuer would need the secret"
     } else {

@@ -210,6 +210,7 @@ fn pointed(habits: &Habits, entries: &[Entry<'_>], rules: &Policy) -> BTreeSet<u
         facts: &facts,
         environments: &rules.environments,
         whole: true,
+        changed: &|_| true,
     };
     let faults = policy::cross(&index);
     let pointers = faults.iter().flat_map(|fault| {

@@ -543,6 +543,74 @@ fn fixes_leave_nothing_to_tell() {
 }
 
 #[test]
+fn fixes_of_fallbacks_do_what_they_say() {
+    let fails = "drop the fallback: fail when the variable is not set";
+    let must = "drop the fallback: the variable must be set, and the program must test that";
+    for (path, text, want) in [
+        (
+            "app/x.py",
+            "a = os.getenv('JWT_SECRET') or 'hunter2-Zq81'\n",
+            Some((fails, "a = os.environ['JWT_SECRET']\n")),
+        ),
+        (
+            "app/x.py",
+            "a = os.environ.get(\"JWT_SECRET\", '') or 'hunter2-Zq81'\n",
+            Some((fails, "a = os.environ[\"JWT_SECRET\"]\n")),
+        ),
+        (
+            "app/x.py",
+            "from os import environ\na = environ.get('JWT_SECRET', 'hunter2-Zq81')\n",
+            Some((fails, "from os import environ\na = environ['JWT_SECRET']\n")),
+        ),
+        (
+            "app/x.py",
+            "a = os.environ['JWT_SECRET'] or 'hunter2-Zq81'\n",
+            Some((fails, "a = os.environ['JWT_SECRET']\n")),
+        ),
+        // Without `os` there is nothing known that fails; and what else is read first goes on.
+        (
+            "app/x.py",
+            "from os import getenv\na = getenv('JWT_SECRET') or 'hunter2-Zq81'\n",
+            None,
+        ),
+        (
+            "app/x.py",
+            "a = os.getenv('JWT_SECRET') or os.getenv('B_SECRET') or 'hunter2-Zq81'\n",
+            None,
+        ),
+        (
+            "app/x.py",
+            "token = os.getenv('TOKEN') or os.environ['JWT_SECRET'] or 'hunter2-Zq81'\n",
+            None,
+        ),
+        (
+            "src/x.ts",
+            "const a = process.env.JWT_SECRET || 'hunter2-Zq81';\n",
+            Some((must, "const a = process.env.JWT_SECRET;\n")),
+        ),
+        (
+            "src/x.js",
+            "const a = process.env.JWT_SECRET ?? 'hunter2-Zq81';\n",
+            Some((must, "const a = process.env.JWT_SECRET;\n")),
+        ),
+    ] {
+        let faults = run(path, text);
+        assert_eq!(faults.len(), 1, "{text}");
+        let mended = faults[0].fix.as_ref().map(|fix| {
+            let mut fixed = text.to_owned();
+            for edit in &fix.edits {
+                fixed.replace_range(edit.span.clone(), &edit.text);
+            }
+            (fix.title.as_str(), fixed)
+        });
+        let mended = mended
+            .as_ref()
+            .map(|(title, fixed)| (*title, fixed.as_str()));
+        assert_eq!(mended, want, "{text}");
+    }
+}
+
+#[test]
 fn deep_nests_are_read_in_time() {
     for unit in [
         "str(",

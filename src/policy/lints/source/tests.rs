@@ -252,6 +252,14 @@ const GO: &[(&str, &str)] = &[
         "src-secret-logged c.Password",
     ),
     (
+        "func f(l *zap.Logger) { l.Info(\"x\", zap.String(\"password\", cfg.Password)) }",
+        "src-secret-logged cfg.Password",
+    ),
+    (
+        "func f(l *zap.Logger) { l.With(zap.Any(\"p\", password)).Info(\"x\") }",
+        "src-secret-logged password",
+    ),
+    (
         "func f(c *Config) { logger.Info(\"x\", zap.String(\"p\", c.DBPassword)) }",
         "src-secret-logged c.DBPassword",
     ),

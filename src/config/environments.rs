@@ -62,9 +62,16 @@ pub(super) struct EnvironmentTable {
 impl Reader {
     pub(super) fn environments(
         &mut self,
-        schema: BTreeMap<String, EnvironmentSchema>,
+        schema: BTreeMap<Spanned<String>, EnvironmentSchema>,
     ) -> BTreeMap<String, Environment> {
         let all = schema.into_iter().map(|(name, one)| {
+            // Who says the tier has said what the name means.
+            let says_tier = matches!(&one, EnvironmentSchema::Table(table) if table.tier.is_some());
+            if !says_tier && let Some(meant) = misspelled(name.get_ref()) {
+                let word = name.get_ref().clone();
+                self.faults
+                    .push((Fault::Environment { word, meant }, name.span()));
+            }
             let environment = match one {
                 EnvironmentSchema::Paths(globs) => Environment {
                     paths: self.globs(&globs),
@@ -78,7 +85,7 @@ impl Reader {
                     stores: self.globs(&table.stores),
                 },
             };
-            (name, environment)
+            (name.into_inner(), environment)
         });
         all.collect()
     }
@@ -98,5 +105,116 @@ impl Reader {
             self.faults.push((Fault::EmptyKey, key.span()));
         }
         written.iter().map(|key| key.get_ref().clone()).collect()
+    }
+}
+
+/// Long names that environments mostly have, and how many slips of the pen make another name of each.
+const LONG: [(&str, usize); 6] = [
+    ("production", 2),
+    ("preproduction", 2),
+    ("development", 2),
+    ("acceptance", 2),
+    ("staging", 1),
+    ("sandbox", 1),
+];
+
+/// Short ones: other words are too near to them, but for two letters that changed places.
+const SHORT: [&str; 3] = ["prod", "stage", "test"];
+
+/// Longest name that may be a slip.
+const MAX_SLIP: usize = 16;
+
+/// Returns the common name that a name is a slip of: it would be an environment of its own, and nothing would be guarded as production.
+fn misspelled(name: &str) -> Option<&'static str> {
+    let lower = name.to_ascii_lowercase();
+    let is_word = lower.len() <= MAX_SLIP && lower.bytes().all(|b| b.is_ascii_lowercase());
+    if !is_word {
+        return None;
+    }
+    // `stagings` and `reproduction` are words of their own.
+    let mut long = LONG.iter().filter(|(word, _)| !lower.contains(word));
+    let found = long.find(|(word, most)| slips(&lower, word) <= *most);
+    found.map(|(word, _)| *word).or_else(|| {
+        let letters = |word: &str| {
+            let mut all = word.as_bytes().to_vec();
+            all.sort_unstable();
+            all
+        };
+        SHORT.into_iter().find(|word| {
+            letters(&lower) == letters(word) && lower != *word && slips(&lower, word) == 1
+        })
+    })
+}
+
+/// Counts the letters left out, added, changed, or swapped with the next one, between two short words.
+fn slips(a: &str, b: &str) -> usize {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
+    for i in 0..=a.len() {
+        for j in 0..=b.len() {
+            rows[i][j] = if i == 0 || j == 0 {
+                i + j
+            } else {
+                let changed = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+                let least = changed.min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1);
+                let is_swap = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+                if is_swap {
+                    least.min(rows[i - 2][j - 2] + 1)
+                } else {
+                    least
+                }
+            };
+        }
+    }
+    rows[a.len()][b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slips_of_common_names() {
+        for (name, want) in [
+            ("productoin", Some("production")),
+            ("Prodcution", Some("production")),
+            ("prodution", Some("production")),
+            ("preprodution", Some("preproduction")),
+            ("devlopment", Some("development")),
+            ("stagign", Some("staging")),
+            ("stging", Some("staging")),
+            ("prdo", Some("prod")),
+            ("tset", Some("test")),
+        ] {
+            assert_eq!(misspelled(name), want, "{name}");
+        }
+        for name in [
+            "production",
+            "Production",
+            "prod",
+            "prd",
+            "pro",
+            "preprod",
+            "nonproduction",
+            "staging",
+            "staging2",
+            "staging-eu",
+            "stage",
+            "stag",
+            "review",
+            "develop",
+            "developers",
+            "test",
+            "tests",
+            "acc",
+            "live",
+            "canary",
+            "training",
+            "product",
+            "samples",
+            "",
+        ] {
+            assert_eq!(misspelled(name), None, "{name}");
+        }
     }
 }

@@ -180,6 +180,18 @@ pub enum Fault {
         /// As written.
         word: String,
     },
+    /// The name of an environment that is a common one with a slip in it.
+    #[error("`{word}` looks like a slip of the pen")]
+    #[diagnostic(
+        code(keysweep::config::environment),
+        help("did you mean `{meant}`? If it is a name of your own, say its `tier`")
+    )]
+    Environment {
+        /// As written.
+        word: String,
+        /// The common name.
+        meant: &'static str,
+    },
     /// A beginning of keys that all keys have.
     #[error("an entry of `keys` is empty: every key begins so")]
     #[diagnostic(
@@ -292,6 +304,7 @@ impl Fault {
             Self::NoSuchRule { .. } => "no such rule",
             Self::Glob { .. } => "this glob",
             Self::Tier { .. } => "this tier",
+            Self::Environment { .. } => "this name",
             Self::EmptyKey => "this entry",
             Self::NoReason | Self::NoSelector => "this entry",
             Self::Value => "this value",

@@ -34,7 +34,7 @@ struct Schema {
     coverage: CoverageSchema,
     report: ReportSchema,
     policy: PolicySchema,
-    environments: BTreeMap<String, EnvironmentSchema>,
+    environments: BTreeMap<Spanned<String>, EnvironmentSchema>,
     services: BTreeMap<String, Vec<Spanned<String>>>,
 }
 

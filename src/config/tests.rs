@@ -309,6 +309,8 @@ fn environments_are_globs_or_tables() {
     assert_eq!(config.environments["acc"].tier, Some(Tier::Staging));
     assert_eq!(config.services["billing"], ["apps/billing/**"]);
     assert_eq!(config.persona, Some(Persona::Pedantic));
+    let own = "[environments.productoin]\ntier = \"staging\"\n[environments]\nlab = [\"lab/**\"]\n";
+    assert!(parse("keysweep.toml", own.as_bytes()).is_ok());
     for wrong in [
         "[environments]\nproduction = [\"live/[\"]\n",
         "[environments.acc]\ntier = \"best\"\n",
@@ -360,6 +362,16 @@ fn each_bad_entry_of_environments_is_told_where_it_stands() {
             "docs/configuration.md",
         ),
         ("[environments]\na = [1]\n", "2:6", "docs/configuration.md"),
+        (
+            "[environments]\nproductoin = [\"live/**\"]\n",
+            "2:1",
+            "did you mean `production`?",
+        ),
+        (
+            "[environments.prodution]\npaths = [\"live/**\"]\n",
+            "1:15",
+            "did you mean `production`?",
+        ),
         ("[services]\nb = [\"a/[\"]\n", "2:6", "patterns such as"),
     ] {
         let shown = shown(text);

@@ -35,14 +35,13 @@ pub fn run(example: Example) -> Vec<Trial> {
     let mut paths = BTreeSet::new();
     let mut facts = Vec::new();
     let mut told = Vec::new();
-    let earlier = example.iter().filter_map(|(path, text)| {
-        let (days, path) = earlier(path)?;
-        Some((days, path, *text))
-    });
-    let earlier: Vec<_> = earlier.collect();
+    let versions = example
+        .iter()
+        .filter_map(|(path, text)| earlier(path).map(|(days, path)| (days, path, *text)));
+    let versions: Vec<_> = versions.collect();
     let now = example
         .iter()
-        .filter(|(path, _)| self::earlier(path).is_none());
+        .filter(|(path, _)| earlier(path).is_none());
     for (path, text) in now {
         let blob = BlobPath::from(*path);
         paths.insert(blob.clone());
@@ -68,7 +67,7 @@ pub fn run(example: Example) -> Vec<Trial> {
             past: Past::default(),
         }));
     }
-    add_past(&earlier, &mut facts, &key, &environments);
+    add_past(&versions, &mut facts, &key, &environments);
     let index = Index {
         paths: &paths,
         facts: &facts,

@@ -2,7 +2,7 @@
 //!
 //! Promise: it is called safe only where the step does the same afterwards, whatever machine it runs on and whatever the value holds.
 
-use std::ops::Range;
+use std::{collections::BTreeSet, ops::Range};
 
 use super::{
     super::super::{
@@ -37,6 +37,7 @@ pub(super) fn mend(
         return None;
     }
     let mut bindings = Vec::new();
+    let mut names = BTreeSet::new();
     let mut edits = Vec::new();
     let mut class = match step.shell {
         // The runner's own shell: of Windows that is another.
@@ -45,7 +46,9 @@ pub(super) fn mend(
     };
     for one in pasted {
         let written = script.text.get(one.pieces.first()?.span.clone())?;
-        let name = variable_name(&one.secret).filter(|name| !is_taken(name))?;
+        // `a-b` and `A_B` would come to one name.
+        let name = variable_name(&one.secret)
+            .filter(|name| !is_taken(name) && names.insert(name.clone()))?;
         let is_bound = reader
             .variable(&name)
             .is_some_and(|bound| bound.value.text == written);
@@ -135,11 +138,12 @@ fn is_taken(name: &str) -> bool {
         "DISPLAY",
     ];
     let is_number = name.starts_with(|c: char| c.is_ascii_digit());
+    let is_blank = name.chars().all(|c| c == '_');
     let starts = [
         "BASH", "LD_", "DYLD_", "LC_", "RUNNER_", "ACTIONS_", "GITHUB_",
     ];
     let has_meaning = NAMES.contains(&name) || starts.iter().any(|start| name.starts_with(start));
-    is_number || has_meaning && name != "GITHUB_TOKEN"
+    is_number || is_blank || has_meaning && name != "GITHUB_TOKEN"
 }
 
 /// Tells whether the shell may be meant to split a value that stands bare: it is a command itself, it is gone through, it is called a list;
@@ -180,12 +184,20 @@ fn may_be_split(script: &str, at: usize, name: &str) -> bool {
         || words.iter().any(|word| LISTS.contains(&word.as_str()))
 }
 
+/// Returns a name in the letters that shells and stores take: `${A-B}` would be `A`, or the text `B`.
+pub(super) fn identifier(name: &str) -> String {
+    let letter = |c: char| match c.to_ascii_uppercase() {
+        c if c.is_ascii_alphanumeric() => c,
+        _ => '_',
+    };
+    name.chars().map(letter).collect()
+}
+
 fn variable_name(secret: &Secret) -> Option<String> {
     match secret {
-        Secret::Stored(name) => Some(name.clone()),
         Secret::JobToken => Some("GITHUB_TOKEN".to_owned()),
-        Secret::Input(name) | Secret::Minted(_, name) => {
-            Some(name.to_ascii_uppercase().replace('-', "_"))
+        Secret::Stored(name) | Secret::Input(name) | Secret::Minted(_, name) => {
+            Some(identifier(name))
         }
         Secret::Computed | Secret::All => None,
     }

@@ -310,6 +310,35 @@ mod tests {
     }
 
     #[test]
+    fn a_variable_is_named_in_letters_digits_and_underscores() {
+        for (body, after) in [
+            (
+                "      - run: x \"${{ secrets.access-token }}\"\n",
+                "      - env:\n          ACCESS_TOKEN: ${{ secrets.access-token }}\n        run: x \"${ACCESS_TOKEN}\"\n",
+            ),
+            (
+                "      - run: x ${{ secrets['access-token'] }}\n",
+                "      - env:\n          ACCESS_TOKEN: ${{ secrets['access-token'] }}\n        run: x \"$ACCESS_TOKEN\"\n",
+            ),
+            (
+                "      - env:\n          API_KEY: ${{ secrets.api-key }}\n        run: x ${{ secrets.api-key }}\n",
+                "      - env:\n          API_KEY: ${{ secrets.api-key }}\n        run: x \"$API_KEY\"\n",
+            ),
+        ] {
+            assert_eq!(testing::mended(&META, &step(body)), Some(step(after)));
+        }
+        for body in [
+            // Two secrets would come to one name.
+            "      - run: x ${{ secrets.a-key }} ${{ secrets.A_KEY }}\n",
+            "      - run: x ${{ secrets['1-key'] }}\n",
+            "      - run: x ${{ secrets['--'] }}\n",
+            "      - run: A_KEY=1; x ${{ secrets.a-key }}\n",
+        ] {
+            assert_eq!(testing::mended(&META, &step(body)), None, "{body}");
+        }
+    }
+
+    #[test]
     fn the_fix_binds_a_variable() {
         for (body, after) in [
             (

@@ -238,9 +238,39 @@ impl<'u, 'd> Upload<'u, 'd> {
         if file.is_token {
             fault = fault.severity(Severity::Medium);
         }
-        fault.fix = self.exclude(text, &file.path);
+        fault.fix = self.leave_out(text, &file.path);
         context.tell(fault.related(file.span.clone(), "the secret is written here"));
         Some(place)
+    }
+
+    /// Leaves the file out: a path that is the file goes, if others stay; from wider paths it is excluded.
+    fn leave_out(&self, text: &str, path: &str) -> Option<Fix> {
+        let covering = || {
+            let all = self.taken.iter();
+            all.filter(|(_, pattern)| pattern.covers(path))
+        };
+        if covering().any(|(line, _)| line.pattern != path) {
+            return self.exclude(text, path);
+        }
+        if covering().count() == self.taken.len() || self.value.style != Style::Literal {
+            return None;
+        }
+        let edits: Option<Vec<Edit>> = covering()
+            .map(|(line, _)| {
+                let at = self.value.source(line.at.clone());
+                let start = text.get(..at.start)?.rfind('\n')? + 1;
+                let rest = text.get(start..)?;
+                let end = rest.find('\n').map_or(rest.len(), |at| at + 1);
+                // Others may stand in the line, behind commas.
+                (rest.get(..end)?.trim() == line.written)
+                    .then(|| Edit::replace(start..start + end, ""))
+            })
+            .collect();
+        Some(Fix {
+            class: FixClass::Unsafe,
+            title: format!("leave {path} out of the upload"),
+            edits: edits?,
+        })
     }
 
     /// Adds a line that leaves the file out.
@@ -290,7 +320,14 @@ fn known(
     told: &[Range<usize>],
     context: &mut Context<'_>,
 ) {
-    for line in lines {
+    let excluded: Vec<String> = lines
+        .iter()
+        .take(MAX_FILES)
+        .filter_map(|line| line.written.strip_prefix('!').map(normal))
+        .collect();
+    let is_taken =
+        |line: &&Line<'_>| !line.written.starts_with('!') && !excluded.contains(&line.pattern);
+    for line in lines.iter().filter(is_taken) {
         let name = line.pattern.rsplit('/').next().unwrap_or_default();
         let is_file = matches!(
             name,
@@ -464,5 +501,39 @@ mod tests {
             testing::mended(&ARTIFACT, &job("|\n            dist")),
             after
         );
+    }
+
+    #[test]
+    fn the_fix_drops_a_path_that_is_the_file_itself() {
+        let job = |path: &str| {
+            format!(
+                "on: push\njobs:\n  a:\n    steps:\n      - run: echo \"$K\" > ~/.npmrc\n        env: {{K: '${{{{ secrets.K }}}}'}}\n      - uses: actions/upload-artifact@v4\n        with:\n          path: {path}\n          include-hidden-files: true\n"
+            )
+        };
+        for alone in [
+            "~/.npmrc",
+            "|\n            ~/.npmrc",
+            "|\n            ~/.npmrc\n            !dist/a",
+        ] {
+            let text = job(alone);
+            assert_eq!(testing::workflow(&ARTIFACT, &text).len(), 1, "{alone}");
+            assert_eq!(testing::mended(&ARTIFACT, &text), None, "{alone}");
+        }
+        let after = Some(job("|\n            dist\n            ~/b"));
+        let before = job("|\n            dist\n            ~/.npmrc\n            ~/b");
+        assert_eq!(testing::mended(&ARTIFACT, &before), after);
+        let after = Some(job("|\n            dist"));
+        let before = job("|\n            dist\n            ~/.npmrc");
+        assert_eq!(testing::mended(&ARTIFACT, &before), after);
+        let before = job("|\n            ~/.npmrc\n            dist");
+        assert_eq!(testing::mended(&ARTIFACT, &before), after);
+    }
+
+    #[test]
+    fn exclusions_are_no_faults() {
+        let text = "on: push\njobs:\n  a:\n    steps:\n      - uses: actions/upload-artifact@v4\n        with:\n          include-hidden-files: true\n          path: |\n            dist\n            !~/.npmrc\n            !dist/.env\n            ! .env\n            ~/.netrc\n            !~/.netrc\n";
+        assert!(testing::workflow(&ARTIFACT, text).is_empty());
+        let told = testing::workflow(&ARTIFACT, &text.replace("            !~/.netrc\n", ""));
+        assert_eq!(told.len(), 1);
     }
 }

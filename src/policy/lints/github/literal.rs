@@ -10,7 +10,7 @@ use super::{
         node::{Entry, Node, Style},
         values::{self, Strength, Value},
     },
-    CICD_6, SECURE_USE, TOOL,
+    CICD_6, SECURE_USE, TOOL, bind,
     model::Workflow,
 };
 use crate::model::Severity;
@@ -245,7 +245,7 @@ fn says_that_it_is_none(value: &str) -> bool {
 }
 
 fn mend(text: &str, entry: &Entry, style: Style) -> Fix {
-    let name = entry.key.to_ascii_uppercase().replace(['-', '.', ' '], "_");
+    let name = bind::identifier(&entry.key);
     let span = entry.value.span.clone();
     let before = text.get(..span.start).unwrap_or_default();
     let line = before.rsplit('\n').next().unwrap_or_default();
@@ -365,6 +365,11 @@ mod tests {
         assert_eq!(
             after.as_deref(),
             Some("env: {API_KEY: \"${{ secrets.API_KEY }}\"}\n")
+        );
+        let after = testing::mended(&META, "env:\n  app:api-key: Vx7kQ2mR9tLp\n");
+        assert_eq!(
+            after.as_deref(),
+            Some("env:\n  app:api-key: ${{ secrets.APP_API_KEY }}\n")
         );
     }
 }

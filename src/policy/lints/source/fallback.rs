@@ -7,7 +7,7 @@ use tree_sitter::Node;
 use super::{
     metas,
     reads::reads_environment,
-    shape::{Shape, Tongue, named},
+    shape::{Code, Shape, Tongue, named},
     taint::Origin,
     walk::Walk,
 };
@@ -67,18 +67,7 @@ pub(super) fn call<'t>(walk: &mut Walk<'t, '_>, node: Node<'t>) {
     }) {
         return;
     }
-    // `os.environ["X"]` fails where `os.getenv("X", y)` went on.
-    let edit = match (path.as_slice(), code.tongue) {
-        (["os", "getenv"] | ["os", "environ", "get"], Tongue::Python) => {
-            arguments.first().map(|first| {
-                Edit::replace(
-                    node.byte_range(),
-                    format!("os.environ[{}]", code.of(*first)),
-                )
-            })
-        }
-        _ => None,
-    };
+    let edit = demanded(&code, node);
     judge(walk, node, key, fallback, edit);
 }
 
@@ -95,8 +84,32 @@ pub(super) fn either<'t>(walk: &mut Walk<'t, '_>, node: Node<'t>) {
         return;
     }
     let Some(key) = read(walk, left) else { return };
-    let edit = Edit::replace(left.end_byte()..right.end_byte(), "");
-    judge(walk, node, key, right, Some(edit));
+    // What Python reads by a call is `None` without the fallback: it has to be read otherwise.
+    let is_call = matches!(code.shape(left), Shape::Call(..));
+    let is_item = matches!(code.shape(left), Shape::Index(..));
+    let mut edit = match code.tongue {
+        Tongue::Python if is_call => demanded(&code, left),
+        Tongue::Python if !is_item => None,
+        _ => Some(Edit::replace(left.byte_range(), code.of(left))),
+    };
+    if let Some(edit) = &mut edit {
+        edit.span.end = right.end_byte();
+    }
+    judge(walk, node, key, right, edit);
+}
+
+/// `os.environ["X"]` fails where `os.getenv("X", y)` goes on.
+fn demanded<'t>(code: &Code<'t>, read: Node<'t>) -> Option<Edit> {
+    let Shape::Call(callee, arguments) = code.shape(read) else {
+        return None;
+    };
+    let map = match (code.path(callee).as_slice(), code.tongue) {
+        (["os", "getenv"] | ["os", "environ", "get"], Tongue::Python) => "os.environ",
+        (["environ", "get"], Tongue::Python) => "environ",
+        _ => return None,
+    };
+    let key = code.of(*arguments.first()?);
+    Some(Edit::replace(read.byte_range(), format!("{map}[{key}]")))
 }
 
 /// `process.env.X ? process.env.X : 'value'`, `os.environ["X"] if "X" in os.environ else "value"`.
@@ -287,13 +300,19 @@ fn tell<'t>(
     let message = format!(
         "`{key}` falls back to a value that stands in the code when the variable is not set"
     );
+    let title = match walk.code().tongue {
+        Tongue::Script => {
+            "drop the fallback: the variable must be set, and the program must test that"
+        }
+        Tongue::Python | Tongue::Go => "drop the fallback: fail when the variable is not set",
+    };
     let Some(fault) = walk.tell(&metas::FALLBACK, span, key, message) else {
         return;
     };
     fault.secret = Some(secret);
     fault.fix = edit.map(|edit| Fix {
         class: FixClass::Unsafe,
-        title: "drop the fallback: fail when the variable is not set".to_owned(),
+        title: title.to_owned(),
         edits: vec![edit],
     });
     if class == Value::Placeholder && !is_signing || walk.is_development {

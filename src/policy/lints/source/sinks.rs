@@ -177,6 +177,7 @@ pub(super) fn may_be_way(tongue: Tongue, path: &str) -> bool {
                 "fmt" | "exec" | "errors" | "xerrors" | "status" | "http" | "json" | "c" | "ctx"
             ) || matches!(path, "println" | "print" | "panic")
                 || last == "Encode"
+                || is_zap_level(last)
         }
     }
 }
@@ -368,6 +369,12 @@ fn go<'t>(code: &Code<'t>, last: &str, front: &[&str], arguments: &[Node<'t>]) -
                 printed(code, arguments.get(1..).unwrap_or_default()),
             )
         }
+        // `l.Info("x", zap.String("password", password))`: a logger by what it is given, whatever it is called.
+        (_, level)
+            if is_zap_level(level) && arguments.iter().any(|one| is_zap_field(code, *one)) =>
+        {
+            (Out::Log, all())
+        }
         (["exec"], "Command") => (Out::Process, arguments.to_vec()),
         (["exec"], "CommandContext") => (Out::Process, arguments.iter().copied().skip(1).collect()),
         (["fmt"], "Errorf")
@@ -387,6 +394,18 @@ fn go<'t>(code: &Code<'t>, last: &str, front: &[&str], arguments: &[Node<'t>]) -
         }
         _ => return None,
     })
+}
+
+/// Tells whether a method of this name writes fields to a log of zap.
+fn is_zap_level(method: &str) -> bool {
+    matches!(
+        method,
+        "Debug" | "Info" | "Warn" | "Error" | "DPanic" | "Panic" | "Fatal" | "With"
+    )
+}
+
+fn is_zap_field<'t>(code: &Code<'t>, argument: Node<'t>) -> bool {
+    matches!(code.shape(argument), Shape::Call(callee, _) if matches!(code.path(callee).as_slice(), ["zap", _]))
 }
 
 /// Returns the arguments that a format prints as they are: not those whose types, addresses or truth it prints.

@@ -252,6 +252,14 @@ const GO: &[(&str, &str)] = &[
         "src-secret-logged c.Password",
     ),
     (
+        "func f(l *zap.Logger) { l.Info(\"x\", zap.String(\"password\", cfg.Password)) }",
+        "src-secret-logged cfg.Password",
+    ),
+    (
+        "func f(l *zap.Logger) { l.With(zap.Any(\"p\", password)).Info(\"x\") }",
+        "src-secret-logged password",
+    ),
+    (
         "func f(c *Config) { logger.Info(\"x\", zap.String(\"p\", c.DBPassword)) }",
         "src-secret-logged c.DBPassword",
     ),
@@ -539,6 +547,81 @@ fn fixes_leave_nothing_to_tell() {
         }
         assert!(!fixed.contains("hunter2"), "{fixed}");
         assert_eq!(told(path, &fixed), [""; 0], "{fixed}");
+    }
+}
+
+const FAILS: &str = "drop the fallback: fail when the variable is not set";
+const MUST: &str = "drop the fallback: the variable must be set, and the program must test that";
+
+/// What a fix is called, and what it makes of a text.
+type Mended = Option<(&'static str, &'static str)>;
+
+/// Paths, and texts with a fallback.
+const FALLBACKS: &[(&str, &str, Mended)] = &[
+    (
+        "app/x.py",
+        "a = os.getenv('JWT_SECRET') or 'hunter2-Zq81'\n",
+        Some((FAILS, "a = os.environ['JWT_SECRET']\n")),
+    ),
+    (
+        "app/x.py",
+        "a = os.environ.get(\"JWT_SECRET\", '') or 'hunter2-Zq81'\n",
+        Some((FAILS, "a = os.environ[\"JWT_SECRET\"]\n")),
+    ),
+    (
+        "app/x.py",
+        "from os import environ\na = environ.get('JWT_SECRET', 'hunter2-Zq81')\n",
+        Some((FAILS, "from os import environ\na = environ['JWT_SECRET']\n")),
+    ),
+    (
+        "app/x.py",
+        "a = os.environ['JWT_SECRET'] or 'hunter2-Zq81'\n",
+        Some((FAILS, "a = os.environ['JWT_SECRET']\n")),
+    ),
+    // Without `os` there is nothing known that fails; and what else is read first goes on.
+    (
+        "app/x.py",
+        "from os import getenv\na = getenv('JWT_SECRET') or 'hunter2-Zq81'\n",
+        None,
+    ),
+    (
+        "app/x.py",
+        "a = os.getenv('JWT_SECRET') or os.getenv('B_SECRET') or 'hunter2-Zq81'\n",
+        None,
+    ),
+    (
+        "app/x.py",
+        "token = os.getenv('TOKEN') or os.environ['JWT_SECRET'] or 'hunter2-Zq81'\n",
+        None,
+    ),
+    (
+        "src/x.ts",
+        "const a = process.env.JWT_SECRET || 'hunter2-Zq81';\n",
+        Some((MUST, "const a = process.env.JWT_SECRET;\n")),
+    ),
+    (
+        "src/x.js",
+        "const a = process.env.JWT_SECRET ?? 'hunter2-Zq81';\n",
+        Some((MUST, "const a = process.env.JWT_SECRET;\n")),
+    ),
+];
+
+#[test]
+fn fixes_of_fallbacks_do_what_they_say() {
+    for (path, text, want) in FALLBACKS.iter().copied() {
+        let faults = run(path, text);
+        assert_eq!(faults.len(), 1, "{text}");
+        let mended = faults[0].fix.as_ref().map(|fix| {
+            let mut fixed = text.to_owned();
+            for edit in &fix.edits {
+                fixed.replace_range(edit.span.clone(), &edit.text);
+            }
+            (fix.title.as_str(), fixed)
+        });
+        let mended = mended
+            .as_ref()
+            .map(|(title, fixed)| (*title, fixed.as_str()));
+        assert_eq!(mended, want, "{text}");
     }
 }
 

@@ -39,9 +39,7 @@ pub fn run(example: Example) -> Vec<Trial> {
         .iter()
         .filter_map(|(path, text)| earlier(path).map(|(days, path)| (days, path, *text)));
     let versions: Vec<_> = versions.collect();
-    let now = example
-        .iter()
-        .filter(|(path, _)| earlier(path).is_none());
+    let now = example.iter().filter(|(path, _)| earlier(path).is_none());
     for (path, text) in now {
         let blob = BlobPath::from(*path);
         paths.insert(blob.clone());

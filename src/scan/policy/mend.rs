@@ -34,6 +34,23 @@ pub struct Mended {
     pub appends: Vec<(String, String)>,
 }
 
+impl Mended {
+    /// Nothing yet.
+    fn new(path: &BlobPath) -> Self {
+        Self {
+            path: path.clone(),
+            new: Vec::new(),
+            shown: Default::default(),
+            done: Vec::new(),
+            left: Vec::new(),
+            appends: Vec::new(),
+        }
+    }
+}
+
+/// Most bytes that are read of one file to try its fixes, each of which takes a reading.
+const MOST_READ: usize = 16 << 20;
+
 /// Applies fixes of one file, of a class that `least` allows. Each must still apply to what the file holds now.
 #[must_use]
 pub fn mend(
@@ -50,15 +67,9 @@ pub fn mend(
         key: &options.run_key,
     };
     let before = bench.read(bytes);
-    let mut mended = Mended {
-        path: path.clone(),
-        new: bytes.to_vec(),
-        shown: Default::default(),
-        done: Vec::new(),
-        left: Vec::new(),
-        appends: Vec::new(),
-    };
+    let mut mended = Mended::new(path);
     let mut edits: Vec<Edit> = Vec::new();
+    let mut read = 0;
     for one in wanted {
         let at = one.location.byte_start;
         let own = before
@@ -80,9 +91,13 @@ pub fn mend(
             continue;
         }
         let tried = match is_there {
+            _ if read > MOST_READ => {
+                Err("there is more to mend in this file than one run does: run it again")
+            }
             true => bench.try_out(bytes, &before, &edits, own, fix),
             false => Err("the file changed while it was looked at"),
         };
+        read += bytes.len();
         match tried {
             Ok(all) => {
                 edits = all;

@@ -649,6 +649,20 @@ mod tests {
         }
     }
 
+    /// Whoever looks again from each place to the end takes minutes here.
+    #[test]
+    fn dense_text_takes_time_by_its_length() {
+        for (part, tongue) in [
+            ("x = db_password; log./* ", Tongue::Script),
+            ("db_password log.error( ", Tongue::Go),
+            ("q = '''a''' + db_password ", Tongue::Python),
+            ("log.info(' db_password\n", Tongue::Script),
+            ("a=[log.info(db_password,\n", Tongue::Python),
+        ] {
+            pass(&part.repeat(60_000), tongue);
+        }
+    }
+
     #[test]
     fn leaves_what_can_not_be_told() {
         for text in [

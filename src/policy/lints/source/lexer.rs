@@ -185,6 +185,12 @@ impl<'t> Lexer<'t> {
         until: Until,
         mut is_met: impl FnMut(Token<'t>) -> bool,
     ) -> Found {
+        if self.budget == 0 {
+            return Found {
+                is_met: true,
+                end: from,
+            };
+        }
         let bytes = self.text.as_bytes();
         let most = (from + MOST).min(bytes.len());
         let mut look = Look::new(from, until);

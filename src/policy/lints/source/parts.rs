@@ -265,24 +265,32 @@ impl Edges {
             Tongue::Python => &["\"\"\"", "'''"],
             Tongue::Script | Tongue::Go => &["`"],
         };
-        let mut rest = line;
-        loop {
-            let found = match self.open {
-                Some(quote) => rest.find(quote).map(|at| (at, quote)),
-                None => quotes
-                    .iter()
-                    .filter_map(|quote| rest.find(quote).map(|at| (at, *quote)))
-                    .min(),
+        let bytes = line.as_bytes();
+        let mut at = 0;
+        while let Some(found) = match self.tongue {
+            Tongue::Python => memchr::memchr2(b'"', b'\'', bytes.get(at..).unwrap_or_default()),
+            Tongue::Script | Tongue::Go => {
+                memchr::memchr(b'`', bytes.get(at..).unwrap_or_default())
+            }
+        } {
+            let start = at + found;
+            let rest = line.get(start..).unwrap_or_default();
+            let quote = match &self.open {
+                Some(open) => Some(*open),
+                None => quotes.iter().copied().find(|quote| rest.starts_with(quote)),
             };
-            let Some((at, quote)) = found else { return };
-            let is_escaped = rest.as_bytes().get(at.wrapping_sub(1)) == Some(&b'\\');
+            let Some(quote) = quote.filter(|quote| rest.starts_with(quote)) else {
+                at = start + 1;
+                continue;
+            };
+            at = start + quote.len();
+            let is_escaped = bytes.get(start.wrapping_sub(1)) == Some(&b'\\');
             if !is_escaped || self.tongue == Tongue::Go {
                 self.open = match self.open {
                     Some(_) => None,
                     None => Some(quote),
                 };
             }
-            rest = rest.get(at + quote.len()..).unwrap_or_default();
         }
     }
 }

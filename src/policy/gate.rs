@@ -4,7 +4,7 @@
 //! Promises: kinds that are about one tool always pass; what does not pass holds no name of a secret with a value beside it, no
 //! address with a password in it, and no sign of a format whose lints need more than that; time in proportion to the text.
 
-use std::{ops::Range, sync::OnceLock};
+use std::{collections::HashMap, ops::Range, sync::OnceLock};
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 
@@ -59,6 +59,9 @@ const SIGNS: [&str; 10] = [
     // A name may be written so.
     "\\u00",
 ];
+
+/// The sign that manifests of Kubernetes begin with: as a name whose value is a text.
+const VERSION: usize = 0;
 
 /// Words of which names of secrets are made; each name holds one of them.
 const WORDS: [&str; 17] = [
@@ -144,9 +147,13 @@ fn json(bytes: &[u8]) -> bool {
     });
     let Some(search) = search else { return true };
     let mut seen = 0;
+    let mut known = HashMap::new();
     // Shorter words are not hidden by longer ones: all that overlap are told.
     search.find_overlapping_iter(bytes).any(|found| {
         let which = found.pattern().as_usize();
+        if which == VERSION {
+            return is_manifest(bytes, found.end());
+        }
         if which < SIGNS.len() {
             return true;
         }
@@ -157,10 +164,22 @@ fn json(bytes: &[u8]) -> bool {
         if found.start() < seen {
             return false;
         }
-        let (text, is_met) = quoted(bytes, found.range());
+        let (text, is_met) = quoted(bytes, found.range(), &mut known);
         seen = text.end;
         is_met
     })
+}
+
+/// Tells whether a name that ends here has a text for its value: in a schema it has a description.
+fn is_manifest(bytes: &[u8], end: usize) -> bool {
+    let rest = bytes.get(end..).unwrap_or_default();
+    let rest = rest
+        .strip_prefix(b"\"")
+        .or_else(|| rest.strip_prefix(b"'"))
+        .unwrap_or(rest)
+        .trim_ascii_start();
+    let value = rest.strip_prefix(b":").map(<[u8]>::trim_ascii_start);
+    value.is_some_and(|value| value.starts_with(b"\"") || value.starts_with(b"'"))
 }
 
 /// Tells whether an address whose host starts here may hold a password.
@@ -172,7 +191,11 @@ fn holds_password(bytes: &[u8], start: usize) -> bool {
 }
 
 /// Looks at the text in quotes around a word: returns what was looked at, and whether it passes.
-fn quoted(bytes: &[u8], word: Range<usize>) -> (Range<usize>, bool) {
+fn quoted<'t>(
+    bytes: &'t [u8],
+    word: Range<usize>,
+    known: &mut HashMap<&'t [u8], Secretness>,
+) -> (Range<usize>, bool) {
     let is_inner = |b: &&u8| !matches!(**b, b'"' | b'\'' | b'\n');
     let front = bytes.get(word.start.saturating_sub(LONGEST)..word.start);
     let front = front.unwrap_or_default();
@@ -197,8 +220,11 @@ fn quoted(bytes: &[u8], word: Range<usize>) -> (Range<usize>, bool) {
         .find(|b| !b.is_ascii_whitespace());
     // Names without quotes are those of JSON5.
     let is_key = next == Some(&b':') || text.contains(&b':');
-    let name = String::from_utf8_lossy(text);
-    let secretness = secretness(name.split([':', '=']).next().unwrap_or_default().trim());
+    // The same names come again and again.
+    let secretness = *known.entry(text).or_insert_with(|| {
+        let name = String::from_utf8_lossy(text);
+        secretness(name.split([':', '=']).next().unwrap_or_default().trim())
+    });
     let is_named = secretness != Secretness::No && (is_key || secretness >= Secretness::Strong);
     (looked, is_named || is_row)
 }
@@ -214,6 +240,9 @@ mod tests {
             (r#"{"api_key" : "x"}"#, true),
             (r#"{"name": "DB_PASSWORD", "value": "x"}"#, true),
             (r#"{"apiVersion": "v1"}"#, true),
+            (r#"{"apiVersion" : 'v1'}"#, true),
+            ("{apiVersion: \"v1\"}", true),
+            (r#"{"apiVersion": {"description": "x"}}"#, false),
             (r#"{"url": "postgres://a:b@c/d"}"#, true),
             (r#"{"url": "https://example.com/@a"}"#, false),
             (r#"{"Default": "Server=a;Password=b"}"#, true),

@@ -6,7 +6,7 @@
 use std::{collections::HashSet, ops::Range};
 
 use super::{
-    lexer::{Lexer, Token},
+    lexer::{Lexer, MOST, Token},
     parts,
     shape::Tongue,
     sinks::Leaves,
@@ -31,6 +31,16 @@ impl Seeds {
         self.names.is_empty() && self.reads.is_empty() && self.wholes.is_empty()
     }
 
+    /// Tells whether a secret comes from a stretch of the text.
+    fn any(&self, stretch: &Range<usize>) -> bool {
+        [&self.names, &self.reads, &self.wholes]
+            .into_iter()
+            .any(|places| {
+                let next = places.partition_point(|place| *place < stretch.start);
+                places.get(next).is_some_and(|place| *place < stretch.end)
+            })
+    }
+
     /// Sorts the places.
     pub(super) fn sort(&mut self) {
         for places in [&mut self.names, &mut self.reads, &mut self.wholes] {
@@ -39,6 +49,9 @@ impl Seeds {
         }
     }
 }
+
+/// Bytes from the word of a call to the last name that a look at it may meet.
+const REACH: usize = MOST + 800;
 
 /// What stands outside of all definitions counts for all.
 const OUTSIDE: usize = usize::MAX;
@@ -54,6 +67,8 @@ pub(super) struct Flow<'t, 's> {
     /// Variables that were made of a secret, and of the whole environment.
     made: Made<'t>,
     made_of_all: Made<'t>,
+    /// Definitions in which a variable was made of one.
+    makers: HashSet<usize>,
     /// Where definitions start.
     definitions: Vec<usize>,
     /// Where variables that count for all were made of a secret.
@@ -69,6 +84,7 @@ impl<'t, 's> Flow<'t, 's> {
             seeds,
             made: HashSet::new(),
             made_of_all: HashSet::new(),
+            makers: HashSet::new(),
             definitions: Vec::new(),
             outside: Vec::new(),
         };
@@ -98,6 +114,9 @@ impl<'t, 's> Flow<'t, 's> {
 
     /// Keeps the variables of one assignment if a secret is given to them.
     fn assign(&mut self, targets: &'t str, value: usize, own: usize, place: usize) {
+        if !self.may_bring(value..value + MOST, own) {
+            return;
+        }
         let Self {
             lexer,
             seeds,
@@ -120,6 +139,7 @@ impl<'t, 's> Flow<'t, 's> {
         is_of_all |= !is_of_one && !seeds.wholes.is_empty();
         let before = made.len();
         for name in names(targets, self.tongue) {
+            self.makers.insert(place);
             made.insert((name, place));
             if is_of_all {
                 made_of_all.insert((name, place));
@@ -130,6 +150,41 @@ impl<'t, 's> Flow<'t, 's> {
         }
     }
 
+    /// Tells whether a look at a stretch in a definition may meet a secret, or a variable that was made of one.
+    fn may_bring(&self, stretch: Range<usize>, own: usize) -> bool {
+        self.makers.contains(&own) || self.makers.contains(&OUTSIDE) || self.seeds.any(&stretch)
+    }
+
+    /// Returns the stretches of the text in which calls may stand to which a secret is given, in order and apart from each other.
+    pub(super) fn windows(&self) -> Vec<Range<usize>> {
+        let end = self.lexer.text.len();
+        if self.makers.contains(&OUTSIDE) {
+            return std::iter::once(0..end).collect();
+        }
+        let start_of = |own: usize| own.checked_sub(1).and_then(|at| self.definitions.get(at));
+        let bodies = self.makers.iter().map(|own| {
+            let start = start_of(*own).copied().unwrap_or(0);
+            start..self.definitions.get(*own).copied().unwrap_or(end)
+        });
+        let Seeds {
+            names,
+            reads,
+            wholes,
+        } = self.seeds;
+        let around = [names, reads, wholes].into_iter().flatten();
+        let around = around.map(|place| place.saturating_sub(REACH)..*place);
+        let mut all: Vec<_> = bodies.chain(around).collect();
+        all.sort_unstable_by_key(|range| range.start);
+        let mut windows: Vec<Range<usize>> = Vec::new();
+        for range in all {
+            match windows.last_mut() {
+                Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+                _ => windows.push(range),
+            }
+        }
+        windows
+    }
+
     /// Keeps the calls to which a secret is given.
     pub(super) fn leave(&mut self, calls: &[Range<usize>], near: &mut Vec<Range<usize>>) {
         let Self {
@@ -137,14 +192,21 @@ impl<'t, 's> Flow<'t, 's> {
             seeds,
             made,
             made_of_all,
+            makers,
             definitions,
             ..
         } = self;
         for call in calls {
+            let own = definitions.partition_point(|start| *start <= call.start);
+            let is_far = !makers.contains(&own)
+                && !makers.contains(&OUTSIDE)
+                && !seeds.any(&(call.start..call.start + REACH));
+            if is_far {
+                continue;
+            }
             let Some((from, leaves)) = way_out(lexer.text, call, self.tongue) else {
                 continue;
             };
-            let own = definitions.partition_point(|start| *start <= call.start);
             let found = lexer.call(from, |token| {
                 is_all(seeds, made_of_all, token, own)
                     || leaves == Leaves::Secrets && is_secret(seeds, made, token, own)

@@ -12,7 +12,7 @@
 
 use std::{collections::HashMap, ops::Range, sync::OnceLock};
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, Input};
 
 use super::{
     flow::{Flow, Seeds},
@@ -188,15 +188,22 @@ pub(super) fn pass(text: &str, tongue: Tongue) -> Passed {
         near: sight.near,
         ..Passed::default()
     };
-    if !sight.seeds.is_empty() || !sight.targets.is_empty() {
-        let (calls, chances) = ways_and_chances(text);
-        meet(&sight.targets, &chances, &mut passed.near);
-        if !sight.seeds.is_empty() && !calls.is_empty() {
-            let mut flow = Flow::new(text, tongue, &sight.seeds);
-            flow.leave(&calls, &mut passed.near);
-            passed.made = flow.outside;
-        }
+    if !sight.seeds.is_empty() {
+        let mut flow = Flow::new(text, tongue, &sight.seeds);
+        let calls = find(text, flow.windows(), calls());
+        flow.leave(&calls, &mut passed.near);
+        passed.made = flow.outside;
     }
+    let around = sight.targets.iter().map(|target| {
+        let start = target.start.saturating_sub(2 * NEAR);
+        start..text.len().min(target.end + 2 * NEAR)
+    });
+    let chances = find(text, around, chances());
+    let chances: Vec<_> = chances
+        .into_iter()
+        .filter(|found| is_chance(text, found))
+        .collect();
+    meet(&sight.targets, &chances, &mut passed.near);
     passed.near.sort_by_key(|range| range.end);
     passed.named = sight.seeds.names;
     passed
@@ -250,28 +257,54 @@ fn spellings(word: &str) -> Vec<Vec<u8>> {
     all
 }
 
-/// Returns where words of ways out stand, and sources of chance.
-fn ways_and_chances(text: &str) -> (Vec<Range<usize>>, Vec<Range<usize>>) {
+/// Bytes of the longest word of a way out or a source of chance, and more.
+const LONGEST_WORD: usize = 32;
+
+fn calls() -> Option<&'static AhoCorasick> {
     static WORDS: OnceLock<Option<AhoCorasick>> = OnceLock::new();
-    let words = WORDS.get_or_init(|| {
-        AhoCorasick::builder()
-            .ascii_case_insensitive(true)
-            .kind(Some(AhoCorasickKind::DFA))
-            .build([CALLS, CHANCE].into_iter().flatten())
-            .ok()
-    });
-    let (mut calls, mut chances) = (Vec::new(), Vec::new());
-    let found = words
-        .iter()
-        .flat_map(|words| words.find_overlapping_iter(text));
-    for found in found {
-        if found.pattern().as_usize() < CALLS.len() {
-            calls.push(found.range());
-        } else if is_chance(text, &found.range()) {
-            chances.push(found.range());
+    WORDS.get_or_init(|| search(CALLS)).as_ref()
+}
+
+fn chances() -> Option<&'static AhoCorasick> {
+    static WORDS: OnceLock<Option<AhoCorasick>> = OnceLock::new();
+    WORDS.get_or_init(|| search(CHANCE)).as_ref()
+}
+
+fn search(words: &[&str]) -> Option<AhoCorasick> {
+    AhoCorasick::builder()
+        .ascii_case_insensitive(true)
+        .kind(Some(AhoCorasickKind::DFA))
+        .build(words)
+        .ok()
+}
+
+/// Returns where words stand in stretches of a text, which are in order and may overlap.
+fn find(
+    text: &str,
+    stretches: impl IntoIterator<Item = Range<usize>>,
+    words: Option<&AhoCorasick>,
+) -> Vec<Range<usize>> {
+    let mut all = Vec::new();
+    let Some(words) = words else { return all };
+    let mut done = 0;
+    for stretch in stretches {
+        // What is begun in one stretch is found in it.
+        let start = stretch.start.max(done);
+        let end = text.len().min(stretch.end + LONGEST_WORD);
+        if start >= end {
+            continue;
         }
+        let input = Input::new(text).span(start..end);
+        all.extend(
+            words
+                .find_overlapping_iter(input)
+                .map(|found| found.range()),
+        );
+        done = stretch.end;
     }
-    (calls, chances)
+    all.sort_unstable_by_key(|range| (range.start, range.end));
+    all.dedup();
+    all
 }
 
 /// Tells whether a word is that of a source of chance: `random.choice()` of Python, `Math.random()` of scripts.

@@ -8,7 +8,7 @@ use std::ops::Range;
 use super::{reads::flow, shape::Tongue};
 
 /// Most bytes of one call or statement.
-const MOST: usize = 2_000;
+pub(super) const MOST: usize = 2_000;
 
 /// Most bytes of one text in quotes.
 const LONGEST_TEXT: usize = 64 << 10;

@@ -351,8 +351,11 @@ impl<'a> Desk<'a> {
             // A line as long as this is covered as a whole.
             return vec![span(&(low..start.saturating_add((LINES + 1) * FAR)))];
         };
-        let lines = policy::patched(text.get(from..to).unwrap_or_default());
-        let covered = lines.map_or_else(Vec::new, |lines| veil::covered(&lines));
+        let Some(lines) = policy::patched(text.get(from..to).unwrap_or_default()) else {
+            // What is no text cannot be told apart.
+            return vec![span(&(from..to))];
+        };
+        let covered = veil::covered(&lines);
         let covered = covered.iter();
         covered
             .map(|range| span(&(from + range.start..from + range.end)))

@@ -143,7 +143,7 @@ fn json(bytes: &[u8]) -> bool {
         search(&all)
     });
     let Some(search) = search else { return true };
-    let mut seen = 0;
+    let (mut seen, mut close, mut is_key) = (0, 0, false);
     // Shorter words are not hidden by longer ones: all that overlap are told.
     search.find_overlapping_iter(bytes).any(|found| {
         let which = found.pattern().as_usize();
@@ -157,10 +157,23 @@ fn json(bytes: &[u8]) -> bool {
         if found.start() < seen {
             return false;
         }
-        let (text, is_met) = quoted(bytes, found.range());
+        if close < found.end() {
+            let rest = bytes.get(found.end()..).unwrap_or_default();
+            let more = memchr::memchr3(b'"', b'\'', b'\n', rest).unwrap_or(rest.len());
+            close = found.end() + more;
+            is_key = ends_key(bytes, close);
+        }
+        let (text, is_met) = quoted(bytes, found.range(), is_key);
         seen = text.end;
         is_met
     })
+}
+
+/// Tells whether a quote ends a key. A long one may be a secret's name whatever stands before and behind a word in it.
+fn ends_key(bytes: &[u8], close: usize) -> bool {
+    let mut after = bytes.get(close + 1..).unwrap_or_default().iter();
+    let next = after.find(|b| !b.is_ascii_whitespace());
+    matches!(bytes.get(close), Some(b'"' | b'\'')) && next == Some(&b':')
 }
 
 /// Tells whether an address whose host starts here may hold a password.
@@ -171,8 +184,8 @@ fn holds_password(bytes: &[u8], start: usize) -> bool {
     host.any(|b| *b == b'@')
 }
 
-/// Looks at the text in quotes around a word: returns what was looked at, and whether it passes.
-fn quoted(bytes: &[u8], word: Range<usize>) -> (Range<usize>, bool) {
+/// Looks at the text in quotes around a word: returns what was looked at, and whether it passes; `ends_key` tells whether it is a key.
+fn quoted(bytes: &[u8], word: Range<usize>, ends_key: bool) -> (Range<usize>, bool) {
     let is_inner = |b: &&u8| !matches!(**b, b'"' | b'\'' | b'\n');
     let front = bytes.get(word.start.saturating_sub(LONGEST)..word.start);
     let front = front.unwrap_or_default();
@@ -187,14 +200,11 @@ fn quoted(bytes: &[u8], word: Range<usize>) -> (Range<usize>, bool) {
         let rest = back.iter().take(LONGEST);
         let rest = rest.take_while(|b| b.is_ascii_alphanumeric()).count();
         let is_row = matches!(back.get(rest), Some(b'=' | b':'));
-        return (word.start..word.end + rest, is_row);
+        return (word.start..word.end + rest, is_row || ends_key);
     }
     let is_row = text.contains(&b'=') || text.contains(&b'\\');
     let after = bytes.get(end + 1..).unwrap_or_default();
-    let next = after
-        .iter()
-        .take(LONGEST)
-        .find(|b| !b.is_ascii_whitespace());
+    let next = after.iter().find(|b| !b.is_ascii_whitespace());
     // Names without quotes are those of JSON5.
     let is_key = next == Some(&b':') || text.contains(&b':');
     let name = String::from_utf8_lossy(text);
@@ -231,6 +241,15 @@ mod tests {
         }
         let long = format!(r#"{{"a": "{};Password=x"}}"#, "b".repeat(500));
         assert!(json(long.as_bytes()));
+        let long = "b_".repeat(500);
+        for key in [
+            format!("{long}password"),
+            format!("password_{long}"),
+            format!("{long}_password_{long}"),
+        ] {
+            assert!(json(format!("{{\"{key}\" \n: \"x\"}}").as_bytes()), "{key}");
+            assert!(!json(format!("{{\"x\": \"{key}\"}}").as_bytes()), "{key}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Promises: bytes in, bytes out, nothing is written; a fix that does not apply, does not help or makes another lint speak is left out with its
 //! reason; what is shown of the change has every known secret masked.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, ops::Range};
 
 use super::{
     super::{
@@ -230,10 +230,12 @@ fn masked(bytes: &[u8], reading: &Reading, options: &Options) -> Vec<u8> {
         let at = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX);
         at(hit.location.byte_start)..at(hit.location.byte_end)
     });
+    let known: Vec<Range<usize>> = values.chain(facts).chain(found).collect();
     let looks = policy::patched(bytes).map(|text| policy::veil::covered(&text));
-    for span in values
-        .chain(facts)
-        .chain(found)
+    let again = elsewhere(bytes, &known);
+    for span in known
+        .into_iter()
+        .chain(again)
         .chain(looks.unwrap_or_default())
     {
         for byte in hidden.get_mut(span).unwrap_or_default() {
@@ -244,4 +246,21 @@ fn masked(bytes: &[u8], reading: &Reading, options: &Options) -> Vec<u8> {
         }
     }
     hidden
+}
+
+/// Returns where values that stand at the known places stand once more.
+fn elsewhere(bytes: &[u8], known: &[Range<usize>]) -> Vec<Range<usize>> {
+    const MIN_VALUE: usize = 8;
+    let values = known.iter().filter_map(|at| bytes.get(at.clone()));
+    let is_looked_for = |value: &&[u8]| {
+        let text = std::str::from_utf8(value);
+        value.len() >= MIN_VALUE && text.is_ok_and(|text| !policy::values::is_weak(text))
+    };
+    let values: BTreeSet<&[u8]> = values.filter(is_looked_for).collect();
+    let search = (!values.is_empty()).then(|| aho_corasick::AhoCorasick::new(values));
+    let Some(Ok(search)) = search else {
+        return Vec::new();
+    };
+    let all = search.find_overlapping_iter(bytes);
+    all.map(|found| found.range()).collect()
 }

@@ -6,7 +6,7 @@
 mod looks;
 mod places;
 
-use std::ops::Range;
+use std::{collections::BTreeSet, ops::Range};
 
 use super::{
     names::{self, Secretness},
@@ -34,6 +34,24 @@ pub fn covered(text: &str) -> Vec<Range<usize>> {
     }
     covered.sort_by_key(|range| (range.start, range.end));
     covered
+}
+
+/// Returns where values that stand at the known places stand once more.
+#[must_use]
+pub fn again(bytes: &[u8], known: &[Range<usize>]) -> Vec<Range<usize>> {
+    const MIN_VALUE: usize = 8;
+    let values = known.iter().filter_map(|at| bytes.get(at.clone()));
+    let is_looked_for = |value: &&[u8]| {
+        let text = std::str::from_utf8(value);
+        value.len() >= MIN_VALUE && text.is_ok_and(|text| !values::is_weak(text))
+    };
+    let values: BTreeSet<&[u8]> = values.filter(is_looked_for).collect();
+    let search = (!values.is_empty()).then(|| aho_corasick::AhoCorasick::new(values));
+    let Some(Ok(search)) = search else {
+        return Vec::new();
+    };
+    let all = search.find_overlapping_iter(bytes);
+    all.map(|found| found.range()).collect()
 }
 
 /// Covers what follows the names of secrets: `NAME=value`, `name: value`, `--name value`.

@@ -144,7 +144,14 @@ fn redactor(findings: &[&Finding]) -> Redactor {
 /// Returns the output as it is, and without the escapes that our formats add to single characters.
 fn variants(output: &[u8]) -> Vec<Vec<u8>> {
     let mut all = vec![output.to_vec()];
-    for unescape in [references, percents, hashes] {
+    // A name may bring escapes of its own.
+    let both = |output: &[u8]| references(&percents(output));
+    for unescape in [
+        &references as &dyn Fn(&[u8]) -> Vec<u8>,
+        &percents,
+        &hashes,
+        &both,
+    ] {
         let text = unescape(output);
         if text != output {
             all.push(text);

@@ -232,7 +232,7 @@ fn masked(bytes: &[u8], reading: &Reading, options: &Options) -> Vec<u8> {
     });
     let known: Vec<Range<usize>> = values.chain(facts).chain(found).collect();
     let looks = policy::patched(bytes).map(|text| policy::veil::covered(&text));
-    let again = elsewhere(bytes, &known);
+    let again = policy::veil::again(bytes, &known);
     for span in known
         .into_iter()
         .chain(again)
@@ -246,21 +246,4 @@ fn masked(bytes: &[u8], reading: &Reading, options: &Options) -> Vec<u8> {
         }
     }
     hidden
-}
-
-/// Returns where values that stand at the known places stand once more.
-fn elsewhere(bytes: &[u8], known: &[Range<usize>]) -> Vec<Range<usize>> {
-    const MIN_VALUE: usize = 8;
-    let values = known.iter().filter_map(|at| bytes.get(at.clone()));
-    let is_looked_for = |value: &&[u8]| {
-        let text = std::str::from_utf8(value);
-        value.len() >= MIN_VALUE && text.is_ok_and(|text| !policy::values::is_weak(text))
-    };
-    let values: BTreeSet<&[u8]> = values.filter(is_looked_for).collect();
-    let search = (!values.is_empty()).then(|| aho_corasick::AhoCorasick::new(values));
-    let Some(Ok(search)) = search else {
-        return Vec::new();
-    };
-    let all = search.find_overlapping_iter(bytes);
-    all.map(|found| found.range()).collect()
 }

@@ -388,7 +388,9 @@ mod tests {
 
     #[test]
     fn a_value_that_begins_or_ends_in_our_own_words_holds_no_report_back() {
-        let report = sample::report();
+        let mut report = sample::report();
+        // One of these is a text with the path in it.
+        report.unused_suppressions.clear();
         for format in Format::ALL {
             let plain = render(&report, format, &Options::default()).unwrap();
             let path = report.findings[3].location.path.to_text().into_owned();
@@ -428,7 +430,8 @@ mod tests {
         for format in Format::ALL {
             let mut report = sample::report();
             plant(&mut report, sample::VALUES[0]);
-            let shown = render(&report, format, &options).is_ok();
+            let output = render(&report, format, &options).unwrap();
+            let shown = text(&output).contains(sample::VALUES[0]);
             assert_eq!(shown, format.can_reveal(), "{format:?}");
         }
     }

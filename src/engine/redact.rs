@@ -5,7 +5,10 @@
 //! those shorter than 8 bytes, and those of one word, a capital in front or not. They are masked where they were found, by
 //! their span; masking the word `password` everywhere would wreck a report and tell the value to whoever compares.
 
-use std::{borrow::Cow, collections::BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use base64::Engine as _;
@@ -21,17 +24,23 @@ const MIN_LINE: usize = 20;
 /// Shortest middle of a base64 form that is searched for.
 const MIN_BASE64: usize = 8;
 
+/// Most times that a masked text is looked at again.
+const MOST_ROUNDS: usize = 8;
+
 /// Finds known secrets in text.
 pub struct Redactor {
     search: Option<AhoCorasick>,
+    /// For each form, the numbers of the secrets that have it.
+    owners: Vec<Vec<usize>>,
 }
 
 impl Redactor {
     /// Takes the secrets of a run.
     #[must_use]
     pub fn new(secrets: &[&Secret]) -> Self {
-        let mut forms = BTreeSet::new();
-        for secret in secrets {
+        let mut all: BTreeMap<Vec<u8>, Vec<usize>> = BTreeMap::new();
+        for (number, secret) in secrets.iter().enumerate() {
+            let mut forms = BTreeSet::new();
             // The bytes are needed to search for them; they stay in this automaton, which is dropped with the run.
             let value = secret.expose();
             add(value, &mut forms);
@@ -53,22 +62,38 @@ impl Redactor {
                     add(line, &mut forms);
                 }
             }
+            for form in forms {
+                all.entry(form).or_default().push(number);
+            }
         }
-        if forms.is_empty() {
-            return Self { search: None };
-        }
+        let search = AhoCorasick::builder()
+            .match_kind(MatchKind::Standard)
+            .kind(Some(AhoCorasickKind::ContiguousNFA))
+            .build(all.keys());
         Self {
-            search: AhoCorasick::builder()
-                .match_kind(MatchKind::Standard)
-                .kind(Some(AhoCorasickKind::ContiguousNFA))
-                .build(&forms)
-                .ok(),
+            search: search.ok().filter(|_| !all.is_empty()),
+            owners: all.into_values().collect(),
         }
     }
 
-    /// Returns `text` with each character of a secret replaced by `*`.
+    /// Returns `text` with each character of a secret replaced by `*`. What is masked so may be another secret, of a value that has stars
+    /// itself: that goes as well.
     #[must_use]
     pub fn mask<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let Cow::Owned(mut masked) = self.once(text) else {
+            return Cow::Borrowed(text);
+        };
+        for _ in 0..MOST_ROUNDS {
+            match self.once(&masked) {
+                Cow::Owned(next) if next != masked => masked = next,
+                _ => return Cow::Owned(masked),
+            }
+        }
+        // Values made for each other: each round is as long as the text.
+        Cow::Owned(text.chars().map(|_| '*').collect())
+    }
+
+    fn once<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let Some(search) = &self.search else {
             return Cow::Borrowed(text);
         };
@@ -105,6 +130,26 @@ impl Redactor {
         self.search
             .as_ref()
             .is_some_and(|search| search.is_match(output))
+    }
+
+    /// Adds the numbers of the secrets that stand in `output`, plain or encoded.
+    pub fn find(&self, output: &[u8], found: &mut BTreeSet<usize>) {
+        let Some(search) = self
+            .search
+            .as_ref()
+            .filter(|search| search.is_match(output))
+        else {
+            return;
+        };
+        let mut seen = vec![false; self.owners.len()];
+        for form in search.find_overlapping_iter(output) {
+            let form = form.pattern().as_usize();
+            if let (Some(seen), Some(owners)) = (seen.get_mut(form), self.owners.get(form))
+                && !std::mem::replace(seen, true)
+            {
+                found.extend(owners);
+            }
+        }
     }
 }
 
@@ -250,6 +295,24 @@ mod tests {
             redactor(&[b"abcdEFGH", b"EFGHijkl"]).mask("-abcdEFGHijkl-"),
             "-************-"
         );
+    }
+
+    #[test]
+    fn what_masking_makes_a_secret_is_masked_too() {
+        let mut values: Vec<Vec<u8>> = vec![b"Zq81hunter".to_vec(), b"pw = **********".to_vec()];
+        assert_eq!(
+            redactor(&values.iter().map(Vec::as_slice).collect::<Vec<_>>())
+                .mask("x: pw = Zq81hunter"),
+            "x: ***************"
+        );
+        // One more in each round.
+        values = (0..40)
+            .map(|n| format!("a{}", "*".repeat(n + 8)).into_bytes())
+            .collect();
+        values.push(b"Zq81hunt".to_vec());
+        let text = "a".repeat(40) + "Zq81hunt";
+        let redactor = redactor(&values.iter().map(Vec::as_slice).collect::<Vec<_>>());
+        assert_eq!(redactor.mask(&text), "*".repeat(48));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Texts that are not UTF-8: UTF-16 with a byte order mark, as Windows' tools write it, and older encodings of one byte a letter.
+//! Texts that are not UTF-8: UTF-16, as Windows' tools write it, with a byte order mark or without, and older encodings of one byte a letter.
 //!
 //! Promise: whatever is told of the text that lints get points at the right bytes of the file.
 
@@ -24,6 +24,47 @@ pub fn patched(bytes: &[u8]) -> Option<Cow<'_, str>> {
     Some(Cow::Owned(text))
 }
 
+/// The order of the two bytes of a unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// The low one first.
+    Little,
+    /// The high one first.
+    Big,
+}
+
+/// Returns the order of bytes of a text in UTF-16, and the length of its byte order mark: told by the mark, else by a head in which every second
+/// byte is zero and no other. `None` of all other files, those in UTF-32 among them.
+#[must_use]
+pub fn order(bytes: &[u8]) -> Option<(Order, usize)> {
+    /// Units that are looked at, and the least that a file without a mark has.
+    const HEAD: usize = 32;
+    const LEAST: usize = 4;
+    match bytes {
+        [0xff, 0xfe, 0, 0, ..] => return None,
+        [0xff, 0xfe, ..] => return Some((Order::Little, 2)),
+        [0xfe, 0xff, ..] => return Some((Order::Big, 2)),
+        _ => {}
+    }
+    let head = bytes.as_chunks::<2>().0;
+    let head = head.get(..HEAD.min(head.len())).unwrap_or_default();
+    if head.len() < LEAST {
+        return None;
+    }
+    // A letter beyond Latin in the first line, and an odd byte at the end, hide nothing.
+    let most = head.len() - head.len() / 4;
+    let count = |is: fn(&&[u8; 2]) -> bool| head.iter().filter(is).count();
+    let (low, high) = (
+        count(|two| two[0] != 0 && two[1] == 0),
+        count(|two| two[0] == 0 && two[1] != 0),
+    );
+    match (low >= most, high >= most) {
+        (true, _) => Some((Order::Little, 0)),
+        (_, true) => Some((Order::Big, 0)),
+        _ => None,
+    }
+}
+
 /// A text that the file holds as UTF-16.
 pub(super) struct Wide {
     /// Its text, without the byte order mark.
@@ -35,22 +76,21 @@ pub(super) struct Wide {
 }
 
 impl Wide {
-    /// Reads a file that begins with a byte order mark of UTF-16 (not of UTF-32).
+    /// Reads a file that is UTF-16.
     pub(super) fn read(bytes: &[u8]) -> Option<Self> {
-        let unit: fn([u8; 2]) -> u16 = match bytes {
-            [0xff, 0xfe, 0, 0, ..] => return None,
-            [0xff, 0xfe, ..] => u16::from_le_bytes,
-            [0xfe, 0xff, ..] => u16::from_be_bytes,
-            _ => return None,
+        let (order, mark) = order(bytes)?;
+        let unit: fn([u8; 2]) -> u16 = match order {
+            Order::Little => u16::from_le_bytes,
+            Order::Big => u16::from_be_bytes,
         };
         let units = bytes
             .as_chunks::<2>()
             .0
             .iter()
-            .skip(1)
+            .skip(mark / 2)
             .map(|two| unit(*two));
         let (mut text, mut map) = (String::new(), Vec::new());
-        let mut at = 2_usize;
+        let mut at = mark;
         for one in char::decode_utf16(units) {
             let one = one.unwrap_or(char::REPLACEMENT_CHARACTER);
             let offset = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
@@ -123,6 +163,29 @@ mod tests {
             assert_eq!(bytes[secret], value[2..]);
             assert!(found.note.is_none());
             assert!(found.facts.iter().all(|fact| fact.span.end <= bytes.len()));
+        }
+    }
+
+    #[test]
+    fn texts_in_utf_16_without_a_mark_are_read() {
+        let text = "# é\u{4e2d}\r\nDB_PASSWORD=hunter2-Zq81\r\n";
+        for unit in [u16::to_le_bytes, u16::to_be_bytes] {
+            let bytes = wide(text, unit)[2..].to_vec();
+            for bytes in [bytes.clone(), [&bytes[..], b"x"].concat()] {
+                let found = reading("app.properties", &bytes);
+                let [fault] = found.faults.as_slice() else {
+                    panic!("{:?}", found.faults)
+                };
+                let secret = fault.secret.clone().unwrap();
+                assert_eq!(bytes[secret], wide("hunter2-Zq81", unit)[2..]);
+            }
+        }
+        for bytes in [
+            &b"a\0b\0"[..],
+            b"a\0\0\0b\0\0\0c\0\0\0d\0\0\0",
+            b"DB_PASSWORD=x\n",
+        ] {
+            assert_eq!(order(bytes), None, "{bytes:?}");
         }
     }
 

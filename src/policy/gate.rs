@@ -168,7 +168,7 @@ fn json(bytes: &[u8]) -> bool {
         search(&all)
     });
     let Some(search) = search else { return true };
-    let mut seen = 0;
+    let (mut seen, mut close, mut is_key) = (0, 0, false);
     let mut known = HashMap::new();
     // Shorter words are not hidden by longer ones: all that overlap are told.
     search.find_overlapping_iter(bytes).any(|found| {
@@ -186,7 +186,13 @@ fn json(bytes: &[u8]) -> bool {
         if found.start() < seen {
             return false;
         }
-        let (text, is_met) = quoted(bytes, found.range(), &mut known);
+        if close < found.end() {
+            let rest = bytes.get(found.end()..).unwrap_or_default();
+            let more = memchr::memchr3(b'"', b'\'', b'\n', rest).unwrap_or(rest.len());
+            close = found.end() + more;
+            is_key = ends_key(bytes, close);
+        }
+        let (text, is_met) = quoted(bytes, found.range(), is_key, &mut known);
         seen = text.end;
         is_met
     })
@@ -204,6 +210,13 @@ fn is_manifest(bytes: &[u8], end: usize) -> bool {
     value.is_some_and(|value| value.starts_with(b"\"") || value.starts_with(b"'"))
 }
 
+/// Tells whether a quote ends a key. A long one may be a secret's name whatever stands before and behind a word in it.
+fn ends_key(bytes: &[u8], close: usize) -> bool {
+    let mut after = bytes.get(close + 1..).unwrap_or_default().iter();
+    let next = after.find(|b| !b.is_ascii_whitespace());
+    matches!(bytes.get(close), Some(b'"' | b'\'')) && next == Some(&b':')
+}
+
 /// Tells whether an address whose host starts here may hold a password.
 fn holds_password(bytes: &[u8], start: usize) -> bool {
     let rest = bytes.get(start..).unwrap_or_default();
@@ -212,10 +225,11 @@ fn holds_password(bytes: &[u8], start: usize) -> bool {
     host.any(|b| *b == b'@')
 }
 
-/// Looks at the text in quotes around a word: returns what was looked at, and whether it passes.
+/// Looks at the text in quotes around a word: returns what was looked at, and whether it passes; `ends_key` tells whether it is a key.
 fn quoted<'t>(
     bytes: &'t [u8],
     word: Range<usize>,
+    ends_key: bool,
     known: &mut HashMap<&'t [u8], Secretness>,
 ) -> (Range<usize>, bool) {
     let is_inner = |b: &&u8| !matches!(**b, b'"' | b'\'' | b'\n');
@@ -232,14 +246,11 @@ fn quoted<'t>(
         let rest = back.iter().take(LONGEST);
         let rest = rest.take_while(|b| b.is_ascii_alphanumeric()).count();
         let is_row = matches!(back.get(rest), Some(b'=' | b':'));
-        return (word.start..word.end + rest, is_row);
+        return (word.start..word.end + rest, is_row || ends_key);
     }
     let is_row = text.contains(&b'=') || text.contains(&b'\\');
     let after = bytes.get(end + 1..).unwrap_or_default();
-    let next = after
-        .iter()
-        .take(LONGEST)
-        .find(|b| !b.is_ascii_whitespace());
+    let next = after.iter().find(|b| !b.is_ascii_whitespace());
     // Names without quotes are those of JSON5.
     let is_key = next == Some(&b':') || text.contains(&b':');
     // The same names come again and again.
@@ -328,6 +339,15 @@ mod tests {
         assert!(holds_key_in_quotes(br#"{"password" : "Zq81hunterVx7kQ2"}"#));
         let long = format!(r#"{{"a": "{};Password=x"}}"#, "b".repeat(500));
         assert!(json(long.as_bytes()));
+        let long = "b_".repeat(500);
+        for key in [
+            format!("{long}password"),
+            format!("password_{long}"),
+            format!("{long}_password_{long}"),
+        ] {
+            assert!(json(format!("{{\"{key}\" \n: \"x\"}}").as_bytes()), "{key}");
+            assert!(!json(format!("{{\"x\": \"{key}\"}}").as_bytes()), "{key}");
+        }
     }
 
     #[test]

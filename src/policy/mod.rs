@@ -32,7 +32,7 @@ pub mod veil;
 
 pub(crate) use lints::lifecycle::AGE;
 
-pub use encoding::patched;
+pub use encoding::{Order, order, patched};
 pub use fault::{CrossFault, Edit, Fact, FactData, Fault, Fix, FixClass, Gathered, Past, Pointer};
 pub use kind::FileKind;
 pub use lint::{Context, Document, Example, Index, LintMeta, Persona, Syntax};

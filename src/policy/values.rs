@@ -291,6 +291,38 @@ pub fn userinfo(rest: &str) -> Option<&str> {
     (!password.is_empty() && !password.contains(char::is_whitespace)).then_some(password)
 }
 
+/// Tells what a value is that stands where `$` fills in nothing: in single quotes of a shell, behind a `$` that escapes it. What is the name of a
+/// variable all the same is left to be filled in by something else.
+#[must_use]
+pub fn verbatim(value: &str) -> Value {
+    let known = classify(value);
+    if known != Value::Template || !value.contains('$') {
+        return known;
+    }
+    let names = value.trim().trim_start_matches('$');
+    let names = names
+        .trim_start_matches(['{', '('])
+        .trim_end_matches(['}', ')']);
+    let is_name = |c: char| matches!(c, 'A'..='Z' | '0'..='9' | '_');
+    let text = value.replace('$', "!");
+    match classify(&text) {
+        Value::Literal(strength @ (Strength::Named | Strength::Random))
+            if !names.chars().all(is_name) && is_mixed(value) =>
+        {
+            Value::Literal(strength)
+        }
+        _ => known,
+    }
+}
+
+/// Tells whether a text behind a `$` is too random for the name of a variable.
+fn is_no_name(name: &str) -> bool {
+    let has = |test: fn(&u8) -> bool| name.bytes().any(|b| test(&b));
+    let has_all =
+        has(u8::is_ascii_digit) && has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase);
+    name.len() >= 8 && has_all && is_mixed(name)
+}
+
 /// Tells whether the value is the secret itself.
 #[must_use]
 pub fn is_literal(value: &str) -> bool {
@@ -348,6 +380,16 @@ fn strength(value: &str) -> Strength {
 
 /// Tells whether letters and digits change often, as they do in random text and not in words.
 fn has_mixed_run(value: &str) -> bool {
+    changes(value) * 6 >= value.len()
+}
+
+/// Tells whether they change as often as in no name of a variable.
+fn is_mixed(value: &str) -> bool {
+    changes(value) * 4 >= value.len()
+}
+
+/// Returns how often letters and digits, small and capital, change.
+fn changes(value: &str) -> usize {
     let bytes = value.as_bytes();
     let class = |b: u8| match b {
         b'0'..=b'9' => 1,
@@ -355,15 +397,14 @@ fn has_mixed_run(value: &str) -> bool {
         b'a'..=b'z' => 3,
         _ => 0,
     };
-    let changes = bytes
+    bytes
         .windows(2)
         .filter(|two| {
             let (a, b) = (class(two[0]), class(two[1]));
             // A capital before a small letter begins a word.
             a != b && a != 0 && b != 0 && !(a == 2 && b == 3)
         })
-        .count();
-    changes * 6 >= bytes.len()
+        .count()
 }
 
 /// Returns the entropy of a text in bits per character.
@@ -471,7 +512,7 @@ fn is_template(value: &str) -> bool {
             .is_some_and(|(_, rest)| rest.contains(close))
     }) || value
         .strip_prefix('$')
-        .is_some_and(|name| whole_name(name) && !name.starts_with(|c: char| c.is_ascii_digit()))
+        .is_some_and(|name| whole_name(name) && !name.starts_with(|c: char| c.is_ascii_digit()) && !is_no_name(name))
         || value
             .strip_prefix('%')
             .and_then(|rest| rest.strip_suffix('%'))
@@ -727,6 +768,25 @@ mod tests {
             ("relay/shop-keys.json", Value::Path),
         ] {
             assert_eq!(classify(value), want, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_sign_that_fills_in_nothing_is_text() {
+        for value in ["$aB3xK9wQ2mR7t", "aB3${x}K9wQ2mR", "aB3$(x)K9wQ2mR"] {
+            assert!(matches!(verbatim(value), Value::Literal(_)), "{value}");
+        }
+        assert!(is_literal("$aB3xK9wQ2mR7t"));
+        for value in [
+            "$DB_PASSWORD",
+            "${S3_KEY2}",
+            "$(cat /run/secrets/db)",
+            "prefix-${x}-suffix",
+            "${{ secrets.X }}",
+            "$dbPassword2",
+        ] {
+            assert!(!matches!(verbatim(value), Value::Literal(_)), "{value}");
+            assert!(!is_literal(value), "{value}");
         }
     }
 

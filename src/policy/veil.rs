@@ -3,15 +3,15 @@
 //! Lints say where their own value stands. Others may stand on the same line, and a diff shows lines that no lint spoke of: here more is
 //! covered than any lint would tell. Promises: linear in the text; what is filled in later and what is plainly no value stays.
 
-use std::ops::Range;
+mod looks;
+mod places;
+
+use std::{collections::BTreeSet, ops::Range};
 
 use super::{
     names::{self, Secretness},
-    values::{self, Strength, Value},
+    values::{self, Value},
 };
-
-/// Least characters of a word that is covered for its looks.
-const MIN_WORD: usize = 8;
 
 /// Longest line that is looked at word by word; a longer one is covered as a whole.
 const MAX_LINE: usize = 16 << 10;
@@ -20,19 +20,38 @@ const MAX_LINE: usize = 16 << 10;
 #[must_use]
 pub fn covered(text: &str) -> Vec<Range<usize>> {
     let mut covered = Vec::new();
-    let mut at = 0;
+    let (mut at, mut announced) = (0, false);
     for line in text.split_inclusive(['\n', '\r']) {
         let body = line.trim_end();
         if body.len() > MAX_LINE {
             covered.push(at..at + body.len());
         } else {
             named(body, at, &mut covered);
-            by_looks(body, at, &mut covered);
+            looks::cover(body, at, &mut covered);
+            announced = places::cover(body, at, announced, &mut covered);
         }
         at += line.len();
     }
     covered.sort_by_key(|range| (range.start, range.end));
     covered
+}
+
+/// Returns where values that stand at the known places stand once more.
+#[must_use]
+pub fn again(bytes: &[u8], known: &[Range<usize>]) -> Vec<Range<usize>> {
+    const MIN_VALUE: usize = 8;
+    let values = known.iter().filter_map(|at| bytes.get(at.clone()));
+    let is_looked_for = |value: &&[u8]| {
+        let text = std::str::from_utf8(value);
+        value.len() >= MIN_VALUE && text.is_ok_and(|text| !values::is_weak(text))
+    };
+    let values: BTreeSet<&[u8]> = values.filter(is_looked_for).collect();
+    let search = (!values.is_empty()).then(|| aho_corasick::AhoCorasick::new(values));
+    let Some(Ok(search)) = search else {
+        return Vec::new();
+    };
+    let all = search.find_overlapping_iter(bytes);
+    all.map(|found| found.range()).collect()
 }
 
 /// Covers what follows the names of secrets: `NAME=value`, `name: value`, `--name value`.
@@ -55,6 +74,8 @@ fn named(line: &str, offset: usize, covered: &mut Vec<Range<usize>>) {
         if name.is_empty()
             || (*byte == b' ' && !is_flag)
             || !names_secret(name.trim_start_matches('-'))
+            // A permission of GitHub, not a value.
+            || name == "id-token"
         {
             continue;
         }
@@ -96,9 +117,7 @@ fn of_value(rest: &str) -> Range<usize> {
         .next()
         .filter(|c| matches!(c, '"' | '\'' | '`'));
     if let Some(quote) = quote {
-        let body = rest.get(1..).unwrap_or_default();
-        let end = body.find(quote).unwrap_or(body.len());
-        return 1..1 + end;
+        return 1..1 + of_quoted(rest.get(1..).unwrap_or_default(), quote);
     }
     // A comment ends it; blanks do not: a passphrase has some.
     let end = rest
@@ -108,40 +127,21 @@ fn of_value(rest: &str) -> Range<usize> {
     0..rest.get(..end).map_or(0, |text| text.trim_end().len())
 }
 
-/// Covers words that look like values: letters and digits mixed, or a password's signs, and passwords in addresses.
-fn by_looks(line: &str, offset: usize, covered: &mut Vec<Range<usize>>) {
-    let ends = |c: char| c.is_whitespace() || "\"'`=,;()[]{}<>|&\\".contains(c);
-    let mut at = 0;
-    for word in line.split(ends) {
-        let start = at;
-        at += word.len();
-        at += line
-            .get(at..)
-            .and_then(|rest| rest.chars().next())
-            .map_or(0, char::len_utf8);
-        if let Some((scheme, rest)) = word.split_once("://")
-            && let Some(password) = values::userinfo(rest)
-            && let Some(place) = word.rfind(password)
-            && !scheme.is_empty()
-        {
-            covered.push(offset + start + place..offset + start + place + password.len());
-            continue;
-        }
-        let inner = word.trim_matches([':', '.', '!', '?']);
-        let has = |test: fn(&u8) -> bool| inner.bytes().any(|b| test(&b));
-        let is_mixed = has(u8::is_ascii_digit) && has(u8::is_ascii_alphabetic);
-        let is_address = inner.contains(['/', '.', '@', '$', ':']);
-        if inner.chars().count() >= MIN_WORD
-            && is_mixed
-            && !is_address
-            && matches!(
-                values::classify(inner),
-                Value::Literal(Strength::Named | Strength::Random)
-            )
-        {
-            covered.push(offset + start..offset + start + word.len());
+/// Returns where a quoted value ends. A quote that is escaped or written twice is part of it, and so is what hangs on it.
+fn of_quoted(body: &str, quote: char) -> usize {
+    let mut chars = body.char_indices().peekable();
+    while let Some((at, c)) = chars.next() {
+        if c == '\\' {
+            chars.next();
+        } else if c == quote {
+            match chars.peek() {
+                Some((_, next)) if *next == quote => drop(chars.next()),
+                Some((_, next)) if next.is_alphanumeric() || matches!(next, '"' | '\'' | '$') => {}
+                _ => return at,
+            }
         }
     }
+    body.len()
 }
 
 #[cfg(test)]
@@ -193,6 +193,18 @@ mod tests {
                 "- uses: actions/checkout@v4.2.1",
             ),
             ("runs-on: ubuntu-22.04", "runs-on: ubuntu-22.04"),
+            (
+                r#"password: "ab\"cdefghij klmn" # x"#,
+                r#"password: "*****************" # x"#,
+            ),
+            (
+                "password: 'ab''cdefghij klmn', a: b",
+                "password: '*****************', a: b",
+            ),
+            (
+                "PASSWORD='abcdef'\"$X\"'ghijkl' run",
+                "PASSWORD='******************' run",
+            ),
             ("TOKEN: ${{ secrets.TOKEN }}", "TOKEN: ${{ secrets.TOKEN }}"),
             ("password: {{ .Values.pw }}", "password: {{ .Values.pw }}"),
         ] {
@@ -200,7 +212,115 @@ mod tests {
         }
     }
 
+    #[test]
+    fn values_in_other_places_are_covered() {
+        for (text, value) in [
+            ("ENV DB_PASSWORD correct horse # x", "correct horse"),
+            ("set(\"DB_PASSWORD\", \"correct horse\")", "correct horse"),
+            ("conn.password('correcthorse')", "correcthorse"),
+            ("<password>correct horse</password>", "correct horse"),
+            ("<add key=\"DbPassword\" value=\"correct\" />", "correct"),
+            ("- {name: DB_PASSWORD, value: correct, x: y}", "correct"),
+            ("- name: DB_PASSWORD\n  value: correct\n  x: y", "correct"),
+            ("curl -u me:correct https://example.org", "correct"),
+            ("mysql -u root -pcorrect db", "correct"),
+            ("docker login -u me -p correct example.org", "correct"),
+        ] {
+            assert_eq!(shown(text), text.replace(value, &"*".repeat(value.len())));
+        }
+        for text in [
+            "- name: DB_PASSWORD\n  valueFrom: {secretKeyRef: {name: a}}",
+            "[\"DB_PASSWORD\", \"API_TOKEN\"]",
+            "mkdir -p a/b && mysql -p\"$PW\" db",
+            "echo the password of the user is asked for, value by value",
+        ] {
+            assert_eq!(shown(text), text);
+        }
+    }
+
+    #[test]
+    fn values_with_signs_are_covered_and_addresses_stay() {
+        for (text, values) in [
+            ("run aB3$x,Kd(9&pq|7Rt x", &["aB3$x,Kd(9&pq|7Rt"][..]),
+            ("run x9$k2.p4,m7:q1/w8 x", &["x9$k2.p4,m7:q1/w8"]),
+            ("login Summer$2023 x", &["Summer$2023"]),
+            ("login hunter2@Zq81 x", &["hunter2@Zq81"]),
+            ("login Winter!2024x, x", &["Winter!2024x"]),
+            ("X=aB3.xK9/mQ2@z", &["aB3.xK9/mQ2@z"]),
+            (
+                "curl https://hooks.example.org/services/T02/aB3kQ9xWv7Zt",
+                &["aB3kQ9xWv7Zt"],
+            ),
+            ("dsn=app:pw,zq(81@tcp(db:3306)/x", &["pw,zq(81"]),
+            ("a http://u:b1@c,http://d:hunter@f/x", &["b1", "hunter"]),
+        ] {
+            let cover = |text: String, value: &&str| text.replace(value, &"*".repeat(value.len()));
+            let want = values.iter().fold(text.to_owned(), cover);
+            assert_eq!(shown(text), want);
+        }
+        for text in [
+            "- uses: actions/checkout@0123456789abcdef0123456789abcdef01234567 # v4.2.1",
+            "image: shop/web:1.2.3@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+            "curl -fsSL https://dl.example.org/tool/v1.2.3/tool-linux-amd64.tar.gz | tar xz",
+            "echo ${{ secrets.DEPLOY_TOKEN }} >> $GITHUB_ENV",
+            "if: github.event_name == 'push' && github.ref == 'refs/heads/main'",
+            "docker run -p 127.0.0.1:8080:80 -v /var/lib/app2:/data:ro app",
+            "git@github.example:shop/web.git and me@example.org, npm:react@17.0.2",
+            "python3.11 -m pip install requests==2.31.0 numpy>=1.26",
+            "kubectl -n shop-prod2 get pods -o jsonpath='{.items[0].metadata.name}'",
+            "def send(user, x=None): return client.post(url, json={'a': user.id})",
+            "region = \"eu-west-2\" # shop-prod2, aws_route53_zone",
+            "source = \"git::https://git.example.org/shop/net.git//vpc?ref=0123456789abcdef0123456789abcdef01234567\"",
+            "permissions: {id-token: write}",
+            "resource \"aws_db_instance\" \"main\" { identifier = \"shop-db-1\" }",
+            "cron: '30 5 * * 1,3' # 2024-01-02T10:00:00Z",
+            "awk '{print $1,$2}' < a.txt; sed -e s/foo/bar/g",
+            "arn:aws:iam::123456789012:role/deploy-eu1",
+            "os.environ[\"X\"] = getToken(HTTPServer, k8s)",
+        ] {
+            assert_eq!(shown(text), text);
+        }
+    }
+
+    /// A made-up value: pieces of a small letter, a capital and a digit, with signs between as the positions say.
+    fn value(sign: &str) -> impl Strategy<Value = String> {
+        let part = "[a-z][A-Z][0-9]|[A-Z][0-9][a-z]|[0-9][a-z][A-Z]|[a-z][0-9][A-Z][a-z]";
+        let sign = proptest::string::string_regex(&format!("[{sign}]?")).unwrap();
+        proptest::collection::vec((part, sign), 4..8).prop_map(|parts| {
+            let parts = parts.into_iter().map(|(part, sign)| part + &sign);
+            parts.collect()
+        })
+    }
+
+    fn no_piece_is_shown(line: &str, value: &str) {
+        let shown = shown(line);
+        for piece in value.as_bytes().windows(8) {
+            let found = memchr::memmem::find(shown.as_bytes(), piece);
+            assert!(found.is_none(), "{line}\n{shown}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn no_piece_of_an_unnamed_value_is_shown(value in value("-/.@$:,(&|;!#%+~)_=*?")) {
+            for line in [
+                format!("      run: deploy {value} now"),
+                format!("      run: deploy '{value}' && echo $X"),
+                format!("  - \"{value}\""),
+                format!("tool --opt={value}"),
+                format!("tool --opt {value};"),
+                format!("{{a: {value}, b: \"{value}\"}}"),
+                format!("send(user, '{value}')"),
+                format!("x=`{value}`"),
+                format!("# old: {value}"),
+                format!("RUN curl -H X:{value} x"),
+                format!("https://example.org/a?x={value}"),
+                format!("https://u:{value}@example.org/a"),
+            ] {
+                no_piece_is_shown(&line, &value);
+            }
+        }
+
         #[test]
         fn never_panics_and_lies_within(text in "[ -~é\n]{0,120}") {
             for range in covered(&text) {

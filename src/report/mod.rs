@@ -201,13 +201,19 @@ pub enum ReportError {
 /// Returns the report as `format`, ending with a line break, after searching it for every secret of the run.
 ///
 /// # Errors
-/// [`ReportError::Leak`] when the text holds a secret that nobody asked to see.
+/// [`ReportError::Leak`] when the text holds a secret that nobody asked to see, and would without any text of the scanned tree.
 pub fn render(report: &Report, format: Format, options: &Options) -> Result<Vec<u8>, ReportError> {
-    let write = |report: &Report| write(report, format, options);
     if options.reveal && format.can_reveal() {
-        return Ok(write(report));
+        return Ok(write(report, format, options));
     }
-    release::release(report, format, write)
+    // A branch may be named after anything.
+    let mut options = options.clone();
+    let is_silent = |repository: &Repository| {
+        let texts = [Some(&repository.uri), repository.branch.as_ref()];
+        !release::is_told(report, texts.into_iter().flatten())
+    };
+    options.repository = options.repository.filter(is_silent);
+    release::release(report, format, |report| write(report, format, &options))
 }
 
 /// Returns the Markdown for `GITHUB_STEP_SUMMARY`, within GitHub's limit of 1 MiB, searched like every format.

@@ -2,10 +2,15 @@
 //!
 //! The scan has masked every text already; this is the second net. Each output is searched as it is and with our own
 //! escapes taken back, for each secret in its plain and its encoded forms (see [`Redactor`] for which values are searched).
+//!
+//! Who owns the scanned tree chooses values, too. One that is part of our own words, or begins in a text and ends in them, tells nobody
+//! anything and holds no report back; where one stands in a text all the same, texts are left out until none does.
+
+use std::collections::BTreeSet;
 
 use crate::{
     engine::Redactor,
-    model::{BlobPath, Finding, Location, Secret},
+    model::{Attribution, BlobPath, Excerpt, Finding, Location, Secret},
     report::{Format, ReportError},
     scan::{Report, Scope},
 };
@@ -13,30 +18,37 @@ use crate::{
 /// Secrets searched for at once: the searcher of 10,000 of them takes 200 MB, that of 1,000 a tenth.
 const AT_ONCE: usize = 1000;
 
-/// Returns what `write` makes of the report.
+/// Stands before and behind each text of the scanned side where it is asked whether a value is all in one: a sign that no format has.
+const FENCE: char = '\u{e000}';
+
+/// Said in a report in which texts were left out.
+const LEFT_OUT: &str = "texts were left out of this report: what is put together of them would have held the value of a finding";
+
+/// Returns what `write` makes of the report, without the texts that would show a value.
 ///
 /// # Errors
-/// [`ReportError::Leak`] when it holds a value that the same report without any foreign text does not hold: a value that
-/// is part of our own words (`"start_column"` as a password) tells nobody anything.
+/// [`ReportError::Leak`] when it holds a value that no text from outside brings: that is a fault of ours.
 pub(super) fn release(
     report: &Report,
     format: Format,
     write: impl Fn(&Report) -> Vec<u8>,
 ) -> Result<Vec<u8>, ReportError> {
     let output = write(report);
-    let suppressed = report.suppressed.iter().map(|s| &s.finding);
-    let findings: Vec<&Finding> = report.findings.iter().chain(suppressed).collect();
-    let texts = variants(&output);
-    let mut found = Vec::new();
-    for some in findings.chunks(AT_ONCE) {
-        search(some, &texts, &mut found);
-    }
-    if found.is_empty() {
+    let leaks = leaks(report, &output, &write);
+    if leaks.is_empty() {
         return Ok(output);
     }
-    let own = write(&blank(report));
-    let own = variants(&own);
-    match found.into_iter().find(|f| !holds(&[f], &own)) {
+    for depth in [Depth::Holding, Depth::Texts, Depth::All] {
+        let mut safe = report.clone();
+        leave_out(&mut safe, depth, &leaks);
+        safe.ledger.notes.push(LEFT_OUT.to_owned());
+        safe.ledger.notes.sort();
+        let output = write(&safe);
+        if self::leaks(&safe, &output, &write).is_empty() {
+            return Ok(output);
+        }
+    }
+    match leaks.first() {
         None => Ok(output),
         Some(finding) => Err(ReportError::Leak {
             format,
@@ -46,30 +58,100 @@ pub(super) fn release(
     }
 }
 
-/// Collects the findings whose value stands in one of `texts`, by halving: one search if there is none.
-fn search<'a>(findings: &[&'a Finding], texts: &[Vec<u8>], found: &mut Vec<&'a Finding>) {
-    if findings.is_empty() || !holds(findings, texts) {
-        return;
+/// Tells whether a value of the run stands in one of the texts.
+pub(super) fn is_told<'t>(report: &Report, texts: impl Iterator<Item = &'t String>) -> bool {
+    let texts: Vec<Vec<u8>> = texts.flat_map(|text| variants(text.as_bytes())).collect();
+    let suppressed = report.suppressed.iter().map(|s| &s.finding);
+    let findings: Vec<&Finding> = report.findings.iter().chain(suppressed).collect();
+    findings.chunks(AT_ONCE).any(|some| holds(some, &texts))
+}
+
+/// Returns the findings whose value an output shows: it stands there, is no part of our own words, and is all in one text.
+fn leaks<'r>(
+    report: &'r Report,
+    output: &[u8],
+    write: &impl Fn(&Report) -> Vec<u8>,
+) -> Vec<&'r Finding> {
+    let suppressed = report.suppressed.iter().map(|s| &s.finding);
+    let findings: Vec<&Finding> = report.findings.iter().chain(suppressed).collect();
+    let mut found = held(findings, &variants(output), true);
+    if !found.is_empty() {
+        found = held(found, &variants(&write(&blank(report))), false);
     }
-    if let [finding] = findings {
-        found.push(finding);
-        return;
+    if !found.is_empty() {
+        found = held(found, &variants(&write(&fenced(report))), true);
     }
-    let (left, right) = findings.split_at(findings.len() / 2);
-    search(left, texts, found);
-    search(right, texts, found);
+    found
+}
+
+/// Returns the findings whose value stands in one of the texts, or in none.
+fn held<'a>(findings: Vec<&'a Finding>, texts: &[Vec<u8>], stands: bool) -> Vec<&'a Finding> {
+    let mut kept = Vec::new();
+    for some in findings.chunks(AT_ONCE) {
+        let redactor = redactor(some);
+        let mut found = BTreeSet::new();
+        texts
+            .iter()
+            .for_each(|text| redactor.find(text, &mut found));
+        let some = some.iter().enumerate();
+        let some = some.filter(|(number, _)| found.contains(number) == stands);
+        kept.extend(some.map(|(_, finding)| *finding));
+    }
+    kept
+}
+
+/// Which texts are left out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Depth {
+    /// Those that hold a value by themselves, with escapes taken back.
+    Holding,
+    /// All but paths.
+    Texts,
+    /// All.
+    All,
+}
+
+/// Replaces texts by a few stars.
+fn leave_out(report: &mut Report, depth: Depth, leaks: &[&Finding]) {
+    const STARS: &str = "***";
+    let redactor = redactor(leaks);
+    let is_out = |text: &str| {
+        let texts = variants(text.as_bytes());
+        depth != Depth::Holding || texts.iter().any(|text| redactor.finds(text))
+    };
+    edit(report, &mut |text| match text {
+        Text::Path(path) if depth != Depth::Texts && is_out(&path.to_text()) => {
+            *path = BlobPath::from(STARS)
+        }
+        Text::Line(line) if is_out(line) => *line = STARS.to_owned(),
+        Text::Excerpt(excerpt) if excerpt.as_ref().is_some_and(|one| is_out(&one.text)) => {
+            *excerpt = None
+        }
+        Text::Path(_) | Text::Line(_) | Text::Excerpt(_) => {}
+    });
 }
 
 fn holds(findings: &[&Finding], texts: &[Vec<u8>]) -> bool {
-    let secrets: Vec<&Secret> = findings.iter().map(|f| &f.secret).collect();
-    let redactor = Redactor::new(&secrets);
+    let redactor = redactor(findings);
     texts.iter().any(|text| redactor.finds(text))
+}
+
+fn redactor(findings: &[&Finding]) -> Redactor {
+    let secrets: Vec<&Secret> = findings.iter().map(|f| &f.secret).collect();
+    Redactor::new(&secrets)
 }
 
 /// Returns the output as it is, and without the escapes that our formats add to single characters.
 fn variants(output: &[u8]) -> Vec<Vec<u8>> {
     let mut all = vec![output.to_vec()];
-    for unescape in [references, percents, hashes] {
+    // A name may bring escapes of its own.
+    let both = |output: &[u8]| references(&percents(output));
+    for unescape in [
+        &references as &dyn Fn(&[u8]) -> Vec<u8>,
+        &percents,
+        &hashes,
+        &both,
+    ] {
         let text = unescape(output);
         if text != output {
             all.push(text);
@@ -136,50 +218,106 @@ fn unescaped(output: &[u8], escape: impl Fn(&[u8]) -> Option<(u8, usize)>) -> Ve
 /// Returns the report without a byte of text from outside: what is left in an output of it are our own words and numbers.
 fn blank(report: &Report) -> Report {
     let mut blank = report.clone();
-    if let Scope::Directory(path) = &mut blank.scope {
-        *path = BlobPath::default();
-    }
-    let suppressed = blank.suppressed.iter_mut().map(|s| {
-        s.reason.clear();
-        &mut s.finding
+    edit(&mut blank, &mut |text| match text {
+        Text::Path(path) => *path = BlobPath::default(),
+        Text::Line(line) => line.clear(),
+        Text::Excerpt(excerpt) => *excerpt = None,
     });
-    for finding in blank.findings.iter_mut().chain(suppressed) {
-        blank_finding(finding);
-    }
-    for skip in &mut blank.ledger.skips {
-        skip.path = BlobPath::default();
-        skip.detail.clear();
-    }
     blank.ledger.notes.clear();
     blank.unused_suppressions.clear();
     blank
 }
 
-fn blank_finding(finding: &mut Finding) {
-    let clear = |location: &mut Location| location.path = BlobPath::default();
-    finding.message.clear();
-    finding.further.clear();
-    finding.excerpt = None;
-    clear(&mut finding.location);
-    finding
-        .occurrences
-        .iter_mut()
-        .for_each(|o| clear(&mut o.location));
+/// Returns the report with each text from outside fenced off from our own words.
+fn fenced(report: &Report) -> Report {
+    let mut fenced = report.clone();
+    edit(&mut fenced, &mut |text| match text {
+        Text::Path(path) => {
+            let fence = FENCE.to_string();
+            *path = BlobPath::new([fence.as_bytes(), path.as_bytes(), fence.as_bytes()].concat());
+        }
+        Text::Line(line) => *line = fence(line),
+        Text::Excerpt(Some(excerpt)) => {
+            let upto = |at: usize| {
+                fence(excerpt.text.get(..at).unwrap_or_default()).len() - FENCE.len_utf8()
+            };
+            (excerpt.start, excerpt.end) = (upto(excerpt.start), upto(excerpt.end));
+            excerpt.text = fence(&excerpt.text);
+        }
+        Text::Excerpt(None) => {}
+    });
+    fenced
+}
+
+/// Fences each line.
+fn fence(text: &str) -> String {
+    let lines = text.replace('\n', &format!("{FENCE}\n{FENCE}"));
+    format!("{FENCE}{lines}{FENCE}")
+}
+
+/// A text of the scanned side.
+enum Text<'t> {
+    Path(&'t mut BlobPath),
+    Line(&'t mut String),
+    Excerpt(&'t mut Option<Excerpt>),
+}
+
+/// Hands out every text of the scanned side.
+fn edit(report: &mut Report, see: &mut dyn FnMut(Text<'_>)) {
+    if let Scope::Directory(path) = &mut report.scope {
+        see(Text::Path(path));
+    }
+    let suppressed = report.suppressed.iter_mut().map(|s| {
+        see(Text::Line(&mut s.reason));
+        &mut s.finding
+    });
+    let suppressed: Vec<&mut Finding> = suppressed.collect();
+    for finding in report.findings.iter_mut().chain(suppressed) {
+        edit_finding(finding, see);
+    }
+    for skip in &mut report.ledger.skips {
+        see(Text::Path(&mut skip.path));
+        see(Text::Line(&mut skip.detail));
+    }
+    let lines = report.ledger.notes.iter_mut();
+    for line in lines.chain(&mut report.unused_suppressions) {
+        see(Text::Line(line));
+    }
+}
+
+fn edit_finding(finding: &mut Finding, see: &mut dyn FnMut(Text<'_>)) {
+    let place = |location: &mut Location, see: &mut dyn FnMut(Text<'_>)| {
+        see(Text::Path(&mut location.path));
+    };
+    see(Text::Line(&mut finding.message));
+    see(Text::Excerpt(&mut finding.excerpt));
+    place(&mut finding.location, see);
+    for occurrence in &mut finding.occurrences {
+        place(&mut occurrence.location, see);
+    }
+    for (_, path) in finding.further.values_mut() {
+        see(Text::Path(path));
+    }
     for related in &mut finding.related {
-        related.message.clear();
-        clear(&mut related.location);
+        see(Text::Line(&mut related.message));
+        place(&mut related.location, see);
         if let Some(commit) = &mut related.introduced {
-            commit.author.clear();
+            see(Text::Line(&mut commit.author));
         }
     }
-    if let Some(attribution) = &mut finding.attribution {
-        attribution.path = None;
-        let commits = [
-            &mut attribution.introduced,
-            &mut attribution.last_seen,
-            &mut attribution.removed,
-        ];
-        commits.into_iter().flatten().for_each(|c| c.author.clear());
+    if let Some(Attribution {
+        introduced,
+        last_seen,
+        removed,
+        path,
+        at_head: _,
+        reachable: _,
+    }) = &mut finding.attribution
+    {
+        path.iter_mut().for_each(|path| see(Text::Path(path)));
+        for commit in [introduced, last_seen, removed].into_iter().flatten() {
+            see(Text::Line(&mut commit.author));
+        }
     }
 }
 
@@ -194,35 +332,57 @@ mod tests {
         attribution.introduced.as_mut().unwrap().author = text.to_owned();
     }
 
+    fn text(output: &[u8]) -> String {
+        String::from_utf8_lossy(output).into_owned()
+    }
+
     #[test]
     fn no_format_releases_a_planted_value() {
         for format in Format::ALL {
-            for (nth, value) in sample::VALUES.iter().enumerate().take(4) {
+            for value in sample::VALUES.iter().take(4) {
                 let mut report = sample::report();
                 plant(&mut report, &format!("found {value} here"));
-                let error = render(&report, format, &Options::default()).unwrap_err();
-                let ReportError::Leak { fingerprint, .. } = &error;
-                let owner = report
-                    .findings
-                    .iter()
-                    .find(|f| f.secret == Secret::new(sample::VALUES[nth].as_bytes()));
-                assert_eq!(fingerprint, &owner.unwrap().fingerprint, "{format:?}");
-                assert!(!error.to_string().contains(value));
+                let output = render(&report, format, &Options::default()).unwrap();
+                assert!(!text(&output).contains(value), "{format:?}");
+                let path = report.findings[0].location.path.to_text().into_owned();
+                let other = report.findings[3].rule.as_str();
+                assert!(text(&output).contains(other), "{format:?} {path}");
             }
         }
     }
 
     #[test]
-    fn values_in_paths_are_met_in_every_format() {
+    fn values_in_paths_are_left_out_of_every_format() {
         for format in Format::ALL {
-            let mut report = sample::report();
-            let path = format!("x/{}", sample::VALUES[3]);
-            report.findings[0].location.path = BlobPath::from(path.as_str());
-            report.findings[0].provenance.place = crate::model::Place::File;
-            assert!(
-                render(&report, format, &Options::default()).is_err(),
-                "{format:?}"
-            );
+            for path in [
+                format!("x/{}", sample::VALUES[3]),
+                "x/%74ok-Zr81xQk2mW0a\"<&>'%|".to_owned(),
+            ] {
+                let mut report = sample::report();
+                report.findings[0].location.path = BlobPath::from(path.as_str());
+                report.findings[0].provenance.place = crate::model::Place::File;
+                let output = render(&report, format, &Options::default()).unwrap();
+                for text in variants(&output) {
+                    assert!(!self::text(&text).contains("tok-Zr81xQk2"), "{format:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_branch_that_is_named_after_a_value_is_left_out() {
+        let value = sample::VALUES[0];
+        let options = Options {
+            repository: Some(crate::report::Repository {
+                uri: "https://git.example.org/shop".to_owned(),
+                revision: None,
+                branch: Some(format!("fix-{value}")),
+            }),
+            ..Options::default()
+        };
+        for format in Format::ALL {
+            let output = render(&sample::report(), format, &options).unwrap();
+            assert!(!text(&output).contains(value), "{format:?}");
         }
     }
 
@@ -248,7 +408,8 @@ mod tests {
         for format in Format::ALL {
             let mut report = sample::report();
             plant(&mut report, sample::VALUES[0]);
-            let shown = render(&report, format, &options).is_ok();
+            let output = render(&report, format, &options).unwrap();
+            let shown = text(&output).contains(sample::VALUES[0]);
             assert_eq!(shown, format.can_reveal(), "{format:?}");
         }
     }

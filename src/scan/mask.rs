@@ -64,16 +64,18 @@ fn of_finding(finding: &mut Finding, redactor: &Redactor) {
         }
     }
     if let Some(excerpt) = &mut finding.excerpt {
-        // Masking keeps the number of code points, not of bytes: the span is moved by what changed before it.
-        let before = redactor
-            .mask(excerpt.text.get(..excerpt.start).unwrap_or_default())
-            .len();
-        let upto = redactor
-            .mask(excerpt.text.get(..excerpt.end).unwrap_or_default())
-            .len();
+        // Masking keeps the number of code points, not of bytes.
+        let upto = |at: usize| {
+            let head = excerpt.text.get(..at);
+            head.map_or(usize::MAX, |head| head.chars().count())
+        };
+        let (start, end) = (upto(excerpt.start), upto(excerpt.end));
         of_text(&mut excerpt.text, redactor);
-        excerpt.start = before.min(excerpt.text.len());
-        excerpt.end = upto.clamp(excerpt.start, excerpt.text.len());
+        let offset = |number: usize| {
+            let mut places = excerpt.text.char_indices().map(|(at, _)| at);
+            places.nth(number).unwrap_or(excerpt.text.len())
+        };
+        (excerpt.start, excerpt.end) = (offset(start), offset(end));
     }
     if let Some(attribution) = &mut finding.attribution {
         of_attribution(attribution, redactor);

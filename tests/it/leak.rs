@@ -280,3 +280,113 @@ fn the_rest_of_an_overlapped_secret_and_a_named_folder_hold_no_canary() {
         );
     }
 }
+
+/// Made-up values with signs in them, as files of each kind may hold them beside what a lint tells.
+const BESIDE: [&str; 5] = [
+    "aB3$xK,9wQ(2mR&7tLp",
+    "q8Z/k2.Wv@7Xt5$R1yB",
+    "M4n|p9T:s2Kd%6hJ+w3",
+    "x7Gv-Q2mR9tLp4wZs-8",
+    "d5H;f2Ns!8Vb#1Yc3Te",
+];
+
+/// Files with a fault of policy each, and a value that nobody names on the same line or the next.
+fn beside(value: &str) -> Vec<(&'static str, String)> {
+    vec![
+        (
+            ".github/workflows/a.yml",
+            format!(
+                "on: push\njobs:\n  a:\n    runs-on: x\n    steps:\n      - run: echo ${{{{ secrets.PW }}}} && ./x {value}\n        env: {{API_KEY: Vx7kQ2mR9tLp, X: '{value}'}}\n"
+            ),
+        ),
+        (
+            "deploy.sh",
+            format!(
+                "#!/bin/bash\ncurl -H \"X: $API_TOKEN\" -H 'Y: {value}' a\nexport DB_PASSWORD='hunter2-Zq81' X=\"{value}\"\n"
+            ),
+        ),
+        (
+            "compose.yml",
+            format!(
+                "services:\n  a:\n    image: b\n    environment: {{DB_PASSWORD: hunter2-Zq81, X: \"{value}\"}}\n"
+            ),
+        ),
+        (
+            "Dockerfile",
+            format!("FROM a\nENV DB_PASSWORD=hunter2-Zq81 X='{value}'\n"),
+        ),
+        (
+            "settings.json",
+            format!(
+                "{{\"password\": \"hunter2-Zq81\", \"x\": \"{value}\", \"y\": [\"{value}\"]}}\n"
+            ),
+        ),
+        (
+            "k8s/a.yaml",
+            format!(
+                "apiVersion: v1\nkind: Pod\nmetadata: {{name: a}}\nspec: {{containers: [{{name: a, image: a, env: [{{name: DB_PASSWORD, value: hunter2-Zq81}}, {{name: X, value: '{value}'}}]}}]}}\n"
+            ),
+        ),
+        (
+            "app.py",
+            format!("password = os.getenv('DB_PASSWORD', 'hunter2-Zq81'); x('{value}')\n"),
+        ),
+        (
+            "main.tf",
+            format!("provider \"a\" {{ password = \"hunter2-Zq81\", x = \"{value}\" }}\n"),
+        ),
+        (
+            "app.properties",
+            format!("db.password=hunter2-Zq81\n# {value}\n"),
+        ),
+    ]
+}
+
+#[test]
+fn no_piece_of_a_value_beside_a_fault_of_policy_is_shown() {
+    for value in BESIDE {
+        let repo = Repo::new();
+        for (path, text) in beside(value) {
+            repo.write(path, text);
+        }
+        let mut all: Vec<Vec<&str>> = FORMATS
+            .iter()
+            .map(|format| vec!["scan", "--persona=auditor", "--output", format])
+            .collect();
+        all.push(vec!["fix", "--unsafe"]);
+        for line in ["deploy.sh:2", "deploy.sh:3", "compose.yml:4", "app.py:1"] {
+            all.push(vec!["explain", line]);
+        }
+        for args in all {
+            let run = keysweep(repo.path(), &args);
+            assert!(matches!(run.code, 0 | 1 | 3), "{args:?} {}", run.stderr);
+            for piece in value.as_bytes().windows(8) {
+                let shown = [&run.stdout[..], run.stderr.as_bytes()].concat();
+                assert!(
+                    memchr::memmem::find(&shown, piece).is_none(),
+                    "{args:?} {}",
+                    run.text()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn no_value_holds_a_report_back() {
+    let repo = Repo::new();
+    repo.write("a.json", "{\"password\": \"Zq81hunter\"}\n");
+    repo.write("b.json", "{\"token\": \"password\\\": \\\"**********\"}\n");
+    repo.write("c.yml", "password: '\"path\": \"c.yml\"'\n");
+    repo.write("d.json", "{\"password\": \"x/e.json:1:15\"}\n");
+    repo.write("x/e.json", "{\"password\": \"Vx7kQ2mR9t\"}\n");
+    repo.write("f%41BCDEFGH7x.json", "{\"password\": \"ABCDEFGH7x\"}\n");
+    for format in FORMATS {
+        let run = keysweep(repo.path(), &["scan", "--output", format]);
+        assert_eq!(run.code, 1, "{format}: {}", run.stderr);
+        assert!(run.text().contains("x/e.json"), "{format}: {}", run.text());
+        for value in ["Zq81hunter", "Vx7kQ2mR9t", "ABCDEFGH7x", "%41BCDEFGH7x"] {
+            assert!(!run.text().contains(value), "{format}: {}", run.text());
+        }
+    }
+}

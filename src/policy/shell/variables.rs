@@ -124,7 +124,8 @@ impl Flow<'_> {
         let is_list = raw.starts_with('(');
         if is_list
             || !(self.is_secret)(&assignment.name)
-            || !matches!(values::classify(value), Value::Literal(_))
+            // Nothing is filled into this word: a `$` is quoted or escaped.
+            || !matches!(values::verbatim(value), Value::Literal(_))
         {
             return;
         }

@@ -177,16 +177,19 @@ fn known_forms(value: &[u8]) -> Vec<String> {
     forms.into_iter().flatten().filter(is_looked_for).collect()
 }
 
-/// Returns a place with a letter in UTF-16, if the file says that it is that: it tells the order of bytes.
+/// Returns a place with a letter in UTF-16, if the file is that: it tells the order of bytes.
 fn wide(bytes: &[u8]) -> Option<(Encoding, usize)> {
-    match bytes {
-        [0xff, 0xfe, 0, 0, ..] => None,
-        [0xff, 0xfe, ..] => Some((Encoding::Utf16, 0)),
-        [0xfe, 0xff, ..] => {
-            let zero = bytes.iter().step_by(2).position(|byte| *byte == 0)?;
-            Some((Encoding::Utf16, zero * 2))
-        }
-        _ => None,
+    let (order, mark) = policy::order(bytes)?;
+    let letter = |two: &[u8; 2]| match order {
+        policy::Order::Little => two[0] != 0 && two[1] == 0,
+        policy::Order::Big => two[0] == 0 && two[1] != 0,
+    };
+    let units = bytes.as_chunks::<2>().0;
+    match (units.iter().skip(mark / 2).position(letter), bytes) {
+        (Some(at), _) => Some((Encoding::Utf16, mark + 2 * at)),
+        // A byte of the mark that is not zero stands for a letter.
+        (None, [0xff, 0xfe, ..]) => Some((Encoding::Utf16, 0)),
+        (None, _) => None,
     }
 }
 
@@ -351,8 +354,11 @@ impl<'a> Desk<'a> {
             // A line as long as this is covered as a whole.
             return vec![span(&(low..start.saturating_add((LINES + 1) * FAR)))];
         };
-        let lines = policy::patched(text.get(from..to).unwrap_or_default());
-        let covered = lines.map_or_else(Vec::new, |lines| veil::covered(&lines));
+        let Some(lines) = policy::patched(text.get(from..to).unwrap_or_default()) else {
+            // What is no text cannot be told apart.
+            return vec![span(&(from..to))];
+        };
+        let covered = veil::covered(&lines);
         let covered = covered.iter();
         covered
             .map(|range| span(&(from + range.start..from + range.end)))

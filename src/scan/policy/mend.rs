@@ -3,7 +3,7 @@
 //! Promises: bytes in, bytes out, nothing is written; a fix that does not apply, does not help or makes another lint speak is left out with its
 //! reason; what is shown of the change has every known secret masked.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, ops::Range};
 
 use super::{
     super::{
@@ -230,10 +230,12 @@ fn masked(bytes: &[u8], reading: &Reading, options: &Options) -> Vec<u8> {
         let at = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX);
         at(hit.location.byte_start)..at(hit.location.byte_end)
     });
+    let known: Vec<Range<usize>> = values.chain(facts).chain(found).collect();
     let looks = policy::patched(bytes).map(|text| policy::veil::covered(&text));
-    for span in values
-        .chain(facts)
-        .chain(found)
+    let again = policy::veil::again(bytes, &known);
+    for span in known
+        .into_iter()
+        .chain(again)
         .chain(looks.unwrap_or_default())
     {
         for byte in hidden.get_mut(span).unwrap_or_default() {

@@ -154,7 +154,11 @@ fn variable(service: &Service<'_>, binding: &Binding<'_>, around: &[&str]) -> Op
         );
         return Some(Fault::new(&PLAINTEXT_ENV, span.clone(), subject, message).secret(span));
     }
-    if !names::is_secret(binding.name) || !is_strong(&values::classify(text)) || is_file(text) {
+    let value = match is_escaped(text) {
+        true => values::verbatim(&text.replace("$$", "$")),
+        false => values::classify(text),
+    };
+    if !names::is_secret(binding.name) || !is_strong(&value) || is_file(text) {
         return None;
     }
     if weak::is_weak(
@@ -182,6 +186,11 @@ fn variable(service: &Service<'_>, binding: &Binding<'_>, around: &[&str]) -> Op
 fn is_file(text: &str) -> bool {
     let ends = [".pem", ".key", ".txt", ".json", ".p12", ".jks"];
     text.contains('/') && ends.iter().any(|end| text.ends_with(end))
+}
+
+/// Tells whether each `$` of a value is one that compose takes for itself: `$$`.
+fn is_escaped(text: &str) -> bool {
+    text.contains("$$") && !text.replace("$$", "").contains('$')
 }
 
 fn is_strong(value: &Value) -> bool {
@@ -337,6 +346,17 @@ mod tests {
             ),
             (
                 "environment:\n      DB_USER: shopper\n      DB_PASSWORD: shopperpass1\n",
+                vec![],
+            ),
+            (
+                "environment:\n      DB_PASSWORD: aB3$${x}K9wQ2mR\n      A_TOKEN: $$aB3xK9wQ2mR7t\n",
+                vec![
+                    "compose-plaintext-env high aB3$${x}K9wQ2mR",
+                    "compose-plaintext-env high $$aB3xK9wQ2mR7t",
+                ],
+            ),
+            (
+                "environment:\n      DB_PASSWORD: $${DB_PASSWORD}\n      A_TOKEN: a-$${x}-b\n",
                 vec![],
             ),
             (

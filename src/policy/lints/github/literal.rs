@@ -136,7 +136,8 @@ fn judge(text: &str, place: &Place<'_>, known: &HashSet<&str>, context: &mut Con
     if secretness == Secretness::No || is_list {
         return;
     }
-    let Value::Literal(strength) = values::classify(&value.text) else {
+    // GitHub fills in `${{ }}` alone.
+    let Value::Literal(strength) = values::verbatim(&value.text) else {
         return;
     };
     let password = value.text.split_once("://").and_then(|(scheme, rest)| {
@@ -284,6 +285,8 @@ mod tests {
         for (env, expected) in [
             ("API_KEY: Vx7kQ2mR9tLp", Some((high, Persona::Regular))),
             ("API_KEY: 'Vx7kQ2mR9tLp'", Some((high, Persona::Regular))),
+            ("API_KEY: $aB3${x}K9wQ2mR", Some((high, Persona::Regular))),
+            ("API_KEY: ${API_KEY}", None),
             (
                 "ENCRYPTION_KEY: Vx7kQ2mR9tLp",
                 Some((Severity::Critical, Persona::Regular)),

@@ -312,7 +312,7 @@ fn literal_severity(document: &Document<'_>, span: &Range<usize>) -> Option<Seve
         .path
         .split(['/', '.', '-', '_'])
         .any(|part| matches!(part, "local" | "dev"));
-    match values::classify(value) {
+    match values::verbatim(value) {
         Value::Literal(Strength::Weak) => Some(Severity::Info),
         Value::Literal(_) if is_local || is_trial(document.path) => Some(Severity::Info),
         Value::Literal(_) => Some(Severity::High),
@@ -389,6 +389,16 @@ mod tests {
                 "a.sh",
                 "env\ntest -n \"$API_TOKEN\" && echo \"$API_TOKEN\"",
                 "env@medium | \"$API_TOKEN\"@high",
+            ),
+            (
+                "a.sh",
+                "export API_TOKEN='$aB3xK9wQ2mR7t' DB_PASSWORD='aB3${x}K9wQ2mR'\n",
+                "$aB3xK9wQ2mR7t@high | aB3${x}K9wQ2mR@high",
+            ),
+            (
+                "a.sh",
+                "export API_TOKEN='${API_TOKEN}' DB_PASSWORD='a-${x}-b'\n",
+                "",
             ),
             ("a.sh", ". ./lib.sh\nrun_it \"$API_TOKEN\"", ""),
             ("a.sh", "./run_it \"$API_TOKEN\"", "\"$API_TOKEN\"@medium"),

@@ -6,6 +6,7 @@
 use std::{collections::HashSet, ops::Range};
 
 use super::{
+    gate::FAR,
     lexer::{Lexer, MOST, Token},
     parts,
     shape::Tongue,
@@ -51,7 +52,7 @@ impl Seeds {
 }
 
 /// Bytes from the word of a call to the last name that a look at it may meet.
-const REACH: usize = MOST + 800;
+const REACH: usize = MOST + FAR + 800;
 
 /// What stands outside of all definitions counts for all.
 const OUTSIDE: usize = usize::MAX;

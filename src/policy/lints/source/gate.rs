@@ -466,14 +466,52 @@ impl<'t> Sight<'t> {
 
 /// Tells whether a read of the environment whose key ends here may have another value behind it.
 fn falls_back(text: &str, end: usize) -> bool {
-    let bytes = text.as_bytes();
-    let rest = bytes
-        .get(end..bytes.len().min(end + NEAR))
-        .unwrap_or_default();
+    let rest = behind(text.as_bytes(), end);
     let signs: [&[u8]; 8] = [b"||", b"??", b" or ", b",", b"?", b"if ", b"if(", b"efault"];
     signs
         .iter()
-        .any(|sign| memchr::memmem::find(rest, sign).is_some())
+        .any(|sign| memchr::memmem::find(&rest, sign).is_some())
+}
+
+/// Returns what stands behind a place, without comments.
+fn behind(bytes: &[u8], end: usize) -> Vec<u8> {
+    let mut rest = Vec::with_capacity(NEAR);
+    let mut at = end;
+    let most = bytes.len().min(end + FAR);
+    while at < most && rest.len() < NEAR {
+        let next = blanks(bytes, at);
+        if next > at {
+            rest.push(b' ');
+        }
+        rest.extend(bytes.get(next));
+        at = next + 1;
+    }
+    rest
+}
+
+/// Most bytes of comments and blanks that stand between two parts of one expression.
+pub(super) const FAR: usize = 4 << 10;
+
+/// Returns where blanks and comments that begin here end.
+pub(super) fn blanks(bytes: &[u8], at: usize) -> usize {
+    let most = bytes.len().min(at + FAR);
+    let mut at = at;
+    loop {
+        let rest = bytes.get(at..most).unwrap_or_default();
+        let space = rest.iter().take_while(|b| b.is_ascii_whitespace()).count();
+        let rest = rest.get(space..).unwrap_or_default();
+        // In a text in quotes there are `//` and `#` as well: only where a line or text may go on do they end it.
+        let comment = match rest {
+            [b'/', b'*', body @ ..] => memchr::memmem::find(body, b"*/").map(|at| at + 4),
+            [b'/', b'/', ..] | [b'#', ..] if space > 0 => memchr::memchr(b'\n', rest),
+            _ => None,
+        };
+        at += space;
+        match comment {
+            Some(length) => at += length,
+            None => return at,
+        }
+    }
 }
 
 /// Bytes of the longest name: what is longer is none.
@@ -552,6 +590,7 @@ mod tests {
             "url = os.environ['DATABASE_URL']\nlog.info(url)",
             "token = random.choice(x)",
             "logger.info(\n    'a',\n    api_key,\n)",
+            "(logger  # of the shop\n    # and of its parts\n    .info(api_key))",
             "print (db_password)",
             "a = m = db_password\nprint(m)",
             "print(retry(lambda: logger.info('pw %s', db_password)))",
@@ -559,6 +598,19 @@ mod tests {
             "k = db_password\nq = \"\"\"\nSELECT id\n\"\"\"\nprint(k)",
         ] {
             assert!(passes(text, Tongue::Python), "{text}");
+        }
+    }
+
+    #[test]
+    fn comments_between_parts_hide_nothing() {
+        let long = "made up ".repeat(100);
+        for text in [
+            format!("logger /* {long} */ .info(apiKey)"),
+            format!("logger // {long}\n  // {long}\n  .info(apiKey)"),
+            format!("k = process.env.API_KEY /* {long} */ || 'x'"),
+            format!("k = process.env.API_KEY // {long}\n // {long}\n  ?? 'x'"),
+        ] {
+            assert!(passes(&text, Tongue::Script), "{text}");
         }
     }
 

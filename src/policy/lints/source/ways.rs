@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use super::{
-    gate::{LONGEST, is_word},
+    gate::{LONGEST, blanks, is_word},
     shape::Tongue,
     sinks::{self, Leaves},
 };
@@ -55,10 +55,7 @@ fn path_from(bytes: &[u8], start: usize) -> (String, usize) {
     let mut path = String::new();
     let mut at = start;
     let is_sign = |at: usize, sign: u8| bytes.get(at) == Some(&sign);
-    let blanks = |at: usize| {
-        let rest = bytes.get(at..).unwrap_or_default().iter().take(LONGEST);
-        at + rest.take_while(|b| b.is_ascii_whitespace()).count()
-    };
+    let blanks = |at: usize| blanks(bytes, at);
     while path.len() < 2 * LONGEST {
         let rest = bytes.get(at..).unwrap_or_default().iter().take(LONGEST);
         let length = rest.take_while(|b| is_word(**b)).count();

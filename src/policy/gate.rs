@@ -82,7 +82,7 @@ pub(super) fn passes(kind: FileKind, path: &str, bytes: &[u8]) -> bool {
         _ if path.ends_with(".pgpass") => true,
         // Translations.
         FileKind::Json if is_for_people(&path.to_ascii_lowercase()) => {
-            json(bytes) && holds_key_in_quotes(bytes)
+            holds_key_in_quotes(bytes) && json(bytes)
         }
         FileKind::Json => json(bytes),
         // Resources of Android.

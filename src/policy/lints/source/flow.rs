@@ -32,6 +32,12 @@ impl Seeds {
         self.names.is_empty() && self.reads.is_empty() && self.wholes.is_empty()
     }
 
+    /// Returns all places.
+    fn all(&self) -> impl Iterator<Item = usize> {
+        let all = [&self.names, &self.reads, &self.wholes];
+        all.into_iter().flatten().copied()
+    }
+
     /// Tells whether a secret comes from a stretch of the text.
     fn any(&self, stretch: &Range<usize>) -> bool {
         [&self.names, &self.reads, &self.wholes]
@@ -89,8 +95,46 @@ impl<'t, 's> Flow<'t, 's> {
             definitions: Vec::new(),
             outside: Vec::new(),
         };
-        flow.follow();
+        if flow.may_make() {
+            flow.follow();
+        }
         flow
+    }
+
+    /// Tells whether a secret is given to a variable at all: most texts that name one only hand it on, and need no second look at each line.
+    fn may_make(&mut self) -> bool {
+        let text = self.lexer.text;
+        let none = Made::new();
+        let seeds = self.seeds;
+        for window in apart(
+            seeds
+                .all()
+                .map(|place| place.saturating_sub(MOST)..place + 1),
+        ) {
+            let before = text.as_bytes().get(..window.start).unwrap_or_default();
+            let mut at = memchr::memrchr(b'\n', before).map_or(0, |end| end + 1);
+            for line in parts::lines(text.get(at..).unwrap_or_default()) {
+                let start = at;
+                at += line.len();
+                let is_made = Lexer::assignments(line).into_iter().any(|(_, from)| {
+                    let value = start + from;
+                    seeds.any(&(value..value + MOST))
+                        && self
+                            .lexer
+                            .statement(value, |token| {
+                                is_all(seeds, &none, token, 0) || is_secret(seeds, &none, token, 0)
+                            })
+                            .is_met
+                });
+                if is_made {
+                    return true;
+                }
+                if at >= window.end {
+                    break;
+                }
+            }
+        }
+        false
     }
 
     /// Keeps the variables to which secrets are given, in the order of the text.
@@ -167,23 +211,8 @@ impl<'t, 's> Flow<'t, 's> {
             let start = start_of(*own).copied().unwrap_or(0);
             start..self.definitions.get(*own).copied().unwrap_or(end)
         });
-        let Seeds {
-            names,
-            reads,
-            wholes,
-        } = self.seeds;
-        let around = [names, reads, wholes].into_iter().flatten();
-        let around = around.map(|place| place.saturating_sub(REACH)..*place);
-        let mut all: Vec<_> = bodies.chain(around).collect();
-        all.sort_unstable_by_key(|range| range.start);
-        let mut windows: Vec<Range<usize>> = Vec::new();
-        for range in all {
-            match windows.last_mut() {
-                Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
-                _ => windows.push(range),
-            }
-        }
-        windows
+        let around = self.seeds.all();
+        apart(bodies.chain(around.map(|place| place.saturating_sub(REACH)..place)))
     }
 
     /// Keeps the calls to which a secret is given.
@@ -236,6 +265,20 @@ fn has(places: &[usize], place: usize) -> bool {
 
 fn is_made(made: &Made<'_>, token: Token<'_>, own: usize) -> bool {
     !made.is_empty() && (made.contains(&(token.name, own)) || made.contains(&(token.name, OUTSIDE)))
+}
+
+/// Joins stretches that touch each other; those that are returned are in order.
+fn apart(stretches: impl Iterator<Item = Range<usize>>) -> Vec<Range<usize>> {
+    let mut all: Vec<_> = stretches.collect();
+    all.sort_unstable_by_key(|range| range.start);
+    let mut joined: Vec<Range<usize>> = Vec::new();
+    for range in all {
+        match joined.last_mut() {
+            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            _ => joined.push(range),
+        }
+    }
+    joined
 }
 
 /// Returns the variables among the targets of an assignment, as written before its sign; none if their type holds no text.

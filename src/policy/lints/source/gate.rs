@@ -10,7 +10,7 @@
 //! Promises: what the walk over the syntax tree would tell of is among the stretches, as far as text alone shows what is given to what; time in
 //! proportion to the text.
 
-use std::{collections::HashMap, ops::Range, sync::OnceLock};
+use std::{cell::RefCell, collections::HashMap, ops::Range, sync::OnceLock};
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, Input};
 
@@ -161,7 +161,6 @@ pub(super) fn pass(text: &str, tongue: Tongue) -> Passed {
     let mut sight = Sight {
         text,
         tongue,
-        judged: HashMap::new(),
         secret: None,
         looked: 0..0,
         targets: Vec::new(),
@@ -335,8 +334,6 @@ fn between(before: &Range<usize>, after: &Range<usize>) -> Option<Range<usize>> 
 struct Sight<'t> {
     text: &'t str,
     tongue: Tongue,
-    /// What is known of the names that were met.
-    judged: HashMap<&'t str, Judged>,
     /// The last name of a secret.
     secret: Option<Range<usize>>,
     /// The name that was looked at last.
@@ -358,7 +355,7 @@ impl<'t> Sight<'t> {
             return;
         }
         let name = text.get(whole.clone()).unwrap_or_default();
-        let judged = *self.judged.entry(name).or_insert_with(|| judge(name));
+        let judged = judge(name);
         let is_key = quoted(text, &whole).is_some_and(|key| secretness(key) >= Secretness::Strong);
         if judged.is_seed || is_key {
             self.seeds.names.push(whole.start);
@@ -425,7 +422,7 @@ impl<'t> Sight<'t> {
             }
             Some(key) => {
                 let name = text.get(key.clone()).unwrap_or_default();
-                let judged = *self.judged.entry(name).or_insert_with(|| judge(name));
+                let judged = judge(name);
                 if secretness(name) >= Secretness::Strong || judged.is_seed {
                     self.seeds.reads.push(whole.start);
                 }
@@ -551,10 +548,31 @@ fn quoted<'t>(text: &'t str, name: &Range<usize>) -> Option<&'t str> {
         .flatten()
 }
 
+/// Names that are remembered on a thread: the same ones come again and again, in all files of a repository.
+const MOST_NAMES: usize = 16 << 10;
+
+thread_local! {
+    static JUDGED: RefCell<HashMap<Box<str>, Judged>> = RefCell::default();
+}
+
 fn judge(name: &str) -> Judged {
     if name.len() > LONGEST {
         return Judged::default();
     }
+    JUDGED.with_borrow_mut(|known| {
+        if let Some(judged) = known.get(name) {
+            return *judged;
+        }
+        if known.len() >= MOST_NAMES {
+            known.clear();
+        }
+        let judged = judge_anew(name);
+        known.insert(name.into(), judged);
+        judged
+    })
+}
+
+fn judge_anew(name: &str) -> Judged {
     Judged {
         is_seed: idents::is_certain(name) || idents::is_address(name),
         is_variable: secretness(name) != Secretness::No,

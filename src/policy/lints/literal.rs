@@ -54,6 +54,7 @@ fn judge(name: &str, value: &str, usual: Severity) -> Option<Severity> {
         return None;
     }
     let secretness = match names::secretness(name) {
+        Secretness::No if strength == Strength::Random && is_some_key(name) => Secretness::Strong,
         // Under any name the password of an address is one.
         Secretness::No | Secretness::Weak => password(value).map(|_| Secretness::Weak)?,
         other => other,
@@ -67,6 +68,38 @@ fn judge(name: &str, value: &str, usual: Severity) -> Option<Severity> {
         (_, Secretness::Master) => usual.max(Severity::Critical),
         _ => usual,
     })
+}
+
+/// Tells whether a name is that of somebody's key, `STRIPE_KEY`, and of none that everybody may know or that only names a thing.
+fn is_some_key(name: &str) -> bool {
+    const KNOWN: [&str; 22] = [
+        "public",
+        "pub",
+        "publishable",
+        "partition",
+        "sort",
+        "hash",
+        "range",
+        "cache",
+        "primary",
+        "foreign",
+        "routing",
+        "kms",
+        "site",
+        "index",
+        "gpg",
+        "s3",
+        "object",
+        "host",
+        "state",
+        "idempotency",
+        "lock",
+        "translation",
+    ];
+    let words = names::words(name);
+    words.len() > 1
+        && words.last().is_some_and(|last| last == "key")
+        && !words.iter().any(|word| KNOWN.contains(&word.as_str()))
 }
 
 /// Returns how hard a value is to guess if it is the secret itself.
@@ -357,6 +390,10 @@ mod tests {
                 None,
             ),
             ("password_arn", "hunter2-Zq81", None),
+            ("STRIPE_KEY", "q8Zr2Lw9Xk4Tn7Vb1Mc6", Some(Severity::High)),
+            ("STRIPE_KEY", "stripe-live-key", None),
+            ("STRIPE_PUBLISHABLE_KEY", "q8Zr2Lw9Xk4Tn7Vb1Mc6", None),
+            ("PARTITION_KEY", "q8Zr2Lw9Xk4Tn7Vb1Mc6", None),
         ] {
             assert_eq!(judge(name, value, Severity::High), want, "{name} {value}");
         }

@@ -70,7 +70,8 @@ fn judge(name: &str, value: &str, usual: Severity) -> Option<Severity> {
     })
 }
 
-/// Tells whether a name is that of somebody's key, `STRIPE_KEY`, and of none that everybody may know or that only names a thing.
+/// Tells whether a variable is named after somebody's key, `STRIPE_KEY`, and not after one that everybody may know or that only names a
+/// thing. Fields of resources that end so, `ParameterKey`, hardly ever hold one.
 fn is_some_key(name: &str) -> bool {
     const KNOWN: [&str; 22] = [
         "public",
@@ -88,16 +89,18 @@ fn is_some_key(name: &str) -> bool {
         "site",
         "index",
         "gpg",
-        "s3",
         "object",
         "host",
         "state",
         "idempotency",
         "lock",
         "translation",
+        "s",
     ];
+    let is_variable = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';
     let words = names::words(name);
-    words.len() > 1
+    name.bytes().all(is_variable)
+        && words.len() > 1
         && words.last().is_some_and(|last| last == "key")
         && !words.iter().any(|word| KNOWN.contains(&word.as_str()))
 }
@@ -394,6 +397,8 @@ mod tests {
             ("STRIPE_KEY", "stripe-live-key", None),
             ("STRIPE_PUBLISHABLE_KEY", "q8Zr2Lw9Xk4Tn7Vb1Mc6", None),
             ("PARTITION_KEY", "q8Zr2Lw9Xk4Tn7Vb1Mc6", None),
+            ("S3_KEY", "q8Zr2Lw9Xk4Tn7Vb1Mc6", None),
+            ("ParameterKey", "q8Zr2Lw9Xk4Tn7Vb1Mc6", None),
         ] {
             assert_eq!(judge(name, value, Severity::High), want, "{name} {value}");
         }

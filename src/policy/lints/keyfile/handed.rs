@@ -50,7 +50,7 @@ fn may_hold(path: &str) -> bool {
     const ENDS: [&str; 9] = [
         "", "txt", "secret", "password", "passwd", "pass", "pw", "token", "key",
     ];
-    const NONE: [&str; 18] = [
+    const NONE: [&str; 22] = [
         "enc",
         "encrypted",
         "sops",
@@ -69,6 +69,10 @@ fn may_hold(path: &str) -> bool {
         "username",
         "config",
         "id",
+        "name",
+        "host",
+        "url",
+        "port",
     ];
     let name = path.rsplit('/').next().unwrap_or(path);
     let end = name.rsplit_once('.').map_or("", |(_, end)| end);
@@ -138,6 +142,7 @@ mod tests {
             ("db_password.enc", false),
             ("db_password.txt.example", false),
             ("secrets/db_user.txt", false),
+            ("db_name.txt", false),
         ] {
             assert_eq!(may_hold(path), want, "{path}");
         }

@@ -14,6 +14,10 @@ use super::{
         kind::FileKind,
         lint::{Context, Document, Syntax},
         names::{self, Secretness},
+        readers::{
+            dockerfile::{Dockerfile, What},
+            dotenv,
+        },
         values::{self, Value},
     },
     Address, Content, Site, exempt, forms, normal,
@@ -45,8 +49,9 @@ const MAX_KEYS: usize = 16;
 
 /// Keeps the sites of a document as facts.
 pub(crate) fn collect(document: &Document<'_>, context: &mut Context<'_>) {
-    // Program text has no tree.
-    if matches!(document.syntax, Syntax::Text | Syntax::Docker(_)) || is_other(document) {
+    // Program text has no tree, but scripts of shells set variables as dotenv files do.
+    let is_text = matches!(document.syntax, Syntax::Text) && document.kind != FileKind::Shell;
+    if is_text || is_other(document) {
         return;
     }
     let path = context.environments.of_path(document.path);
@@ -58,6 +63,7 @@ pub(crate) fn collect(document: &Document<'_>, context: &mut Context<'_>) {
         path,
         keys: Vec::new(),
         places: BTreeMap::new(),
+        is_default: false,
     };
     for tree in document.trees() {
         collector.tree(tree);
@@ -68,6 +74,8 @@ pub(crate) fn collect(document: &Document<'_>, context: &mut Context<'_>) {
     match &document.syntax {
         Syntax::Hcl(body) => collector.body(body),
         Syntax::Xml(root) => collector.element(root, &Place::default()),
+        Syntax::Docker(file) => collector.image(file),
+        Syntax::Text => collector.script(),
         _ => {}
     }
 }
@@ -81,9 +89,7 @@ fn is_other(document: &Document<'_>) -> bool {
 pub(crate) fn may_keep(path: &str, kind: FileKind) -> bool {
     let is_text = matches!(
         kind,
-        FileKind::Dockerfile
-            | FileKind::Jenkinsfile
-            | FileKind::Shell
+        FileKind::Jenkinsfile
             | FileKind::Makefile
             | FileKind::Python
             | FileKind::JavaScript
@@ -149,9 +155,43 @@ struct Collector<'a, 'c, 'd> {
     is_tree: bool,
     /// The facts so far, by their place.
     places: BTreeMap<(usize, usize), usize>,
+    /// Whether what is read is a value that counts only where nobody sets another.
+    is_default: bool,
 }
 
 impl Collector<'_, '_, '_> {
+    /// What an image sets for all that run in it.
+    fn image(&mut self, file: &Dockerfile) {
+        let stages = file.stages.iter().flat_map(|stage| &stage.instructions);
+        for instruction in file.globals.iter().chain(stages) {
+            let What::Env(pairs) = &instruction.what else {
+                continue;
+            };
+            for pair in pairs {
+                let Some(scalar) = &pair.value else { continue };
+                self.push(&pair.name);
+                let span = |part: Range<usize>| scalar.source(part);
+                self.value(&scalar.text, &span, &Place::default(), false);
+                self.keys.clear();
+            }
+        }
+    }
+
+    /// Variables with names of secrets that a script gives a value on a line of its own.
+    fn script(&mut self) {
+        for line in dotenv::read(self.document.text) {
+            let is_variable = line
+                .key
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'_');
+            // What is filled in, or made of several words, is no value.
+            let is_value = !line.value.contains(['$', '`', '(', ';', '|', '&']);
+            if is_variable && is_value && names::is_secret(&line.key) {
+                self.line(&line);
+            }
+        }
+    }
+
     fn line(&mut self, line: &super::super::readers::dotenv::Line) {
         let mut place = Place::default();
         // `[production]`, `[production:vars]` of an inventory.
@@ -187,6 +227,9 @@ impl Collector<'_, '_, '_> {
         }
         if let Some(address) = Address::parse(text) {
             return self.reference(address, text, span, place);
+        }
+        if let Some((variable, part)) = normal::default_of(text, self.has_spring()) {
+            return self.default(text, &name, variable, part, span, place, is_alias);
         }
         let secretness = names::secretness(&name);
         let is_named = secretness >= Secretness::Strong || place.is_secret;
@@ -230,6 +273,43 @@ impl Collector<'_, '_, '_> {
             &self.key(),
         );
         self.note(site, at.clone(), Some(at));
+    }
+
+    /// Tells whether a file may be one of Spring's settings, where `${NAME:value}` gives a value.
+    fn has_spring(&self) -> bool {
+        matches!(self.document.kind, FileKind::Properties | FileKind::Yaml)
+    }
+
+    /// What `${NAME:-value}` gives where `NAME` is not set: under its own name if the key's says nothing.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what `value` is given, and what was found in it"
+    )]
+    fn default(
+        &mut self,
+        text: &str,
+        name: &str,
+        variable: &str,
+        part: Range<usize>,
+        span: &dyn Fn(Range<usize>) -> Range<usize>,
+        place: &Place,
+        is_alias: bool,
+    ) {
+        let is_named = names::secretness(name) >= Secretness::Strong || place.is_secret;
+        if !is_named {
+            self.push(variable);
+        }
+        let outer = std::mem::replace(&mut self.is_default, true);
+        let value = text.get(part.clone()).unwrap_or_default();
+        let inner = |one: Range<usize>| span(part.start + one.start..part.start + one.end);
+        // One within another, `${A:-${B:-x}}`, is no value of its own.
+        if !value.contains("${") {
+            self.value(value, &inner, place, is_alias);
+        }
+        self.is_default = outer;
+        if !is_named {
+            self.keys.pop();
+        }
     }
 
     fn ciphertext(&mut self, text: &str, span: Range<usize>, place: &Place) {
@@ -309,6 +389,7 @@ impl Collector<'_, '_, '_> {
             key: key.to_owned(),
             content,
             inherited: Labels::default(),
+            is_default: self.is_default,
         }
     }
 

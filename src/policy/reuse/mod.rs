@@ -44,6 +44,8 @@ pub struct Site {
     pub content: Content,
     /// Environments in the same file that take the value over by a merge key.
     pub inherited: Labels,
+    /// Whether it counts only where nobody sets another: what `:-` gives in `${NAME:-value}`.
+    pub is_default: bool,
 }
 
 /// What stands at a site.
@@ -144,6 +146,7 @@ impl Site {
                 is_ciphertext: false,
             })),
             inherited: Labels::default(),
+            is_default: false,
         }
     }
 

@@ -222,8 +222,13 @@ impl<'i> All<'i> {
                     false => self.users(seen),
                 };
                 if let Some(seen) = self.seen.get_mut(at) {
-                    seen.labels = users;
-                    seen.is_layer = true;
+                    // What a base layer gives for lack of another value is there to be overridden.
+                    seen.is_layer = !seen.site.is_default;
+                    seen.labels = if seen.is_layer {
+                        users
+                    } else {
+                        Labels::default()
+                    };
                 }
             }
         }
@@ -314,8 +319,26 @@ impl<'o> Told<'o> {
         };
         let (now, past): (Vec<_>, Vec<_>) = rest.iter().partition(|seen| !seen.is_past);
         let rest = now.iter().rev().chain(past.iter().rev()).copied();
-        let rest: Vec<&Seen<'_>> = rest.chain(unlabelled.iter().copied()).collect();
-        let (primary, rest) = message::changed_first(primary, rest);
+        // Only files of the environments that are compared are named.
+        let (primary, mut rest) = message::changed_first(primary, rest.collect());
+        if is_near {
+            // Of nearly one value only what differs.
+            let group_of = |seen: &Seen<'_>| {
+                let of = |group: &&Group| {
+                    let mut sites = group.sites.iter().filter_map(|at| all.seen.get(*at));
+                    sites.any(|site| site.fact == seen.fact)
+                };
+                groups.iter().position(of)
+            };
+            if let Some(own) = group_of(primary).and_then(|own| groups.get(own)) {
+                let own: BTreeSet<usize> = own
+                    .sites
+                    .iter()
+                    .filter_map(|at| all.seen.get(*at).map(|seen| seen.fact))
+                    .collect();
+                rest.retain(|seen| !own.contains(&seen.fact));
+            }
+        }
         let all_sites: Vec<&Seen<'_>> = order.iter().chain(&unlabelled).copied().collect();
         let text = message::crossing(primary, &rest, by, worst.crossing);
         let named = order.iter().filter(|seen| !is_now || !seen.is_past);

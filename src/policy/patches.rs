@@ -241,6 +241,11 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn patches_of_flux_are_read_as_well() {
+        let env = "k8s-plaintext-env hunter2-Zq81";
         let flux = format!(
             "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {{name: app}}\nspec:\n  patches:\n    - patch: |\n{}",
             MERGE

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, ops::Range};
 
 mod hcl;
 mod kubernetes;
+mod program;
 mod tree;
 mod xml;
 
@@ -14,10 +15,7 @@ use super::{
         kind::FileKind,
         lint::{Context, Document, Syntax},
         names::{self, Secretness},
-        readers::{
-            dockerfile::{Dockerfile, What},
-            dotenv,
-        },
+        readers::dotenv,
         values::{self, Value},
     },
     Address, Content, Site, exempt, forms, normal,
@@ -160,39 +158,7 @@ struct Collector<'a, 'c, 'd> {
 }
 
 impl Collector<'_, '_, '_> {
-    /// What an image sets for all that run in it.
-    fn image(&mut self, file: &Dockerfile) {
-        let stages = file.stages.iter().flat_map(|stage| &stage.instructions);
-        for instruction in file.globals.iter().chain(stages) {
-            let What::Env(pairs) = &instruction.what else {
-                continue;
-            };
-            for pair in pairs {
-                let Some(scalar) = &pair.value else { continue };
-                self.push(&pair.name);
-                let span = |part: Range<usize>| scalar.source(part);
-                self.value(&scalar.text, &span, &Place::default(), false);
-                self.keys.clear();
-            }
-        }
-    }
-
-    /// Variables with names of secrets that a script gives a value on a line of its own.
-    fn script(&mut self) {
-        for line in dotenv::read(self.document.text) {
-            let is_variable = line
-                .key
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b == b'_');
-            // What is filled in, or made of several words, is no value.
-            let is_value = !line.value.contains(['$', '`', '(', ';', '|', '&']);
-            if is_variable && is_value && names::is_secret(&line.key) {
-                self.line(&line);
-            }
-        }
-    }
-
-    fn line(&mut self, line: &super::super::readers::dotenv::Line) {
+    fn line(&mut self, line: &dotenv::Line) {
         let mut place = Place::default();
         // `[production]`, `[production:vars]` of an inventory.
         let section = line.section.split(':').next().unwrap_or_default();
@@ -216,12 +182,7 @@ impl Collector<'_, '_, '_> {
         place: &Place,
         is_alias: bool,
     ) {
-        let name = self
-            .keys
-            .iter()
-            .rfind(|key| *key != "[]" && environment::of_word(key).is_none())
-            .cloned()
-            .unwrap_or_default();
+        let name = self.name();
         if text.len() > 64 << 10 {
             return;
         }
@@ -275,41 +236,11 @@ impl Collector<'_, '_, '_> {
         self.note(site, at.clone(), Some(at));
     }
 
-    /// Tells whether a file may be one of Spring's settings, where `${NAME:value}` gives a value.
-    fn has_spring(&self) -> bool {
-        matches!(self.document.kind, FileKind::Properties | FileKind::Yaml)
-    }
-
-    /// What `${NAME:-value}` gives where `NAME` is not set: under its own name if the key's says nothing.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "what `value` is given, and what was found in it"
-    )]
-    fn default(
-        &mut self,
-        text: &str,
-        name: &str,
-        variable: &str,
-        part: Range<usize>,
-        span: &dyn Fn(Range<usize>) -> Range<usize>,
-        place: &Place,
-        is_alias: bool,
-    ) {
-        let is_named = names::secretness(name) >= Secretness::Strong || place.is_secret;
-        if !is_named {
-            self.push(variable);
-        }
-        let outer = std::mem::replace(&mut self.is_default, true);
-        let value = text.get(part.clone()).unwrap_or_default();
-        let inner = |one: Range<usize>| span(part.start + one.start..part.start + one.end);
-        // One within another, `${A:-${B:-x}}`, is no value of its own.
-        if !value.contains("${") {
-            self.value(value, &inner, place, is_alias);
-        }
-        self.is_default = outer;
-        if !is_named {
-            self.keys.pop();
-        }
+    /// Returns the last of the current keys that names no environment.
+    fn name(&self) -> String {
+        let mut keys = self.keys.iter();
+        let name = keys.rfind(|key| *key != "[]" && environment::of_word(key).is_none());
+        name.cloned().unwrap_or_default()
     }
 
     fn ciphertext(&mut self, text: &str, span: Range<usize>, place: &Place) {

@@ -265,6 +265,20 @@ impl<'i> All<'i> {
     }
 }
 
+impl All<'_> {
+    /// Drops from the other places of nearly one value those whose value is that of the first: only what differs is named.
+    fn drop_equal(&self, groups: &[&Group], first: &Seen<'_>, rest: &mut Vec<&Seen<'_>>) {
+        let facts = |group: &Group| -> BTreeSet<usize> {
+            let sites = group.sites.iter().filter_map(|at| self.seen.get(*at));
+            sites.map(|seen| seen.fact).collect()
+        };
+        let mut all = groups.iter().map(|group| facts(group));
+        if let Some(own) = all.find(|own| own.contains(&first.fact)) {
+            rest.retain(|seen| !own.contains(&seen.fact));
+        }
+    }
+}
+
 /// Faults so far.
 pub(super) struct Told<'o> {
     out: &'o mut Vec<CrossFault>,
@@ -322,22 +336,7 @@ impl<'o> Told<'o> {
         // Only files of the environments that are compared are named.
         let (primary, mut rest) = message::changed_first(primary, rest.collect());
         if is_near {
-            // Of nearly one value only what differs.
-            let group_of = |seen: &Seen<'_>| {
-                let of = |group: &&Group| {
-                    let mut sites = group.sites.iter().filter_map(|at| all.seen.get(*at));
-                    sites.any(|site| site.fact == seen.fact)
-                };
-                groups.iter().position(of)
-            };
-            if let Some(own) = group_of(primary).and_then(|own| groups.get(own)) {
-                let own: BTreeSet<usize> = own
-                    .sites
-                    .iter()
-                    .filter_map(|at| all.seen.get(*at).map(|seen| seen.fact))
-                    .collect();
-                rest.retain(|seen| !own.contains(&seen.fact));
-            }
+            all.drop_equal(groups, primary, &mut rest);
         }
         let all_sites: Vec<&Seen<'_>> = order.iter().chain(&unlabelled).copied().collect();
         let text = message::crossing(primary, &rest, by, worst.crossing);

@@ -316,82 +316,80 @@ mod tests {
             .collect()
     }
 
+    const PROGRAMS: &[(Language, &str, &[&str])] = &[
+        (
+            Language::Python,
+            "import os\nprint(os.environ['T'])\n",
+            &["print os.environ['T']"],
+        ),
+        (
+            Language::Python,
+            "print('x', os.environ.get(\"T\"))",
+            &["print os.environ.get(\"T\")"],
+        ),
+        (
+            Language::Python,
+            "print(f\"is {os.getenv('T')}\")",
+            &["print os.getenv('T')"],
+        ),
+        (
+            Language::Python,
+            "print(dict(os.environ))",
+            &["print os.environ"],
+        ),
+        (
+            Language::Python,
+            "sys.stdout.write(os.environ['T'])",
+            &["sys.stdout.write os.environ['T']"],
+        ),
+        (Language::Python, "print(len(os.environ['T']))", &[]),
+        (Language::Python, "print('T' in os.environ)", &[]),
+        (
+            Language::Python,
+            "print(os.environ['HOME'])\nx = os.environ['T']\n# print(os.environ['T'])\n",
+            &[],
+        ),
+        (Language::Python, "print('x'); call(os.environ['T'])", &[]),
+        (
+            Language::Python,
+            "print(os.environ['T'] is not None, os.environ.get('T') == 'x')",
+            &[],
+        ),
+        (
+            Language::JavaScript,
+            "console.log(process.env.T)",
+            &["console.log process.env.T"],
+        ),
+        (
+            Language::JavaScript,
+            "console.log(process.env['T'], process.env)",
+            &["console.log process.env['T']", "console.log process.env"],
+        ),
+        (
+            Language::JavaScript,
+            "console.log(!!process.env.T, process.env.T ? 1 : 2)",
+            &[],
+        ),
+        (Language::Ruby, "puts ENV['T']", &["puts ENV['T']"]),
+        (Language::Perl, "print $ENV{T};", &["print $ENV{T}"]),
+        (
+            Language::Cmd,
+            "@echo off\r\necho it is %API_TOKEN%\r\n",
+            &["echo %API_TOKEN%"],
+        ),
+        (Language::Cmd, "set\r\nset X=1\n", &["set set"]),
+        (Language::Cmd, "echo x & echo %T%", &["echo %T%"]),
+        (
+            Language::Cmd,
+            "echo %T%> token.txt\nREM echo %T%\nif \"%T%\"==\"\" exit 1\n",
+            &[],
+        ),
+    ];
+
     #[test]
     fn what_programs_print() {
-        for (language, text, want) in [
-            (
-                Language::Python,
-                "import os\nprint(os.environ['T'])\n",
-                vec!["print os.environ['T']"],
-            ),
-            (
-                Language::Python,
-                "print('x', os.environ.get(\"T\"))",
-                vec!["print os.environ.get(\"T\")"],
-            ),
-            (
-                Language::Python,
-                "print(f\"is {os.getenv('T')}\")",
-                vec!["print os.getenv('T')"],
-            ),
-            (
-                Language::Python,
-                "print(dict(os.environ))",
-                vec!["print os.environ"],
-            ),
-            (
-                Language::Python,
-                "sys.stdout.write(os.environ['T'])",
-                vec!["sys.stdout.write os.environ['T']"],
-            ),
-            (Language::Python, "print(len(os.environ['T']))", vec![]),
-            (Language::Python, "print('T' in os.environ)", vec![]),
-            (
-                Language::Python,
-                "print(os.environ['HOME'])\nx = os.environ['T']\n# print(os.environ['T'])\n",
-                vec![],
-            ),
-            (
-                Language::Python,
-                "print('x'); call(os.environ['T'])",
-                vec![],
-            ),
-            (
-                Language::Python,
-                "print(os.environ['T'] is not None, os.environ.get('T') == 'x')",
-                vec![],
-            ),
-            (
-                Language::JavaScript,
-                "console.log(process.env.T)",
-                vec!["console.log process.env.T"],
-            ),
-            (
-                Language::JavaScript,
-                "console.log(process.env['T'], process.env)",
-                vec!["console.log process.env['T']", "console.log process.env"],
-            ),
-            (
-                Language::JavaScript,
-                "console.log(!!process.env.T, process.env.T ? 1 : 2)",
-                vec![],
-            ),
-            (Language::Ruby, "puts ENV['T']", vec!["puts ENV['T']"]),
-            (Language::Perl, "print $ENV{T};", vec!["print $ENV{T}"]),
-            (
-                Language::Cmd,
-                "@echo off\r\necho it is %API_TOKEN%\r\n",
-                vec!["echo %API_TOKEN%"],
-            ),
-            (Language::Cmd, "set\r\nset X=1\n", vec!["set set"]),
-            (Language::Cmd, "echo x & echo %T%", vec!["echo %T%"]),
-            (
-                Language::Cmd,
-                "echo %T%> token.txt\nREM echo %T%\nif \"%T%\"==\"\" exit 1\n",
-                vec![],
-            ),
-        ] {
-            assert_eq!(told(language, text), want, "{text}");
+        for (language, text, want) in PROGRAMS {
+            assert_eq!(told(*language, text), *want, "{text}");
         }
     }
 

@@ -78,28 +78,10 @@ impl Lint for Scripts {
                     script(&place, run, at, &mut written, context);
                 }
             }
-            let reader = Reader::new(&workflow, job, None);
-            shown(
-                job.node.get("name"),
-                &format!("{}/name", job.id),
-                &reader,
-                context,
-            );
             kept::uploads(document.text, job, &written, &mut globs, context);
             outputs(&workflow, job, context);
         }
-        if let Some(job) = workflow.jobs.first() {
-            let name = document
-                .trees()
-                .first()
-                .and_then(|root| root.get("run-name"));
-            shown(
-                name,
-                "run-name",
-                &Reader::new(&workflow, job, None),
-                context,
-            );
-        }
+        names(document, &workflow, context);
         for binding in workflow.env.list() {
             if let Some(job) = workflow.jobs.first() {
                 let reader = Reader::new(&workflow, job, None);
@@ -178,6 +160,20 @@ fn outputs(workflow: &Workflow<'_>, job: &Job<'_>, context: &mut Context<'_>) {
             &format!("{}/env/{}", job.id, binding.name),
             context,
         );
+    }
+}
+
+/// Names of the jobs and of the run.
+fn names(document: &Document<'_>, workflow: &Workflow<'_>, context: &mut Context<'_>) {
+    for job in &workflow.jobs {
+        let reader = Reader::new(workflow, job, None);
+        let subject = format!("{}/name", job.id);
+        shown(job.node.get("name"), &subject, &reader, context);
+    }
+    let root = document.trees().first();
+    if let Some(job) = workflow.jobs.first() {
+        let name = root.and_then(|root| root.get("run-name"));
+        shown(name, "run-name", &Reader::new(workflow, job, None), context);
     }
 }
 

@@ -1081,7 +1081,7 @@ proptest! {
 }
 
 #[test]
-fn jobs_images_scripts_and_defaults_take_part() {
+fn jobs_tell_the_environment_of_their_values() {
     let job = |name: &str, environment: &str| {
         format!(
             "  {name}:\n    environment: {environment}\n    steps:\n      - run: make\n        env:\n          DB_PASSWORD: {NAMED}\n"
@@ -1107,6 +1107,10 @@ fn jobs_images_scripts_and_defaults_take_part() {
         told(&[(".gitlab-ci.yml", gitlab)]),
         [(EXACT.id, Severity::High)]
     );
+}
+
+#[test]
+fn images_scripts_and_defaults_take_part() {
     let dev = || ("deploy/dev/.env", format!("DB_PASSWORD={NAMED}\n"));
     for (path, text) in [
         (

@@ -8,6 +8,8 @@ mod program;
 mod tree;
 mod xml;
 
+pub(crate) use program::fallbacks;
+
 use super::{
     super::{
         environment::{self, Evidence, Labels},
@@ -52,17 +54,7 @@ pub(crate) fn collect(document: &Document<'_>, context: &mut Context<'_>) {
     if is_text || is_other(document) {
         return;
     }
-    let path = context.environments.of_path(document.path);
-    let mut collector = Collector {
-        is_tree: !document.trees().is_empty(),
-        document,
-        service: context.environments.service_of_path(document.path),
-        context,
-        path,
-        keys: Vec::new(),
-        places: BTreeMap::new(),
-        is_default: false,
-    };
+    let mut collector = Collector::new(document, context);
     for tree in document.trees() {
         collector.tree(tree);
     }
@@ -155,6 +147,22 @@ struct Collector<'a, 'c, 'd> {
     places: BTreeMap<(usize, usize), usize>,
     /// Whether what is read is a value that counts only where nobody sets another.
     is_default: bool,
+}
+
+impl<'a, 'c, 'd> Collector<'a, 'c, 'd> {
+    fn new(document: &'a Document<'d>, context: &'a mut Context<'c>) -> Self {
+        let path = context.environments.of_path(document.path);
+        Self {
+            is_tree: !document.trees().is_empty(),
+            document,
+            service: context.environments.service_of_path(document.path),
+            context,
+            path,
+            keys: Vec::new(),
+            places: BTreeMap::new(),
+            is_default: false,
+        }
+    }
 }
 
 impl Collector<'_, '_, '_> {

@@ -25,7 +25,7 @@ use super::{
 pub use address::Address;
 pub(crate) use address::malformed;
 pub(crate) use called::Called;
-pub(crate) use collect::{collect, may_keep};
+pub(crate) use collect::{collect, fallbacks, may_keep};
 pub(crate) use grade::is_signing;
 pub(crate) use tell::{Metas, tell};
 

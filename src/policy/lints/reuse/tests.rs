@@ -1132,6 +1132,14 @@ fn images_scripts_and_defaults_take_part() {
             format!("services:\n  a:\n    environment:\n      - X=${{DB_PASSWORD-{NAMED}}}\n"),
         ),
         (
+            "deploy/prod/settings.py",
+            format!("import os\nP = os.environ.get('DB_PASSWORD', '{NAMED}')\n"),
+        ),
+        (
+            "deploy/prod/settings.js",
+            format!("const p = process.env.DB_PASSWORD || '{NAMED}';\n"),
+        ),
+        (
             "deploy/prod/application.yml",
             format!("db:\n  password: ${{DB_PASSWORD:{NAMED}}}\n"),
         ),

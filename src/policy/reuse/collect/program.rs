@@ -1,18 +1,39 @@
-//! What images and scripts set, and what counts where nobody sets a variable.
+//! What images and scripts set, what programs fall back to, and what counts where nobody sets a variable.
 
 use std::ops::Range;
 
 use super::{
     super::super::{
         kind::FileKind,
+        lint::{Context, Document},
         names::{self, Secretness},
         readers::{
             dockerfile::{Dockerfile, What},
             dotenv,
         },
     },
-    Collector, Place,
+    Collector, Place, is_other,
 };
+
+/// Keeps values that a program falls back to, by the variables that it asks for first: their places in the text.
+pub(crate) fn fallbacks(
+    document: &Document<'_>,
+    context: &mut Context<'_>,
+    found: &[(String, Range<usize>)],
+) {
+    if found.is_empty() || is_other(document) {
+        return;
+    }
+    let mut collector = Collector::new(document, context);
+    collector.is_default = true;
+    for (variable, place) in found {
+        let value = document.text.get(place.clone()).unwrap_or_default();
+        let span = |part: Range<usize>| place.start + part.start..place.start + part.end;
+        collector.push(variable);
+        collector.value(value, &span, &Place::default(), false);
+        collector.keys.clear();
+    }
+}
 
 impl Collector<'_, '_, '_> {
     /// What an image sets for all that run in it.

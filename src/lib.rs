@@ -14,10 +14,12 @@
 //! | 1 | [`config`] | `keysweep.toml`, trust, suppressions, baseline |
 //! | 1 | [`rules`] | the catalogue as data: load, check, examples |
 //! | 0 | [`model`] | plain data |
+//! | 0 | `literals` | the search for many fixed literals |
 
 pub mod cli;
 pub mod config;
 pub mod engine;
+mod literals;
 pub mod model;
 pub mod policy;
 pub mod report;

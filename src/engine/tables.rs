@@ -12,12 +12,14 @@ use super::{
     anchors::MIN_RUN,
     context::{MAX_BACK, MAX_VALUE},
     facts,
-    literals::Literals,
     notes::RIGHT,
     patterns::Pattern,
     shape::Lead,
 };
-use crate::rules::{Rule, RuleSet, Shape};
+use crate::{
+    literals::Literals,
+    rules::{Rule, RuleSet, Shape},
+};
 
 /// Most bytes of a match, whatever a rule says; see [`super::CONTEXT`].
 pub(super) const MAX_MATCH: usize = 16 * 1024;

@@ -4,12 +4,12 @@
 //! Promises: kinds that are about one tool always pass; what does not pass holds no name of a secret with a value beside it, no
 //! address with a password in it, and no sign of a format whose lints need more than that; time in proportion to the text.
 
-use std::{ops::Range, sync::OnceLock};
+use std::{collections::HashMap, ops::Range, sync::OnceLock};
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 
 use super::{
-    kind::FileKind,
+    kind::{FileKind, is_for_people},
     names::{Secretness, secretness},
 };
 
@@ -60,6 +60,9 @@ const SIGNS: [&str; 10] = [
     "\\u00",
 ];
 
+/// The sign that manifests of Kubernetes begin with: as a name whose value is a text.
+const VERSION: usize = 0;
+
 /// Words of which names of secrets are made; each name holds one of them.
 const WORDS: [&str; 17] = [
     "pass", "pwd", "pword", "secret", "token", "key", "cred", "psk", "pat", "jwt", "auth", "conn",
@@ -77,6 +80,10 @@ pub(super) fn passes(kind: FileKind, path: &str, bytes: &[u8]) -> bool {
     match kind {
         // Fields of this file have no names.
         _ if path.ends_with(".pgpass") => true,
+        // Translations.
+        FileKind::Json if is_for_people(&path.to_ascii_lowercase()) => {
+            json(bytes) && holds_key_in_quotes(bytes)
+        }
         FileKind::Json => json(bytes),
         // Resources of Android.
         FileKind::Xml if path.contains("/res/values") => hints(bytes) && holds_key(bytes),
@@ -107,7 +114,6 @@ fn hints(bytes: &[u8]) -> bool {
 
 /// Texts for people stand beside names of all sorts: a key among them is one long word with digits.
 fn holds_key(bytes: &[u8]) -> bool {
-    const LEAST: usize = 12;
     memchr::memchr_iter(b'>', bytes).any(|at| {
         let rest = bytes.get(at + 1..).unwrap_or_default().trim_ascii_start();
         let rest = rest
@@ -119,14 +125,33 @@ fn holds_key(bytes: &[u8]) -> bool {
             .take_while(|b| b.is_ascii_graphic() && **b != b'<')
             .count();
         let text = rest.get(..word).unwrap_or_default();
-        word >= LEAST
-            && rest.get(word..).is_some_and(|rest| {
-                let rest = rest.trim_ascii_start();
-                rest.starts_with(b"<") || text.ends_with(b"]]>")
-            })
-            && text.iter().any(u8::is_ascii_digit)
-            && text.iter().any(u8::is_ascii_alphabetic)
+        let is_all = rest.get(word..).is_some_and(|rest| {
+            let rest = rest.trim_ascii_start();
+            rest.starts_with(b"<") || text.ends_with(b"]]>")
+        });
+        is_all && is_key(text)
     })
+}
+
+/// The same of values in JSON.
+fn holds_key_in_quotes(bytes: &[u8]) -> bool {
+    memchr::memchr_iter(b':', bytes).any(|at| {
+        let rest = bytes.get(at + 1..).unwrap_or_default().trim_ascii_start();
+        let text = rest.strip_prefix(b"\"").unwrap_or_default();
+        let word = text
+            .iter()
+            .take_while(|b| b.is_ascii_graphic() && **b != b'"')
+            .count();
+        text.get(word) == Some(&b'"') && is_key(text.get(..word).unwrap_or_default())
+    })
+}
+
+/// Tells whether a word is none of a language: long, with digits.
+fn is_key(word: &[u8]) -> bool {
+    const LEAST: usize = 12;
+    word.len() >= LEAST
+        && word.iter().any(u8::is_ascii_digit)
+        && word.iter().any(u8::is_ascii_alphabetic)
 }
 
 /// Tells whether a text of JSON holds a sign, a name of a secret with a value, a name of a secret as a value, or an address or a row of settings with a
@@ -144,9 +169,13 @@ fn json(bytes: &[u8]) -> bool {
     });
     let Some(search) = search else { return true };
     let mut seen = 0;
+    let mut known = HashMap::new();
     // Shorter words are not hidden by longer ones: all that overlap are told.
     search.find_overlapping_iter(bytes).any(|found| {
         let which = found.pattern().as_usize();
+        if which == VERSION {
+            return is_manifest(bytes, found.end());
+        }
         if which < SIGNS.len() {
             return true;
         }
@@ -157,10 +186,22 @@ fn json(bytes: &[u8]) -> bool {
         if found.start() < seen {
             return false;
         }
-        let (text, is_met) = quoted(bytes, found.range());
+        let (text, is_met) = quoted(bytes, found.range(), &mut known);
         seen = text.end;
         is_met
     })
+}
+
+/// Tells whether a name that ends here has a text for its value: in a schema it has a description.
+fn is_manifest(bytes: &[u8], end: usize) -> bool {
+    let rest = bytes.get(end..).unwrap_or_default();
+    let rest = rest
+        .strip_prefix(b"\"")
+        .or_else(|| rest.strip_prefix(b"'"))
+        .unwrap_or(rest)
+        .trim_ascii_start();
+    let value = rest.strip_prefix(b":").map(<[u8]>::trim_ascii_start);
+    value.is_some_and(|value| value.starts_with(b"\"") || value.starts_with(b"'"))
 }
 
 /// Tells whether an address whose host starts here may hold a password.
@@ -172,7 +213,11 @@ fn holds_password(bytes: &[u8], start: usize) -> bool {
 }
 
 /// Looks at the text in quotes around a word: returns what was looked at, and whether it passes.
-fn quoted(bytes: &[u8], word: Range<usize>) -> (Range<usize>, bool) {
+fn quoted<'t>(
+    bytes: &'t [u8],
+    word: Range<usize>,
+    known: &mut HashMap<&'t [u8], Secretness>,
+) -> (Range<usize>, bool) {
     let is_inner = |b: &&u8| !matches!(**b, b'"' | b'\'' | b'\n');
     let front = bytes.get(word.start.saturating_sub(LONGEST)..word.start);
     let front = front.unwrap_or_default();
@@ -197,10 +242,50 @@ fn quoted(bytes: &[u8], word: Range<usize>) -> (Range<usize>, bool) {
         .find(|b| !b.is_ascii_whitespace());
     // Names without quotes are those of JSON5.
     let is_key = next == Some(&b':') || text.contains(&b':');
-    let name = String::from_utf8_lossy(text);
-    let secretness = secretness(name.split([':', '=']).next().unwrap_or_default().trim());
-    let is_named = secretness != Secretness::No && (is_key || secretness >= Secretness::Strong);
+    // The same names come again and again.
+    let secretness = *known.entry(text).or_insert_with(|| {
+        let name = String::from_utf8_lossy(text);
+        secretness(name.split([':', '=']).next().unwrap_or_default().trim())
+    });
+    let is_named = secretness != Secretness::No
+        && (is_key && !(next == Some(&b':') && is_described(after))
+            || !is_key && secretness >= Secretness::Strong);
     (looked, is_named || is_row)
+}
+
+/// Tells whether what follows a name in JSON describes it, or says that there is none: schemas do, `"token": {"type": "string"}`.
+fn is_described(after: &[u8]) -> bool {
+    const WORDS: [&[u8]; 11] = [
+        b"\"description\"",
+        b"\"type\"",
+        b"\"$ref\"",
+        b"\"title\"",
+        b"\"allOf\"",
+        b"\"anyOf\"",
+        b"\"oneOf\"",
+        b"\"enum\"",
+        b"\"format\"",
+        b"\"label\"",
+        b"\"required\"",
+    ];
+    let value = after.trim_ascii_start().strip_prefix(b":");
+    let value = value.unwrap_or_default().trim_ascii_start();
+    let is_none = [b"null".as_slice(), b"true", b"false", b"\"\"", b"{}", b"[]"]
+        .iter()
+        .any(|word| value.starts_with(word));
+    let inner = value.strip_prefix(b"{").map(<[u8]>::trim_ascii_start);
+    let described = inner.and_then(|inner| {
+        let word = WORDS.iter().find(|word| inner.starts_with(word))?;
+        inner.get(word.len()..)
+    });
+    // A default that stands further behind in the description is a value.
+    let is_description = described.is_some_and(|rest| {
+        let rest = rest.get(..rest.len().min(4 * LONGEST)).unwrap_or_default();
+        ["\"default", "\"example", "\"value", "\"const\""]
+            .iter()
+            .all(|word| memchr::memmem::find(rest, word.as_bytes()).is_none())
+    });
+    is_none || is_description
 }
 
 #[cfg(test)]
@@ -214,6 +299,16 @@ mod tests {
             (r#"{"api_key" : "x"}"#, true),
             (r#"{"name": "DB_PASSWORD", "value": "x"}"#, true),
             (r#"{"apiVersion": "v1"}"#, true),
+            (r#"{"apiVersion" : 'v1'}"#, true),
+            ("{apiVersion: \"v1\"}", true),
+            (r#"{"apiVersion": {"description": "x"}}"#, false),
+            (
+                r#"{"token": {"type": "string", "description": "a"}}"#,
+                false,
+            ),
+            (r#"{"token": {"type": "string", "default": "a"}}"#, true),
+            (r#"{"token": {"a": "b"}}"#, true),
+            (r#"{"token": null, "password" : "", "secrets": {}}"#, false),
             (r#"{"url": "postgres://a:b@c/d"}"#, true),
             (r#"{"url": "https://example.com/@a"}"#, false),
             (r#"{"Default": "Server=a;Password=b"}"#, true),
@@ -229,6 +324,8 @@ mod tests {
         ] {
             assert_eq!(json(text.as_bytes()), want, "{text}");
         }
+        assert!(!holds_key_in_quotes(br#"{"password": "Geben Sie 2 ein"}"#));
+        assert!(holds_key_in_quotes(br#"{"password" : "Zq81hunterVx7kQ2"}"#));
         let long = format!(r#"{{"a": "{};Password=x"}}"#, "b".repeat(500));
         assert!(json(long.as_bytes()));
     }

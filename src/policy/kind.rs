@@ -122,6 +122,26 @@ pub fn by_path(path: &str) -> Option<FileKind> {
         .or_else(|| by_extension(name, extension))
 }
 
+/// Tells whether a file holds texts that people read, in their languages: by its path in small letters.
+pub(super) fn is_for_people(path: &str) -> bool {
+    path.split('/').any(|part| {
+        matches!(
+            part,
+            "i18n"
+                | "l10n"
+                | "locale"
+                | "locales"
+                | "lang"
+                | "langs"
+                | "translations"
+                | "localization"
+                | "localizations"
+                | "localisation"
+                | "localisations"
+        )
+    })
+}
+
 /// Tells whether a folder holds data of tests or modules of others.
 fn is_never_run(folder: &str) -> bool {
     matches!(

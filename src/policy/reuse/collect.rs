@@ -14,7 +14,7 @@ use super::{
     super::{
         environment::{self, Evidence, Labels},
         fault::{Fact, FactData},
-        kind::FileKind,
+        kind::{FileKind, is_for_people},
         lint::{Context, Document, Syntax},
         names::{self, Secretness},
         readers::dotenv,
@@ -94,26 +94,8 @@ pub(crate) fn may_keep(path: &str, kind: FileKind) -> bool {
 
 fn is_elsewhere(path: &str) -> bool {
     let lower = path.to_ascii_lowercase();
-    let is_text_of_people = lower.split('/').any(|part| {
-        matches!(
-            part,
-            "i18n"
-                | "l10n"
-                | "locale"
-                | "locales"
-                | "lang"
-                | "langs"
-                | "translations"
-                | "localization"
-                | "localizations"
-                | "localisation"
-                | "localisations"
-                | "node_modules"
-                | "vendor"
-                | "cassettes"
-        )
-    });
-    is_text_of_people || path.ends_with(".schema.json")
+    let is_of_others = |part| matches!(part, "node_modules" | "vendor" | "cassettes");
+    is_for_people(&lower) || lower.split('/').any(is_of_others) || path.ends_with(".schema.json")
 }
 
 const fn is_without(kind: FileKind) -> bool {

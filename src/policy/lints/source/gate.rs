@@ -1,8 +1,8 @@
 //! Which texts are worth a syntax tree, and which stretches of them: those from which a lint could tell something. A parser takes a hundred
 //! times as long for a byte as this does, and most of a repository does not pass.
 //!
-//! One pass looks for words; only where they call for it, the calls and assignments around them are read (`lexer`). What
-//! passes:
+//! A first pass looks for names of secrets and reads of the environment; where there are any, a second one looks for ways out and sources of
+//! chance, and what is given to them is followed (`flow`). What passes:
 //! - a read of the environment near a name of a secret (it may fall back to a value),
 //! - a source of chance near a name of a secret,
 //! - a way out of the program to which a name of a secret is given, a read of the environment, or a variable that was made of one.
@@ -10,22 +10,21 @@
 //! Promises: what the walk over the syntax tree would tell of is among the stretches, as far as text alone shows what is given to what; time in
 //! proportion to the text.
 
-use std::{
-    collections::{HashMap, HashSet},
-    ops::Range,
-    sync::OnceLock,
-};
+use std::{collections::HashMap, ops::Range, sync::OnceLock};
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, Input};
 
 use super::{
-    lexer::{Lexer, Token},
-    names as idents, parts,
-    reads::reads_environment,
+    flow::{Flow, Seeds},
+    names as idents,
+    reads::{reads_environment, reads_setting},
     shape::Tongue,
-    sinks, weak,
+    weak,
 };
-use crate::policy::names::{Secretness, secretness};
+use crate::{
+    literals::Literals,
+    policy::names::{Secretness, secretness},
+};
 
 /// How near to each other two words must stand, in bytes.
 const NEAR: usize = 160;
@@ -33,40 +32,40 @@ const NEAR: usize = 160;
 /// Bytes behind a read of the environment in which the variable's name stands.
 const KEY: usize = 80;
 
-/// Words in names of secrets, and of addresses that may hold one.
+/// Words in names of secrets, and of addresses that may hold one; a bar stands where a name may begin a new word (`apiKey`).
 const SECRETS: &[&str] = &[
     "pass",
     "pw",
     "_pat",
     "secret",
     "token",
-    "apikey",
+    "api|key",
     "api_key",
     "private",
     "credential",
     "_key",
     "jwt",
-    "connectionstring",
+    "connection|string",
     "connection_string",
     "conn_str",
-    "connstr",
-    "encryptionkey",
-    "signingkey",
-    "masterkey",
+    "conn|str",
+    "encryption|key",
+    "signing|key",
+    "master|key",
     "otp",
     "dsn",
     "_url",
     "_uri",
-    "dburl",
-    "databaseurl",
-    "redisurl",
-    "mongourl",
-    "mongouri",
+    "db|url",
+    "database|url",
+    "redis|url",
+    "mongo|url",
+    "mongo|uri",
     "authorization",
 ];
 
 /// Reads of the environment.
-const READS: &[&str] = &["env", "setdefault"];
+const READS: &[&str] = &["env", "set|default"];
 
 /// Ways out: logs, output, errors, processes.
 const CALLS: &[&str] = &[
@@ -138,15 +137,6 @@ const CHANCE: &[&str] = &[
     "sha1",
 ];
 
-/// What a word is of.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Class {
-    Secret,
-    Read,
-    Call,
-    Chance,
-}
-
 /// What is known of a name.
 #[derive(Clone, Copy, Default)]
 struct Judged {
@@ -159,144 +149,253 @@ struct Judged {
 }
 
 /// What passes of a text.
+#[derive(Default)]
 pub(super) struct Passed {
     /// The stretches from which a lint could tell something, sorted by their ends; none if the text is not worth a syntax tree.
     pub(super) near: Vec<Range<usize>>,
     /// Where names of secrets stand, sorted: types may say that they are none.
     pub(super) named: Vec<usize>,
+    /// Where variables that count for the whole text are made of secrets.
+    pub(super) made: Vec<usize>,
 }
 
 /// Returns what passes of a text.
 pub(super) fn pass(text: &str, tongue: Tongue) -> Passed {
-    let Some(words) = words() else {
-        return Passed {
-            near: std::iter::once(0..text.len()).collect(),
-            named: Vec::new(),
-        };
-    };
     let mut sight = Sight {
         text,
-        ..Sight::default()
+        tongue,
+        judged: HashMap::new(),
+        secret: None,
+        looked: 0..0,
+        targets: Vec::new(),
+        seeds: Seeds::default(),
+        near: Vec::new(),
     };
-    for found in words.find_overlapping_iter(text) {
-        sight.see(class_of(found.pattern().as_usize()), found.range());
-    }
-    let mut near = sight.near;
-    if !sight.seeds.is_empty() && !sight.calls.is_empty() {
-        sight.seeds.sort_unstable();
-        sight.seeds.dedup();
-        let mut flow = Flow {
-            lexer: Lexer::new(text, tongue),
-            seeds: &sight.seeds,
-            made: HashSet::new(),
-            definitions: Vec::new(),
-        };
-        flow.follow(tongue);
-        flow.leave(&sight.calls, tongue, &mut near);
-    }
-    near.sort_by_key(|range| range.end);
-    Passed {
-        near,
-        named: sight.seeds,
-    }
-}
-
-fn words() -> Option<&'static AhoCorasick> {
-    static WORDS: OnceLock<Option<AhoCorasick>> = OnceLock::new();
-    let words = WORDS.get_or_init(|| {
-        let all = [SECRETS, READS, CALLS, CHANCE].into_iter().flatten();
-        AhoCorasick::builder()
-            .ascii_case_insensitive(true)
-            .kind(Some(AhoCorasickKind::DFA))
-            .build(all)
-            .ok()
+    let mut found = Vec::new();
+    let words = names();
+    words.all.find(text.as_bytes(), 0..text.len(), |word, at| {
+        found.push((at, word));
     });
-    words.as_ref()
-}
-
-fn class_of(pattern: usize) -> Class {
-    let ends = [
-        (SECRETS.len(), Class::Secret),
-        (READS.len(), Class::Read),
-        (CALLS.len(), Class::Call),
-    ];
-    let mut end = 0;
-    for (count, class) in ends {
-        end += count;
-        if pattern < end {
-            return class;
+    found.sort_unstable();
+    for (at, word) in found {
+        let length = words.lengths.get(word as usize).copied().unwrap_or(0);
+        let range = at..at + length;
+        if (word as usize) < words.reads {
+            sight.name(&range);
+        } else {
+            sight.read(&range);
         }
     }
-    Class::Chance
+    sight.seeds.sort();
+    let mut passed = Passed {
+        near: sight.near,
+        ..Passed::default()
+    };
+    if !sight.seeds.is_empty() {
+        let mut flow = Flow::new(text, tongue, &sight.seeds);
+        let calls = find(text, flow.windows(), calls());
+        flow.leave(&calls, &mut passed.near);
+        passed.made = flow.outside;
+    }
+    let around = sight.targets.iter().map(|target| {
+        let start = target.start.saturating_sub(2 * NEAR);
+        start..text.len().min(target.end + 2 * NEAR)
+    });
+    let chances = find(text, around, chances());
+    let chances: Vec<_> = chances
+        .into_iter()
+        .filter(|found| is_chance(text, found))
+        .collect();
+    meet(&sight.targets, &chances, &mut passed.near);
+    passed.near.sort_by_key(|range| range.end);
+    passed.named = sight.seeds.names;
+    passed
+}
+
+/// The words of the first pass.
+struct Names {
+    all: Literals,
+    /// Bytes of each spelling.
+    lengths: Vec<usize>,
+    /// The number of the first spelling of a read.
+    reads: usize,
+}
+
+fn names() -> &'static Names {
+    static NAMES: OnceLock<Names> = OnceLock::new();
+    NAMES.get_or_init(|| {
+        let mut all: Vec<Vec<u8>> = SECRETS.iter().flat_map(|word| spellings(word)).collect();
+        let reads = all.len();
+        all.extend(READS.iter().flat_map(|word| spellings(word)));
+        Names {
+            lengths: all.iter().map(Vec::len).collect(),
+            all: Literals::new(&all),
+            reads,
+        }
+    })
+}
+
+/// Returns the spellings of a word in names: `apikey`, `ApiKey`, `APIKEY`. Others part it into words that mean something else.
+fn spellings(word: &str) -> Vec<Vec<u8>> {
+    let mut all = vec![Vec::new()];
+    for part in word.split('|') {
+        let mut capital = part.as_bytes().to_vec();
+        if let Some(first) = capital.iter_mut().find(|b| **b != b'_') {
+            first.make_ascii_uppercase();
+        }
+        let spelled = [
+            part.as_bytes().to_vec(),
+            capital,
+            part.to_ascii_uppercase().into_bytes(),
+        ];
+        all = all
+            .iter()
+            .flat_map(|front: &Vec<u8>| {
+                spelled.iter().map(|part| [front.as_slice(), part].concat())
+            })
+            .collect();
+    }
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+/// Bytes of the longest word of a way out or a source of chance, and more.
+const LONGEST_WORD: usize = 32;
+
+fn calls() -> Option<&'static AhoCorasick> {
+    static WORDS: OnceLock<Option<AhoCorasick>> = OnceLock::new();
+    WORDS.get_or_init(|| search(CALLS)).as_ref()
+}
+
+fn chances() -> Option<&'static AhoCorasick> {
+    static WORDS: OnceLock<Option<AhoCorasick>> = OnceLock::new();
+    WORDS.get_or_init(|| search(CHANCE)).as_ref()
+}
+
+fn search(words: &[&str]) -> Option<AhoCorasick> {
+    AhoCorasick::builder()
+        .ascii_case_insensitive(true)
+        .kind(Some(AhoCorasickKind::DFA))
+        .build(words)
+        .ok()
+}
+
+/// Returns where words stand in stretches of a text, which are in order and may overlap.
+fn find(
+    text: &str,
+    stretches: impl IntoIterator<Item = Range<usize>>,
+    words: Option<&AhoCorasick>,
+) -> Vec<Range<usize>> {
+    let mut all = Vec::new();
+    let Some(words) = words else { return all };
+    let mut done = 0;
+    for stretch in stretches {
+        // What is begun in one stretch is found in it.
+        let start = stretch.start.max(done);
+        let end = text.len().min(stretch.end + LONGEST_WORD);
+        if start >= end {
+            continue;
+        }
+        let input = Input::new(text).span(start..end);
+        all.extend(
+            words
+                .find_overlapping_iter(input)
+                .map(|found| found.range()),
+        );
+        done = stretch.end;
+    }
+    all.sort_unstable_by_key(|range| (range.start, range.end));
+    all.dedup();
+    all
+}
+
+/// Tells whether a word is that of a source of chance: `random.choice()` of Python, `Math.random()` of scripts.
+fn is_chance(text: &str, found: &Range<usize>) -> bool {
+    let front = text.get(..found.start).unwrap_or_default();
+    let rest = text.get(found.end..).unwrap_or_default();
+    let is_source =
+        found.len() != "random".len() || rest.starts_with('.') || front.ends_with("Math.");
+    is_source && !front.as_bytes().last().is_some_and(|b| is_word(*b))
+}
+
+/// Keeps what stands between names of things that must not be made of chance and sources of chance near to them.
+fn meet(targets: &[Range<usize>], chances: &[Range<usize>], near: &mut Vec<Range<usize>>) {
+    for chance in chances {
+        let next = targets.partition_point(|target| target.start < chance.start);
+        let before = next.checked_sub(1).and_then(|at| targets.get(at));
+        near.extend(before.and_then(|target| between(target, chance)));
+        near.extend(targets.get(next).and_then(|target| between(chance, target)));
+    }
+}
+
+/// Returns the stretch from one place to the next if they are near to each other.
+fn between(before: &Range<usize>, after: &Range<usize>) -> Option<Range<usize>> {
+    (after.start <= before.end + NEAR).then(|| before.start.min(after.start)..after.end)
 }
 
 /// What the pass over the words has seen.
-#[derive(Default)]
 struct Sight<'t> {
     text: &'t str,
+    tongue: Tongue,
     /// What is known of the names that were met.
     judged: HashMap<&'t str, Judged>,
-    /// The last name of a secret, and of one that is made.
+    /// The last name of a secret.
     secret: Option<Range<usize>>,
-    target: Option<Range<usize>>,
-    /// The last source of chance.
-    chance: Option<Range<usize>>,
+    /// The name that was looked at last.
+    looked: Range<usize>,
+    /// Names of what must not be made of chance.
+    targets: Vec<Range<usize>>,
     /// Where names stand whose values are secrets, and reads of the environment that bring one.
-    seeds: Vec<usize>,
-    /// Ways out.
-    calls: Vec<Range<usize>>,
+    seeds: Seeds,
     /// What passes already.
     near: Vec<Range<usize>>,
 }
 
 impl<'t> Sight<'t> {
-    fn see(&mut self, class: Class, found: Range<usize>) {
-        match class {
-            Class::Call => self.calls.push(found),
-            Class::Chance => {
-                let before = found.start.checked_sub(1);
-                let before = before.and_then(|at| self.text.as_bytes().get(at));
-                let front = self.text.get(..found.start).unwrap_or_default();
-                let rest = self.text.get(found.end..).unwrap_or_default();
-                // `random.choice()` of Python, `Math.random()` of scripts.
-                let is_source = found.len() != "random".len()
-                    || rest.starts_with('.')
-                    || front.ends_with("Math.");
-                if is_source && !before.is_some_and(|b| is_word(*b)) {
-                    self.meets(self.target.clone(), &found);
-                    self.chance = Some(found);
-                }
-            }
-            Class::Secret => self.name(&found),
-            Class::Read => self.read(&found),
-        }
-    }
-
     /// A word of a secret: the name that it is part of decides.
     fn name(&mut self, found: &Range<usize>) {
         let text = self.text;
         let whole = identifier(text, found);
+        if std::mem::replace(&mut self.looked, whole.clone()) == whole {
+            return;
+        }
         let name = text.get(whole.clone()).unwrap_or_default();
         let judged = *self.judged.entry(name).or_insert_with(|| judge(name));
         let is_key = quoted(text, &whole).is_some_and(|key| secretness(key) >= Secretness::Strong);
         if judged.is_seed || is_key || is_header(text, &whole) {
-            self.seeds.push(whole.start);
+            self.seeds.names.push(whole.start);
         }
         // `configService.get("JWT_SECRET") || "value"`.
-        let is_argument = is_key
-            && text
-                .get(..whole.start.saturating_sub(1))
-                .is_some_and(|front| front.ends_with('('));
+        let is_argument = is_key && self.is_argument(whole.start);
         if is_argument && falls_back(text, whole.end) {
             self.near.push(whole.clone());
         }
         if judged.is_target {
-            self.meets(self.chance.clone(), &whole);
-            self.target = Some(whole.clone());
+            self.targets.push(whole.clone());
         }
         if judged.is_variable {
             self.secret = Some(whole);
         }
+    }
+
+    /// Tells whether a key in quotes is what a setting or a variable of the environment is read by.
+    fn is_argument(&self, key: usize) -> bool {
+        let front = self.text.get(..key.saturating_sub(1)).unwrap_or_default();
+        let Some(front) = front.strip_suffix('(') else {
+            return false;
+        };
+        // Types of the call: `get<string>("JWT_SECRET")`.
+        let tail = front.as_bytes().get(front.len().saturating_sub(LONGEST)..);
+        let tail = tail.unwrap_or_default();
+        let types = match tail.strip_suffix(b">") {
+            Some(inner) => tail.len() - memchr::memrchr(b'<', inner).unwrap_or(inner.len()),
+            None => 0,
+        };
+        let end = front.len() - types;
+        let name = identifier(front, &(end..end));
+        let name = front.get(name).unwrap_or_default();
+        reads_setting(self.tongue, name) || reads_environment(name)
     }
 
     /// A word of a read of the environment: what it reads decides.
@@ -322,28 +421,21 @@ impl<'t> Sight<'t> {
         match self.key_behind(whole.end) {
             // All of it: what is taken out of it, and what is done with it.
             None => {
-                self.seeds.push(whole.start);
-                self.meets(self.secret.clone(), &whole);
+                self.seeds.wholes.push(whole.start);
+                let before = self.secret.as_ref();
+                self.near
+                    .extend(before.and_then(|secret| between(secret, &whole)));
             }
             Some(key) => {
                 let name = text.get(key.clone()).unwrap_or_default();
                 let judged = *self.judged.entry(name).or_insert_with(|| judge(name));
                 if secretness(name) >= Secretness::Strong || judged.is_seed {
-                    self.seeds.push(whole.start);
+                    self.seeds.reads.push(whole.start);
                 }
                 if judged.is_variable && falls_back(text, key.end) {
                     self.near.push(whole.start..key.end);
                 }
             }
-        }
-    }
-
-    /// Keeps what stands between two places that are near to each other.
-    fn meets(&mut self, before: Option<Range<usize>>, found: &Range<usize>) {
-        if let Some(place) = before
-            && found.start <= place.end + NEAR
-        {
-            self.near.push(place.start.min(found.start)..found.end);
         }
     }
 
@@ -413,7 +505,7 @@ fn falls_back(text: &str, end: usize) -> bool {
 }
 
 /// Bytes of the longest name: what is longer is none.
-const LONGEST: usize = 80;
+pub(super) const LONGEST: usize = 80;
 
 /// Returns the name around a word, as far as names go.
 fn identifier(text: &str, found: &Range<usize>) -> Range<usize> {
@@ -427,7 +519,7 @@ fn identifier(text: &str, found: &Range<usize>) -> Range<usize> {
     found.start - more..found.end + rest
 }
 
-fn is_word(byte: u8) -> bool {
+pub(super) fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$' || byte >= 0x80
 }
 
@@ -458,139 +550,6 @@ fn judge(name: &str) -> Judged {
         is_variable: secretness(name) != Secretness::No,
         is_target: weak::is_target(name) || weak::is_maker(name),
     }
-}
-
-/// Follows secrets from names to calls, by text alone.
-struct Flow<'t, 's> {
-    lexer: Lexer<'t>,
-    /// Where names of secrets stand, sorted.
-    seeds: &'s [usize],
-    /// Variables that were made of one, with the definition in which that was.
-    made: HashSet<(&'t str, usize)>,
-    /// Where definitions at the left edge start.
-    definitions: Vec<usize>,
-}
-
-/// What stands outside of all definitions counts for all.
-const OUTSIDE: usize = usize::MAX;
-
-impl<'t> Flow<'t, '_> {
-    /// Keeps the variables to which secrets are given, in the order of the text.
-    fn follow(&mut self, tongue: Tongue) {
-        let text = self.lexer.text;
-        let Self {
-            lexer,
-            seeds,
-            made,
-            definitions,
-        } = self;
-        let mut at = 0;
-        let mut is_inside = false;
-        let mut edges = parts::Edges::new(tongue);
-        for line in parts::lines(text) {
-            let start = at;
-            at += line.len();
-            if edges.begins(line) {
-                is_inside = parts::is_body(line, tongue);
-                definitions.push(start);
-            }
-            for (targets, from) in Lexer::assignments(line) {
-                let own = definitions.len();
-                let is_secret = |token: Token<'t>| {
-                    seeds.binary_search(&token.start).is_ok()
-                        || !token.is_key
-                            && (made.contains(&(token.name, own))
-                                || made.contains(&(token.name, OUTSIDE)))
-                };
-                if lexer.statement(start + from, is_secret).is_met {
-                    let place = if is_inside { own } else { OUTSIDE };
-                    let names = Lexer::identifiers(line.get(targets).unwrap_or_default());
-                    made.extend(names.map(|name| (name, place)));
-                }
-            }
-        }
-    }
-
-    /// Keeps the calls to which a secret is given.
-    fn leave(&mut self, calls: &[Range<usize>], tongue: Tongue, near: &mut Vec<Range<usize>>) {
-        let Self {
-            lexer,
-            seeds,
-            made,
-            definitions,
-        } = self;
-        for call in calls {
-            let Some(from) = way_out(lexer.text, call, tongue) else {
-                continue;
-            };
-            let own = definitions.partition_point(|start| *start <= call.start);
-            let is_secret = |token: Token<'t>| {
-                seeds.binary_search(&token.start).is_ok()
-                    || !token.is_key
-                        && (made.contains(&(token.name, own))
-                            || made.contains(&(token.name, OUTSIDE)))
-            };
-            let found = lexer.call(from, is_secret);
-            if found.is_met {
-                near.push(call.start..found.end);
-            }
-        }
-    }
-}
-
-/// Returns where the arguments start if the name that a word is part of is that of a way out.
-fn way_out(text: &str, word: &Range<usize>, tongue: Tongue) -> Option<usize> {
-    let bytes = text.as_bytes();
-    let is_path = |b: &u8| is_word(*b) || matches!(*b, b'.' | b'?' | b'!');
-    let from = word.start.saturating_sub(LONGEST);
-    let front = bytes.get(from..word.start)?;
-    let start = word.start - front.iter().rev().take_while(|b| is_path(b)).count();
-    let (path, end) = path_from(bytes, start);
-    let path = path.as_str();
-    let is_statement = matches!(path, "raise" | "throw");
-    let is_template = tongue == Tongue::Script && path == "$" && bytes.get(end) == Some(&b'`');
-    let is_tagged = matches!(bytes.get(end), Some(b'\'' | b'"')) && path == "process.env";
-    let is_call = bytes.get(end) == Some(&b'(') && sinks::may_be_way(tongue, path);
-    (is_statement || is_template || is_tagged || is_call).then_some(end + usize::from(is_tagged))
-}
-
-/// Returns the path of names from a place on, `a?.b!.c` and on several lines too, and where its arguments start.
-fn path_from(bytes: &[u8], start: usize) -> (String, usize) {
-    let mut path = String::new();
-    let mut at = start;
-    let is_sign = |at: usize, sign: u8| bytes.get(at) == Some(&sign);
-    let blanks = |at: usize| {
-        let rest = bytes.get(at..).unwrap_or_default().iter().take(LONGEST);
-        at + rest.take_while(|b| b.is_ascii_whitespace()).count()
-    };
-    while path.len() < 2 * LONGEST {
-        let rest = bytes.get(at..).unwrap_or_default().iter().take(LONGEST);
-        let length = rest.take_while(|b| is_word(**b)).count();
-        let name = bytes.get(at..at + length).unwrap_or_default();
-        path.push_str(&String::from_utf8_lossy(name));
-        at += length;
-        let next = blanks(at);
-        let dot = next + usize::from(is_sign(next, b'?') || is_sign(next, b'!'));
-        if is_sign(dot, b'.') {
-            path.push('.');
-            at = blanks(dot + 1);
-            continue;
-        }
-        // Types of a call, and blanks before its brackets.
-        if is_sign(at, b'<') {
-            let rest = bytes.get(at..).unwrap_or_default().iter().take(LONGEST);
-            let types = rest
-                .take_while(|b| !matches!(b, b'(' | b'\n' | b';'))
-                .count();
-            if is_sign(at + types, b'(') {
-                at += types;
-            }
-        } else if is_sign(next, b'(') {
-            at = next;
-        }
-        break;
-    }
-    (path, at)
 }
 
 #[cfg(test)]
@@ -638,6 +597,21 @@ mod tests {
             "console.log(`x ${apiKey}`)",
             "throw new Error(`no ${apiKey}`)",
             "const x = process.env.DB_PASSWORD || 'hunter'",
+            "const x = config.get('JWT_SECRET') || 'hunter'",
+            "const x = config.get<string>('JWT_SECRET', 'hunter')",
+            "console.log(dbPassword.trim())",
+            "console.log(dbPassword!, apiKey as string)",
+            "console.log(`${`a ${dbPassword}`}`)",
+            "console.log(ok ? dbPassword : '')",
+            "console.log({ a: dbPassword, b })",
+            "console.log(dbPassword?.toString())",
+            "const m: string = apiKey;\nconsole.log(m)",
+            "throw 'no ' + apiKey",
+            "throw `no ${apiKey}`",
+            "class A {\n  a() {\n    const m = apiKey;\n    console.log(m);\n  }\n}",
+            "const f = () => {\n  const m = apiKey;\n  console.log(m);\n};",
+            "res.json({ ...process.env })",
+            "let m;\nif (a) {\n  m = apiKey;\n}\nconsole.log(m)",
             "const m = `a ${apiKey}`;\nlogger.info(m)",
             "res.status(500).json({ apiKey })",
             "'process.env': JSON.stringify(process.env)",
@@ -712,6 +686,15 @@ mod tests {
         }
         for text in [
             "throw new Error('Invalid password for apiKey')",
+            "it('should throw an error if apiKey is missing', () => {\n  apiKey;\n})",
+            "screen.getByLabelText('password', {})",
+            "const response: HTTPResponse<A> = await post(apiKey);\nconsole.log(response)",
+            "const m = await post<A>({ apiKey });\nconsole.log(m)",
+            "console.log(dbPassword.length, apiKey === x, !authToken, apiKey ? 1 : 2)",
+            "console.log({ password: masked })",
+            "console.log(`${dbPassword.length} ${check(apiKey)}`)",
+            "res.json({ apiKey })",
+            "class A {\n  a() {\n    const m = apiKey;\n  }\n  b(m) {\n    console.log(m);\n  }\n}",
             "const f = () => {\n  use(apiKey);\n};\nlogger.info(f)",
             "console.log(process.env.HOME)",
         ] {

@@ -8,10 +8,16 @@ use std::ops::Range;
 use super::{reads::flow, shape::Tongue};
 
 /// Most bytes of one call or statement.
-const MOST: usize = 2_000;
+pub(super) const MOST: usize = 2_000;
 
 /// Most bytes of one text in quotes.
 const LONGEST_TEXT: usize = 64 << 10;
+
+/// Most texts in texts: what is filled into a text may hold one.
+const MAX_DEPTH: usize = 8;
+
+/// Who is asked whether a name was looked for.
+type Met<'m, 't> = &'m mut dyn FnMut(Token<'t>) -> bool;
 
 /// One name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +28,8 @@ pub(super) struct Token<'t> {
     pub(super) start: usize,
     /// Whether it is a key in quotes: `config["name"]`.
     pub(super) is_key: bool,
+    /// Whether the value that goes by it may be handed on where it stands: that of `a.length`, `a === b` or `{ a: 1 }` is not.
+    pub(super) is_handed_on: bool,
 }
 
 /// What came of a look.
@@ -40,6 +48,8 @@ enum Until {
     Call,
     /// With the statement.
     Statement,
+    /// With the bracket of what is filled into a text.
+    Filled,
 }
 
 /// A look on its way.
@@ -64,10 +74,19 @@ impl Look<'_> {
             // A value may stand on the line below its sign.
             last: match until {
                 Until::Statement => b'=',
-                Until::Call => b' ',
+                Until::Call | Until::Filled => b' ',
             },
             name: "",
             hit: false,
+        }
+    }
+
+    /// What is filled into a text of the look.
+    fn filled(&self, at: usize) -> Self {
+        Self {
+            open: vec![self.passes()],
+            name: self.name,
+            ..Self::new(at, Until::Filled)
         }
     }
 
@@ -93,10 +112,11 @@ impl Look<'_> {
     fn closes(&mut self, byte: u8, bytes: &[u8]) -> Option<usize> {
         self.open.pop()?;
         self.last = byte;
-        if self.open.is_empty() && self.until == Until::Call {
-            return goes_on(bytes, self.at + 1);
+        match self.until {
+            Until::Call if self.open.is_empty() => goes_on(bytes, self.at + 1),
+            Until::Filled if self.open.is_empty() => None,
+            _ => Some(self.at + 1),
         }
-        Some(self.at + 1)
     }
 }
 
@@ -191,9 +211,22 @@ impl<'t> Lexer<'t> {
                 end: from,
             };
         }
-        let bytes = self.text.as_bytes();
-        let most = (from + MOST).min(bytes.len());
+        let length = self.text.len();
+        let most = (from + MOST).min(length);
         let mut look = Look::new(from, until);
+        self.run(&mut look, most, 0, &mut is_met);
+        let spent = self.budget.checked_sub(look.at.saturating_sub(from));
+        self.budget = spent.unwrap_or(0);
+        let is_cut = look.at >= most && most < length;
+        Found {
+            is_met: look.hit || is_cut || spent.is_none(),
+            end: look.at,
+        }
+    }
+
+    /// Goes on with a look until it ends, to `most` at the furthest.
+    fn run(&self, look: &mut Look<'t>, most: usize, depth: usize, is_met: Met<'_, 't>) {
+        let bytes = self.text.as_bytes();
         while look.at < most && !look.hit {
             let byte = bytes.get(look.at).copied().unwrap_or_default();
             let is_comment = match self.tongue {
@@ -209,15 +242,16 @@ impl<'t> Lexer<'t> {
                 && byte == b'/'
                 && bytes.get(look.at + 1) == Some(&b'*');
             let next = match byte {
-                b'"' | b'\'' | b'`' => Some(self.quotes(&mut look, &mut is_met)),
+                b'"' | b'\'' | b'`' => Some(self.quotes(look, depth, is_met)),
                 _ if is_comment => Some(line_end(bytes, look.at)),
                 _ if is_block => Some(block_end(bytes, look.at)),
                 b'(' | b'[' | b'{' => look.opens(byte, self.tongue),
                 b')' | b']' | b'}' => look.closes(byte, bytes),
                 b';' if look.open.is_empty() => None,
                 b'\n' if look.open.is_empty() && !is_open(look.last) => goes_on(bytes, look.at + 1),
-                b'>' if until == Until::Statement && look.last == b'=' => None,
-                _ if is_start(byte) => self.name(&mut look, &mut is_met),
+                b'>' if look.until == Until::Statement && look.last == b'=' => None,
+                b'<' if self.tongue == Tongue::Script => Some(self.types(look)),
+                _ if is_start(byte) => self.name(look, is_met),
                 _ => {
                     if !byte.is_ascii_whitespace() {
                         look.last = byte;
@@ -230,35 +264,33 @@ impl<'t> Lexer<'t> {
                 None => break,
             }
         }
-        let spent = self.budget.checked_sub(look.at.saturating_sub(from));
-        self.budget = spent.unwrap_or(0);
-        let is_cut = look.at >= most && most < bytes.len();
-        Found {
-            is_met: look.hit || is_cut || spent.is_none(),
-            end: look.at,
+    }
+
+    /// Steps over the types of a call, `post<A>(b)`, so that its brackets are those of a call; else over a sign.
+    fn types(&self, look: &mut Look<'t>) -> usize {
+        let bytes = self.text.as_bytes();
+        let is_name = bytes
+            .get(look.at.wrapping_sub(1))
+            .is_some_and(|b| is_part(*b));
+        if is_name && let Some(end) = types_end(bytes, look.at) {
+            return end;
         }
+        look.last = b'<';
+        look.at + 1
     }
 
     /// Looks at a text in quotes; returns where it ends.
-    fn quotes(&self, look: &mut Look<'t>, is_met: &mut impl FnMut(Token<'t>) -> bool) -> usize {
-        let passes = look.passes();
+    fn quotes(&self, look: &mut Look<'t>, depth: usize, is_met: Met<'_, 't>) -> usize {
         let is_read = look.last == b'[' || look.last == b'(' && is_read(look.name);
-        let mut hit = false;
-        let (end, is_whole) = self.text_in_quotes(look.at, look.last, &mut |token: Token<'t>| {
-            hit |= (passes || is_read && token.is_key) && is_met(token);
-        });
+        let (end, is_whole) = self.text_in_quotes(look, is_read, depth, is_met);
         // A quote without an end is none: it stands in a regular expression, or in text of JSX.
-        look.hit |= hit || !is_whole;
+        look.hit |= !is_whole;
         look.last = b'"';
         end
     }
 
     /// Looks at a name; returns where it ends, unless a function begins with it.
-    fn name(
-        &self,
-        look: &mut Look<'t>,
-        is_met: &mut impl FnMut(Token<'t>) -> bool,
-    ) -> Option<usize> {
+    fn name(&self, look: &mut Look<'t>, is_met: Met<'_, 't>) -> Option<usize> {
         let rest = self.text.as_bytes().get(look.at..).unwrap_or_default();
         let length = rest.iter().take_while(|b| is_part(**b)).count();
         let end = look.at + length;
@@ -266,23 +298,94 @@ impl<'t> Lexer<'t> {
         if look.until == Until::Statement && matches!(look.name, "func" | "function") {
             return None;
         }
-        let token = Token {
-            name: look.name,
-            start: look.at,
-            is_key: false,
-        };
-        look.hit = look.passes() && is_met(token);
+        look.hit = look.passes()
+            && is_met(Token {
+                name: look.name,
+                start: look.at,
+                is_key: false,
+                is_handed_on: self.is_handed_on(look, end),
+            });
         look.last = b'a';
         Some(end)
     }
 
-    /// Reads a text in quotes that starts at `at`; returns where it ends, and whether it does so with its quote.
+    /// Tells whether the value of the name that the look stands at, and that ends at `end`, may be handed on.
+    fn is_handed_on(&self, look: &Look<'t>, end: usize) -> bool {
+        let bytes = self.text.as_bytes();
+        let is_sign = |at: usize, sign: u8| bytes.get(at) == Some(&sign);
+        let is_python = self.tongue == Tongue::Python;
+        // What is negated, or compared to something that stands before it.
+        let before = bytes.get(..look.at).unwrap_or_default().trim_ascii_end();
+        let is_compared = before.ends_with(b"==") || before.ends_with(b"!=");
+        if look.last == b'!' && !is_python || look.last == b'=' && is_compared {
+            return false;
+        }
+        // `a!.b` is `a.b` of TypeScript.
+        let is_sure =
+            self.tongue == Tongue::Script && is_sign(end, b'!') && !is_sign(end + 1, b'=');
+        let end = end + usize::from(is_sure);
+        let here = blanks(bytes, end, false);
+        let next = blanks(bytes, end, true);
+        let is_key = || {
+            let is_in_map = look.open.len() > usize::from(look.until == Until::Filled);
+            is_in_map
+                && match look.last {
+                    b'{' => true,
+                    b',' => !is_python || is_sign(here, b'='),
+                    b'(' => self.tongue == Tongue::Script || is_python && is_sign(here, b'='),
+                    _ => false,
+                }
+        };
+        match bytes.get(here).copied() {
+            Some(b'(' | b'[' | b'<' | b'>') => return false,
+            Some(b'&') => return !is_sign(here + 1, b'&'),
+            Some(b'=') if is_sign(here + 1, b'=') || is_sign(here + 1, b'>') => return false,
+            Some(b'=') => return !is_key(),
+            Some(b'!') => return !is_sign(here + 1, b'='),
+            Some(b':') => return !(is_key() || is_sign(here + 1, b'=')),
+            _ => {}
+        }
+        let dot = match bytes.get(next).copied() {
+            Some(b'?') if self.tongue == Tongue::Script => match bytes.get(next + 1) {
+                Some(b'.') => next + 1,
+                Some(b'?') => return true,
+                // The question of a choice.
+                _ => return false,
+            },
+            Some(b'.') => next,
+            _ => return true,
+        };
+        self.hands_on_object(dot + 1)
+    }
+
+    /// Tells whether what stands before a dot may be handed on by the method whose name follows.
+    fn hands_on_object(&self, behind: usize) -> bool {
+        let bytes = self.text.as_bytes();
+        let start = blanks(bytes, behind, true);
+        let rest = bytes.get(start..).unwrap_or_default();
+        let length = rest.iter().take_while(|b| is_part(**b)).count();
+        if length == 0 {
+            // `...` of Go; the brackets of `a?.[0]`, whose value is not that of `a`.
+            return bytes.get(behind) == Some(&b'.');
+        }
+        let name = self.text.get(start..start + length).unwrap_or_default();
+        let end = start + length;
+        let is_call = match bytes.get(end) {
+            Some(b'(' | b'?' | b'!' | b'<') => true,
+            _ => bytes.get(blanks(bytes, end, true)) == Some(&b'('),
+        };
+        is_call && flow(self.tongue, &[name], "").receiver
+    }
+
+    /// Reads a text in quotes at which the look stands; returns where it ends, and whether it does so with its quote.
     fn text_in_quotes(
         &self,
-        at: usize,
-        last: u8,
-        met: &mut impl FnMut(Token<'t>),
+        look: &mut Look<'t>,
+        is_read: bool,
+        depth: usize,
+        is_met: Met<'_, 't>,
     ) -> (usize, bool) {
+        let at = look.at;
         let bytes = self.text.as_bytes();
         let quote = bytes.get(at).copied().unwrap_or_default();
         let is_triple = self.tongue == Tongue::Python
@@ -302,7 +405,8 @@ impl<'t> Lexer<'t> {
             let byte = bytes.get(here).copied().unwrap_or_default();
             let rest = bytes.get(here..).unwrap_or_default();
             if byte == quote && (!is_triple || rest.starts_with(&[quote; 3])) {
-                self.key(start..here, last, met);
+                let passes = look.passes() || is_read;
+                look.hit |= passes && self.key(start..here, look.last, is_met);
                 return (here + width, true);
             }
             match byte {
@@ -312,10 +416,10 @@ impl<'t> Lexer<'t> {
                     here += 2;
                 }
                 b'{' if is_filled && self.tongue == Tongue::Python => {
-                    here = self.filled(here + 1, most, met);
+                    here = self.filled(look, here + 1, most, depth, is_met);
                 }
                 b'$' if is_filled && rest.starts_with(b"${") => {
-                    here = self.filled(here + 2, most, met);
+                    here = self.filled(look, here + 2, most, depth, is_met);
                 }
                 _ => here += 1,
             }
@@ -323,57 +427,45 @@ impl<'t> Lexer<'t> {
         (here, false)
     }
 
-    /// Reads the names of what is filled into a text; returns where it ends.
-    fn filled(&self, from: usize, most: usize, met: &mut impl FnMut(Token<'t>)) -> usize {
-        let bytes = self.text.as_bytes();
-        let mut depth = 0_usize;
-        let mut at = from;
-        while at < most {
-            let byte = bytes.get(at).copied().unwrap_or_default();
-            if is_start(byte) {
-                let length = bytes
-                    .get(at..)
-                    .unwrap_or_default()
-                    .iter()
-                    .take_while(|b| is_part(**b))
-                    .count();
-                met(Token {
-                    name: self.text.get(at..at + length).unwrap_or_default(),
-                    start: at,
-                    is_key: false,
-                });
-                at += length;
-                continue;
-            }
-            at += 1;
-            match byte {
-                b'{' => depth += 1,
-                b'}' if depth == 0 => return at,
-                b'}' => depth -= 1,
-                _ => {}
-            }
+    /// Looks at what is filled into a text; returns where it ends.
+    fn filled(
+        &self,
+        look: &mut Look<'t>,
+        from: usize,
+        most: usize,
+        depth: usize,
+        is_met: Met<'_, 't>,
+    ) -> usize {
+        if depth >= MAX_DEPTH {
+            look.hit = true;
+            return most;
         }
-        at
+        let mut inner = look.filled(from);
+        self.run(&mut inner, most, depth + 1, is_met);
+        look.hit |= inner.hit;
+        inner.at + 1
     }
 
-    /// Tells of a text in quotes that is the key of a read: it stands right behind a bracket.
-    fn key(&self, range: Range<usize>, last: u8, met: &mut impl FnMut(Token<'t>)) {
+    /// Tells whether a text in quotes is a key that is met: it stands right behind a bracket.
+    fn key(&self, range: Range<usize>, last: u8, is_met: Met<'_, 't>) -> bool {
         const LONGEST: usize = 64;
         let text = self.text.get(range.clone()).unwrap_or_default();
         let is_key = |b: u8| is_part(b) || matches!(b, b'.' | b'-');
         if !matches!(last, b'(' | b'[') || text.len() > LONGEST || !text.bytes().all(is_key) {
-            return;
+            return false;
         }
         // Each part may be the name that was seen.
         let mut start = range.start;
-        for name in text.split(['.', '-']) {
-            met(Token {
+        text.split(['.', '-']).any(|name| {
+            let token = Token {
                 name,
                 start,
                 is_key: true,
-            });
+                is_handed_on: true,
+            };
             start += name.len() + 1;
-        }
+            is_met(token)
+        })
     }
 }
 
@@ -391,6 +483,41 @@ fn is_start(byte: u8) -> bool {
 
 fn is_part(byte: u8) -> bool {
     is_start(byte) || byte.is_ascii_digit()
+}
+
+/// Returns where blanks end, those of lines too if asked for.
+fn blanks(bytes: &[u8], at: usize, with_lines: bool) -> usize {
+    const LONGEST: usize = 200;
+    let rest = bytes.get(at..).unwrap_or_default().iter().take(LONGEST);
+    let is_blank = |b: &&u8| b.is_ascii_whitespace() && (with_lines || **b != b'\n');
+    at + rest.take_while(is_blank).count()
+}
+
+/// Returns where the types of a call end that begin here, if it is one.
+fn types_end(bytes: &[u8], at: usize) -> Option<usize> {
+    const LONGEST: usize = 300;
+    let rest = bytes.get(at..)?;
+    let mut depth = 0_usize;
+    let mut last = b' ';
+    for (length, byte) in rest.iter().take(LONGEST).enumerate() {
+        match byte {
+            b'<' => depth += 1,
+            b'>' if last == b'=' => {}
+            b'>' => depth -= 1,
+            b'&' if last == b'&' => return None,
+            b'|' if last == b'|' => return None,
+            b'(' | b')' | b'[' | b']' | b'{' | b'}' | b';' | b':' | b',' | b'.' | b'?' | b'|'
+            | b'&' | b'=' | b'"' | b'\'' => {}
+            _ if is_part(*byte) || byte.is_ascii_whitespace() => {}
+            _ => return None,
+        }
+        last = *byte;
+        if depth == 0 {
+            let end = at + length + 1;
+            return (bytes.get(end) == Some(&b'(')).then_some(end);
+        }
+    }
+    None
 }
 
 /// Returns where the line ends.

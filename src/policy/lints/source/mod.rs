@@ -6,8 +6,8 @@
 //! known of variables inside one function (`taint`). What calls other functions make of a secret is not followed: calls that are not known
 //! to hand a secret on are taken to make it safe.
 //!
-//! Promises: one parse and two walks a file, bounded by its length; text that no person wrote (lines of thousands of bytes) is
-//! left alone, for nothing in it can be mended; what stands in tests and examples is told at info.
+//! Promises: one parse and two walks a file, bounded by its length; text that no person wrote (lines of thousands of bytes), or a third
+//! party (`vendor/`, `node_modules/`), is left alone and noted, for nothing in it can be mended; what stands in tests and examples is told at info.
 
 use std::ops::ControlFlow;
 
@@ -22,6 +22,7 @@ use super::super::{
 
 mod around;
 mod fallback;
+mod flow;
 mod gate;
 mod lexer;
 mod logged;
@@ -34,6 +35,7 @@ mod sinks;
 mod survey;
 mod taint;
 mod walk;
+mod ways;
 mod weak;
 
 /// The lints of this family.
@@ -73,12 +75,11 @@ impl Lint for Source {
         if passed.near.is_empty() {
             return;
         }
-        if is_generated(text) {
-            let why = "lines too long for a person's text: policy did not look at the program";
-            context.unread = Some(why.to_owned());
+        if let Some(why) = is_foreign(document.path, text) {
+            context.unread = Some(format!("{why}: policy did not look at the program"));
             return;
         }
-        let parts = parts::parts(text, tongue, &passed.near, &passed.named);
+        let parts = parts::parts(text, tongue, &passed);
         match parse(&language, text, &parts) {
             Some(tree) => {
                 let first = context.faults.len();
@@ -132,10 +133,31 @@ fn parse(language: &Language, text: &str, parts: &[Range]) -> Option<Tree> {
     )
 }
 
-/// Tells whether no person wrote a text: its lines are too long.
-fn is_generated(text: &str) -> bool {
+/// Returns why nothing can be mended in a text: no person wrote it, for its lines are too long, or a third party did.
+fn is_foreign(path: &str, text: &str) -> Option<&'static str> {
+    let lower = path.to_ascii_lowercase();
+    let (folders, name) = lower.rsplit_once('/').unwrap_or(("", &lower));
+    let is_vendored = folders.split('/').any(|folder| {
+        matches!(
+            folder,
+            "vendor"
+                | "node_modules"
+                | "bower_components"
+                | "third_party"
+                | "third-party"
+                | "thirdparty"
+                | "site-packages"
+        )
+    });
+    if is_vendored
+        || [".min.js", ".min.mjs"]
+            .iter()
+            .any(|end| name.ends_with(end))
+    {
+        return Some("by its path a third party's text");
+    }
     let lines = memchr::memchr_iter(b'\n', text.as_bytes()).count() + 1;
-    text.len() / lines > MAX_LINE
+    (text.len() / lines > MAX_LINE).then_some("lines too long for a person's text")
 }
 
 /// Tells whether a file is a test or an example.

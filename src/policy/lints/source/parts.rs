@@ -8,7 +8,7 @@ use std::{iter::Peekable, ops::Range};
 
 use tree_sitter::Point;
 
-use super::shape::Tongue;
+use super::{gate::Passed, shape::Tongue};
 
 /// Where the gate met something, from the start of the text on.
 struct Hits<I: Iterator<Item = Range<usize>>> {
@@ -37,16 +37,14 @@ fn hits(mut all: Vec<Range<usize>>) -> Hits<impl Iterator<Item = Range<usize>>> 
     }
 }
 
-/// Returns the parts, in order; the whole text if little can be left out. `named` are names that types may say something of.
-pub(super) fn parts(
-    text: &str,
-    tongue: Tongue,
-    near: &[Range<usize>],
-    named: &[usize],
-) -> Vec<tree_sitter::Range> {
-    let mut outer = hits(near.to_vec());
-    let mut inner = hits(near.to_vec());
-    let mut named = named.iter().copied().peekable();
+/// Returns the parts, in order; the whole text if little can be left out.
+pub(super) fn parts(text: &str, tongue: Tongue, passed: &Passed) -> Vec<tree_sitter::Range> {
+    // Where a variable that counts for all is made, it becomes what it is.
+    let made = passed.made.iter().map(|at| *at..*at + 1);
+    let met: Vec<_> = passed.near.iter().cloned().chain(made).collect();
+    let mut outer = hits(met.clone());
+    let mut inner = hits(met);
+    let mut named = passed.named.iter().copied().peekable();
     let mut kept = Kept::default();
     let mut close = |chunk: &Chunk, end: usize, row: usize| {
         let is_met = outer.any(chunk.start, end);
@@ -54,7 +52,8 @@ pub(super) fn parts(
         while named.next_if(|at| *at < end).is_some() {
             is_named = true;
         }
-        let is_kept = is_met || !chunk.is_body || chunk.is_type && is_named;
+        let is_closed = chunk.is_body || chunk.is_whole && ends_with_bracket(text, end);
+        let is_kept = is_met || !is_closed || chunk.is_type && is_named;
         if !is_kept || chunk.start >= end {
             return;
         }
@@ -78,7 +77,8 @@ pub(super) fn parts(
                 is_type: ["class ", "interface ", "type "]
                     .iter()
                     .any(|word| line.contains(word)),
-                is_class: line.contains("class ") || line.starts_with("describe("),
+                is_class: holds_members(line),
+                is_whole: is_whole(line, tongue),
                 is_open: false,
             };
         }
@@ -141,16 +141,11 @@ fn members(
             member = Member {
                 start: at,
                 row,
-                is_method: match tongue {
-                    Tongue::Python => ["def ", "async def ", "@"]
-                        .iter()
-                        .any(|word| rest.starts_with(word)),
-                    Tongue::Script | Tongue::Go => rest.contains('(') || rest.starts_with('@'),
-                },
+                is_method: is_method(rest, tongue),
                 is_closed: tongue == Tongue::Python,
                 is_open: false,
             };
-        } else if !rest.is_empty() && tongue != Tongue::Python {
+        } else if !rest.is_empty() && !is_comment(rest) && tongue != Tongue::Python {
             // The end of a method stands at the edge of the class.
             member.is_closed = indent == edge && matches!(rest, "}" | "});" | "},");
         }
@@ -175,7 +170,7 @@ pub(super) fn lines(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Returns how many blanks a line begins with.
-fn indent(line: &str) -> usize {
+pub(super) fn indent(line: &str) -> usize {
     line.bytes()
         .take_while(|b| matches!(b, b' ' | b'\t'))
         .count()
@@ -231,6 +226,8 @@ struct Chunk {
     is_type: bool,
     /// Whether it is made of methods or tests.
     is_class: bool,
+    /// Whether it opens the brackets of one value or call.
+    is_whole: bool,
     /// Whether the next line at the left edge belongs to it.
     is_open: bool,
 }
@@ -256,7 +253,7 @@ impl Edges {
     }
 
     /// Tells whether the line to come stands in a text.
-    const fn is_inside(&self) -> bool {
+    pub(super) const fn is_inside(&self) -> bool {
         self.open.is_some()
     }
 
@@ -307,6 +304,78 @@ fn begins(line: &str, tongue: Tongue) -> bool {
     }
 }
 
+/// Tells whether a line at the left edge begins something whose members are told apart.
+pub(super) fn holds_members(line: &str) -> bool {
+    line.contains("class ") || line.starts_with("describe(")
+}
+
+/// Tells whether a member that begins so is a method.
+pub(super) fn is_method(line: &str, tongue: Tongue) -> bool {
+    match tongue {
+        Tongue::Python => ["def ", "async def ", "@"]
+            .iter()
+            .any(|word| line.starts_with(word)),
+        Tongue::Script | Tongue::Go => line.contains('(') || line.starts_with('@'),
+    }
+}
+
+/// Tells whether a line of a script is part of a comment between methods.
+fn is_comment(line: &str) -> bool {
+    ["/*", "*", "//"].iter().any(|sign| line.starts_with(sign))
+}
+
+/// Tells whether a line at the left edge opens brackets that hold one value or the arguments of one call: `const a = {`, `app.get("/", () => {`.
+/// With the lines up to their end it can be left out, too.
+fn is_whole(line: &str, tongue: Tongue) -> bool {
+    // What holds statements of the outermost level, names of packages, or types.
+    const OTHERS: [&str; 16] = [
+        "if",
+        "for",
+        "while",
+        "try",
+        "switch",
+        "with",
+        "import",
+        "from",
+        "class",
+        "interface",
+        "type",
+        "namespace",
+        "declare",
+        "abstract",
+        "do",
+        "module",
+    ];
+    let rest = line.trim_ascii_end();
+    let rest_of = rest.strip_prefix("export ").unwrap_or(rest);
+    let rest_of = rest_of.strip_prefix("default ").unwrap_or(rest_of);
+    let word = rest_of
+        .split(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '$')))
+        .next()
+        .unwrap_or_default();
+    tongue != Tongue::Go
+        && !word.is_empty()
+        && !OTHERS.contains(&word)
+        && rest.ends_with(['{', '[', '('])
+}
+
+/// Tells whether the last line of a text up to a place closes brackets; comments below it belong to what follows.
+fn ends_with_bracket(text: &str, end: usize) -> bool {
+    const MOST_LINES: usize = 60;
+    let lines = text
+        .get(..end)
+        .unwrap_or_default()
+        .trim_ascii_end()
+        .rsplit('\n');
+    let mut lines = lines.take(MOST_LINES).filter(|line| {
+        let rest = line.trim_ascii();
+        !rest.is_empty() && !is_comment(rest) && !rest.starts_with('#')
+    });
+    lines
+        .next()
+        .is_some_and(|line| line.starts_with(['}', ')', ']']))
+}
+
 /// Tells whether what a line begins can be left out if nothing in it is of interest.
 pub(super) fn is_body(line: &str, tongue: Tongue) -> bool {
     let words: &[&str] = match tongue {
@@ -340,7 +409,11 @@ mod tests {
             .match_indices(word)
             .map(|(at, word)| at..at + word.len())
             .collect();
-        let parts = parts(text, tongue, &near, &[]);
+        let passed = Passed {
+            near,
+            ..Passed::default()
+        };
+        let parts = parts(text, tongue, &passed);
         let parts = parts
             .iter()
             .map(|part| &text[part.start_byte..part.end_byte]);
@@ -371,12 +444,12 @@ mod tests {
     fn of_a_class_that_only_names_a_secret_the_fields_stay() {
         let text = "class A {\n  private password: boolean;\n\n  b() {\n    use(password);\n  }\n}\nHIT;\n";
         let at = text.find("HIT").unwrap();
-        let parts = parts(
-            text,
-            Tongue::Script,
-            std::slice::from_ref(&(at..at + 3)),
-            &[text.find("password").unwrap()],
-        );
+        let passed = Passed {
+            near: std::iter::once(at..at + 3).collect(),
+            named: vec![text.find("password").unwrap()],
+            ..Passed::default()
+        };
+        let parts = parts(text, Tongue::Script, &passed);
         let parts = parts
             .iter()
             .map(|part| &text[part.start_byte..part.end_byte]);
@@ -397,6 +470,29 @@ mod tests {
         assert_eq!(
             shown(go, Tongue::Go, "HIT"),
             "func a() {\n\tq := `\ntype X\n`\n\tHIT()\n}\n"
+        );
+    }
+
+    #[test]
+    fn values_and_calls_without_a_word_are_left_out() {
+        let script = "import {\n  a,\n} from 'a';\nconst t = {\n  a: 1,\n};\napp.get('/', () => {\n  x();\n});\n\n// y\nexport const f = async () => {\n  HIT;\n};\nif (a) {\n  b();\n}\n";
+        assert_eq!(
+            shown(script, Tongue::Script, "HIT"),
+            "import {\n  a,\n} from 'a';\n|export const f = async () => {\n  HIT;\n};\nif (a) {\n  b();\n}\n"
+        );
+        let python = "T = [\n    1,\n]\nfrom a import (\n    b,\n)\nHIT\n";
+        assert_eq!(
+            shown(python, Tongue::Python, "HIT"),
+            "from a import (\n    b,\n)\nHIT\n"
+        );
+    }
+
+    #[test]
+    fn comments_between_methods_do_not_keep_them() {
+        let script = "class A {\n  x = 1;\n\n  a() {\n    y();\n  }\n\n  /**\n   * B.\n   */\n  b() {\n    HIT;\n  }\n}\n";
+        assert_eq!(
+            shown(script, Tongue::Script, "HIT"),
+            "class A {\n  x = 1;\n\n|  b() {\n    HIT;\n  }\n}\n"
         );
     }
 

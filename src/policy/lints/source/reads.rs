@@ -72,18 +72,7 @@ impl<'t> Knowledge<'t> {
     ) -> Option<(&'t str, bool)> {
         let (last, front) = path.split_last()?;
         let object = front.last()?;
-        let is_read = match self.code.tongue {
-            Tongue::Python => matches!(
-                *last,
-                "get" | "getstr" | "get_string" | "getfirst" | "getlist"
-            ),
-            Tongue::Script => *last == "get",
-            Tongue::Go => matches!(
-                *last,
-                "GetString" | "Get" | "FormValue" | "PostFormValue" | "PostForm"
-            ),
-        };
-        if !is_read || idents::holds_no_values(object) {
+        if !reads_setting(self.code.tongue, last) || idents::holds_no_values(object) {
             return None;
         }
         let (key, _) = self.code.literal(*arguments.first()?)?;
@@ -102,6 +91,21 @@ impl<'t> Knowledge<'t> {
             }
             _ => false,
         }
+    }
+}
+
+/// Tells whether a method of this name returns one setting by its key.
+pub(super) fn reads_setting(tongue: Tongue, method: &str) -> bool {
+    match tongue {
+        Tongue::Python => matches!(
+            method,
+            "get" | "getstr" | "get_string" | "getfirst" | "getlist"
+        ),
+        Tongue::Script => method == "get",
+        Tongue::Go => matches!(
+            method,
+            "GetString" | "Get" | "FormValue" | "PostFormValue" | "PostForm"
+        ),
     }
 }
 

@@ -125,62 +125,108 @@ pub(super) fn sink<'t>(
     .and_then(|(out, values)| made(out, values))
 }
 
-/// Tells whether a call by this name, as written (`a.b.c`), may be a way out: never no where [`sink`] says yes.
-pub(super) fn may_be_way(tongue: Tongue, path: &str) -> bool {
+/// What may leave by a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Leaves {
+    /// Any secret.
+    Secrets,
+    /// The whole environment alone: who is answered may be whom a secret is meant for.
+    Environment,
+}
+
+/// Returns what may leave by a call of this name, as written (`a.b.c`): never nothing where [`sink`] finds a way out. What is called on
+/// what another call returns begins with a dot.
+pub(super) fn may_be_way(tongue: Tongue, path: &str) -> Option<Leaves> {
     let (front, last) = path.rsplit_once('.').unwrap_or(("", path));
     // A chain begins with its logger, or with a call that returns it, and writes at its end.
     if path.split('.').any(is_logger) {
-        return true;
+        return Some(Leaves::Secrets);
     }
     let object = front.rsplit('.').next().unwrap_or_default();
-    match tongue {
-        Tongue::Python => match object {
-            "subprocess" | "sp" | "asyncio" | "pexpect" | "os" | "click" | "typer" | "pprint"
-            | "rich" | "stdout" | "stderr" | "warnings" => true,
-            _ => {
-                let ways = [
-                    "print",
-                    "pprint",
-                    "pp",
-                    "check_call",
-                    "check_output",
-                    "Popen",
-                    "abort",
-                    "jsonify",
-                    "JsonResponse",
-                    "JSONResponse",
-                    "PlainTextResponse",
-                ];
-                ways.contains(&last) || last.starts_with("HttpResponse")
-            }
-        },
-        Tongue::Script => {
-            matches!(
-                object,
-                "console"
-                    | "stdout"
-                    | "stderr"
-                    | "core"
-                    | "child_process"
-                    | "cp"
-                    | "childProcess"
-                    | "shell"
-                    | "shelljs"
-            ) || matches!(last, "json" | "send" | "end" | "write" | "stringify")
-                || is_process(last)
-                || is_error_type(last)
-                || last.ends_with("Plugin")
-        }
-        Tongue::Go => {
-            matches!(
-                object,
-                "fmt" | "exec" | "errors" | "xerrors" | "status" | "http" | "json" | "c" | "ctx"
-            ) || matches!(path, "println" | "print" | "panic")
-                || last == "Encode"
-                || !front.is_empty() && is_plain_level(last)
-                || is_zap_level(last)
-        }
-    }
+    let (is_way, is_answer) = match tongue {
+        Tongue::Python => python_way(object, last),
+        Tongue::Script => script_way(path, object, last),
+        Tongue::Go => go_way(path, object, last),
+    };
+    is_way
+        .then_some(Leaves::Secrets)
+        .or(is_answer.then_some(Leaves::Environment))
+}
+
+/// Tells whether a call of Python may be a way out, or the way of an answer.
+fn python_way(object: &str, last: &str) -> (bool, bool) {
+    const OBJECTS: &[&str] = &[
+        "subprocess",
+        "sp",
+        "asyncio",
+        "pexpect",
+        "os",
+        "click",
+        "typer",
+        "pprint",
+        "rich",
+        "stdout",
+        "stderr",
+        "warnings",
+    ];
+    const CALLS: &[&str] = &[
+        "print",
+        "pprint",
+        "pp",
+        "check_call",
+        "check_output",
+        "Popen",
+        "abort",
+        "HttpResponseBadRequest",
+        "HttpResponseServerError",
+        "HttpResponseForbidden",
+        "HttpResponseNotFound",
+    ];
+    const ANSWERS: &[&str] = &[
+        "jsonify",
+        "JsonResponse",
+        "HttpResponse",
+        "JSONResponse",
+        "PlainTextResponse",
+    ];
+    (
+        OBJECTS.contains(&object) || CALLS.contains(&last),
+        ANSWERS.contains(&last),
+    )
+}
+
+/// The same of scripts.
+fn script_way(path: &str, object: &str, last: &str) -> (bool, bool) {
+    const OBJECTS: &[&str] = &[
+        "console",
+        "stdout",
+        "stderr",
+        "core",
+        "child_process",
+        "cp",
+        "childProcess",
+        "shell",
+        "shelljs",
+    ];
+    // With the status of an error: `res.status(500).json(x)`.
+    let is_error = path.starts_with('.') && matches!(last, "json" | "send" | "end");
+    (
+        OBJECTS.contains(&object) || is_error || is_process(last) || is_error_type(last),
+        matches!(last, "json" | "send" | "end" | "write" | "stringify") || last.ends_with("Plugin"),
+    )
+}
+
+/// The same of Go.
+fn go_way(path: &str, object: &str, last: &str) -> (bool, bool) {
+    (
+        matches!(
+            object,
+            "fmt" | "exec" | "errors" | "xerrors" | "status" | "http"
+        ) || matches!(path, "println" | "print" | "panic")
+            || is_zap_level(last)
+            || !object.is_empty() && is_plain_level(last),
+        matches!(object, "json" | "c" | "ctx") || last == "Encode",
+    )
 }
 
 fn is_logger(name: &str) -> bool {

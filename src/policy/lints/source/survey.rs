@@ -142,7 +142,6 @@ pub(super) type Assignment<'t> = (Node<'t>, Option<Node<'t>>, Option<Node<'t>>);
 /// Returns what a node assigns: pairs of targets and values. A value that fills several targets is none of any.
 pub(super) fn assignments<'t>(code: &Code<'t>, node: Node<'t>) -> Vec<Assignment<'t>> {
     let field = |name: &str| node.child_by_field_name(name);
-    let kind = field("type");
     let (left, right) = match (code.tongue, node.kind()) {
         (Tongue::Python, "assignment")
         | (Tongue::Script, "assignment_expression")
@@ -156,11 +155,12 @@ pub(super) fn assignments<'t>(code: &Code<'t>, node: Node<'t>) -> Vec<Assignment
             let mut cursor = node.walk();
             let names: Vec<_> = node.children_by_field_name("name", &mut cursor).collect();
             let values = field("value").map(named).unwrap_or_default();
-            return pairs(names, values, kind);
+            return pairs(names, values, field("type"));
         }
         _ => return Vec::new(),
     };
     let Some(left) = left else { return Vec::new() };
+    let kind = field("type");
     let is_list = |node: Node<'t>| {
         matches!(
             node.kind(),

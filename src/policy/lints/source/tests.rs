@@ -547,6 +547,26 @@ fn tests_and_examples_are_only_told() {
 }
 
 #[test]
+fn what_a_third_party_wrote_is_noted() {
+    for path in [
+        "web/vendor/a.js",
+        "a/node_modules/b/c.js",
+        "web/lib/x.min.js",
+    ] {
+        let blob = BlobPath::from(path);
+        let reading = read(
+            &blob,
+            wants(&blob).unwrap(),
+            b"console.log(dbPassword)\n",
+            &DigestKey::new([7; 32]),
+            &Environments::default(),
+        );
+        assert_eq!(reading.faults.len(), 0, "{path}");
+        assert!(reading.note.is_some(), "{path}");
+    }
+}
+
+#[test]
 fn fallbacks_are_graded_by_what_they_guard() {
     for (path, text, want) in [
         (

@@ -14,14 +14,14 @@ use aho_corasick::{AhoCorasick, Input, MatchKind, Span, packed};
 const GROUP: usize = 64;
 
 /// A set of literals; the index of a literal is its number in the list given.
-pub(super) struct Literals {
+pub(crate) struct Literals {
     grams: Grams,
     groups: Vec<Group>,
 }
 
 impl Literals {
     /// Builds the searchers. Empty literals are left out.
-    pub(super) fn new(literals: &[Vec<u8>]) -> Self {
+    pub(crate) fn new(literals: &[Vec<u8>]) -> Self {
         let (long, short): (Vec<_>, Vec<_>) = (0_u32..)
             .zip(literals)
             .filter(|(_, literal)| !literal.is_empty())
@@ -34,7 +34,7 @@ impl Literals {
     }
 
     /// Calls `hit` with number and offset of each occurrence that starts in `window`, once each.
-    pub(super) fn find(&self, bytes: &[u8], window: Range<usize>, mut hit: impl FnMut(u32, usize)) {
+    pub(crate) fn find(&self, bytes: &[u8], window: Range<usize>, mut hit: impl FnMut(u32, usize)) {
         self.grams.find(bytes, &window, &mut hit);
         for group in &self.groups {
             group.find(bytes, window.clone(), &mut hit);

@@ -337,7 +337,9 @@ fn an_example_with_the_value_of_an_environment_is_told_once() {
         .find(|one| one["rule"] == "dotenv-example-real-value")
         .unwrap();
     let related = owner["related"].to_string();
-    for part in ["xenv-reuse-exact: ", ".env.production", ".env.development"] {
+    let title = keysweep::policy::find("xenv-reuse-exact").unwrap().title;
+    let titled = format!("xenv-reuse-exact: {title}: ");
+    for part in [titled.as_str(), ".env.production", ".env.development"] {
         assert!(related.contains(part), "{related}");
     }
     // Where the owner is set aside, the other fact stands alone.

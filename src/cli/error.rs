@@ -152,6 +152,16 @@ pub(super) enum CliError {
         #[help]
         help: String,
     },
+    /// No rule and no lint is about this tool.
+    #[error("no rule and no lint is about the tool `{given}`")]
+    #[diagnostic(code(keysweep::cli::unknown_tool))]
+    UnknownTool {
+        /// As given, made safe.
+        given: String,
+        /// Those that are known.
+        #[help]
+        help: String,
+    },
     /// `KEYSWEEP_KEY`.
     #[error("KEYSWEEP_KEY is not a key")]
     #[diagnostic(
@@ -287,6 +297,7 @@ impl CliError {
             | Self::RevealMasked
             | Self::Write { .. }
             | Self::UnknownRule { .. }
+            | Self::UnknownTool { .. }
             | Self::FixPath { .. }
             | Self::Glob { .. }
             | Self::TakenId { .. }

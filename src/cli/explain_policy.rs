@@ -209,7 +209,7 @@ fn of_files(finding: &Finding, shown: &Shown<'_>) -> String {
 fn named(compared: &Compared) -> String {
     let what = match (compared.is_address, compared.name.as_str()) {
         (true, "") => "an address in a store".to_owned(),
-        (true, name) => format!("the address in `{name}`"),
+        (true, name) => format!("the address in a store that `{name}` names"),
         (false, "") => "a secret".to_owned(),
         (false, name) => format!("the value of `{name}`"),
     };

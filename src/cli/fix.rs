@@ -4,14 +4,14 @@
 //! is what was looked at, and lies in the named directory; symbolic links are not followed; no diff shows a secret that a rule or a lint knows.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
     fs,
     path::{Component, Path, PathBuf},
 };
 
 use crate::{
-    model::{BlobPath, RuleId},
+    model::{BlobPath, Finding, Kind, RuleId},
     policy::{FixClass, veil},
     scan::{Options, Proposal, Report, Target, policy},
 };
@@ -42,6 +42,8 @@ struct Change {
 struct Told {
     done: Vec<String>,
     left: Vec<String>,
+    /// Findings that no edit mends, by rule: that is no reason for the command to fail.
+    unmended: Vec<String>,
 }
 
 /// Runs the command; returns what to print and the outcome.
@@ -88,6 +90,7 @@ pub(super) fn run(args: &args::Fix, look: &Look) -> Result<(String, Outcome), Cl
             write(change)?;
         }
     }
+    told.unmended = unmended(&report);
     text.push_str(&summary(&told, &changes, args.apply));
     // As with formatters and linters: a dry run fails if there is something to do.
     let is_open = !told.left.is_empty() || !args.apply && !changes.is_empty();
@@ -100,6 +103,45 @@ pub(super) fn run(args: &args::Fix, look: &Look) -> Result<(String, Outcome), Cl
         text.push_str("Not everything could be read: `keysweep scan` says what.\n");
     }
     Ok((text, outcome))
+}
+
+/// Most places of a rule that are named.
+const MAX_PLACES: usize = 5;
+
+/// Returns what is said of the findings for which there is no edit, a line a rule.
+fn unmended(report: &Report) -> Vec<String> {
+    let mended: BTreeSet<(&RuleId, &BlobPath, u64)> = report
+        .fixes
+        .iter()
+        .map(|one| (&one.rule, &one.location.path, one.location.byte_start))
+        .collect();
+    let mut left: BTreeMap<&RuleId, Vec<&Finding>> = BTreeMap::new();
+    for one in &report.findings {
+        let place = (&one.rule, &one.location.path, one.location.byte_start);
+        if !mended.contains(&place) {
+            left.entry(&one.rule).or_default().push(one);
+        }
+    }
+    left.into_iter()
+        .map(|(rule, findings)| {
+            let places = findings.iter().take(MAX_PLACES);
+            let places: Vec<String> = places
+                .map(|one| format!("{}:{}", one.location.path, one.location.start_line))
+                .collect();
+            let more = match findings.len().checked_sub(MAX_PLACES) {
+                None | Some(0) => String::new(),
+                Some(more) => format!(" and {more} more"),
+            };
+            let what = match findings.first().map(|one| one.kind) {
+                Some(Kind::Secret) => "no edit takes a secret back: rotate it",
+                _ => "no edit mends it here",
+            };
+            format!(
+                "{}{more} {rule}: {what}; `keysweep rules show {rule}` says more",
+                places.join(", ")
+            )
+        })
+        .collect()
 }
 
 /// Returns the directory that paths of the report are relative to.
@@ -321,7 +363,8 @@ fn summary(told: &Told, changes: &[Change], applied: bool) -> String {
         }
     };
     list(if applied { "Mended" } else { "Would mend" }, &told.done);
-    list("Left", &told.left);
+    let left: Vec<String> = told.left.iter().chain(&told.unmended).cloned().collect();
+    list("Left", &left);
     let files = count(changes.len(), "file", "files");
     let faults = count(told.done.len(), "fault", "faults");
     let _ = match (told.done.is_empty(), applied) {

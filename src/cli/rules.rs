@@ -1,6 +1,7 @@
 //! `keysweep rules list|show|test`.
 
 use std::{
+    collections::BTreeSet,
     fmt::Write as _,
     path::{Path, PathBuf},
     sync::Arc,
@@ -77,8 +78,7 @@ impl Catalogue {
 /// Tells whether a rule or lint is asked for.
 fn is_wanted(meta: &RuleMeta, filter: &args::RulesFilter) -> bool {
     let lint = policy::find(meta.id.as_str());
-    let tool = filter.tool.as_ref().map(|tool| tool.to_lowercase());
-    let has = |tool: &String| meta.provider.to_lowercase().contains(tool);
+    let has = |tool: &String| is_about(meta, tool);
     let is_kind = match filter.only {
         None => true,
         Some(args::OnlyArg::Secrets) => lint.is_none(),
@@ -93,11 +93,42 @@ fn is_wanted(meta: &RuleMeta, filter: &args::RulesFilter) -> bool {
     is_kind
         && is_told
         && severity.is_none_or(|least| meta.severity >= least)
-        && tool.as_ref().is_none_or(has)
+        && filter.tool.as_ref().is_none_or(has)
+}
+
+/// Tells whether a rule or lint is about a tool.
+fn is_about(meta: &RuleMeta, tool: &str) -> bool {
+    meta.provider.to_lowercase().contains(&tool.to_lowercase())
+}
+
+/// Checks that some rule or lint is about a tool, whatever else is asked for.
+fn known<'m>(tool: &str, all: impl Iterator<Item = &'m RuleMeta> + Clone) -> Result<(), CliError> {
+    if all.clone().any(|meta| is_about(meta, tool)) {
+        return Ok(());
+    }
+    let lints = all
+        .clone()
+        .filter(|meta| policy::find(meta.id.as_str()).is_some());
+    let tools: BTreeSet<&str> = lints.flat_map(|meta| meta.provider.split(", ")).collect();
+    let near = closest(tool, all.map(|meta| meta.provider.as_ref()));
+    let near = near.map(|near| format!("did you mean {}? ", safe(near)));
+    let tools: Vec<&str> = tools.into_iter().collect();
+    Err(CliError::UnknownTool {
+        given: safe(tool),
+        help: format!(
+            "{}lints know {}; rules of secrets go by their providers, which `keysweep rules list --json` names",
+            near.unwrap_or_default(),
+            tools.join(", ")
+        ),
+    })
 }
 
 fn list(catalogue: &Catalogue, json: bool, filter: &args::RulesFilter) -> Result<String, CliError> {
-    let rules = catalogue.set.rules.iter().map(|rule| &*rule.meta);
+    let rules = || catalogue.set.rules.iter().map(|rule| &*rule.meta);
+    if let Some(tool) = &filter.tool {
+        known(tool, rules().chain(&catalogue.lints))?;
+    }
+    let rules = rules();
     let mut metas: Vec<&RuleMeta> = rules
         .chain(&catalogue.lints)
         .filter(|meta| !catalogue.disabled.contains(&meta.id) && is_wanted(meta, filter))
@@ -129,8 +160,7 @@ fn list(catalogue: &Catalogue, json: bool, filter: &args::RulesFilter) -> Result
     let (lints, rules): (Vec<&RuleMeta>, Vec<&RuleMeta>) = metas
         .into_iter()
         .partition(|meta| catalogue.lints.iter().any(|lint| lint.id == meta.id));
-    let families: std::collections::BTreeSet<&str> =
-        rules.iter().map(|meta| meta.family.as_str()).collect();
+    let families: BTreeSet<&str> = rules.iter().map(|meta| meta.family.as_str()).collect();
     let _ = writeln!(
         text,
         "\n{} of {}, {}",

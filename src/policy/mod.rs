@@ -21,6 +21,7 @@ pub mod names;
 pub mod node;
 mod owner;
 pub mod page;
+mod patches;
 mod read;
 pub mod readers;
 mod registry;

@@ -220,7 +220,9 @@ const TAILS: [&str; 114] = [
 ];
 
 /// First words that do the same: `ENABLE_PASSWORD`, `PUBLIC_KEY`.
-const HEADS: [&str; 32] = [
+const HEADS: [&str; 34] = [
+    "need",
+    "needs",
     "enable",
     "enabled",
     "disable",
@@ -557,6 +559,7 @@ mod tests {
             "token_type",
             "existingSecret",
             "USE_TOKEN",
+            "NEED_ARB_SECRET",
             "compass",
             "bypass",
             "keyboard",

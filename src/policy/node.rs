@@ -105,9 +105,46 @@ impl Scalar {
         // The end is that of the last byte, which may be the last before a break that is written otherwise.
         start..(place(part.end - 1) + 1).clamp(start, self.end.max(start))
     }
+
+    /// Makes the places of a scalar that was read from the text of another those of the file.
+    fn place(&mut self, outer: &Self) {
+        let mut map = Vec::with_capacity(self.map.len());
+        for (at, (text, inner)) in self.map.iter().enumerate() {
+            map.push((*text, outer.source(*inner..*inner).start));
+            // Where the outer text and the file part, the map needs a pair of its own.
+            let next = self.map.get(at + 1).map_or(self.text.len(), |next| next.0);
+            let first = outer.map.partition_point(|(from, _)| from <= inner);
+            for (from, source) in outer.map.get(first..).unwrap_or_default() {
+                let place = text + (from - inner);
+                if place >= next {
+                    break;
+                }
+                map.push((place, *source));
+            }
+        }
+        self.end = outer.source(0..self.end).end;
+        self.map = map;
+    }
 }
 
 impl Node {
+    /// Makes the places of a tree that was read from the text of a scalar those of the file.
+    pub fn place(&mut self, outer: &Scalar) {
+        let placed = |span: &Range<usize>| outer.source(span.clone());
+        self.span = placed(&self.span);
+        self.alias = self.alias.as_ref().map(placed);
+        match &mut self.kind {
+            NodeKind::Scalar(scalar) => scalar.place(outer),
+            NodeKind::Map(entries) => {
+                for entry in entries {
+                    entry.key_span = placed(&entry.key_span);
+                    entry.value.place(outer);
+                }
+            }
+            NodeKind::List(items) => items.iter_mut().for_each(|item| item.place(outer)),
+        }
+    }
+
     /// Returns the text of a scalar.
     #[must_use]
     pub fn text(&self) -> Option<&str> {

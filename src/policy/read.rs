@@ -11,7 +11,7 @@ use super::{
     gaps, gate,
     kind::{self, FileKind},
     lint::{Context, Document, Syntax},
-    owner,
+    owner, patches,
     readers::{dockerfile, dotenv, hcl, json, toml, xml, yaml},
     registry, reuse,
 };
@@ -211,8 +211,16 @@ impl Reader<'_> {
                 Some(Note::new(format!("{reason}: read line by line"))),
             ),
         };
-        let kind = match &syntax {
-            Syntax::Tree(trees) => kind::by_content(kind, trees),
+        let mut syntax = syntax;
+        let kind = match &mut syntax {
+            Syntax::Tree(trees) => {
+                let kind = kind::by_content(kind, trees);
+                if matches!(kind, FileKind::Kustomization | FileKind::Kubernetes) {
+                    let patches = patches::inline(trees);
+                    trees.extend(patches);
+                }
+                kind
+            }
             _ => kind,
         };
         let document = Document {

@@ -337,7 +337,9 @@ fn an_example_with_the_value_of_an_environment_is_told_once() {
         .find(|one| one["rule"] == "dotenv-example-real-value")
         .unwrap();
     let related = owner["related"].to_string();
-    for part in ["xenv-reuse-exact: ", ".env.production", ".env.development"] {
+    let title = keysweep::policy::find("xenv-reuse-exact").unwrap().title;
+    let titled = format!("xenv-reuse-exact: {title}: ");
+    for part in [titled.as_str(), ".env.production", ".env.development"] {
         assert!(related.contains(part), "{related}");
     }
     // Where the owner is set aside, the other fact stands alone.
@@ -370,11 +372,33 @@ fn rules_are_listed_by_kind_persona_severity_and_tool() {
     assert!(!regular.contains("gha-secret-env-too-wide") && !regular.contains("ably-api-key"));
     let docker = list(&["--tool=DOCKER", "--only=policy"]);
     assert!(docker.contains("docker-secret-arg-env") && !docker.contains("gha-secret-echo"));
+    // A tool that nobody knows is a slip; one that other filters leave nothing of is none.
+    let run = keysweep(repo.path(), &["rules", "list", "--tool=dokcer"]);
+    assert_eq!(run.code, 2, "{}", run.text());
+    for word in ["dokcer", "GitHub Actions", "Terraform"] {
+        assert!(run.stderr.contains(word), "{}", run.stderr);
+    }
+    list(&["--tool=docker", "--severity=critical"]);
     let worst = list(&["--severity=critical", "--only=policy"]);
     assert!(
         !worst.contains(" high ") && worst.contains(" critical "),
         "{worst}"
     );
+}
+
+#[test]
+fn a_fix_tells_what_it_leaves_and_why() {
+    let repo = Repo::new();
+    repo.write(
+        "deploy.sh",
+        "#!/bin/sh\nexport API_TOKEN=hunter2-Zq81\n./run\n",
+    );
+    let run = keysweep(repo.path(), &["fix"]);
+    assert_eq!(run.code, 0, "{}{}", run.text(), run.stderr);
+    let text = run.text();
+    let (_, left) = text.split_once("Left:").expect(&text);
+    assert!(left.contains("deploy.sh:2 sh-secret-exposed"), "{text}");
+    assert!(!text.contains("hunter2"), "{text}");
 }
 
 #[test]

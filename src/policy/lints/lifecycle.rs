@@ -48,6 +48,10 @@ const WEAK: LintMeta = LintMeta {
             "app:\n  admin:\n    password: admin123\n",
         )],
         &[(
+            "deploy/prod/compose.yml",
+            "services:\n  db:\n    image: acme/db:1\n    environment:\n      DB_PASSWORD: whalehello\n",
+        )],
+        &[(
             "conf/app.properties",
             "db.user=billing\ndb.password=billing\ncache.password=1234\n",
         )],
@@ -197,18 +201,18 @@ fn guess(
             && about
                 .flat_map(|key| names::words(key))
                 .any(|word| word == lower);
-    // In files of any sort a short word may be a type: only those that are known are told.
+    let is_production =
+        place.production || pair.around.iter().any(|key| pairs::place(key).production);
+    // In files of any sort a short word may be a type: only those that are known are told. Of production every word is one too many.
     let is_known = if is_general {
         is_default(&lower)
     } else {
-        values::is_weak(value) || value.chars().count() < 8
+        values::is_weak(value) || value.chars().count() < 8 || is_production
     };
     let is_weak = held.strength == Strength::Weak && is_known;
     if !(is_named || is_weak || is_season(value)) {
         return None;
     }
-    let is_production =
-        place.production || pair.around.iter().any(|key| pairs::place(key).production);
     Some(Guess {
         path: pair.path(),
         span: pair.source(held.part),

@@ -54,6 +54,7 @@ fn judge(name: &str, value: &str, usual: Severity) -> Option<Severity> {
         return None;
     }
     let secretness = match names::secretness(name) {
+        Secretness::No if strength == Strength::Random && is_some_key(name) => Secretness::Strong,
         // Under any name the password of an address is one.
         Secretness::No | Secretness::Weak => password(value).map(|_| Secretness::Weak)?,
         other => other,
@@ -67,6 +68,41 @@ fn judge(name: &str, value: &str, usual: Severity) -> Option<Severity> {
         (_, Secretness::Master) => usual.max(Severity::Critical),
         _ => usual,
     })
+}
+
+/// Tells whether a variable is named after somebody's key, `STRIPE_KEY`, and not after one that everybody may know or that only names a
+/// thing. Fields of resources that end so, `ParameterKey`, hardly ever hold one.
+fn is_some_key(name: &str) -> bool {
+    const KNOWN: [&str; 22] = [
+        "public",
+        "pub",
+        "publishable",
+        "partition",
+        "sort",
+        "hash",
+        "range",
+        "cache",
+        "primary",
+        "foreign",
+        "routing",
+        "kms",
+        "site",
+        "index",
+        "gpg",
+        "object",
+        "host",
+        "state",
+        "idempotency",
+        "lock",
+        "translation",
+        "s",
+    ];
+    let is_variable = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';
+    let words = names::words(name);
+    name.bytes().all(is_variable)
+        && words.len() > 1
+        && words.last().is_some_and(|last| last == "key")
+        && !words.iter().any(|word| KNOWN.contains(&word.as_str()))
 }
 
 /// Returns how hard a value is to guess if it is the secret itself.
@@ -357,6 +393,12 @@ mod tests {
                 None,
             ),
             ("password_arn", "hunter2-Zq81", None),
+            ("STRIPE_KEY", "q8Zr2Lw9Xk4Tn7Vb1Mc6", Some(Severity::High)),
+            ("STRIPE_KEY", "stripe-live-key", None),
+            ("STRIPE_PUBLISHABLE_KEY", "q8Zr2Lw9Xk4Tn7Vb1Mc6", None),
+            ("PARTITION_KEY", "q8Zr2Lw9Xk4Tn7Vb1Mc6", None),
+            ("S3_KEY", "q8Zr2Lw9Xk4Tn7Vb1Mc6", None),
+            ("ParameterKey", "q8Zr2Lw9Xk4Tn7Vb1Mc6", None),
         ] {
             assert_eq!(judge(name, value, Severity::High), want, "{name} {value}");
         }

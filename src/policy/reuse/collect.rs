@@ -4,8 +4,11 @@ use std::{collections::BTreeMap, ops::Range};
 
 mod hcl;
 mod kubernetes;
+mod program;
 mod tree;
 mod xml;
+
+pub(crate) use program::fallbacks;
 
 use super::{
     super::{
@@ -14,6 +17,7 @@ use super::{
         kind::{FileKind, is_for_people},
         lint::{Context, Document, Syntax},
         names::{self, Secretness},
+        readers::dotenv,
         values::{self, Value},
     },
     Address, Content, Site, exempt, forms, normal,
@@ -45,20 +49,12 @@ const MAX_KEYS: usize = 16;
 
 /// Keeps the sites of a document as facts.
 pub(crate) fn collect(document: &Document<'_>, context: &mut Context<'_>) {
-    // Program text has no tree.
-    if matches!(document.syntax, Syntax::Text | Syntax::Docker(_)) || is_other(document) {
+    // Program text has no tree, but scripts of shells set variables as dotenv files do.
+    let is_text = matches!(document.syntax, Syntax::Text) && document.kind != FileKind::Shell;
+    if is_text || is_other(document) {
         return;
     }
-    let path = context.environments.of_path(document.path);
-    let mut collector = Collector {
-        is_tree: !document.trees().is_empty(),
-        document,
-        service: context.environments.service_of_path(document.path),
-        context,
-        path,
-        keys: Vec::new(),
-        places: BTreeMap::new(),
-    };
+    let mut collector = Collector::new(document, context);
     for tree in document.trees() {
         collector.tree(tree);
     }
@@ -68,6 +64,8 @@ pub(crate) fn collect(document: &Document<'_>, context: &mut Context<'_>) {
     match &document.syntax {
         Syntax::Hcl(body) => collector.body(body),
         Syntax::Xml(root) => collector.element(root, &Place::default()),
+        Syntax::Docker(file) => collector.image(file),
+        Syntax::Text => collector.script(),
         _ => {}
     }
 }
@@ -81,9 +79,7 @@ fn is_other(document: &Document<'_>) -> bool {
 pub(crate) fn may_keep(path: &str, kind: FileKind) -> bool {
     let is_text = matches!(
         kind,
-        FileKind::Dockerfile
-            | FileKind::Jenkinsfile
-            | FileKind::Shell
+        FileKind::Jenkinsfile
             | FileKind::Makefile
             | FileKind::Python
             | FileKind::JavaScript
@@ -131,10 +127,28 @@ struct Collector<'a, 'c, 'd> {
     is_tree: bool,
     /// The facts so far, by their place.
     places: BTreeMap<(usize, usize), usize>,
+    /// Whether what is read is a value that counts only where nobody sets another.
+    is_default: bool,
+}
+
+impl<'a, 'c, 'd> Collector<'a, 'c, 'd> {
+    fn new(document: &'a Document<'d>, context: &'a mut Context<'c>) -> Self {
+        let path = context.environments.of_path(document.path);
+        Self {
+            is_tree: !document.trees().is_empty(),
+            document,
+            service: context.environments.service_of_path(document.path),
+            context,
+            path,
+            keys: Vec::new(),
+            places: BTreeMap::new(),
+            is_default: false,
+        }
+    }
 }
 
 impl Collector<'_, '_, '_> {
-    fn line(&mut self, line: &super::super::readers::dotenv::Line) {
+    fn line(&mut self, line: &dotenv::Line) {
         let mut place = Place::default();
         // `[production]`, `[production:vars]` of an inventory.
         let section = line.section.split(':').next().unwrap_or_default();
@@ -158,17 +172,15 @@ impl Collector<'_, '_, '_> {
         place: &Place,
         is_alias: bool,
     ) {
-        let name = self
-            .keys
-            .iter()
-            .rfind(|key| *key != "[]" && environment::of_word(key).is_none())
-            .cloned()
-            .unwrap_or_default();
+        let name = self.name();
         if text.len() > 64 << 10 {
             return;
         }
         if let Some(address) = Address::parse(text) {
             return self.reference(address, text, span, place);
+        }
+        if let Some((variable, part)) = normal::default_of(text, self.has_spring()) {
+            return self.default(text, &name, variable, part, span, place, is_alias);
         }
         let secretness = names::secretness(&name);
         let is_named = secretness >= Secretness::Strong || place.is_secret;
@@ -212,6 +224,13 @@ impl Collector<'_, '_, '_> {
             &self.key(),
         );
         self.note(site, at.clone(), Some(at));
+    }
+
+    /// Returns the last of the current keys that names no environment.
+    fn name(&self) -> String {
+        let mut keys = self.keys.iter();
+        let name = keys.rfind(|key| *key != "[]" && environment::of_word(key).is_none());
+        name.cloned().unwrap_or_default()
     }
 
     fn ciphertext(&mut self, text: &str, span: Range<usize>, place: &Place) {
@@ -291,6 +310,7 @@ impl Collector<'_, '_, '_> {
             key: key.to_owned(),
             content,
             inherited: Labels::default(),
+            is_default: self.is_default,
         }
     }
 

@@ -25,7 +25,7 @@ use super::{
 pub use address::Address;
 pub(crate) use address::malformed;
 pub(crate) use called::Called;
-pub(crate) use collect::{collect, may_keep};
+pub(crate) use collect::{collect, fallbacks, may_keep};
 pub(crate) use grade::is_signing;
 pub(crate) use tell::{Metas, tell};
 
@@ -44,6 +44,8 @@ pub struct Site {
     pub content: Content,
     /// Environments in the same file that take the value over by a merge key.
     pub inherited: Labels,
+    /// Whether it counts only where nobody sets another: what `:-` gives in `${NAME:-value}`.
+    pub is_default: bool,
 }
 
 /// What stands at a site.
@@ -144,6 +146,7 @@ impl Site {
                 is_ciphertext: false,
             })),
             inherited: Labels::default(),
+            is_default: false,
         }
     }
 

@@ -40,6 +40,25 @@ pub(super) fn secret(
         .or_else(|| named(name, secretness, text, is_secret))
 }
 
+/// Returns the variable and the place of the value of a text that is nothing but a variable with one for where it is not set:
+/// `${NAME:-value}`, `${NAME-value}`, and with `is_spring` `${NAME:value}`.
+pub(super) fn default_of(text: &str, is_spring: bool) -> Option<(&str, Range<usize>)> {
+    let inner = text.trim().strip_prefix("${")?.strip_suffix('}')?;
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.');
+    let end = inner.find(|c: char| !is_part(c))?;
+    let (name, rest) = inner.split_at(end);
+    let value = match rest.strip_prefix(":-").or_else(|| rest.strip_prefix('-')) {
+        Some(value) => value,
+        // `${env:NAME}`, `${sys:name}` and their like name where something stands.
+        None if is_spring && (name.contains(['_', '.']) || !name.contains(char::is_lowercase)) => {
+            rest.strip_prefix(':')?
+        }
+        None => return None,
+    };
+    let start = text.find("${")? + 2 + inner.len() - value.len();
+    (!name.is_empty() && !value.is_empty()).then_some((name, start..start + value.len()))
+}
+
 fn found(text: &str, part: &str, host: Option<&str>) -> Found {
     // A part of the text: its place is that of its first byte.
     let start = (part.as_ptr() as usize).saturating_sub(text.as_ptr() as usize);
@@ -183,6 +202,27 @@ mod tests {
 
     fn of(name: &str, text: &str, is_secret: bool) -> Option<Found> {
         secret(name, names::secretness(name), text, is_secret)
+    }
+
+    #[test]
+    fn values_for_where_a_variable_is_not_set() {
+        let shown = |text, is_spring| {
+            default_of(text, is_spring)
+                .map(|(name, part): (&str, Range<usize>)| (name, &text[part]))
+        };
+        for (text, is_spring, want) in [
+            ("${A:-hunter2-Zq81}", false, Some(("A", "hunter2-Zq81"))),
+            (" ${A_B-hunter2-Zq81} ", true, Some(("A_B", "hunter2-Zq81"))),
+            ("${a.b:hunter2-Zq81}", true, Some(("a.b", "hunter2-Zq81"))),
+            ("${A:hunter2-Zq81}", false, None),
+            ("${env:hunter2-Zq81}", true, None),
+            ("${A:?set it}", false, None),
+            ("${A}", true, None),
+            ("${A:-}", true, None),
+            ("x ${A:-b}", true, None),
+        ] {
+            assert_eq!(shown(text, is_spring), want, "{text}");
+        }
     }
 
     const FOUND: &[(&str, &str, &str, Option<&str>)] = &[

@@ -222,8 +222,13 @@ impl<'i> All<'i> {
                     false => self.users(seen),
                 };
                 if let Some(seen) = self.seen.get_mut(at) {
-                    seen.labels = users;
-                    seen.is_layer = true;
+                    // What a base layer gives for lack of another value is there to be overridden.
+                    seen.is_layer = !seen.site.is_default;
+                    seen.labels = if seen.is_layer {
+                        users
+                    } else {
+                        Labels::default()
+                    };
                 }
             }
         }
@@ -257,6 +262,20 @@ impl<'i> All<'i> {
                 !(is_repeated && place(seen).is_some_and(|place| own.contains(&place)))
             })
         });
+    }
+}
+
+impl All<'_> {
+    /// Drops from the other places of nearly one value those whose value is that of the first: only what differs is named.
+    fn drop_equal(&self, groups: &[&Group], first: &Seen<'_>, rest: &mut Vec<&Seen<'_>>) {
+        let facts = |group: &Group| -> BTreeSet<usize> {
+            let sites = group.sites.iter().filter_map(|at| self.seen.get(*at));
+            sites.map(|seen| seen.fact).collect()
+        };
+        let mut all = groups.iter().map(|group| facts(group));
+        if let Some(own) = all.find(|own| own.contains(&first.fact)) {
+            rest.retain(|seen| !own.contains(&seen.fact));
+        }
     }
 }
 
@@ -314,8 +333,11 @@ impl<'o> Told<'o> {
         };
         let (now, past): (Vec<_>, Vec<_>) = rest.iter().partition(|seen| !seen.is_past);
         let rest = now.iter().rev().chain(past.iter().rev()).copied();
-        let rest: Vec<&Seen<'_>> = rest.chain(unlabelled.iter().copied()).collect();
-        let (primary, rest) = message::changed_first(primary, rest);
+        // Only files of the environments that are compared are named.
+        let (primary, mut rest) = message::changed_first(primary, rest.collect());
+        if is_near {
+            all.drop_equal(groups, primary, &mut rest);
+        }
         let all_sites: Vec<&Seen<'_>> = order.iter().chain(&unlabelled).copied().collect();
         let text = message::crossing(primary, &rest, by, worst.crossing);
         let named = order.iter().filter(|seen| !is_now || !seen.is_past);

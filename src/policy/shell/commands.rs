@@ -3,10 +3,11 @@
 //! From the programs' own manuals; no file of other tools.
 
 /// Words without which a script that names no secret needs no parse: they bring secrets, dump them, or trace.
-pub(super) const HINTS: [&str; 24] = [
+pub(super) const HINTS: [&str; 25] = [
     "printenv",
     "inspect",
     "environ",
+    "process.env",
     "sh -",
     "vault",
     "bao ",

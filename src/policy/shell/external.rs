@@ -5,10 +5,12 @@ use std::ops::Range;
 use super::{
     Origin, Sink, Use, commands,
     flow::Flow,
+    interpreters::{self, Language},
     run::Call,
     sinks::unquoted,
     sources,
-    taint::{Mint, Piece, Stream, Taint},
+    syntax::{Redirect, RedirectKind},
+    taint::{MAX_PIECES, Mint, Piece, Stream, Taint},
 };
 
 impl Flow<'_> {
@@ -22,6 +24,11 @@ impl Flow<'_> {
         self.arguments(call, literals, &stdin);
         self.shell_in_shell(call, literals);
         self.note_modes(call);
+        if matches!(call.name, "rm" | "shred" | "unlink") {
+            for path in literals.iter().flatten() {
+                self.files.remove(*path);
+            }
+        }
         let shown: Vec<&str> = literals.iter().map(|word| word.unwrap_or("$")).collect();
         if call.from_stdin && call.name != "cat" {
             return Vec::new();
@@ -57,6 +64,8 @@ impl Flow<'_> {
             return Vec::new();
         }
         let mut out = filtered(call, &shown, stdin);
+        out.extend(self.program(call));
+        out.extend(self.kept(call, &shown));
         // These put their arguments into what they write.
         if matches!(
             call.name,
@@ -138,6 +147,78 @@ impl Flow<'_> {
         }
     }
 
+    /// What code prints that a program is given: `python3 -c '…'`, `node -p '…'`.
+    fn program(&self, call: &Call<'_, '_>) -> Stream {
+        let Some(language) = Language::of(call.name) else {
+            return Vec::new();
+        };
+        let option = call.arguments.iter().position(|arg| {
+            let word = arg.literal.as_deref();
+            word.is_some_and(|word| language.option(word).is_some())
+        });
+        let Some((option, at)) = option.and_then(|at| {
+            let word = call.arguments.get(at)?.literal.as_deref()?;
+            Some((language.option(word)?, at))
+        }) else {
+            return Vec::new();
+        };
+        let Some(code) = call.arguments.get(at + 1) else {
+            return Vec::new();
+        };
+        let span = &code.word.span;
+        let raw = self.raw(span);
+        let is_quoted =
+            |quote: char| raw.len() > 1 && raw.starts_with(quote) && raw.ends_with(quote);
+        if !is_quoted('\'') && !is_quoted('"') {
+            return Vec::new();
+        }
+        let start = span.start + 1;
+        let Some(inner) = self.script.text.get(start..span.end - 1) else {
+            return Vec::new();
+        };
+        // In double quotes the shell takes backslashes away: `\"X\"`.
+        let inner = inner.replace("\\\"", " \"");
+        let mut out = Vec::new();
+        for one in interpreters::printed(language, &inner, option) {
+            let mut piece = self.dumped(call, call_title(language));
+            piece.span = start + one.span.start..start + one.span.end;
+            if let Some(name) = &one.name {
+                let Some(taint) = self.taint(name) else {
+                    continue;
+                };
+                piece.taint = taint;
+                piece.dump = None;
+                piece.command = call_title(language).to_owned();
+            }
+            out.push(piece);
+        }
+        out.truncate(MAX_PIECES);
+        out
+    }
+
+    /// What `cat` reads again that the script wrote to a file.
+    fn kept(&self, call: &Call<'_, '_>, shown: &[&str]) -> Stream {
+        let is_output =
+            |redirect: &Redirect| !matches!(redirect.kind, RedirectKind::Text | RedirectKind::Read);
+        // What goes to another file is no more than it was.
+        if call.name != "cat" || call.command.redirects.iter().any(is_output) {
+            return Vec::new();
+        }
+        let mut out = Stream::new();
+        for (arg, word) in call.arguments.iter().zip(shown) {
+            let path = unquoted(self.raw(&arg.word.span));
+            let held = self.files.get(&path).filter(|_| !word.starts_with('-'));
+            out.extend(held.map(|taint| Piece {
+                taint: taint.clone(),
+                span: arg.word.span.clone(),
+                dump: None,
+                ..self.dumped(call, "cat")
+            }));
+        }
+        out.truncate(MAX_PIECES);
+        out
+    }
+
     /// `chmod 600 path`, `install -m 600 … path`.
     fn note_modes(&mut self, call: &Call<'_, '_>) {
         if !matches!(call.name, "chmod" | "install") {
@@ -171,6 +252,17 @@ impl Flow<'_> {
         if words.iter().any(is_closing) {
             self.closed.extend(words);
         }
+    }
+}
+
+/// How people call a program with code.
+const fn call_title(language: Language) -> &'static str {
+    match language {
+        Language::Python => "python -c",
+        Language::JavaScript => "node -e",
+        Language::Ruby => "ruby -e",
+        Language::Perl => "perl -e",
+        Language::Cmd => "cmd",
     }
 }
 

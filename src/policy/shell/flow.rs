@@ -34,6 +34,8 @@ pub(super) struct Flow<'a> {
     pub(super) private: bool,
     /// Paths that `chmod` or `install` closes.
     pub(super) closed: BTreeSet<String>,
+    /// What the script wrote to files, by their paths as written.
+    pub(super) files: BTreeMap<String, Taint>,
     /// Where `exec > file` sends the output.
     pub(super) stdout: Option<String>,
     /// How many branches are open.
@@ -62,6 +64,7 @@ pub(super) fn run(
         traced: BTreeSet::new(),
         private: false,
         closed: BTreeSet::new(),
+        files: BTreeMap::new(),
         stdout: None,
         branches: 0,
         piped: false,

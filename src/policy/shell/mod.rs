@@ -3,7 +3,8 @@
 //! A `Script` (a `run` step, a line of GitLab's `script`, the body of a `RUN`, a container's command, a file) is parsed by tree-sitter's
 //! bash grammar into a small tree of our own (`syntax`), through which names of secrets are followed (`flow`): through assignments,
 //! `export`, pipes, here-documents and command substitution, to where they leave the shell. `commands` holds the tables of programs, and
-//! `secret_arguments` reads argument vectors that are written as lists. `analyse_powershell` does the same for PowerShell by tokens.
+//! `secret_arguments` reads argument vectors that are written as lists. `analyse_powershell` does the same for PowerShell by tokens, and
+//! `analyse_program` tells what scripts in other languages print.
 //!
 //! Promises: work in proportion to the script (which is bounded by `MAX_BYTES`; longer ones are told as gaps), never a panic, spans lie within the script's text; what the parser
 //! cannot read is left out and the rest is used. No value stands in what is told but the text of flags and paths. All offsets are those of
@@ -15,6 +16,7 @@ mod commands;
 mod describe;
 mod external;
 mod flow;
+mod interpreters;
 mod lower;
 mod powershell;
 mod redirects;
@@ -33,6 +35,7 @@ use aho_corasick::{AhoCorasick, AhoCorasickKind};
 
 use super::gaps;
 pub(crate) use describe::{describe, is_secret_variable, secret, sources_others, topic};
+pub(crate) use interpreters::{Language, analyse_program};
 pub(crate) use powershell::analyse_powershell;
 pub(crate) use vectors::{SecretArgument, secret_arguments};
 

@@ -157,6 +157,9 @@ impl Flow<'_> {
                 Vec::new()
             }
             "printenv" => self.printenv(call, &literals),
+            "declare" | "typeset" if literals.first() == Some(&Some("-p")) => {
+                self.printenv(call, &literals)
+            }
             name if commands::is_logger(name) => self.say(call, stdin),
             name if commands::is_builtin(name) && (!name.is_empty() || call.is_missing()) => {
                 Vec::new()

@@ -171,6 +171,11 @@ impl Flow<'_> {
                 }
             }
             None => {
+                if let Some(first) = pieces.iter().find(|piece| piece.dump.is_none()) {
+                    self.files.insert(path.to_owned(), first.taint.clone());
+                } else if !append {
+                    self.files.remove(path);
+                }
                 for piece in pieces {
                     let mint = piece.taint.mint.as_ref();
                     if mint.is_some_and(|mint| mint.source.generates && mint.variable.is_none()) {
@@ -221,6 +226,9 @@ impl Flow<'_> {
             .parts
             .iter()
             .any(|part| matches!(part, Part::Process(_)));
+        if redirect.kind == RedirectKind::Write && out.is_empty() {
+            self.files.remove(&path);
+        }
         match redirect.kind {
             _ if is_process || out.is_empty() => {}
             RedirectKind::Duplicate if path == "2" => self.print(out),

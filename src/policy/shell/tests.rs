@@ -202,6 +202,33 @@ fn dumps_are_told_but_not_their_harmless_forms() {
 }
 
 #[test]
+fn code_of_other_programs_and_files_that_are_read_again() {
+    check(&[
+        ("python3 -c 'import os; print(os.environ[\"T\"])'", "print(T)"),
+        ("python -c \"import os; print(os.environ['T'])\"", "print(T)"),
+        ("node -p 'process.env.T'", "print(T)"),
+        ("node -e 'console.log(process.env.T)'", "print(T)"),
+        ("node -p process.env", ""),
+        ("node -p 'process.env'", "dump(node -e)"),
+        ("ruby -e 'puts ENV[\"T\"]'", "print(T)"),
+        ("python3 -c 'import os; print(os.environ)'", "dump(python -c)"),
+        ("X=$(python3 -c 'import os; print(os.environ[\"T\"])')", ""),
+        ("python3 -c 'import os; print(os.environ[\"T\"])' > /dev/null", ""),
+        ("python3 -c 'import os; print(os.environ[\"HOME\"])'", ""),
+        ("node -p 'process.env.T ? 1 : 0'", ""),
+        ("declare -p T", "print(T)"),
+        ("declare -p HOME", ""),
+        ("export -p", "dump(export)"),
+        ("echo \"$T\" > key\ncat key", "file(key|T) print(T)"),
+        ("umask 077\necho \"$T\" > key\ncat key | sort", "file(key!|T) print(T)"),
+        ("echo \"$T\" > key\nrm key\ncat key", "file(key|T)"),
+        ("echo \"$T\" > key\nmake > key\ncat key", "file(key|T)"),
+        ("echo \"$T\" > key\ncat other key > both", "file(key|T)"),
+        ("echo \"$T\" > key\ncat key | docker login --password-stdin", "file(key|T)"),
+    ]);
+}
+
+#[test]
 fn traces_are_told_where_a_secret_expands() {
     check(&[
         ("set -x\ntest -n \"$T\"", "trace(T)"),

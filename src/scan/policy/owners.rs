@@ -205,7 +205,12 @@ fn give(
         return false;
     }
     finding.severity = finding.severity.max(draft.severity);
-    let message = format!("{}: {}", draft.rule, draft.message);
+    // A fact of several files keeps its own title: the owner's says nothing of it.
+    let title = policy::find(draft.rule.as_str()).filter(|_| draft.kind == Kind::Reuse);
+    let message = match title {
+        Some(lint) => format!("{}: {}: {}", draft.rule, lint.title, draft.message),
+        None => format!("{}: {}", draft.rule, draft.message),
+    };
     let location = draft.spot.location;
     let is_new = |one: &Related| one.location != location || one.message != message;
     if finding.related.iter().all(is_new) {

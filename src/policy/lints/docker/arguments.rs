@@ -1,4 +1,4 @@
-//! Secrets as `ARG` and `ENV`: they stay in the image, its history and the record of its build. An `ARG` that a `RUN` fills in is told
+//! Secrets as `ARG`, `ENV` and `LABEL`: they stay in the image, its history and the record of its build. An `ARG` that a `RUN` fills in is told
 //! there, and not once more where it is declared.
 
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ use crate::{
 
 const SECRET_ARG_ENV: LintMeta = LintMeta {
     id: "docker-secret-arg-env",
-    title: "A secret is an ARG or ENV of an image",
+    title: "A secret is an ARG, ENV or LABEL of an image",
     tool: "Dockerfile",
     severity: Severity::High,
     confidence: Confidence::High,
@@ -32,7 +32,7 @@ const SECRET_ARG_ENV: LintMeta = LintMeta {
     ],
     cwe: 538,
     fix: FixClass::None,
-    why: "Values of ENV are part of the image, those of ARG part of its history and of the build's record and cache: \
+    why: "Values of ENV and LABEL are part of the image, those of ARG part of its history and of the build's record and cache: \
           whoever can pull the image or read the build reads the secret.",
     help: "Mount the secret for the one RUN that needs it, `RUN --mount=type=secret,id=npm,env=NPM_TOKEN npm ci`, and hand \
            secrets of the running program to the container, not to the image.",
@@ -140,10 +140,18 @@ pub(super) fn secret(pairs: &[Pair]) -> impl Iterator<Item = &Pair> {
     pairs.iter().filter(|pair| names::is_secret(&pair.name))
 }
 
-/// One `ARG` or `ENV` with the name of a secret.
+/// What declares a name.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Word {
+    Arg,
+    Env,
+    Label,
+}
+
+/// One `ARG`, `ENV` or `LABEL` with the name of a secret.
 struct Declared<'f> {
     pair: &'f Pair,
-    is_env: bool,
+    word: Word,
     severity: Severity,
     confidence: Confidence,
     message: String,
@@ -152,27 +160,30 @@ struct Declared<'f> {
 }
 
 fn declared(file: &Dockerfile, used: &BTreeMap<String, Used>, local: bool) -> Vec<Fault> {
-    let mut groups: BTreeMap<(bool, &str), Vec<Declared<'_>>> = BTreeMap::new();
+    let mut groups: BTreeMap<(Word, &str), Vec<Declared<'_>>> = BTreeMap::new();
     for instruction in super::instructions(file) {
         for one in judged(instruction, local) {
             groups
-                .entry((one.is_env, one.pair.name.as_str()))
+                .entry((one.word, one.pair.name.as_str()))
                 .or_default()
                 .push(one);
         }
     }
     let baked: Vec<&str> = groups
         .keys()
-        .filter(|(is_env, _)| *is_env)
+        .filter(|(word, _)| *word == Word::Env)
         .map(|(_, name)| *name)
         .collect();
     let mut faults = Vec::new();
-    for ((is_env, name), group) in &groups {
+    for ((word, name), group) in &groups {
         // The worst speaks for all of the same name; an argument that is told as a variable or at its use is told once.
         let Some(first) = group.iter().rev().max_by_key(|one| one.severity) else {
             continue;
         };
-        if !is_env && !first.is_value && (used.contains_key(*name) || baked.contains(name)) {
+        if *word == Word::Arg
+            && !first.is_value
+            && (used.contains_key(*name) || baked.contains(name))
+        {
             continue;
         }
         faults.push(fault(first, group));
@@ -187,7 +198,11 @@ fn fault(first: &Declared<'_>, group: &[Declared<'_>]) -> Fault {
         .as_ref()
         .filter(|_| first.is_value)
         .map(|value| value.source(0..value.text.len()));
-    let word = if first.is_env { "ENV" } else { "ARG" };
+    let word = match first.word {
+        Word::Arg => "ARG",
+        Word::Env => "ENV",
+        Word::Label => "LABEL",
+    };
     let span = value.clone().unwrap_or_else(|| pair.name_span.clone());
     let subject = format!("{word} {}", pair.name);
     let mut fault = Fault::new(&SECRET_ARG_ENV, span, subject, first.message.clone())
@@ -204,17 +219,34 @@ fn fault(first: &Declared<'_>, group: &[Declared<'_>]) -> Fault {
 }
 
 fn judged(instruction: &Instruction, local: bool) -> Vec<Declared<'_>> {
-    let (pairs, is_env) = match &instruction.what {
-        What::Arg(pairs) => (pairs, false),
-        What::Env(pairs) => (pairs, true),
+    let (pairs, word) = match &instruction.what {
+        What::Arg(pairs) => (pairs, Word::Arg),
+        What::Env(pairs) => (pairs, Word::Env),
+        What::Label(pairs) => (pairs, Word::Label),
         _ => return Vec::new(),
     };
     secret(pairs)
-        .filter_map(|pair| judge(pair, is_env, local))
+        .filter_map(|pair| judge(pair, word, local))
         .collect()
 }
 
-fn judge(pair: &Pair, is_env: bool, local: bool) -> Option<Declared<'_>> {
+/// Judges a label: weak words and sentences are what it says of the image.
+fn label(pair: &Pair, strength: Strength, local: bool) -> Option<(Severity, String)> {
+    let text = pair.value.as_ref().map_or("", |value| value.text.as_str());
+    if strength == Strength::Weak || text.contains(' ') {
+        return None;
+    }
+    let severity = if local {
+        Severity::Info
+    } else {
+        Severity::High
+    };
+    let message = format!("`{}` is set to a secret that stays in the image", pair.name);
+    Some((severity, message))
+}
+
+fn judge(pair: &Pair, word: Word, local: bool) -> Option<Declared<'_>> {
+    let is_env = word == Word::Env;
     let text = pair.value.as_ref().map_or("", |value| value.text.as_str());
     let value = values::classify(text);
     let is_value = matches!(value, Value::Literal(_));
@@ -223,6 +255,8 @@ fn judge(pair: &Pair, is_env: bool, local: bool) -> Option<Declared<'_>> {
         return None;
     }
     let (severity, message) = match value {
+        Value::Literal(strength) if word == Word::Label => label(pair, strength, local)?,
+        _ if word == Word::Label => return None,
         Value::Literal(strength) => literal(&pair.name, strength, is_env, local),
         _ => other(&pair.name, value, is_env)?,
     };
@@ -233,7 +267,7 @@ fn judge(pair: &Pair, is_env: bool, local: bool) -> Option<Declared<'_>> {
     };
     Some(Declared {
         pair,
-        is_env,
+        word,
         severity,
         confidence,
         message,
@@ -341,6 +375,22 @@ mod tests {
             told("test/Dockerfile", text),
             ["docker-secret-arg-env info password"]
         );
+    }
+
+    #[test]
+    fn labels_that_hold_a_secret() {
+        for (text, want) in [
+            (
+                "LABEL maintainer=me com.acme.deploy-token=hunter2-Zq81\n",
+                vec!["docker-secret-arg-env high hunter2-Zq81"],
+            ),
+            ("LABEL com.acme.token=\"asks the store for it\"\n", vec![]),
+            ("LABEL com.acme.secret=true com.acme.password=\n", vec![]),
+            ("LABEL traefik.token.url=https://x.acme.test\n", vec![]),
+        ] {
+            let told = told("Dockerfile", &format!("FROM a\n{text}"));
+            assert_eq!(told, want, "{text:?}");
+        }
     }
 
     #[test]

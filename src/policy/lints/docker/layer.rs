@@ -1,11 +1,15 @@
 //! Credentials that a `RUN` leaves in the layer it makes: files it writes, settings of tools, copies of mounted secrets.
 //!
-//! What the same `RUN` removes is not in the layer. What a later one removes is.
+//! What the same `RUN` removes is not in the layer. What a later one removes is. Secrets that stand in the line itself are `baked`'s.
 
-use std::{collections::BTreeSet, ops::Range};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 use super::{
-    dockerfile,
+    baked::baked,
+    dockerfile, is_local,
     mounts::{Mounts, Removed},
     words,
 };
@@ -35,7 +39,8 @@ const LEFT_IN_LAYER: LintMeta = LintMeta {
     ],
     cwe: 538,
     fix: FixClass::None,
-    why: "A layer keeps what its RUN wrote, though a later one removes it: whoever can pull the image, or the cache, reads it.",
+    why: "A layer keeps what its RUN wrote, though a later one removes it, and the image's history keeps the RUN itself: whoever can pull \
+          the image, or the cache, reads it.",
     help: "Use the secret in the one RUN that has it mounted and write it nowhere: mount it where the tool looks \
            (`--mount=type=secret,id=npmrc,target=/root/.npmrc`), or as the tool's own variable (`env=NPM_TOKEN`).",
     bad: &[
@@ -51,6 +56,14 @@ const LEFT_IN_LAYER: LintMeta = LintMeta {
             "Dockerfile",
             "FROM alpine:3\nRUN --mount=type=secret,id=git,env=GIT_TOKEN git config --global url.\"https://x:$GIT_TOKEN@git.acme.test/\".insteadOf https://git.acme.test/\n",
         )],
+        &[(
+            "Dockerfile",
+            "FROM mysql:8\nRUN mysql -u root -phunter2-Zq81 -e 'create database app'\n",
+        )],
+        &[(
+            "Dockerfile",
+            "FROM node:22\nRUN echo '//npm.acme.test/:_authToken=hunter2-Zq81' > ~/.npmrc && npm ci && rm ~/.npmrc\n",
+        )],
     ],
     good: &[
         &[(
@@ -64,6 +77,10 @@ const LEFT_IN_LAYER: LintMeta = LintMeta {
         &[(
             "Dockerfile",
             "FROM alpine:3\nRUN --mount=type=secret,id=key cat /run/secrets/key | app --key-stdin > /dev/null\nRUN --mount=type=secret,id=key --mount=type=tmpfs,target=/scratch cp /run/secrets/key /scratch/key\n",
+        )],
+        &[(
+            "Dockerfile",
+            "FROM python:3\nRUN SECRET_KEY=collectstatic-only ./manage.py collectstatic && echo 'PasswordAuthentication no' >> /etc/ssh/sshd_config\n",
         )],
     ],
 };
@@ -82,12 +99,15 @@ impl Lint for Layers {
         };
         for (number, stage) in file.stages.iter().enumerate() {
             let shipped = number + 1 == file.stages.len() || is_built_upon(file, stage, number);
-            for fault in stage_faults(stage, number) {
+            let faults = stage_faults(stage, number);
+            let local = is_local(document.path);
+            for fault in faults.into_iter().chain(written_out(stage, number, local)) {
+                let severity = fault.severity;
                 // Of other stages only the cache keeps layers.
                 context.tell(if shipped {
                     fault
                 } else {
-                    fault.severity(Severity::Medium)
+                    fault.severity(severity.min(Severity::Medium))
                 });
             }
         }
@@ -126,11 +146,7 @@ fn stage_faults(stage: &Stage, number: usize) -> Vec<Fault> {
     let mut subjects = BTreeSet::new();
     for instruction in &stage.instructions {
         match &instruction.what {
-            What::Shell(items) => {
-                runs_shell = items
-                    .first()
-                    .is_some_and(|item| item.text.ends_with("sh") && !item.text.contains("pwsh"))
-            }
+            What::Shell(items) => runs_shell = is_unix(items),
             What::Run(run) => {
                 let Some(script) = &run.script else { continue };
                 let removed = Removed::new(script);
@@ -156,6 +172,41 @@ fn stage_faults(stage: &Stage, number: usize) -> Vec<Fault> {
         }
     }
     faults.into_iter().map(|(fault, _)| fault).collect()
+}
+
+/// Tells whether `SHELL` names a shell of Unix.
+fn is_unix(items: &[Scalar]) -> bool {
+    items
+        .first()
+        .is_some_and(|item| item.text.ends_with("sh") && !item.text.contains("pwsh"))
+}
+
+/// Tells of secrets that stand in a `RUN` itself.
+fn written_out(stage: &Stage, number: usize, local: bool) -> Vec<Fault> {
+    let mut runs_shell = true;
+    let mut faults = Vec::new();
+    let mut subjects: BTreeMap<String, usize> = BTreeMap::new();
+    for instruction in &stage.instructions {
+        match &instruction.what {
+            What::Shell(items) => runs_shell = is_unix(items),
+            What::Run(run) => {
+                for one in baked(run, runs_shell) {
+                    let name = stage.name.as_deref().unwrap_or_default();
+                    let mut subject = format!("{number} {name} {}", one.subject);
+                    let count = subjects.entry(subject.clone()).or_default();
+                    *count += 1;
+                    if *count > 1 {
+                        subject = format!("{subject} #{count}");
+                    }
+                    let severity = one.severity(local);
+                    let fault = Fault::new(&LEFT_IN_LAYER, one.span.clone(), subject, one.message);
+                    faults.push(fault.severity(severity).secret(one.span));
+                }
+            }
+            _ => {}
+        }
+    }
+    faults
 }
 
 /// Adds to earlier faults that a `RUN` removes the file too late.

@@ -7,6 +7,7 @@ use super::super::{
 
 mod arguments;
 pub(super) mod argv;
+mod baked;
 mod context;
 mod copy;
 mod credential;

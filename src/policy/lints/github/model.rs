@@ -90,8 +90,8 @@ pub(super) enum Shell<'d> {
     Posix(&'d str),
     /// `PowerShell`.
     Power,
-    /// `cmd`, `python` and others.
-    Other,
+    /// `cmd`, `python` and others, as written.
+    Other(&'d str),
 }
 
 /// One variable of `env`.
@@ -338,7 +338,7 @@ fn shell_of(shell: Option<&str>, is_windows: bool) -> Shell<'_> {
     match program {
         "bash" | "sh" | "dash" | "zsh" | "ksh" | "ash" => Shell::Posix(shell),
         "pwsh" | "powershell" => Shell::Power,
-        _ => Shell::Other,
+        _ => Shell::Other(shell),
     }
 }
 

@@ -11,7 +11,7 @@ use super::{
     super::super::{
         fault::Fault,
         lint::{Context, Document, Lint, LintMeta},
-        node::Scalar,
+        node::{Node, Scalar},
         shell::{self, Origin, Placeholder, Script, Sink, Use},
     },
     build, cached,
@@ -22,6 +22,7 @@ use super::{
     secrets::{Reader, Secret},
     uses,
 };
+use crate::model::Severity;
 
 /// The lint of what scripts do.
 pub(super) struct Scripts;
@@ -64,6 +65,12 @@ impl Lint for Scripts {
                 };
                 build::inputs(job.id, step, &reader, context);
                 cached::look(job, step, context);
+                shown(
+                    step.node.get("name"),
+                    &place.subject("name"),
+                    &reader,
+                    context,
+                );
                 parts(&place, context);
                 javascript::look(job.id, step, &reader, context);
                 written.extend(kept::by_action(at, step, &reader));
@@ -74,6 +81,7 @@ impl Lint for Scripts {
             kept::uploads(document.text, job, &written, &mut globs, context);
             outputs(&workflow, job, context);
         }
+        names(document, &workflow, context);
         for binding in workflow.env.list() {
             if let Some(job) = workflow.jobs.first() {
                 let reader = Reader::new(&workflow, job, None);
@@ -152,6 +160,46 @@ fn outputs(workflow: &Workflow<'_>, job: &Job<'_>, context: &mut Context<'_>) {
             &format!("{}/env/{}", job.id, binding.name),
             context,
         );
+    }
+}
+
+/// Names of the jobs and of the run.
+fn names(document: &Document<'_>, workflow: &Workflow<'_>, context: &mut Context<'_>) {
+    for job in &workflow.jobs {
+        let reader = Reader::new(workflow, job, None);
+        let subject = format!("{}/name", job.id);
+        shown(job.node.get("name"), &subject, &reader, context);
+    }
+    let root = document.trees().first();
+    if let Some(job) = workflow.jobs.first() {
+        let name = root.and_then(|root| root.get("run-name"));
+        shown(name, "run-name", &Reader::new(workflow, job, None), context);
+    }
+}
+
+/// A name of a step, job or run, which stands in the log and on the pages of the run.
+fn shown(name: Option<&Node>, subject: &str, reader: &Reader<'_, '_>, context: &mut Context<'_>) {
+    let Some(name) = name.and_then(Node::scalar) else {
+        return;
+    };
+    if !name.text.contains("${{") {
+        return;
+    }
+    let yields = reader.text(name).into_iter();
+    if let Some(one) = yields
+        .into_iter()
+        .find(|one| !one.secret.is_harmless() && !one.secret.is_short_lived())
+    {
+        let fault = Fault::new(
+            &printed::ECHO,
+            name.source(one.at.clone()),
+            subject,
+            format!(
+                "{} is part of a name that the log and the page of the run show",
+                one.secret.shown()
+            ),
+        );
+        context.tell(fault.severity(Severity::Medium));
     }
 }
 
@@ -274,7 +322,14 @@ fn script(
     let all = match place.step.shell {
         Shell::Posix(_) => shell::analyse(&script, &is_secret),
         Shell::Power => shell::analyse_powershell(&script, &is_secret),
-        Shell::Other => return,
+        Shell::Other(shell) => {
+            let program = shell.split_whitespace().next().unwrap_or_default();
+            let language =
+                shell::Language::of(program.rsplit(['/', '\\']).next().unwrap_or(program));
+            language.map_or_else(Vec::new, |language| {
+                shell::analyse_program(language, &run.text, &is_secret)
+            })
+        }
     };
     let mut masked = HashSet::new();
     for one in &all {
@@ -396,7 +451,6 @@ mod tests {
         super::{super::super::lint::Persona, testing},
         *,
     };
-    use crate::model::Severity;
 
     fn job(steps: &str) -> String {
         format!("on: push\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps:\n{steps}")
@@ -411,6 +465,63 @@ mod tests {
         job(&format!(
             "      - env:\n          K: ${{{{ secrets.KEY }}}}\n          U: ${{{{ secrets.APP_USER }}}}\n          G: ${{{{ github.token }}}}\n        run: |\n{script}"
         ))
+    }
+
+    #[test]
+    fn other_programs_and_names() {
+        let ids =
+            |text: &str| -> Vec<&'static str> { told(text).iter().map(|one| one.0).collect() };
+        let with = |shell: &str, script: &str| {
+            let script: String = script
+                .lines()
+                .map(|line| format!("          {line}\n"))
+                .collect();
+            job(&format!(
+                "      - env:\n          K: ${{{{ secrets.KEY }}}}\n        shell: {shell}\n        run: |\n{script}"
+            ))
+        };
+        for (shell, script, want) in [
+            (
+                "python",
+                "import os\nprint(os.environ['K'])",
+                vec!["gha-secret-echo"],
+            ),
+            (
+                "python",
+                "import os\nprint(os.environ)",
+                vec!["gha-env-dump"],
+            ),
+            ("python", "import os\nprint(len(os.environ['K']))", vec![]),
+            ("python", "import os\nprint(os.environ['HOME'])", vec![]),
+            ("cmd", "echo %K%", vec!["gha-secret-echo"]),
+            ("cmd", "set", vec!["gha-env-dump"]),
+            ("cmd", "if \"%K%\"==\"\" exit 1", vec![]),
+            (
+                "node {0}",
+                "console.log(process.env.K)",
+                vec!["gha-secret-echo"],
+            ),
+            (
+                "bash",
+                "python3 -c 'import os; print(os.environ[\"K\"])'",
+                vec!["gha-secret-echo"],
+            ),
+            ("bash", "declare -p", vec!["gha-env-dump"]),
+            ("bash", "declare -p K", vec!["gha-secret-echo"]),
+            (
+                "bash",
+                "echo \"$K\" > key\ncat key",
+                vec!["gha-secret-echo"],
+            ),
+            ("bash", "echo \"$K\" > key\nmake < key\nrm key", vec![]),
+        ] {
+            assert_eq!(ids(&with(shell, script)), want, "{shell} {script}");
+        }
+        let named = |name: &str| ids(&job(&format!("      - name: {name}\n        run: make\n")));
+        assert_eq!(named("to ${{ secrets.HOOK_TOKEN }}"), ["gha-secret-echo"]);
+        assert!(named("to ${{ github.ref }} ${{ secrets.APP_USER }}").is_empty());
+        let run = "on: push\nrun-name: by ${{ secrets.HOOK_TOKEN }}\njobs:\n  a:\n    steps: []\n";
+        assert_eq!(ids(run), ["gha-secret-echo"]);
     }
 
     fn told(text: &str) -> Vec<(&'static str, Severity, Persona)> {

@@ -238,7 +238,7 @@ fn is_encrypted(path: &str) -> bool {
 }
 
 /// Returns the path from the root of what a file names relative to itself; none of what lies outside.
-fn resolve(from: &str, path: &str) -> Option<String> {
+pub(in crate::policy::lints) fn resolve(from: &str, path: &str) -> Option<String> {
     let mut parts: Vec<&str> = from.split('/').collect();
     parts.pop();
     for part in path.split('/') {

@@ -8,6 +8,8 @@ mod kustomize;
 mod template;
 mod values;
 
+pub(super) use kustomize::resolve;
+
 pub(crate) use template::masked;
 
 /// The lints of this family.

@@ -2,15 +2,16 @@
 
 use super::{
     super::{
-        fault::{Fault, FixClass},
+        fault::{CrossFault, Fault, FixClass},
         kind::FileKind,
-        lint::{Context, Document, Lint, LintMeta, Persona},
+        lint::{Context, Document, Index, Lint, LintMeta, Persona},
         names,
     },
     pairs,
 };
 use crate::model::{Confidence, Severity};
 
+mod handed;
 mod probe;
 
 use probe::Found;
@@ -53,6 +54,13 @@ const COMMITTED: LintMeta = LintMeta {
             "home/.aws/credentials",
             "[default]\naws_access_key_id = me\naws_secret_access_key = q8Zr2Lw9Xk4Tn7Vb1Mc6Hd3\n",
         )],
+        &[
+            (
+                "deploy/compose.yml",
+                "services:\n  db:\n    image: acme/db:1\n    secrets: [db]\nsecrets:\n  db:\n    file: ./db_password.txt\n",
+            ),
+            ("deploy/db_password.txt", "hunter2-Zq81\n"),
+        ],
     ],
     good: &[
         // Public halves and certificates.
@@ -79,6 +87,17 @@ const COMMITTED: LintMeta = LintMeta {
             "terraform.tfstate",
             "{\"version\": 4, \"resources\": [], \"outputs\": {}}\n",
         )],
+        // A secret that is not in the repository, and the certificate that is.
+        &[
+            (
+                "deploy/compose.yml",
+                "services:\n  db:\n    image: acme/db:1\n    secrets: [db, ca]\nsecrets:\n  db:\n    file: ./db_password.txt\n  ca:\n    file: ./ca.crt\n",
+            ),
+            (
+                "deploy/ca.crt",
+                "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n",
+            ),
+        ],
         // A registry without credentials.
         &[(
             "home/.docker/config.json",
@@ -95,7 +114,14 @@ impl Lint for KeyFiles {
         &[&COMMITTED]
     }
 
+    fn files(&self, index: &Index<'_>, out: &mut Vec<CrossFault>) {
+        handed::tell(index, out);
+    }
+
     fn document(&self, document: &Document<'_>, context: &mut Context<'_>) {
+        if document.kind == FileKind::Compose {
+            handed::note(document, context);
+        }
         let may_be = matches!(
             document.kind,
             FileKind::KeyFile | FileKind::Json | FileKind::Kubernetes | FileKind::Yaml

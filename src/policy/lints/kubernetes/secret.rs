@@ -285,14 +285,20 @@ fn text(key: &str, value: &str) -> Option<(Strength, Confidence)> {
             value.contains("BEGIN ENCRYPTED") || value.contains("Proc-Type: 4,ENCRYPTED");
         return (!is_encrypted).then_some((Strength::Random, Confidence::High));
     }
-    if key.starts_with(".docker") {
+    if key.starts_with(".docker") || value.starts_with('{') && value.contains("\"auths\"") {
         return registry(value).map(|strength| (strength, Confidence::High));
     }
+    if let Some(password) = file_of_passwords(key, value) {
+        return match classify(password) {
+            Value::Literal(strength) => Some((strength, Confidence::High)),
+            _ => None,
+        };
+    }
     if nested::is_file(key) || value.contains('\n') {
-        let name = if nested::is_file(key) {
-            key
-        } else {
-            "settings.yaml"
+        let name = match nested::is_file(key) {
+            true => key,
+            false if nested::is_block(value) => "settings.yaml",
+            false => "settings.ini",
         };
         let found = nested::settings(name, value);
         return found
@@ -309,10 +315,49 @@ fn text(key: &str, value: &str) -> Option<(Strength, Confidence)> {
         };
         return Some((judged.strength, confidence));
     }
-    // Under a name that says nothing, only what nobody would write by hand.
+    // Under a name that says nothing, only what nobody would write by hand, and what looks like nothing but a password.
     let is_opaque = !names::is_secret(key) && !is_about(key);
-    (is_opaque && value.len() >= 20 && classify(value) == Value::Literal(Strength::Random))
-        .then_some((Strength::Random, Confidence::Medium))
+    match classify(value) {
+        Value::Literal(Strength::Random) if is_opaque && value.len() >= 20 => {
+            Some((Strength::Random, Confidence::Medium))
+        }
+        Value::Literal(strength @ (Strength::Named | Strength::Random))
+            if is_opaque && looks_chosen(value) =>
+        {
+            Some((strength, Confidence::Medium))
+        }
+        _ => None,
+    }
+}
+
+/// Tells whether a value looks like a password and like no word, name, address or path: small and capital letters and digits in one word.
+fn looks_chosen(value: &str) -> bool {
+    let has = |is: &dyn Fn(&u8) -> bool| value.as_bytes().iter().any(is);
+    let is_part = |b: u8| b.is_ascii_graphic() && !b"/\\:@.,;=\"'<>{}()[]|".contains(&b);
+    let words = names::words(value);
+    let is_digits = |word: &String| word.bytes().all(|b| b.is_ascii_digit());
+    // `AES256Gcm`, `UTF8`: words with a number.
+    let short = words.iter().filter(|word| word.len() <= 2).count();
+    (8..=128).contains(&value.len())
+        && value.bytes().all(is_part)
+        && has(&u8::is_ascii_lowercase)
+        && has(&u8::is_ascii_uppercase)
+        && has(&u8::is_ascii_digit)
+        && words.iter().filter(|word| is_digits(word)).count() >= 2
+        && short >= 2
+}
+
+/// Returns the password of a file of passwords of one line: `host:port:database:user:password` of Postgres, and `.netrc`.
+fn file_of_passwords<'v>(key: &str, value: &'v str) -> Option<&'v str> {
+    let name = key.trim_start_matches(['.', '_']).to_ascii_lowercase();
+    match name.as_str() {
+        "pgpass" | "pgpass.conf" => {
+            let line = value.lines().find(|line| !line.starts_with('#'))?;
+            Some(line.splitn(5, ':').nth(4).unwrap_or(line).trim())
+        }
+        "netrc" => value.split_once("password")?.1.split_whitespace().next(),
+        _ => None,
+    }
 }
 
 /// Tells whether a key names what goes with a secret: the user, the host, the certificate.
@@ -362,7 +407,7 @@ fn registry(value: &str) -> Option<Strength> {
                 .decode(text)
                 .ok()
                 .and_then(|bytes| String::from_utf8(bytes).ok()),
-            "password" => Some(text.to_owned()),
+            "password" | "identitytoken" | "registrytoken" => Some(text.to_owned()),
             _ => None,
         };
         let password = password
@@ -407,6 +452,27 @@ mod tests {
                 "db.host=db\ndb.password=hunter2-Zq81\n",
                 1,
             ),
+            ("static", "hunter2-Zq81", 1),
+            ("gw", "Vx7kQ2mR9tLp", 1),
+            ("pgpass", "db:5432:*:app:hunter2-Zq81", 1),
+            (".pgpass", "hunter2-Zq81", 1),
+            (".netrc", "machine x login ci password hunter2-Zq81", 1),
+            (
+                "credentials",
+                "[default]\naws_secret_access_key = q8Zr2Lw9Xk4Tn7Vb1Mc6\n",
+                1,
+            ),
+            (
+                "config.json",
+                &format!("{{\"auths\": {{\"r.example.net\": {{\"auth\": \"{auth}\"}}}}}}"),
+                1,
+            ),
+            ("pgpass", "db:5432:*:app:${PASSWORD}", 0),
+            ("zone", "Europe/Berlin", 0),
+            ("mode", "AES256Gcm", 0),
+            ("tier", "production-2", 0),
+            ("channel", "RapidRelease2", 0),
+            ("site", "Intranet2024", 0),
             ("username", "hunter2-Zq81", 0),
             ("password", "<password>", 0),
             ("password", "", 0),

@@ -944,11 +944,12 @@ fn the_least_protected_place_is_the_first() {
             .iter()
             .map(|(at, _)| path(at))
             .collect::<Vec<_>>(),
-        [".env.prod", ".env.staging", "a.json"]
+        // `a.json` is of no environment that is compared; it counts as a site.
+        [".env.prod", ".env.staging"]
     );
     assert_eq!(
         fault.message,
-        "`DB_PASSWORD` in dev equals the one in prod,staging: [.env.prod](1), [.env.staging](2), [a.json](3)"
+        "`DB_PASSWORD` in dev equals the one in prod,staging: [.env.prod](1), [.env.staging](2)"
     );
     assert_eq!(
         fault.properties,
@@ -1076,5 +1077,122 @@ proptest! {
         }).collect::<Result<_, _>>()?;
         let index = Index { paths: &BTreeSet::from([blob]), facts: &facts, environments: &environments, whole: true, changed: &|_| true };
         Reuse.files(&index, &mut Vec::new());
+    }
+}
+
+#[test]
+fn jobs_tell_the_environment_of_their_values() {
+    let job = |name: &str, environment: &str| {
+        format!(
+            "  {name}:\n    environment: {environment}\n    steps:\n      - run: make\n        env:\n          DB_PASSWORD: {NAMED}\n"
+        )
+    };
+    let workflow = format!(
+        "on: push\njobs:\n{}{}",
+        job("a", "dev"),
+        job("b", "{name: production}")
+    );
+    assert_eq!(
+        told(&[(".github/workflows/a.yml", workflow.clone())]),
+        [(EXACT.id, Severity::High)]
+    );
+    let same = workflow.replace("{name: production}", "development");
+    assert_eq!(told(&[(".github/workflows/a.yml", same)]), []);
+    let open = workflow.replace("{name: production}", "${{ inputs.production }}");
+    assert_eq!(told(&[(".github/workflows/a.yml", open)]), []);
+    let gitlab = format!(
+        "a:\n  environment: staging\n  variables: {{DB_PASSWORD: {NAMED}}}\n  script: [make]\nb:\n  environment: {{name: production}}\n  variables: {{DB_PASSWORD: {NAMED}}}\n  script: [make]\n"
+    );
+    assert_eq!(
+        told(&[(".gitlab-ci.yml", gitlab)]),
+        [(EXACT.id, Severity::High)]
+    );
+}
+
+#[test]
+fn images_scripts_and_defaults_take_part() {
+    let dev = || ("deploy/dev/.env", format!("DB_PASSWORD={NAMED}\n"));
+    for (path, text) in [
+        (
+            "deploy/prod/Dockerfile",
+            format!("FROM a\nENV LANG=C DB_PASSWORD={NAMED}\n"),
+        ),
+        (
+            "deploy/prod/run.sh",
+            format!("#!/bin/sh\nexport DB_PASSWORD='{NAMED}'\n./run\n"),
+        ),
+        (
+            "deploy/prod/compose.yml",
+            format!(
+                "services:\n  a:\n    environment:\n      DB_PASSWORD: ${{DB_PASSWORD:-{NAMED}}}\n"
+            ),
+        ),
+        (
+            "deploy/prod/compose.yml",
+            format!("services:\n  a:\n    environment:\n      - X=${{DB_PASSWORD-{NAMED}}}\n"),
+        ),
+        (
+            "deploy/prod/settings.py",
+            format!("import os\nP = os.environ.get('DB_PASSWORD', '{NAMED}')\n"),
+        ),
+        (
+            "deploy/prod/settings.js",
+            format!("const p = process.env.DB_PASSWORD || '{NAMED}';\n"),
+        ),
+        (
+            "deploy/prod/application.yml",
+            format!("db:\n  password: ${{DB_PASSWORD:{NAMED}}}\n"),
+        ),
+    ] {
+        assert_eq!(
+            told(&[dev(), (path, text.clone())]),
+            [(EXACT.id, Severity::High)],
+            "{text}"
+        );
+    }
+    for text in [
+        "export DB_PASSWORD=$(pass show db)\n".to_owned(),
+        format!("export DB_PASSWORD=\"$PREFIX{NAMED}\"\n"),
+        format!("echo \"DB_PASSWORD={NAMED}\"\n"),
+    ] {
+        assert_eq!(told(&[dev(), ("deploy/prod/run.sh", text)]), []);
+    }
+}
+
+#[test]
+fn defaults_are_no_secrets_of_the_base_or_of_services() {
+    let compose = format!(
+        "services:\n  a:\n    image: acme/a:1\n    environment: {{API_TOKEN: '${{A_TOKEN:-{RANDOM}}}'}}\n  b:\n    image: acme/b:1\n    environment: {{API_TOKEN: '${{B_TOKEN:-{RANDOM}}}'}}\n"
+    );
+    let layer = "services:\n  a:\n    ports: ['80:80']\n".to_owned();
+    assert_eq!(
+        told(&[
+            ("docker-compose.yml", compose),
+            ("docker-compose.dev.yml", layer.clone()),
+            ("docker-compose.prod.yml", layer),
+        ]),
+        []
+    );
+}
+
+#[test]
+fn only_what_differs_and_is_compared_is_named() {
+    let line = |value: &str| format!("DB_PASSWORD={value}\n");
+    let files = [
+        (".env.dev", line("Hunter2-dev-Zq81")),
+        ("config/dev/app.env", line("Hunter2-dev-Zq81")),
+        (".env.prod", line("Hunter2-prod-Zq81")),
+        ("plain/app.env", line("Hunter2-prod-Zq81")),
+    ];
+    let run = run(&files);
+    let near: Vec<&CrossFault> = run
+        .cross
+        .iter()
+        .filter(|fault| fault.lint.id == NEAR.id)
+        .collect();
+    assert_eq!(near.len(), 1, "{:?}", run.cross);
+    assert!(near[0].message.contains(".env.prod"), "{}", near[0].message);
+    for other in ["config/dev", "plain/app.env"] {
+        assert!(!near[0].message.contains(other), "{}", near[0].message);
     }
 }

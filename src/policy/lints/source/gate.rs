@@ -61,6 +61,7 @@ const SECRETS: &[&str] = &[
     "redis|url",
     "mongo|url",
     "mongo|uri",
+    "authorization",
 ];
 
 /// Reads of the environment.
@@ -132,6 +133,8 @@ const CHANCE: &[&str] = &[
     "token_urlsafe",
     "urandom",
     "randombytes",
+    "md5",
+    "sha1",
 ];
 
 /// What is known of a name.
@@ -357,7 +360,7 @@ impl<'t> Sight<'t> {
         let name = text.get(whole.clone()).unwrap_or_default();
         let judged = judge(name);
         let is_key = quoted(text, &whole).is_some_and(|key| secretness(key) >= Secretness::Strong);
-        if judged.is_seed || is_key {
+        if judged.is_seed || is_key || is_header(text, &whole) {
             self.seeds.names.push(whole.start);
         }
         // `configService.get("JWT_SECRET") || "value"`.
@@ -459,6 +462,31 @@ impl<'t> Sight<'t> {
         }
         None
     }
+}
+
+/// Tells whether a name is that of the header of a request which holds credentials, where it is read: `headers.authorization`.
+fn is_header(text: &str, name: &Range<usize>) -> bool {
+    const READS: [&str; 6] = [
+        "headers.",
+        "headers[",
+        "headers.get(",
+        "header.get(",
+        "req.get(",
+        "request.get(",
+    ];
+    let is_named = text
+        .get(name.clone())
+        .is_some_and(idents::is_credential_header);
+    let from = name.start.saturating_sub(16);
+    let front = text.as_bytes().get(from..name.start).filter(|_| is_named);
+    front.is_some_and(|front| {
+        let front = front.to_ascii_lowercase();
+        let front = front
+            .strip_suffix(b"\"")
+            .or_else(|| front.strip_suffix(b"'"))
+            .unwrap_or(&front);
+        READS.iter().any(|read| front.ends_with(read.as_bytes()))
+    })
 }
 
 /// Tells whether a read of the environment whose key ends here may have another value behind it.

@@ -14,8 +14,10 @@ use std::ops::ControlFlow;
 use tree_sitter::{Language, ParseOptions, ParseState, Parser, Range, Tree};
 
 use super::super::{
+    fault::Fault,
     kind::FileKind,
     lint::{Context, Document, Lint, LintMeta},
+    reuse,
 };
 
 mod around;
@@ -79,16 +81,31 @@ impl Lint for Source {
         }
         let parts = parts::parts(text, tongue, &passed);
         match parse(&language, text, &parts) {
-            Some(tree) => walk::walk(
-                shape::Code { tongue, text },
-                &tree,
-                &passed.near,
-                document.path,
-                context,
-            ),
+            Some(tree) => {
+                let first = context.faults.len();
+                let code = shape::Code { tongue, text };
+                walk::walk(code, &tree, &passed.near, document.path, context);
+                let found = fallbacks(context.faults.get(first..).unwrap_or_default());
+                reuse::fallbacks(document, context, &found);
+            }
             None => context.unread = Some("too many steps to read the program text".to_owned()),
         }
     }
+}
+
+/// Returns the variables that a program falls back for, and the values that it falls back to.
+fn fallbacks(faults: &[Fault]) -> Vec<(String, std::ops::Range<usize>)> {
+    let found = faults
+        .iter()
+        .filter(|fault| std::ptr::eq(fault.lint, &metas::FALLBACK));
+    found
+        .filter_map(|fault| {
+            // `function: VARIABLE`, `function: VARIABLE #2`.
+            let (_, what) = fault.subject.rsplit_once(": ")?;
+            let variable = what.split(' ').next().unwrap_or(what);
+            Some((variable.to_owned(), fault.secret.clone()?))
+        })
+        .collect()
 }
 
 /// Returns the tree of parts of a text, unless it takes more steps than text of its length needs.

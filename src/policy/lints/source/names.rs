@@ -235,6 +235,19 @@ pub(super) fn is_certain(name: &str) -> bool {
     }
 }
 
+/// Tells whether a header of a request by this name holds credentials.
+pub(super) fn is_credential_header(name: &str) -> bool {
+    name.eq_ignore_ascii_case("authorization")
+}
+
+/// Tells whether an object of this name holds the headers of a request, or is the request.
+pub(super) fn holds_headers(object: &str) -> bool {
+    matches!(
+        object,
+        "headers" | "header" | "Header" | "Headers" | "req" | "request"
+    )
+}
+
 /// Tells whether a name is that of an address that may hold a password.
 pub(super) fn is_address(name: &str) -> bool {
     let words = words(name);

@@ -223,7 +223,8 @@ fn go_way(path: &str, object: &str, last: &str) -> (bool, bool) {
             object,
             "fmt" | "exec" | "errors" | "xerrors" | "status" | "http"
         ) || matches!(path, "println" | "print" | "panic")
-            || is_zap_level(last),
+            || is_zap_level(last)
+            || !object.is_empty() && is_plain_level(last),
         matches!(object, "json" | "c" | "ctx") || last == "Encode",
     )
 }
@@ -440,6 +441,44 @@ fn go<'t>(code: &Code<'t>, last: &str, front: &[&str], arguments: &[Node<'t>]) -
         }
         _ => return None,
     })
+}
+
+/// Returns the log that a call writes to in a file which makes loggers of Go's package `log`: `l.Println(password)`.
+pub(super) fn plain_log<'t>(
+    code: &Code<'t>,
+    callee: Node<'t>,
+    arguments: &[Node<'t>],
+) -> Option<Sink<'t>> {
+    let path = code.path(callee);
+    let [.., object, method] = path.as_slice() else {
+        return None;
+    };
+    // What prints on purpose: commands of cobra, tables, messages in the user's language.
+    let is_printer = matches!(
+        *object,
+        "fmt" | "cmd" | "w" | "tw" | "p" | "printer" | "out"
+    );
+    (is_plain_level(method) && !is_printer).then(|| Sink {
+        out: Out::Log,
+        call: shown(&path),
+        values: printed(code, arguments),
+    })
+}
+
+/// Tells whether a method of this name writes to a log of Go's package `log`.
+fn is_plain_level(method: &str) -> bool {
+    matches!(
+        method,
+        "Print"
+            | "Println"
+            | "Printf"
+            | "Fatal"
+            | "Fatalln"
+            | "Fatalf"
+            | "Panic"
+            | "Panicln"
+            | "Panicf"
+    )
 }
 
 /// Tells whether a method of this name writes fields to a log of zap.

@@ -22,9 +22,10 @@ pub(super) fn survey<'t>(known: &mut Knowledge<'t>, node: Node<'t>) {
             known
                 .packages
                 .insert(alias.unwrap_or_else(|| path.rsplit('/').next().unwrap_or_default()));
-            known
-                .packages
-                .extend(matches!(path, "math/rand" | "math/rand/v2").then_some("math/rand"));
+            // By another name it is not what `rand.` stands for: that may be `crypto/rand` then.
+            let is_weak = matches!(path, "math/rand" | "math/rand/v2")
+                && alias.is_none_or(|alias| alias == "rand");
+            known.packages.extend(is_weak.then_some("math/rand"));
         }
         "import_statement" | "import_from_statement" if code.tongue == Tongue::Python => {
             modules(known, node)

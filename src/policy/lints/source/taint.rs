@@ -199,6 +199,9 @@ impl<'t> Knowledge<'t> {
     fn member(&self, object: Node<'t>, name: &'t str) -> Option<Origin> {
         let path = self.code.path(object);
         let last = path.last().copied().unwrap_or_default();
+        if idents::is_credential_header(name) && last == "headers" {
+            return Some(Origin::Settings);
+        }
         let is_enumeration = match self.code.tongue {
             Tongue::Go => path.len() == 1 && self.packages.contains(last),
             Tongue::Python | Tongue::Script => {
@@ -216,6 +219,9 @@ impl<'t> Knowledge<'t> {
         let last = path.last().copied().unwrap_or_default();
         if idents::holds_no_values(last) {
             return None;
+        }
+        if idents::is_credential_header(key) && idents::holds_headers(last) {
+            return Some(Origin::Settings);
         }
         if idents::holds_settings(last) && secretness(key) >= Secretness::Strong {
             return Some(Origin::Settings);
@@ -249,7 +255,9 @@ impl<'t> Knowledge<'t> {
             let is_secret = if settings {
                 secretness(key) >= Secretness::Strong
             } else {
+                let object = path.iter().rev().nth(1).copied().unwrap_or_default();
                 idents::is_certain(key)
+                    || idents::is_credential_header(key) && idents::holds_headers(object)
             };
             return is_secret.then(|| Taint {
                 name: key,

@@ -118,6 +118,18 @@ const PYTHON: &[(&str, &str)] = &[
         "src-secret-logged password",
     ),
     (
+        "def f(request):\n    logger.info('by %s', request.headers['Authorization'])\n",
+        "src-secret-logged request.headers['Authorization']",
+    ),
+    (
+        "def f(request):\n    print(request.headers.get('Authorization'))\n",
+        "src-secret-logged request.headers.get('Authorization')",
+    ),
+    (
+        "reset_token = hashlib.md5(str(time.time()).encode()).hexdigest()\n",
+        "src-weak-secret-generation hashlib.md5(str(time.time()).encode())",
+    ),
+    (
         "def generate_token():\n    return uuid.uuid1().hex\n",
         "src-weak-secret-generation uuid.uuid1()",
     ),
@@ -132,6 +144,18 @@ fn what_is_told_in_python() {
 
 /// Texts, and what is told of them.
 const SCRIPTS: &[(&str, &str)] = &[
+    (
+        "app.use((req, res) => {\n  console.log('by', req.headers.authorization);\n});\n",
+        "src-secret-logged req.headers.authorization",
+    ),
+    (
+        "console.log(req.headers['authorization'])\n",
+        "src-secret-logged req.headers['authorization']",
+    ),
+    (
+        "const resetToken = crypto.createHash('md5').update(Date.now().toString()).digest('hex');\n",
+        "src-weak-secret-generation crypto.createHash('md5').update(Date.now().toString())",
+    ),
     ("console.log(password)\n", "src-secret-logged password"),
     ("console.log({ password })\n", "src-secret-logged password"),
     (
@@ -299,6 +323,26 @@ const GO: &[(&str, &str)] = &[
         "func f() { log.Info().Str(\"p\", dbPassword).Msg(\"x\") }",
         "src-secret-logged dbPassword",
     ),
+    (
+        "func f(l *log.Logger, dbPassword string) { l.Println(\"x\", dbPassword) }",
+        "src-secret-logged dbPassword",
+    ),
+    (
+        "var l = log.New(os.Stderr, \"\", 0)\nfunc f(dbPassword string) { l.Printf(\"%s\", dbPassword) }",
+        "src-secret-logged dbPassword",
+    ),
+    (
+        "func f(r *http.Request) { log.Println(r.Header.Get(\"Authorization\")) }",
+        "src-secret-logged r.Header.Get(\"Authorization\")",
+    ),
+    (
+        "import \"math/rand\"\nfunc newToken() string {\n\tb := make([]byte, 32)\n\trand.Read(b)\n\treturn hex.EncodeToString(b)\n}",
+        "src-weak-secret-generation rand.Read(b)",
+    ),
+    (
+        "import \"math/rand\"\nfunc f(apiToken []byte) { rand.Read(apiToken[:]) }",
+        "src-weak-secret-generation rand.Read(apiToken[:])",
+    ),
 ];
 
 #[test]
@@ -341,6 +385,26 @@ const NOTHING: &[(&str, &str)] = &[
         "os.environ.setdefault('A', 'b')\nos.getenv('PASSWORD_FILE', '/run/x')\nos.getenv('API_KEY', '${X}')\n",
     ),
     ("app/x.py", "password = PasswordField()\nprint(password)\n"),
+    (
+        "app/x.py",
+        "print('authorization' in request.headers, len(request.headers['Authorization']))\nheaders['Authorization'] = x\n",
+    ),
+    (
+        "app/x.py",
+        "cache_token = hashlib.md5(str(time.time()).encode()).hexdigest()\nreset_token = hmac.new(secret_key, str(time.time())).hexdigest()\n",
+    ),
+    (
+        "src/x.js",
+        "console.log(!!req.headers.authorization, authorization.rules, headers.accept)\nfetch(url, { headers: { Authorization: x } })\n",
+    ),
+    (
+        "cmd/x.go",
+        "package a\nfunc f(cmd *cobra.Command, p *message.Printer) { cmd.Println(apiToken); p.Printf(\"%s\", apiToken) }\nvar l *log.Logger\n",
+    ),
+    (
+        "cmd/x.go",
+        "package a\nimport (\n\t\"crypto/rand\"\n\tmrand \"math/rand\"\n)\nfunc newToken() { rand.Read(b) }\n",
+    ),
     (
         "src/x.js",
         "const password = () => 1;\nconsole.log(password, TokenType.ApiKey, apiKey.length);\n",

@@ -14,7 +14,7 @@ use super::{
     around::Around,
     fallback, logged, metas, names as idents,
     shape::{Code, Shape, Tongue, named},
-    sinks::{Out, Sink, sink},
+    sinks::{Out, Sink, plain_log, sink},
     survey::{assignments, is_clean, may_hold_text, survey},
     taint::{Knowledge, Origin, State, Taint},
     weak,
@@ -34,6 +34,8 @@ pub(super) struct Walk<'t, 'w> {
     pub(super) is_production: bool,
     /// Whether the file is part of a page, which makes texts for itself more often than secrets for others.
     pub(super) is_page: bool,
+    /// Whether the file makes or is given loggers of Go's package `log`.
+    has_plain_log: bool,
     /// Whether the program is there to print a secret to the program that called it.
     prints_by_design: bool,
     /// Where faults go.
@@ -65,6 +67,10 @@ pub(super) fn walk(
         is_development: super::is_development(path),
         is_production: super::is_production(path),
         is_page: super::is_page(path, code.text),
+        has_plain_log: code.tongue == Tongue::Go
+            && ["log.New(", "*log.Logger"]
+                .iter()
+                .any(|sign| code.text.contains(sign)),
         prints_by_design: shell::prints_by_design(path.rsplit('/').next().unwrap_or(path)),
         out: &mut context.faults,
         around: Around::default(),
@@ -214,6 +220,7 @@ impl<'t> Walk<'t, '_> {
             }
             "call" | "call_expression" | "new_expression" => {
                 self.call(node);
+                weak::filled(self, node);
                 fallback::call(self, node);
             }
             "raise_statement" | "throw_statement" => self.raise(node),
@@ -349,7 +356,9 @@ impl<'t> Walk<'t, '_> {
         let Shape::Call(callee, arguments) = code.shape(node) else {
             return;
         };
-        let Some(Sink { out, call, values }) = sink(&code, callee, &arguments) else {
+        let plain = || plain_log(&code, callee, &arguments).filter(|_| self.has_plain_log);
+        let Some(Sink { out, call, values }) = sink(&code, callee, &arguments).or_else(plain)
+        else {
             return;
         };
         let found = values.into_iter().find_map(|value| self.known.taint(value));

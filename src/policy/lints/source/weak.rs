@@ -80,6 +80,33 @@ pub(super) fn returned<'t>(walk: &mut Walk<'t, '_>, node: Node<'t>) {
     }
 }
 
+/// `rand.Read(token)` of Go's package `math/rand`.
+pub(super) fn filled<'t>(walk: &mut Walk<'t, '_>, node: Node<'t>) {
+    let code = walk.code();
+    if code.tongue != Tongue::Go || !walk.known.packages.contains("math/rand") {
+        return;
+    }
+    let Shape::Call(callee, arguments) = code.shape(node) else {
+        return;
+    };
+    let Some(buffer) = arguments
+        .first()
+        .filter(|_| code.path(callee) == ["rand", "Read"])
+    else {
+        return;
+    };
+    let buffer = code.of(*buffer).split('[').next().unwrap_or_default();
+    let function = walk.known.function();
+    let name = if is_target(buffer) {
+        buffer
+    } else if is_maker(function) && walk.makers.insert(function) {
+        function
+    } else {
+        return;
+    };
+    tell(walk, name, node, &Weakness::Source("rand.Read".to_owned()));
+}
+
 fn made<'t>(walk: &mut Walk<'t, '_>, name: &'t str, value: Node<'t>) {
     if is_target(name)
         && let Some((call, weakness)) = find(walk, value)
@@ -129,6 +156,7 @@ fn is_text(value: &str) -> bool {
         "padStart",
         "digest",
         "randomBytes",
+        "md5(",
     ];
     let start: String = value.chars().take(MAX_TEXT).collect();
     makes.iter().any(|word| start.contains(word)) || is_joined(&start)
@@ -260,6 +288,9 @@ fn weakness<'t>(walk: &Walk<'t, '_>, node: Node<'t>) -> Option<Weakness<'t>> {
         let bytes: u32 = code.of(number).parse().ok()?;
         (bytes < LEAST_BYTES).then_some(Weakness::Short(bytes, number))
     };
+    if is_hash(&path) && is_of_the_time(code.of(node)) {
+        return Some(Weakness::Source(format!("{} of the time", path.join("."))));
+    }
     match (code.tongue, path.as_slice()) {
         (
             Tongue::Python,
@@ -286,4 +317,33 @@ fn weakness<'t>(walk: &Walk<'t, '_>, node: Node<'t>) -> Option<Weakness<'t>> {
         }
         _ => None,
     }
+}
+
+/// Tells whether a call hashes what it is given.
+fn is_hash(path: &[&str]) -> bool {
+    matches!(
+        path,
+        ["hashlib", "md5" | "sha1" | "sha256"]
+            | ["md5" | "sha1" | "sha256"]
+            | ["md5" | "sha1", "Sum"]
+            | ["sha256", "Sum256"]
+            | [.., "update"]
+    )
+}
+
+/// Tells whether a call is given the time and nothing that is harder to guess.
+fn is_of_the_time(call: &str) -> bool {
+    let start: String = call.chars().take(MAX_TEXT).collect();
+    let has = |words: &[&str]| words.iter().any(|word| start.contains(word));
+    has(&[
+        "time.time(",
+        "datetime.now(",
+        "datetime.utcnow(",
+        "Date.now(",
+        "new Date(",
+        "time.Now(",
+    ]) && (!start.contains(".update(") || start.contains("createHash("))
+        && !has(&[
+            "secret", "Secret", "SECRET", "random", "Random", "uuid", "urandom", "key", "Key",
+        ])
 }

@@ -1,5 +1,7 @@
 //! `tf-output-not-sensitive`: an output gives a secret without a mark, or `nonsensitive()` takes the mark away.
 
+use std::collections::BTreeMap;
+
 use super::{
     super::{
         super::{
@@ -51,6 +53,10 @@ const META: LintMeta = LintMeta {
             "main.tf",
             "output \"pw\" { value = module.db.master_password }\n",
         )],
+        &[(
+            "main.tf",
+            "locals {\n  generated = random_password.db.result\n  login     = \"app:${local.generated}\"\n}\noutput \"login\" {\n  value = local.login\n}\n",
+        )],
     ],
     good: &[
         &[(
@@ -60,6 +66,10 @@ const META: LintMeta = LintMeta {
         &[(
             "main.tf",
             "output \"secret_arn\" {\n  value = aws_secretsmanager_secret.db.arn\n}\noutput \"user\" {\n  value = jsondecode(data.aws_secretsmanager_secret_version.db.secret_string)[\"username\"]\n}\n",
+        )],
+        &[(
+            "main.tf",
+            "locals {\n  long = length(random_password.db.result) > 8\n  a    = local.b\n  b    = local.a\n}\noutput \"long\" {\n  value = local.long\n}\noutput \"a\" {\n  value = local.a\n}\n",
         )],
         // A local keeps the mark.
         &[(
@@ -78,8 +88,14 @@ impl Lint for Output {
         let Some(body) = super::body(document, &[FileKind::Terraform]) else {
             return;
         };
+        let locals = body
+            .blocks_of("locals")
+            .flat_map(|block| &block.body.attributes);
+        let locals: Locals<'_> = locals
+            .map(|local| (local.key.as_str(), &local.value))
+            .collect();
         for block in body.blocks_of("output") {
-            if let Some(fault) = output(block, document) {
+            if let Some(fault) = output(block, &locals, document) {
                 context.tell(fault);
             }
         }
@@ -95,10 +111,45 @@ impl Lint for Output {
     }
 }
 
-fn output(block: &Block, document: &Document<'_>) -> Option<Fault> {
+/// The locals of a file by name.
+type Locals<'d> = BTreeMap<&'d str, &'d Expr>;
+
+/// Most locals that are followed from one to the next.
+const MAX_LOCALS: usize = 8;
+
+/// Returns the secrets that locals bring to an expression: the places are those of the locals in it.
+fn through(value: &Expr, locals: &Locals<'_>) -> Vec<Taint> {
+    let mut found = Vec::new();
+    for one in taint::locals(value) {
+        let mut name = one.source.clone();
+        for _ in 0..MAX_LOCALS {
+            let Some(value) = locals.get(name.as_str()) else {
+                break;
+            };
+            // Of one that is unmarked is told where it stands.
+            if let Some(secret) = taint::secrets(value).into_iter().find(|it| !it.unmarked) {
+                found.push(Taint {
+                    source: secret.source,
+                    ..one
+                });
+                break;
+            }
+            match taint::locals(value).into_iter().next() {
+                Some(next) => name = next.source,
+                None => break,
+            }
+        }
+    }
+    found
+}
+
+fn output(block: &Block, locals: &Locals<'_>, document: &Document<'_>) -> Option<Fault> {
     let name = block.labels.first()?;
     let value = &block.body.get("value")?.value;
-    let secrets = taint::secrets(value);
+    let mut secrets = taint::secrets(value);
+    if secrets.is_empty() {
+        secrets = through(value, locals);
+    }
     let subject = format!("output.{name}");
     if let Some(secret) = secrets.iter().find(|secret| secret.unmarked) {
         return Some(unmarked(secret, subject, document));

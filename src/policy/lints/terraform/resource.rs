@@ -61,6 +61,14 @@ const META: LintMeta = LintMeta {
             "resource \"aws_ssm_parameter\" \"p\" {\n  name  = \"/prod/db\"\n  type  = \"SecureString\"\n  value = \"hunter2-Zq81\"\n}\n",
         )],
         &[(
+            "main.tf",
+            "resource \"aws_ssm_parameter\" \"p\" {\n  name  = \"/prod/db/password\"\n  type  = \"String\"\n  value = \"hunter2-Zq81\"\n}\n",
+        )],
+        &[(
+            "main.tf",
+            "resource \"aws_lambda_function\" \"f\" {\n  environment {\n    variables = {\n      STRIPE_KEY = \"q8Zr2Lw9Xk4Tn7Vb1Mc6\"\n    }\n  }\n}\n",
+        )],
+        &[(
             "job.nomad.hcl",
             "job \"app\" {\n  group \"g\" {\n    task \"t\" {\n      env {\n        DB_PASSWORD = \"hunter2-Zq81\"\n      }\n    }\n  }\n}\n",
         )],
@@ -244,7 +252,7 @@ fn severity(
     it.judge(path, META.severity)
 }
 
-/// Tells whether the attribute is the value of an encrypted parameter, or of a variable that is marked as sensitive.
+/// Tells whether the attribute is the value of a parameter that is encrypted or has the name of a secret, or of a variable that is marked as sensitive.
 fn is_secure(block: &Block, attribute: &Attribute) -> bool {
     let is_text = |key: &str, want: &str| {
         let value = block.body.get(key).and_then(|it| it.value.text());
@@ -254,9 +262,15 @@ fn is_secure(block: &Block, attribute: &Attribute) -> bool {
         let value = block.body.get(key).map(|it| &it.value.kind);
         matches!(value, Some(ExprKind::Bool(true)))
     };
+    // A parameter of type `String` is not even encrypted; its name is a path.
+    let names_secret = |key: &str| {
+        let value = block.body.get(key).and_then(|it| it.value.text());
+        let last = value.and_then(|value| value.text.rsplit('/').next());
+        last.is_some_and(literal::is_secret)
+    };
     attribute.key == "value"
         && match block.label(0) {
-            "aws_ssm_parameter" => is_text("type", "SecureString"),
+            "aws_ssm_parameter" => is_text("type", "SecureString") || names_secret("name"),
             "tfe_variable" => is_true("sensitive"),
             "gitlab_project_variable" | "gitlab_group_variable" => is_true("masked"),
             _ => false,

@@ -66,11 +66,28 @@ pub(super) struct Taint {
 /// Returns the secrets that an expression gives, in the order of the text.
 pub(super) fn secrets(expr: &Expr) -> Vec<Taint> {
     let mut out = Vec::new();
-    walk(expr, false, &mut out);
+    walk(expr, false, &address, &mut out);
     out
 }
 
-fn walk(expr: &Expr, unmarked: bool, out: &mut Vec<Taint>) {
+/// Returns the locals that an expression gives as they are, with their names as sources.
+pub(super) fn locals(expr: &Expr) -> Vec<Taint> {
+    let mut out = Vec::new();
+    let name = |names: &[String]| match names {
+        [local, name] if local == "local" => Some(name.clone()),
+        [local, name, index] if local == "local" && index == "[]" => Some(name.clone()),
+        _ => None,
+    };
+    walk(expr, false, &name, &mut out);
+    out
+}
+
+fn walk(
+    expr: &Expr,
+    unmarked: bool,
+    address: &dyn Fn(&[String]) -> Option<String>,
+    out: &mut Vec<Taint>,
+) {
     match &expr.kind {
         ExprKind::Reference(names) => {
             if let Some(source) = address(names) {
@@ -86,18 +103,18 @@ fn walk(expr: &Expr, unmarked: bool, out: &mut Vec<Taint>) {
         ExprKind::Call(name, _) if CLEANERS.contains(&name.as_str()) => {}
         ExprKind::Call(name, arguments) => {
             for argument in arguments {
-                walk(argument, unmarked || name == "nonsensitive", out);
+                walk(argument, unmarked || name == "nonsensitive", address, out);
             }
         }
         ExprKind::Conditional(three) => {
             for branch in three.iter().skip(1) {
-                walk(branch, unmarked, out);
+                walk(branch, unmarked, address, out);
             }
         }
         ExprKind::Operation(_) => {}
         _ => {
             for child in expr.children() {
-                walk(child, unmarked, out);
+                walk(child, unmarked, address, out);
             }
         }
     }

@@ -100,6 +100,7 @@ impl Collector<'_, '_, '_> {
             self.reference(address, &key.text, &|part| key.source(part), place);
             return;
         }
+        let place = &self.of_job(node, place);
         let is_service = self.document.kind == FileKind::Compose
             && matches!(self.keys.as_slice(), [one] if one == "services");
         let stages = self.stages(entries.iter().map(|entry| entry.key.as_str()));
@@ -130,6 +131,25 @@ impl Collector<'_, '_, '_> {
             self.node(&entry.value, &inner);
             self.keys.pop();
         }
+    }
+
+    /// What is known within a job of a pipeline, which says itself which environment it works for.
+    fn of_job(&self, node: &Node, place: &Place) -> Place {
+        let is_job = match self.document.kind {
+            FileKind::GithubWorkflow => {
+                matches!(self.keys.as_slice(), [jobs, _] if jobs == "jobs")
+            }
+            FileKind::GitlabCi => self.keys.len() == 1,
+            _ => false,
+        };
+        let mut place = place.clone();
+        let environment = node.get("environment").filter(|_| is_job);
+        let name = environment.and_then(|one| one.text().or_else(|| one.text_at(&["name"])));
+        if let Some(name) = name.filter(|name| !name.contains("${{")) {
+            let declared = self.context.environments.of_declared(name);
+            place.declared = Labels::strongest([declared, place.declared]);
+        }
+        place
     }
 
     /// What a merge key brings: not what the map has itself.

@@ -127,7 +127,8 @@ pub(super) fn tell(all: &All<'_>, lint: &'static LintMeta, group: &Group, told: 
     let sites = group.sites.iter().filter_map(|at| all.seen.get(*at));
     // A service that had a value once most often gave it away when it was moved or split: the files as they are decide.
     let (sites, past): (Vec<&Seen<'_>>, Vec<&Seen<'_>>) = sites
-        .filter(|seen| !seen.labels.is_fixture())
+        // A value that serves where nobody sets another is often written twice and seldom used.
+        .filter(|seen| !seen.labels.is_fixture() && !seen.site.is_default)
         .partition(|seen| !seen.is_past);
     let classes = sites.iter().filter_map(|seen| seen.site.prints());
     let class = classes.map(|prints| prints.class).max();

@@ -20,6 +20,7 @@ mod literals;
 mod masks;
 mod memo;
 mod names;
+mod needles;
 mod notes;
 mod overlap;
 mod patterns;

@@ -3,15 +3,14 @@
 //! The scan has masked every text already; this is the second net. Each output is searched as it is and with our own
 //! escapes taken back, for each secret in its plain and its encoded forms (see [`Redactor`] for which values are searched).
 
+use std::borrow::Cow;
+
 use crate::{
     engine::Redactor,
     model::{BlobPath, Finding, Location, Secret},
     report::{Format, ReportError},
     scan::{Report, Scope},
 };
-
-/// Secrets searched for at once: the searcher of 10,000 of them takes 200 MB, that of 1,000 a tenth.
-const AT_ONCE: usize = 1000;
 
 /// Returns what `write` makes of the report.
 ///
@@ -26,19 +25,17 @@ pub(super) fn release(
     let output = write(report);
     let suppressed = report.suppressed.iter().map(|s| &s.finding);
     let findings: Vec<&Finding> = report.findings.iter().chain(suppressed).collect();
-    let texts = variants(&output);
-    let mut found = Vec::new();
-    for some in findings.chunks(AT_ONCE) {
-        search(some, &texts, &mut found);
-    }
-    if found.is_empty() {
+    let secrets: Vec<&Secret> = findings.iter().map(|finding| &finding.secret).collect();
+    let redactor = Redactor::new(&secrets);
+    let met = redactor.met(variants(&output));
+    if !met.contains(&true) {
         return Ok(output);
     }
-    let own = write(&blank(report));
-    let own = variants(&own);
-    match found.into_iter().find(|f| !holds(&[f], &own)) {
+    let own = redactor.met(variants(&write(&blank(report))));
+    let mut leaks = findings.iter().zip(met.iter().zip(&own));
+    match leaks.find(|(_, (met, own))| **met && !**own) {
         None => Ok(output),
-        Some(finding) => Err(ReportError::Leak {
+        Some((finding, _)) => Err(ReportError::Leak {
             format,
             rule: finding.rule.clone(),
             fingerprint: finding.fingerprint.clone(),
@@ -46,36 +43,12 @@ pub(super) fn release(
     }
 }
 
-/// Collects the findings whose value stands in one of `texts`, by halving: one search if there is none.
-fn search<'a>(findings: &[&'a Finding], texts: &[Vec<u8>], found: &mut Vec<&'a Finding>) {
-    if findings.is_empty() || !holds(findings, texts) {
-        return;
-    }
-    if let [finding] = findings {
-        found.push(finding);
-        return;
-    }
-    let (left, right) = findings.split_at(findings.len() / 2);
-    search(left, texts, found);
-    search(right, texts, found);
-}
-
-fn holds(findings: &[&Finding], texts: &[Vec<u8>]) -> bool {
-    let secrets: Vec<&Secret> = findings.iter().map(|f| &f.secret).collect();
-    let redactor = Redactor::new(&secrets);
-    texts.iter().any(|text| redactor.finds(text))
-}
-
-/// Returns the output as it is, and without the escapes that our formats add to single characters.
-fn variants(output: &[u8]) -> Vec<Vec<u8>> {
-    let mut all = vec![output.to_vec()];
-    for unescape in [references, percents, hashes] {
-        let text = unescape(output);
-        if text != output {
-            all.push(text);
-        }
-    }
-    all
+/// Returns the output as it is, and without the escapes that our formats add to single characters; one at a time, for it may be large.
+fn variants(output: &[u8]) -> impl Iterator<Item = Cow<'_, [u8]>> {
+    let others = [references, percents, hashes].into_iter();
+    let others = others.map(|unescape| unescape(output));
+    let others = others.filter(move |text| text != output).map(Cow::Owned);
+    std::iter::once(Cow::Borrowed(output)).chain(others)
 }
 
 /// Takes back `&#NN;` and `\|` of Markdown, and the named references of XML.

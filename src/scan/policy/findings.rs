@@ -8,7 +8,7 @@ use std::{
 use super::{
     FAMILY, FactHit, Habits, LintHit, Policy, Spot,
     commits::{commits, named},
-    owners::{Owners, join, owner, take},
+    owners::{Known, Owners, join, take},
 };
 use crate::{
     config::{
@@ -117,6 +117,7 @@ pub(in super::super) fn tell(
     drafts.sort_by(|a, b| a.order().cmp(&b.order()));
     drafts.dedup_by(|a, b| a.spot.location == b.spot.location && a.rule == b.rule);
     let mut ordinals: BTreeMap<(RuleId, BlobPath, String), usize> = BTreeMap::new();
+    let mut known = Known::default();
     for draft in drafts {
         let ordinal = ordinals
             .entry((
@@ -125,10 +126,14 @@ pub(in super::super) fn tell(
                 draft.subject.clone(),
             ))
             .or_default();
-        let taken = owner(&draft, &mut outcome.findings);
+        let taken = known.owner(&draft, &mut outcome.findings);
         match taken.or_else(|| owners.of_taken(&draft)) {
             Some(owner) => join(owner, draft, told, &mut outcome.suppressed),
-            None => draft.finish(*ordinal, told, &mut outcome),
+            None => {
+                let before = outcome.findings.len();
+                draft.finish(*ordinal, told, &mut outcome);
+                known.see(&outcome.findings, before);
+            }
         }
         *ordinal += 1;
     }

@@ -82,6 +82,9 @@ pub(super) struct Shown {
 /// and a file of one line with many secrets must not cost their number squared.
 pub(super) const NEIGHBOURHOOD: u64 = 16 << 10;
 
+/// Bytes on both sides of a finding of which an excerpt can show some: a line of it has 160 characters.
+pub(super) const EXCERPT: u64 = 1 << 10;
+
 /// Turns the hits of one blob into raw hits: lines, identities, masked text.
 pub(super) fn raw_hits(
     collector: &Collector<'_>,
@@ -162,7 +165,7 @@ impl<'a> Desk<'a> {
         if show && blob.whole && holds_content(blob.provenance.place) {
             let lines: Vec<u32> = hits
                 .iter()
-                .map(|hit| view.position(view.span(hit.span).start).line)
+                .map(|hit| view.line_of(view.span(hit.span).start))
                 .collect();
             hashes = line_hashes(blob.bytes, &lines);
             hashes.sort_unstable();
@@ -207,14 +210,14 @@ impl<'a> Desk<'a> {
     }
 
     fn shown(&self, span: Span, line: u32) -> Shown {
-        let from = span.start.saturating_sub(NEIGHBOURHOOD);
+        let from = span.start.saturating_sub(EXCERPT);
         let first = self.hidden.partition_point(|other| other.end < from);
         let last = self
             .hidden
-            .partition_point(|other| other.start < span.end + NEIGHBOURHOOD);
+            .partition_point(|other| other.start < span.end + EXCERPT);
         let hidden = self.hidden.get(first..last).unwrap_or_default();
         let excerpt = Excerpt::new(self.view.text(), span, line, hidden);
-        let own = self.view.position(span.start).line;
+        let own = self.view.line_of(span.start);
         let at = self.hashes.binary_search_by_key(&own, |(line, _)| *line);
         Shown {
             // The excerpt is cut around the finding and masked: bounded, and stable when other parts of a long line change.

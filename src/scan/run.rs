@@ -299,9 +299,12 @@ struct Stage<'a> {
 
 /// The places of one secret that are reported, or set aside for one reason.
 pub(super) struct Part {
-    why: Option<(SuppressionKind, String)>,
-    candidates: Vec<Candidate>,
-    attribution: Option<Attribution>,
+    /// By what it is set aside, and the reason.
+    pub(super) why: Option<(SuppressionKind, String)>,
+    /// Its places.
+    pub(super) candidates: Vec<Candidate>,
+    /// What history says.
+    pub(super) attribution: Option<Attribution>,
 }
 
 impl Part {
@@ -430,7 +433,7 @@ impl<'a> Stage<'a> {
 
     /// Splits a group into what is set aside, by kind and reason, and what is reported.
     fn split(&mut self, one: Resolved) -> Vec<Part> {
-        let mut kept = Vec::new();
+        let mut kept = Vec::with_capacity(one.candidates.len());
         let mut aside: BTreeMap<(SuppressionKind, String), Vec<Candidate>> = BTreeMap::new();
         for candidate in one.candidates {
             match self.reason(&candidate.hit) {

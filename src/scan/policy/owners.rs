@@ -310,3 +310,41 @@ fn give(
     }
     true
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn places(all: &[(u64, u64)]) -> Places {
+        let mut places = Places::default();
+        for (number, (start, length)) in all.iter().enumerate() {
+            places.add(*start..start + length, number);
+        }
+        places.settle();
+        places
+    }
+
+    #[test]
+    fn a_place_is_found_without_a_look_at_all_others() {
+        let all: Vec<(u64, u64)> = (0..10_000).map(|at| (at * 10, 5)).collect();
+        let places = places(&all);
+        assert_eq!(places.first(50_002..50_003), Some(5_000));
+        assert_eq!(places.first(50_005..50_010), None);
+        // Two ends each, of which a place that is asked for is between few.
+        assert_eq!(places.parts.len(), 20_000);
+    }
+
+    proptest! {
+        #[test]
+        fn the_first_of_those_that_share_a_byte(
+            all in proptest::collection::vec((0..40_u64, 0..9_u64), 0..20),
+            start in 0..45_u64,
+            length in 1..9_u64,
+        ) {
+            let want = all.iter().position(|(at, len)| *at < start + length && start < at + len && *len > 0);
+            prop_assert_eq!(places(&all).first(start..start + length), want);
+        }
+    }
+}

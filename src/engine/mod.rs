@@ -19,6 +19,7 @@ mod judge;
 mod masks;
 mod memo;
 mod names;
+mod needles;
 mod notes;
 mod overlap;
 mod patterns;

@@ -10,69 +10,50 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use base64::Engine as _;
 
+use super::needles::{Builder, MIN_NEEDLE, Met, Needles};
 use crate::model::Secret;
 
 /// Shortest secret that is searched for.
-const MIN_LEN: usize = 8;
+const MIN_LEN: usize = MIN_NEEDLE;
 
 /// Shortest line of a secret of several lines that is searched for by itself.
 const MIN_LINE: usize = 20;
 
 /// Shortest middle of a base64 form that is searched for.
-const MIN_BASE64: usize = 8;
+const MIN_BASE64: usize = MIN_NEEDLE;
 
 /// Most times that a masked text is looked at again.
 const MOST_ROUNDS: usize = 8;
 
 /// Finds known secrets in text.
 pub struct Redactor {
-    search: Option<AhoCorasick>,
-    /// For each form, the numbers of the secrets that have it.
-    owners: Vec<Vec<usize>>,
+    needles: Needles,
+    /// Of each secret the number of its value: many findings may have one.
+    values: Vec<u32>,
 }
 
 impl Redactor {
     /// Takes the secrets of a run.
     #[must_use]
     pub fn new(secrets: &[&Secret]) -> Self {
-        let mut all: BTreeMap<Vec<u8>, Vec<usize>> = BTreeMap::new();
-        for (number, secret) in secrets.iter().enumerate() {
-            let mut forms = BTreeSet::new();
-            // The bytes are needed to search for them; they stay in this automaton, which is dropped with the run.
+        let mut numbers: BTreeMap<&[u8], u32> = BTreeMap::new();
+        let mut builder = Builder::default();
+        let mut values = Vec::with_capacity(secrets.len());
+        for secret in secrets {
+            // The bytes are needed to search for them; they stay among the needles, which are dropped with the run.
             let value = secret.expose();
-            add(value, &mut forms);
-            // Kubernetes keeps texts as base64: what a value stands for is as secret.
-            let decoded = base64::engine::general_purpose::STANDARD.decode(value);
-            if let Some(text) = decoded
-                .ok()
-                .filter(|text| std::str::from_utf8(text).is_ok())
-            {
-                add(text.trim_ascii(), &mut forms);
-            }
-            for line in value.split(|b| matches!(b, b'\n' | b'\r')) {
-                let line = line.trim_ascii();
-                if line.len() >= MIN_LINE
-                    && line.len() < value.len()
-                    && !line.starts_with(b"-----")
-                    && !line.contains(&b' ')
-                {
-                    add(line, &mut forms);
-                }
-            }
-            for form in forms {
-                all.entry(form).or_default().push(number);
-            }
+            let next = u32::try_from(numbers.len()).unwrap_or(u32::MAX);
+            let number = *numbers.entry(value).or_insert_with(|| {
+                forms(value).iter().for_each(|form| builder.add(form, next));
+                next
+            });
+            values.push(number);
         }
-        let search = AhoCorasick::builder()
-            .match_kind(MatchKind::Standard)
-            .kind(Some(AhoCorasickKind::ContiguousNFA))
-            .build(all.keys());
         Self {
-            search: search.ok().filter(|_| !all.is_empty()),
-            owners: all.into_values().collect(),
+            needles: builder.build(),
+            values,
         }
     }
 
@@ -94,17 +75,13 @@ impl Redactor {
     }
 
     fn once<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        let Some(search) = &self.search else {
+        if self.needles.is_empty() {
             return Cow::Borrowed(text);
-        };
-        let mut spans: Vec<(usize, usize)> = search
-            .find_overlapping_iter(text)
-            .map(|found| (found.start(), found.end()))
-            .collect();
+        }
+        let spans = self.needles.spans(text.as_bytes());
         if spans.is_empty() {
             return Cow::Borrowed(text);
         }
-        spans.sort_unstable();
         let mut spans = spans.into_iter().peekable();
         let mut until = 0;
         let masked = text
@@ -124,33 +101,47 @@ impl Redactor {
         Cow::Owned(masked)
     }
 
-    /// Tells whether any secret stands in `output`, plain or encoded.
-    #[must_use]
-    pub fn finds(&self, output: &[u8]) -> bool {
-        self.search
-            .as_ref()
-            .is_some_and(|search| search.is_match(output))
+    /// Tells of each secret whether it stands in one of `texts`, plain or encoded.
+    pub fn met(&self, texts: impl IntoIterator<Item = impl AsRef<[u8]>>) -> Vec<bool> {
+        let mut met = Met::default();
+        for text in texts {
+            self.needles.meet(text.as_ref(), &mut met);
+        }
+        let values: BTreeSet<u32> = self.needles.owners(&met).collect();
+        let secrets = self.values.iter();
+        secrets.map(|value| values.contains(value)).collect()
     }
 
-    /// Adds the numbers of the secrets that stand in `output`, plain or encoded.
-    pub fn find(&self, output: &[u8], found: &mut BTreeSet<usize>) {
-        let Some(search) = self
-            .search
-            .as_ref()
-            .filter(|search| search.is_match(output))
-        else {
-            return;
-        };
-        let mut seen = vec![false; self.owners.len()];
-        for form in search.find_overlapping_iter(output) {
-            let form = form.pattern().as_usize();
-            if let (Some(seen), Some(owners)) = (seen.get_mut(form), self.owners.get(form))
-                && !std::mem::replace(seen, true)
-            {
-                found.extend(owners);
-            }
+    /// Tells whether any secret stands in `text`, plain or encoded.
+    #[must_use]
+    pub fn finds(&self, text: &[u8]) -> bool {
+        self.met([text]).contains(&true)
+    }
+}
+
+/// Returns everything that tells a value.
+fn forms(value: &[u8]) -> BTreeSet<Vec<u8>> {
+    let mut forms = BTreeSet::new();
+    add(value, &mut forms);
+    // Kubernetes keeps texts as base64: what a value stands for is as secret.
+    let decoded = base64::engine::general_purpose::STANDARD.decode(value);
+    if let Some(text) = decoded
+        .ok()
+        .filter(|text| std::str::from_utf8(text).is_ok())
+    {
+        add(text.trim_ascii(), &mut forms);
+    }
+    for line in value.split(|b| matches!(b, b'\n' | b'\r')) {
+        let line = line.trim_ascii();
+        if line.len() >= MIN_LINE
+            && line.len() < value.len()
+            && !line.starts_with(b"-----")
+            && !line.contains(&b' ')
+        {
+            add(line, &mut forms);
         }
     }
+    forms
 }
 
 /// Adds all forms of one value.
@@ -277,6 +268,14 @@ mod tests {
     fn redactor(values: &[&[u8]]) -> Redactor {
         let secrets: Vec<Secret> = values.iter().map(|value| Secret::new(value)).collect();
         Redactor::new(&secrets.iter().collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn tells_whose_value_it_met() {
+        let redactor = redactor(&[b"one-Val1", b"two-Val2", b"one-Val1"]);
+        assert_eq!(redactor.met(["x", "one-Val1"]), [true, false, true]);
+        assert_eq!(redactor.met(["dHdvLVZhbDI="]), [false, true, false]);
+        assert_eq!(redactor.met([""; 0]), [false; 3]);
     }
 
     #[test]

@@ -635,8 +635,10 @@ pub fn is_placeholder(value: &str) -> bool {
                 | "optional"
                 | "hidden"
         )
-        || (ASKS.iter().any(asks) && !has_mixed_run(value))
-        || (lower.contains("here") && lower.contains(['-', '_', ' ']) && !has_mixed_run(value))
+        // One look at its letters before a hundred for words: most values of dense files have them mixed.
+        || (!has_mixed_run(value)
+            && (ASKS.iter().any(asks)
+                || (lower.contains("here") && lower.contains(['-', '_', ' ']))))
         || is_instruction(&lower)
         || ((lower.starts_with("my-")
             || lower.starts_with("my_")

@@ -6,7 +6,7 @@
 //! Who owns the scanned tree chooses values, too. One that is part of our own words, or begins in a text and ends in them, tells nobody
 //! anything and holds no report back; where one stands in a text all the same, texts are left out until none does.
 
-use std::collections::BTreeSet;
+use std::borrow::Cow;
 
 use crate::{
     engine::Redactor,
@@ -14,9 +14,6 @@ use crate::{
     report::{Format, ReportError},
     scan::{Report, Scope},
 };
-
-/// Secrets searched for at once: the searcher of 10,000 of them takes 200 MB, that of 1,000 a tenth.
-const AT_ONCE: usize = 1000;
 
 /// Stands before and behind each text of the scanned side where it is asked whether a value is all in one: a sign that no format has.
 const FENCE: char = '\u{e000}';
@@ -60,10 +57,10 @@ pub(super) fn release(
 
 /// Tells whether a value of the run stands in one of the texts.
 pub(super) fn is_told<'t>(report: &Report, texts: impl Iterator<Item = &'t String>) -> bool {
-    let texts: Vec<Vec<u8>> = texts.flat_map(|text| variants(text.as_bytes())).collect();
     let suppressed = report.suppressed.iter().map(|s| &s.finding);
     let findings: Vec<&Finding> = report.findings.iter().chain(suppressed).collect();
-    findings.chunks(AT_ONCE).any(|some| holds(some, &texts))
+    let texts = texts.flat_map(|text| variants(text.as_bytes()));
+    redactor(&findings).met(texts).contains(&true)
 }
 
 /// Returns the findings whose value an output shows: it stands there, is no part of our own words, and is all in one text.
@@ -74,30 +71,27 @@ fn leaks<'r>(
 ) -> Vec<&'r Finding> {
     let suppressed = report.suppressed.iter().map(|s| &s.finding);
     let findings: Vec<&Finding> = report.findings.iter().chain(suppressed).collect();
-    let mut found = held(findings, &variants(output), true);
+    let mut found = held(findings, variants(output), true);
     if !found.is_empty() {
-        found = held(found, &variants(&write(&blank(report))), false);
+        found = held(found, variants(&write(&blank(report))), false);
     }
     if !found.is_empty() {
-        found = held(found, &variants(&write(&fenced(report))), true);
+        found = held(found, variants(&write(&fenced(report))), true);
     }
     found
 }
 
 /// Returns the findings whose value stands in one of the texts, or in none.
-fn held<'a>(findings: Vec<&'a Finding>, texts: &[Vec<u8>], stands: bool) -> Vec<&'a Finding> {
-    let mut kept = Vec::new();
-    for some in findings.chunks(AT_ONCE) {
-        let redactor = redactor(some);
-        let mut found = BTreeSet::new();
-        texts
-            .iter()
-            .for_each(|text| redactor.find(text, &mut found));
-        let some = some.iter().enumerate();
-        let some = some.filter(|(number, _)| found.contains(number) == stands);
-        kept.extend(some.map(|(_, finding)| *finding));
-    }
-    kept
+fn held<'a, 't>(
+    findings: Vec<&'a Finding>,
+    texts: impl Iterator<Item = Cow<'t, [u8]>>,
+    stands: bool,
+) -> Vec<&'a Finding> {
+    let met = redactor(&findings).met(texts);
+    let kept = findings.into_iter().zip(met);
+    kept.filter(|(_, is_met)| *is_met == stands)
+        .map(|(finding, _)| finding)
+        .collect()
 }
 
 /// Which texts are left out.
@@ -116,8 +110,8 @@ fn leave_out(report: &mut Report, depth: Depth, leaks: &[&Finding]) {
     const STARS: &str = "***";
     let redactor = redactor(leaks);
     let is_out = |text: &str| {
-        let texts = variants(text.as_bytes());
-        depth != Depth::Holding || texts.iter().any(|text| redactor.finds(text))
+        let mut texts = variants(text.as_bytes());
+        depth != Depth::Holding || texts.any(|text| redactor.finds(&text))
     };
     edit(report, &mut |text| match text {
         Text::Path(path) if depth != Depth::Texts && is_out(&path.to_text()) => {
@@ -131,33 +125,19 @@ fn leave_out(report: &mut Report, depth: Depth, leaks: &[&Finding]) {
     });
 }
 
-fn holds(findings: &[&Finding], texts: &[Vec<u8>]) -> bool {
-    let redactor = redactor(findings);
-    texts.iter().any(|text| redactor.finds(text))
-}
-
 fn redactor(findings: &[&Finding]) -> Redactor {
     let secrets: Vec<&Secret> = findings.iter().map(|f| &f.secret).collect();
     Redactor::new(&secrets)
 }
 
-/// Returns the output as it is, and without the escapes that our formats add to single characters.
-fn variants(output: &[u8]) -> Vec<Vec<u8>> {
-    let mut all = vec![output.to_vec()];
+/// Returns the output as it is, and without the escapes that our formats add to single characters; one at a time, for it may be large.
+fn variants(output: &[u8]) -> impl Iterator<Item = Cow<'_, [u8]>> {
     // A name may bring escapes of its own.
     let both = |output: &[u8]| references(&percents(output));
-    for unescape in [
-        &references as &dyn Fn(&[u8]) -> Vec<u8>,
-        &percents,
-        &hashes,
-        &both,
-    ] {
-        let text = unescape(output);
-        if text != output {
-            all.push(text);
-        }
-    }
-    all
+    let others = [references, percents, hashes, both as fn(&[u8]) -> Vec<u8>];
+    let others = others.into_iter().map(move |unescape| unescape(output));
+    let others = others.filter(move |text| text != output).map(Cow::Owned);
+    std::iter::once(Cow::Borrowed(output)).chain(others)
 }
 
 /// Takes back `&#NN;` and `\|` of Markdown, and the named references of XML.

@@ -44,7 +44,11 @@ pub(super) struct Candidate {
 pub(super) fn group(hits: Vec<RawHit>, options: &Options) -> Vec<Group> {
     let mut groups: HashMap<Digest, Vec<RawHit>> = HashMap::new();
     for hit in hits {
-        groups.entry(hit.digest).or_default().push(hit);
+        // Most values have one place: without this there would be room for four, and a place takes half a kilobyte.
+        let group = groups
+            .entry(hit.digest)
+            .or_insert_with(|| Vec::with_capacity(1));
+        group.push(hit);
     }
     let mut groups: Vec<Group> = groups
         .into_values()

@@ -1,6 +1,6 @@
 //! From the hits of one view of a blob to raw hits: lines, identities, masked text.
 
-use std::{ops::Range, sync::Arc};
+use std::{cmp::Reverse, ops::Range, sync::Arc};
 
 use crate::{
     config::suppress::Marker,
@@ -13,6 +13,7 @@ use crate::{
 };
 
 use super::{
+    bound::MAX_LISTED,
     lines::View,
     receiver::{Collector, holds_content},
 };
@@ -82,6 +83,9 @@ pub(super) struct Shown {
 /// and a file of one line with many secrets must not cost their number squared.
 pub(super) const NEIGHBOURHOOD: u64 = 16 << 10;
 
+/// Bytes on both sides of a finding of which an excerpt can show some: a line of it has 160 characters.
+pub(super) const EXCERPT: u64 = 1 << 10;
+
 /// Turns the hits of one blob into raw hits: lines, identities, masked text.
 pub(super) fn raw_hits(
     collector: &Collector<'_>,
@@ -95,6 +99,7 @@ pub(super) fn raw_hits(
         }
         _ => None,
     });
+    let shows = shows(&hits, show);
     let plain = Desk::new(collector, blob, View::new(blob.bytes, None), &hits, show);
     let wide = wide.map(|wide| {
         Desk::new(
@@ -106,11 +111,31 @@ pub(super) fn raw_hits(
         )
     });
     hits.into_iter()
-        .map(|hit| match (&wide, hit.encodings.first()) {
-            (Some(wide), Some(Encoding::Utf16 | Encoding::Utf32)) => wide.raw(hit),
-            _ => plain.raw(hit),
+        .zip(shows)
+        .map(|(hit, show)| match (&wide, hit.encodings.first()) {
+            (Some(wide), Some(Encoding::Utf16 | Encoding::Utf32)) => wide.raw(hit, show),
+            _ => plain.raw(hit, show),
         })
         .collect()
+}
+
+/// Tells of which hits there is something to be shown: of a file with too many of those that are listed, which are the worst.
+fn shows(hits: &[Hit], show: bool) -> Vec<bool> {
+    if !show || hits.len() <= MAX_LISTED {
+        return vec![show; hits.len()];
+    }
+    let mut order: Vec<usize> = (0..hits.len()).collect();
+    order.sort_by_key(|number| {
+        let hit = hits.get(*number);
+        hit.map(|hit| Reverse((hit.severity, hit.confidence)))
+    });
+    let mut shows = vec![false; hits.len()];
+    for number in order.into_iter().take(MAX_LISTED) {
+        if let Some(shows) = shows.get_mut(number) {
+            *shows = true;
+        }
+    }
+    shows
 }
 
 /// Returns a span to hide with what hangs on it without a blank, quote or delimiter between: what no rule took for a part of the
@@ -144,7 +169,6 @@ struct Desk<'a> {
     hidden: Vec<Span>,
     /// GitHub's hashes of the lines with secrets, sorted by line; empty where nothing is shown.
     hashes: Vec<(u32, String)>,
-    show: bool,
 }
 
 impl<'a> Desk<'a> {
@@ -162,7 +186,7 @@ impl<'a> Desk<'a> {
         if show && blob.whole && holds_content(blob.provenance.place) {
             let lines: Vec<u32> = hits
                 .iter()
-                .map(|hit| view.position(view.span(hit.span).start).line)
+                .map(|hit| view.line_of(view.span(hit.span).start))
                 .collect();
             hashes = line_hashes(blob.bytes, &lines);
             hashes.sort_unstable();
@@ -173,11 +197,10 @@ impl<'a> Desk<'a> {
             view,
             hidden,
             hashes,
-            show,
         }
     }
 
-    fn raw(&self, hit: Hit) -> RawHit {
+    fn raw(&self, hit: Hit, show: bool) -> RawHit {
         let base = Position {
             line: self.blob.line,
             column: self.blob.column,
@@ -198,7 +221,7 @@ impl<'a> Desk<'a> {
             near: hit.near.map(locate),
             markers: self.collector.markers.on_lines(lines, location.start_line),
             secret: hit.secret,
-            shown: self.show.then(|| self.shown(span, location.start_line)),
+            shown: show.then(|| self.shown(span, location.start_line)),
             location,
             provenance: self.blob.provenance.clone(),
             member: None,
@@ -207,14 +230,14 @@ impl<'a> Desk<'a> {
     }
 
     fn shown(&self, span: Span, line: u32) -> Shown {
-        let from = span.start.saturating_sub(NEIGHBOURHOOD);
+        let from = span.start.saturating_sub(EXCERPT);
         let first = self.hidden.partition_point(|other| other.end < from);
         let last = self
             .hidden
-            .partition_point(|other| other.start < span.end + NEIGHBOURHOOD);
+            .partition_point(|other| other.start < span.end + EXCERPT);
         let hidden = self.hidden.get(first..last).unwrap_or_default();
         let excerpt = Excerpt::new(self.view.text(), span, line, hidden);
-        let own = self.view.position(span.start).line;
+        let own = self.view.line_of(span.start);
         let at = self.hashes.binary_search_by_key(&own, |(line, _)| *line);
         Shown {
             // The excerpt is cut around the finding and masked: bounded, and stable when other parts of a long line change.

@@ -82,9 +82,16 @@ impl<'a> View<'a> {
         }
     }
 
+    /// Returns the 1-based line of a text offset; cheaper than its position, for which a long line is read.
+    pub(super) fn line_of(&self, offset: u64) -> u32 {
+        let offset = usize::try_from(offset).unwrap_or(usize::MAX);
+        let line = self.starts.partition_point(|start| *start <= offset);
+        saturate(line.max(1))
+    }
+
     /// Returns how many code points stand between the start of a line and an offset in it.
     fn code_points(&self, start: usize, offset: usize) -> usize {
-        const STEP: usize = 4096;
+        const STEP: usize = 512;
         let mut known = self.known.borrow_mut();
         let near = known.range(start..=offset).next_back();
         let (mut from, mut counted) = near.map_or((start, 0), |(at, counted)| (*at, *counted));
@@ -125,10 +132,8 @@ impl<'a> View<'a> {
     /// Returns the bytes of the lines that a text span touches, without the last line's end; of a long line at most `around`
     /// bytes on each side of the span.
     pub(super) fn lines_of(&self, span: Span, around: u64) -> &[u8] {
-        let first = self.position(span.start).line as usize;
-        let last = self
-            .position(span.end.saturating_sub(1).max(span.start))
-            .line as usize;
+        let first = self.line_of(span.start) as usize;
+        let last = self.line_of(span.end.saturating_sub(1).max(span.start)) as usize;
         let at = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX);
         let start = self.starts.get(first - 1).copied().unwrap_or(0);
         let start = start.max(at(span.start.saturating_sub(around)));

@@ -3,6 +3,7 @@
 //! Promises: the same input gives the same report at any number of threads; every secret of the run is masked in every
 //! text of the report (paths, names, excerpts) before it leaves.
 
+mod bound;
 mod collect;
 pub mod examples;
 pub mod explain;

@@ -38,7 +38,7 @@ pub(super) fn resolve(
     unreachable: bool,
     ledger: &mut Ledger,
 ) -> Resolved {
-    let mut candidates = Vec::new();
+    let mut candidates = Vec::with_capacity(group.hits.len());
     let mut dropped = false;
     let elsewhere: BTreeSet<ObjectId> = group
         .hits

@@ -11,8 +11,8 @@ use crate::{
         suppress::{Extent, Marker, Markers, Sighting, Suppressor},
     },
     model::{
-        Attribution, BlobPath, DigestKey, Finding, Kind, Ledger, RuleId, RuleMeta, SkipCause,
-        Suppressed, SuppressionKind,
+        Attribution, BlobPath, Confidence, DigestKey, Finding, Kind, Ledger, RuleId, RuleMeta,
+        Secret, Severity, SkipCause, Suppressed, SuppressionKind,
     },
     policy::LintMeta,
     rules::RuleSet,
@@ -21,6 +21,7 @@ use crate::{
 
 use super::{
     LookedFor, Proposal, Report, Target,
+    bound::{self, MAX_LISTED},
     collect::{self, Candidate, Group, Maker},
     hits::RawHit,
     layers::{Layers, Parts},
@@ -93,9 +94,9 @@ pub fn run(
     origin.name_logs(&mut groups, &collector);
     let stage = Stage::new(options, &collector, &origin, suppressor);
     let unreachable = target.wants_unreachable();
-    let (mut findings, mut suppressed) =
+    let (mut findings, mut suppressed, mut values) =
         stage.decided(groups, known.as_ref(), unreachable, &mut ledger);
-    let mut values = gathered.habits.values();
+    values.extend(gathered.habits.values());
     let beside = policy::beside(target, &origin, options, &collector, &mut gathered.habits);
     policy::past(
         &origin,
@@ -297,10 +298,39 @@ struct Stage<'a> {
 }
 
 /// The places of one secret that are reported, or set aside for one reason.
-struct Part {
-    why: Option<(SuppressionKind, String)>,
-    candidates: Vec<Candidate>,
-    attribution: Option<Attribution>,
+pub(super) struct Part {
+    /// By what it is set aside, and the reason.
+    pub(super) why: Option<(SuppressionKind, String)>,
+    /// Its places.
+    pub(super) candidates: Vec<Candidate>,
+    /// What history says.
+    pub(super) attribution: Option<Attribution>,
+}
+
+impl Part {
+    /// Returns the path of its first place.
+    pub(super) fn path(&self) -> Option<&BlobPath> {
+        self.first().map(|hit| &hit.location.path)
+    }
+
+    /// Tells whether it is set aside.
+    pub(super) const fn is_aside(&self) -> bool {
+        self.why.is_some()
+    }
+
+    /// Returns how bad and how sure its first place is.
+    pub(super) fn worst(&self) -> Option<(Severity, Confidence)> {
+        self.first().map(|hit| (hit.severity, hit.confidence))
+    }
+
+    /// Returns its value.
+    pub(super) fn secret(&self) -> Option<&Secret> {
+        self.first().map(|hit| &hit.secret)
+    }
+
+    fn first(&self) -> Option<&RawHit> {
+        self.candidates.first().map(|candidate| &candidate.hit)
+    }
 }
 
 impl<'a> Stage<'a> {
@@ -321,16 +351,16 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// Returns the findings and what is set aside.
+    /// Returns the findings, what is set aside, and the values of what is too much to be listed.
     fn decided(
         mut self,
         groups: Vec<Group>,
         known: Option<&Attributions>,
         unreachable: bool,
         ledger: &mut Ledger,
-    ) -> (Vec<Finding>, Vec<Suppressed>) {
-        self.decide(groups, known, unreachable, ledger);
-        (self.findings, self.suppressed)
+    ) -> (Vec<Finding>, Vec<Suppressed>, Vec<Secret>) {
+        let left_out = self.decide(groups, known, unreachable, ledger);
+        (self.findings, self.suppressed, left_out)
     }
 
     fn decide(
@@ -339,7 +369,7 @@ impl<'a> Stage<'a> {
         known: Option<&Attributions>,
         unreachable: bool,
         ledger: &mut Ledger,
-    ) {
+    ) -> Vec<Secret> {
         let mut resolved: Vec<Resolved> = groups
             .into_iter()
             .map(|group| resolve::resolve(group, known, unreachable, ledger))
@@ -358,6 +388,7 @@ impl<'a> Stage<'a> {
             .into_iter()
             .flat_map(|one| self.split(one))
             .collect();
+        let left_out = bound::bound(&mut parts, MAX_LISTED, ledger);
         // Where the first place is set aside, another one stands for the rest.
         let primary = parts
             .iter_mut()
@@ -371,6 +402,7 @@ impl<'a> Stage<'a> {
         self.suppressed.sort_by(|a, b| {
             (&a.finding.location, &a.finding.rule).cmp(&(&b.finding.location, &b.finding.rule))
         });
+        left_out
     }
 
     /// Tells whether the paths that the rule wants and the user leaves out let a place count.
@@ -401,7 +433,7 @@ impl<'a> Stage<'a> {
 
     /// Splits a group into what is set aside, by kind and reason, and what is reported.
     fn split(&mut self, one: Resolved) -> Vec<Part> {
-        let mut kept = Vec::new();
+        let mut kept = Vec::with_capacity(one.candidates.len());
         let mut aside: BTreeMap<(SuppressionKind, String), Vec<Candidate>> = BTreeMap::new();
         for candidate in one.candidates {
             match self.reason(&candidate.hit) {

@@ -32,7 +32,9 @@ pub(super) fn cover(line: &str, offset: usize, covered: &mut Vec<Range<usize>>) 
         let ends = known.iter().map(|one| (one.start, one.end));
         for (from, to) in ends.chain([(offset + start + piece.len(), 0)]) {
             let from = from - offset - start;
-            if let Some(found) = in_piece(piece.get(at..from).unwrap_or_default()) {
+            // The name that stands beside a password may be part of it.
+            let least = if known.is_empty() { MIN_WORD } else { MIN_ODD };
+            if let Some(found) = in_piece(piece.get(at..from).unwrap_or_default(), least) {
                 covered.push(offset + start + at + found.start..offset + start + at + found.end);
             }
             at = to.saturating_sub(offset + start);
@@ -105,11 +107,11 @@ fn passwords(piece: &str, offset: usize, covered: &mut Vec<Range<usize>>) {
 }
 
 /// Returns what of a piece between blanks is to be covered.
-fn in_piece(piece: &str) -> Option<Range<usize>> {
+fn in_piece(piece: &str, least: usize) -> Option<Range<usize>> {
     let trimmed = piece.trim_end_matches([',', ';', ')', ']', '}', '>', ':', '.']);
     let lead = trimmed.len() - trimmed.trim_start_matches(['(', '[', '{', '<', '-']).len();
     let piece = trimmed.get(lead..).unwrap_or_default();
-    if piece.len() < MIN_WORD || is_pinned(piece) {
+    if piece.len() < least || is_pinned(piece) {
         return None;
     }
     let parts: Vec<(Range<usize>, bool)> = parts(piece)
@@ -207,7 +209,7 @@ fn in_words(bytes: &[u8]) -> usize {
 
 /// Tells whether letters, digits and signs change so often that it is no code: `x9$k2.p4,m7`, `aB.cD,3(x`.
 fn is_dense(piece: &str, parts: &[(Range<usize>, bool)]) -> bool {
-    let count = |test: fn(&u8) -> bool| piece.bytes().filter(|b| test(b)).count();
+    let count = |test: fn(&u8) -> bool| piece.bytes().filter(test).count();
     let (upper, lower) = (count(u8::is_ascii_uppercase), count(u8::is_ascii_lowercase));
     let digits = count(u8::is_ascii_digit);
     let length: usize = parts.iter().map(|(at, _)| at.len()).sum();

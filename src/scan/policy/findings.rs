@@ -8,7 +8,7 @@ use std::{
 use super::{
     FAMILY, FactHit, Habits, LintHit, Policy, Spot,
     commits::{commits, named},
-    owners::{Owners, join, owner, take},
+    owners::{Known, Owners, join, take},
 };
 use crate::{
     config::{
@@ -102,7 +102,7 @@ pub(in super::super) fn tell(
         }
     }
     settle(&mut facts);
-    for draft in across(&facts, &paths, told) {
+    for draft in across(facts, &paths, told) {
         match owners.of_value(&draft) {
             Some(owner) => {
                 let proposal = take(owner, draft, told, &mut outcome.suppressed);
@@ -117,6 +117,7 @@ pub(in super::super) fn tell(
     drafts.sort_by(|a, b| a.order().cmp(&b.order()));
     drafts.dedup_by(|a, b| a.spot.location == b.spot.location && a.rule == b.rule);
     let mut ordinals: BTreeMap<(RuleId, BlobPath, String), usize> = BTreeMap::new();
+    let mut known = Known::default();
     for draft in drafts {
         let ordinal = ordinals
             .entry((
@@ -125,10 +126,14 @@ pub(in super::super) fn tell(
                 draft.subject.clone(),
             ))
             .or_default();
-        let taken = owner(&draft, &mut outcome.findings);
+        let taken = known.owner(&draft, &mut outcome.findings);
         match taken.or_else(|| owners.of_taken(&draft)) {
             Some(owner) => join(owner, draft, told, &mut outcome.suppressed),
-            None => draft.finish(*ordinal, told, &mut outcome),
+            None => {
+                let before = outcome.findings.len();
+                draft.finish(*ordinal, told, &mut outcome);
+                known.see(&outcome.findings, before);
+            }
         }
         *ordinal += 1;
     }
@@ -171,32 +176,42 @@ fn same(a: &Gathered, b: &Gathered) -> bool {
         && is_named(a) == is_named(b)
 }
 
+/// What is shown of a fact.
+type Sight = (Spot, Secret);
+
 /// Runs the lints of all files.
-fn across(facts: &[FactHit], paths: &BTreeSet<BlobPath>, told: &Told<'_>) -> Vec<Draft> {
-    let gathered: Vec<Gathered> = facts.iter().map(|hit| hit.fact.clone()).collect();
+fn across(facts: Vec<FactHit>, paths: &BTreeSet<BlobPath>, told: &Told<'_>) -> Vec<Draft> {
+    let facts = facts.into_iter();
+    let (gathered, sights): (Vec<Gathered>, Vec<Sight>) =
+        facts.map(|hit| (hit.fact, (hit.spot, hit.secret))).unzip();
     let index = Index {
         paths,
         facts: &gathered,
         environments: &told.policy.environments,
         whole: told.whole,
-        changed: &|number| is_changed(facts, number),
+        changed: &|number| is_changed(&sights, number),
     };
     let shows = |fault: &CrossFault| told.policy.shows(fault.lint, fault.persona);
     policy::cross_for(&index, &shows)
         .into_iter()
-        .filter_map(|fault| cross_draft(fault, facts, told))
+        .filter_map(|fault| cross_draft(fault, &gathered, &sights, told))
         .collect()
 }
 
 /// Tells whether a fact is part of what changed.
-fn is_changed(facts: &[FactHit], number: usize) -> bool {
-    facts.get(number).is_some_and(|hit| hit.spot.changed)
+fn is_changed(sights: &[Sight], number: usize) -> bool {
+    sights.get(number).is_some_and(|(spot, _)| spot.changed)
 }
 
 /// Makes a draft of a fault of all files; `None` if nothing of it changed.
-fn cross_draft(mut fault: CrossFault, facts: &[FactHit], told: &Told<'_>) -> Option<Draft> {
+fn cross_draft(
+    mut fault: CrossFault,
+    facts: &[Gathered],
+    sights: &[Sight],
+    told: &Told<'_>,
+) -> Option<Draft> {
     let changed = |pointer: &Pointer| match pointer {
-        Pointer::Fact(number) => is_changed(facts, *number),
+        Pointer::Fact(number) => is_changed(sights, *number),
         Pointer::File(path) => told.changed.is_none_or(|paths| paths.contains(path)),
     };
     if !changed(&fault.primary) {
@@ -212,16 +227,16 @@ fn cross_draft(mut fault: CrossFault, facts: &[FactHit], told: &Told<'_>) -> Opt
     }
     let (spot, secret, is_value) = match &fault.primary {
         Pointer::Fact(number) => {
-            let hit = facts.get(*number)?;
-            let is_value = hit.fact.digest.is_some();
-            (copy(&hit.spot), hit.secret.clone(), is_value)
+            let (spot, secret) = sights.get(*number)?;
+            let is_value = facts.get(*number)?.digest.is_some();
+            (copy(spot), secret.clone(), is_value)
         }
         Pointer::File(path) => (first_line(path), Secret::new(b""), false),
     };
     let related = fault.related.iter().filter_map(|(pointer, message)| {
         let (location, introduced) = match pointer {
             Pointer::Fact(number) => {
-                let spot = &facts.get(*number)?.spot;
+                let (spot, _) = sights.get(*number)?;
                 (spot.location.clone(), spot.introduced().cloned())
             }
             Pointer::File(path) => (first_line(path).location, None),

@@ -1,10 +1,15 @@
 //! From one file to what its lints tell, with places and masked text.
 
-use std::{collections::BTreeSet, ops::Range};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+    rc::Rc,
+};
 
 use super::{
     super::{
-        hits::{NEIGHBOURHOOD, RawHit, Shown, grown},
+        hits::{EXCERPT, NEIGHBOURHOOD, RawHit, Shown, grown},
         lines::View,
         receiver::Collector,
     },
@@ -202,6 +207,8 @@ struct Desk<'a> {
     hidden: Vec<Span>,
     /// GitHub's hashes of the lines with faults, sorted by line.
     hashes: Vec<(u32, String)>,
+    /// What may be a value on lines, by their numbers: of neighbours each shows the other's line.
+    covered: RefCell<BTreeMap<u32, Rc<[Span]>>>,
 }
 
 impl<'a> Desk<'a> {
@@ -227,7 +234,7 @@ impl<'a> Desk<'a> {
             }
         }
         let hidden = joined;
-        let lines: Vec<u32> = faults.map(|at| view.position(at as u64).line).collect();
+        let lines: Vec<u32> = faults.map(|at| view.line_of(at as u64)).collect();
         let mut hashes = line_hashes(blob.bytes, &lines);
         hashes.sort_unstable();
         Self {
@@ -236,6 +243,7 @@ impl<'a> Desk<'a> {
             view,
             hidden,
             hashes,
+            covered: RefCell::default(),
         }
     }
 
@@ -313,11 +321,11 @@ impl<'a> Desk<'a> {
 
     /// Returns the text around a place.
     fn excerpt(&self, within: Span, line: u32) -> Excerpt {
-        let from = within.start.saturating_sub(NEIGHBOURHOOD);
+        let from = within.start.saturating_sub(EXCERPT);
         let first = self.hidden.partition_point(|other| other.end <= from);
         let last = self
             .hidden
-            .partition_point(|other| other.start < within.end + NEIGHBOURHOOD);
+            .partition_point(|other| other.start < within.end + EXCERPT);
         let hidden = self.hidden.get(first..last).unwrap_or_default();
         // Others may stand beside it.
         let hidden = [hidden, &self.beside(within)].concat();
@@ -326,43 +334,53 @@ impl<'a> Desk<'a> {
 
     /// Returns what may be a value on the lines that an excerpt of a place shows.
     fn beside(&self, within: Span) -> Vec<Span> {
-        // An excerpt has three at most; each ends with two signs in some files.
-        const LINES: usize = 6;
-        const FAR: usize = NEIGHBOURHOOD as usize;
-        let text = self.view.text();
-        let start = usize::try_from(within.start).unwrap_or(usize::MAX);
-        let start = start.min(text.len());
-        let is_break = |b: &u8| matches!(b, b'\n' | b'\r');
-        let low = start.saturating_sub(FAR);
-        let before = text.get(low..start).unwrap_or_default();
-        let from = match before.iter().rposition(is_break) {
-            Some(last) => Some(low + last + 1),
-            None => (low == 0).then_some(0),
-        };
-        let mut to = Some(start);
-        for _ in 0..LINES {
-            to = to.and_then(|to| {
-                let most = (to + FAR).min(text.len());
-                let rest = text.get(to..most).unwrap_or_default();
-                match rest.iter().position(is_break) {
-                    Some(end) => Some(to + end + 1),
-                    None => (most == text.len()).then_some(most),
-                }
-            });
+        // An excerpt has three at most.
+        const LINES: u32 = 3;
+        let first = self.view.line_of(within.start);
+        let mut beside = Vec::new();
+        for number in first..first.saturating_add(LINES) {
+            let line = self.view.line(number);
+            let Some(line) = line.filter(|line| line.start <= within.end) else {
+                break;
+            };
+            if line.end - line.start > NEIGHBOURHOOD {
+                // A line as long as this is covered as a whole.
+                beside.push(line);
+            } else {
+                beside.extend_from_slice(&self.covered(number, line));
+            }
         }
-        let (Some(from), Some(to)) = (from, to) else {
-            // A line as long as this is covered as a whole.
-            return vec![span(&(low..start.saturating_add((LINES + 1) * FAR)))];
-        };
-        let Some(lines) = policy::patched(text.get(from..to).unwrap_or_default()) else {
+        beside
+    }
+
+    /// Returns what may be a value on a line.
+    fn covered(&self, number: u32, line: Span) -> Rc<[Span]> {
+        if let Some(known) = self.covered.borrow().get(&number) {
+            return Rc::clone(known);
+        }
+        let at = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX);
+        // The line before may end with the name of a value on this one.
+        let before = number
+            .checked_sub(1)
+            .and_then(|number| self.view.line(number));
+        let before = before.filter(|before| before.end - before.start <= NEIGHBOURHOOD);
+        let from = before.unwrap_or(line).start;
+        let text = self.view.text().get(at(from)..at(line.end));
+        let covered = match policy::patched(text.unwrap_or_default()) {
+            Some(text) => veil::covered(&text),
             // What is no text cannot be told apart.
-            return vec![span(&(from..to))];
+            None => std::iter::once(0..at(line.end) - at(from)).collect(),
         };
-        let covered = veil::covered(&lines);
-        let covered = covered.iter();
+        let covered = covered.into_iter().filter_map(|range| {
+            let start = from.saturating_add(range.start as u64).max(line.start);
+            let end = from.saturating_add(range.end as u64).min(line.end);
+            (start < end).then(|| Span::new(start, end))
+        });
+        let covered: Rc<[Span]> = covered.collect();
+        self.covered
+            .borrow_mut()
+            .insert(number, Rc::clone(&covered));
         covered
-            .map(|range| span(&(from + range.start..from + range.end)))
-            .collect()
     }
 
     /// Returns the value, unless it is too short or too common to be looked for in a report.
@@ -398,7 +416,7 @@ impl<'a> Desk<'a> {
         let lines = self.view.lines_of(within, NEIGHBOURHOOD);
         let mut markers = self.collector.markers.on_lines(lines, location.start_line);
         markers.extend(self.markers_above(location.start_line));
-        let own = self.view.position(within.start).line;
+        let own = self.view.line_of(within.start);
         let hash = self.hashes.binary_search_by_key(&own, |(line, _)| *line);
         let excerpt = self.excerpt(within, location.start_line);
         let touches = |region: &Span| {

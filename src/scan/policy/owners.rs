@@ -1,6 +1,6 @@
 //! One owner a value: a finding of a rule takes the fact of a lint on the same value over, and one lint that of another in the same place.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
 
 use super::{
     LintHit,
@@ -21,17 +21,63 @@ pub(super) struct Owner<'f> {
     aside: Option<&'f Why>,
 }
 
-/// Returns the finding that tells of a draft's value already. Drafts come by place and rule, and so an owner before what it takes over.
-pub(super) fn owner<'f>(draft: &Draft, findings: &'f mut [Finding]) -> Option<Owner<'f>> {
-    let owner = owner_of(draft)?;
-    let at = &draft.spot.location;
-    let mut findings = findings.iter_mut().rev();
-    let finding =
-        findings.find(|finding| finding.rule.as_str() == owner && meets(&finding.location, at))?;
-    Some(Owner {
-        finding,
-        aside: None,
-    })
+/// Findings of lints that own values, by lint and path.
+#[derive(Default)]
+pub(super) struct Known(BTreeMap<(&'static str, BlobPath), Vec<Standing>>);
+
+/// Where a finding stands.
+struct Standing {
+    start: u64,
+    end: u64,
+    /// The furthest end up to this one.
+    reach: u64,
+    /// Its number among the findings.
+    number: usize,
+}
+
+impl Known {
+    /// Takes the findings from a number on that own values. They come by place.
+    pub(super) fn see(&mut self, findings: &[Finding], from: usize) {
+        for (number, finding) in findings.iter().enumerate().skip(from) {
+            let mut owners = OWNERS.iter().map(|(owner, _)| *owner);
+            let Some(owner) = owners.find(|owner| finding.rule.as_str() == *owner) else {
+                continue;
+            };
+            let Location {
+                path,
+                byte_start: start,
+                byte_end: end,
+                ..
+            } = &finding.location;
+            let all = self.0.entry((owner, path.clone())).or_default();
+            let reach = all.last().map_or(0, |last| last.reach).max(*end);
+            all.push(Standing {
+                start: *start,
+                end: *end,
+                reach,
+                number,
+            });
+        }
+    }
+
+    /// Returns the finding that tells of a draft's value already. Drafts come by place and rule, and so an owner before what it takes over.
+    pub(super) fn owner<'f>(
+        &self,
+        draft: &Draft,
+        findings: &'f mut [Finding],
+    ) -> Option<Owner<'f>> {
+        let at = &draft.spot.location;
+        let all = self.0.get(&(owner_of(draft)?, at.path.clone()))?;
+        // Further back none reaches so far.
+        let near = all.iter().rev();
+        let near = near.take_while(|one| one.reach > at.byte_start);
+        let mut near = near.filter(|one| one.start < at.byte_end && at.byte_start < one.end);
+        let finding = findings.get_mut(near.next()?.number)?;
+        Some(Owner {
+            finding,
+            aside: None,
+        })
+    }
 }
 
 /// Returns the lint that owns the value which a draft speaks of.
@@ -64,12 +110,10 @@ pub(super) fn join(
     }
 }
 
-/// A value's start and end, the content it is in if that is an object, and the number of the finding.
-type Owned = (u64, u64, Option<ObjectId>, usize);
-
 /// The findings of rules by the places of their values.
 pub(super) struct Owners<'f> {
-    places: BTreeMap<BlobPath, Vec<Owned>>,
+    /// By path, and by the content if that is an object: old versions of a file have other bytes at the same place.
+    places: BTreeMap<(BlobPath, Option<ObjectId>), Places>,
     findings: Vec<&'f mut Finding>,
     /// By what each of them is set aside, if it is.
     aside: Vec<Option<Why>>,
@@ -102,13 +146,15 @@ impl<'f> Owners<'f> {
                         byte_end,
                         ..
                     } = &place.location;
-                    let places = owners.places.entry(path.clone()).or_default();
-                    places.push((*byte_start, *byte_end, place.provenance.object, number));
+                    let content = (path.clone(), place.provenance.object);
+                    let places = owners.places.entry(content).or_default();
+                    places.add(*byte_start..*byte_end, number);
                 }
             }
             owners.findings.push(finding);
             owners.aside.push(why);
         }
+        owners.places.values_mut().for_each(Places::settle);
         owners
     }
 
@@ -161,12 +207,59 @@ impl<'f> Owners<'f> {
 
     /// Returns the number of the finding of a value.
     fn at(&self, path: &BlobPath, value: Span, object: Option<ObjectId>) -> Option<usize> {
-        let places = self.places.get(path)?;
-        // Old versions of a file have other bytes at the same place.
-        let owner = places
-            .iter()
-            .find(|(start, end, of, _)| *start < value.end && value.start < *end && *of == object);
-        owner.map(|(.., number)| *number)
+        let places = self.places.get(&(path.clone(), object))?;
+        places.first(value.start..value.end)
+    }
+}
+
+/// Numbered stretches of a content.
+#[derive(Default)]
+struct Places {
+    all: Vec<(Range<u64>, usize)>,
+    /// Where what lies over the bytes changes, up to the next: the lowest number there. In order.
+    parts: Vec<(u64, Option<usize>)>,
+}
+
+impl Places {
+    fn add(&mut self, place: Range<u64>, number: usize) {
+        self.all.push((place, number));
+    }
+
+    /// Makes what was added known: one pass over all ends, for a look at each place for each value would take the square of their number.
+    fn settle(&mut self) {
+        let all = std::mem::take(&mut self.all).into_iter();
+        let mut ends: Vec<(u64, bool, usize)> = all
+            .filter(|(place, _)| !place.is_empty())
+            .flat_map(|(place, number)| [(place.start, true, number), (place.end, false, number)])
+            .collect();
+        ends.sort_unstable();
+        // How many stretches of each number lie here.
+        let mut open: BTreeMap<usize, usize> = BTreeMap::new();
+        for (at, begins, number) in ends {
+            let count = open.entry(number).or_default();
+            match begins {
+                true => *count += 1,
+                // At one place ends come before beginnings.
+                false => *count -= 1,
+            }
+            if *count == 0 {
+                open.remove(&number);
+            }
+            let lowest = open.keys().next().copied();
+            match self.parts.last_mut() {
+                Some(part) if part.0 == at => part.1 = lowest,
+                _ => self.parts.push((at, lowest)),
+            }
+        }
+    }
+
+    /// Returns the lowest number of the stretches that share a byte with this one.
+    fn first(&self, place: Range<u64>) -> Option<usize> {
+        let before = self.parts.partition_point(|(at, _)| *at <= place.start);
+        let upto = self.parts.partition_point(|(at, _)| *at < place.end);
+        let parts = self.parts.get(before.saturating_sub(1)..upto)?;
+        let numbers = parts.iter().filter_map(|(_, number)| *number);
+        numbers.min().filter(|_| !place.is_empty())
     }
 }
 
@@ -221,4 +314,42 @@ fn give(
         });
     }
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn places(all: &[(u64, u64)]) -> Places {
+        let mut places = Places::default();
+        for (number, (start, length)) in all.iter().enumerate() {
+            places.add(*start..start + length, number);
+        }
+        places.settle();
+        places
+    }
+
+    #[test]
+    fn a_place_is_found_without_a_look_at_all_others() {
+        let all: Vec<(u64, u64)> = (0..10_000).map(|at| (at * 10, 5)).collect();
+        let places = places(&all);
+        assert_eq!(places.first(50_002..50_003), Some(5_000));
+        assert_eq!(places.first(50_005..50_010), None);
+        // Two ends each, of which a place that is asked for is between few.
+        assert_eq!(places.parts.len(), 20_000);
+    }
+
+    proptest! {
+        #[test]
+        fn the_first_of_those_that_share_a_byte(
+            all in proptest::collection::vec((0..40_u64, 0..9_u64), 0..20),
+            start in 0..45_u64,
+            length in 1..9_u64,
+        ) {
+            let want = all.iter().position(|(at, len)| *at < start + length && start < at + len && *len > 0);
+            prop_assert_eq!(places(&all).first(start..start + length), want);
+        }
+    }
 }

@@ -302,7 +302,7 @@ mod tests {
 
     #[test]
     fn values_in_every_form() {
-        for (text, want) in [
+        tell(&[
             (
                 "environment:\n      DB_PASSWORD: hunter2-Zq81\n",
                 vec!["compose-plaintext-env high hunter2-Zq81"],
@@ -327,6 +327,12 @@ mod tests {
                 "environment:\n      DATABASE_URL: postgres://app:hunter2-Zq81@db/app\n",
                 vec!["compose-plaintext-env high hunter2-Zq81"],
             ),
+        ]);
+    }
+
+    #[test]
+    fn values_that_are_told_and_those_that_are_none() {
+        tell(&[
             (
                 "environment:\n      DATABASE_URL: postgres://shop:shop@db/shop\n",
                 vec![],
@@ -363,9 +369,13 @@ mod tests {
                 "environment:\n      ENCRYPTION_KEY: Vx7kQ2mR9tLp\n",
                 vec!["compose-plaintext-env critical Vx7kQ2mR9tLp"],
             ),
-        ] {
+        ]);
+    }
+
+    fn tell(cases: &[(&str, Vec<&str>)]) {
+        for (text, want) in cases {
             let text = format!("services:\n  a:\n    image: b\n    {text}");
-            assert_eq!(told("compose.yml", &text), want, "{text}");
+            assert_eq!(told("compose.yml", &text), *want, "{text}");
         }
     }
 

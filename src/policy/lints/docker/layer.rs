@@ -97,8 +97,9 @@ impl Lint for Layers {
         let Some(file) = dockerfile(document) else {
             return;
         };
+        let shipped = shipped(file);
         for (number, stage) in file.stages.iter().enumerate() {
-            let shipped = number + 1 == file.stages.len() || is_built_upon(file, stage, number);
+            let shipped = shipped.contains(&number);
             let faults = stage_faults(stage, number);
             let local = is_local(document.path);
             for fault in faults.into_iter().chain(written_out(stage, number, local)) {
@@ -114,30 +115,25 @@ impl Lint for Layers {
     }
 }
 
-/// Tells whether the last stage builds upon this one.
-fn is_built_upon(file: &Dockerfile, stage: &Stage, number: usize) -> bool {
+/// Returns the numbers of the last stage and of those that it builds upon.
+fn shipped(file: &Dockerfile) -> BTreeSet<usize> {
+    const MOST: usize = 32;
     let mut at = file.stages.len().saturating_sub(1);
-    for _ in 0..32 {
-        let Some(image) = file
-            .stages
-            .get(at)
-            .map(|stage| stage.image.to_ascii_lowercase())
-        else {
-            return false;
+    let mut shipped = BTreeSet::from([at]);
+    for _ in 0..MOST {
+        let Some(stage) = file.stages.get(at) else {
+            break;
         };
+        let image = stage.image.to_ascii_lowercase();
         let before = file.stages.get(..at).unwrap_or_default();
-        let Some(base) = before
-            .iter()
-            .rposition(|stage| stage.name.as_deref() == Some(image.as_str()))
-        else {
-            return false;
+        let is_base = |stage: &Stage| stage.name.as_deref() == Some(image.as_str());
+        let Some(base) = before.iter().rposition(is_base) else {
+            break;
         };
-        if base == number {
-            return stage.name.is_some();
-        }
+        shipped.insert(base);
         at = base;
     }
-    false
+    shipped
 }
 
 fn stage_faults(stage: &Stage, number: usize) -> Vec<Fault> {

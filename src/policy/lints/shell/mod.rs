@@ -384,6 +384,14 @@ mod tests {
                 "\"s/X/$API_TOKEN/\"@medium",
             ),
             ("git-askpass.sh", "echo \"$GIT_PASSWORD\"", ""),
+        ] {
+            assert_eq!(told(path, text), want, "{path}\n{text}");
+        }
+    }
+
+    #[test]
+    fn scripts_and_what_they_call() {
+        for (path, text, want) in [
             ("a.sh", "env\n./x", ""),
             (
                 "a.sh",

@@ -14,12 +14,13 @@
 //! | 1 | [`config`] | `keysweep.toml`, trust, suppressions, baseline |
 //! | 1 | [`rules`] | the catalogue as data: load, check, examples |
 //! | 0 | [`model`] | plain data |
-//! | 0 | `literals` | the search for many fixed literals |
+//! | 0 | `literals`, `masks` | the search for many fixed literals; one bit for each byte of a class |
 
 pub mod cli;
 pub mod config;
 pub mod engine;
 mod literals;
+mod masks;
 pub mod model;
 pub mod policy;
 pub mod report;

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::masks::{self, BLOCK};
+use crate::masks::{self, BLOCK};
 
 /// Least length of a run. An entropy of 3.5 bits per byte needs that many distinct bytes (2^3.5 = 11.3).
 pub(super) const MIN_RUN: usize = 12;

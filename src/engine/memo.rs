@@ -15,7 +15,8 @@ use std::{
 
 use highway::{HighwayHash, HighwayHasher, Key as HashKey};
 
-use super::{masks, notes::Site};
+use super::notes::Site;
+use crate::masks;
 
 /// Bytes on both sides of a stretch that belong to what is known of it. Most verdicts read less.
 pub(super) const NEAR: usize = 192;

@@ -16,7 +16,6 @@ pub mod extent;
 mod facts;
 pub mod filters;
 mod judge;
-mod masks;
 mod memo;
 mod names;
 mod needles;

@@ -245,10 +245,18 @@ fn quoted<'t>(
         // A long text: rows of settings are told by their own names and signs.
         let rest = back.iter().take(LONGEST);
         let rest = rest.take_while(|b| b.is_ascii_alphanumeric()).count();
-        let is_row = matches!(back.get(rest), Some(b'=' | b':'));
+        let is_set = match back.get(rest) {
+            Some(b'=') => true,
+            Some(b':') => back.get(rest + 1).is_some_and(|b| !b.is_ascii_whitespace()),
+            // A text of JSON in a text of JSON.
+            Some(b'\\') => true,
+            _ => false,
+        };
+        let is_row = is_set && ends_name(bytes.get(..word.end + rest).unwrap_or_default());
         return (word.start..word.end + rest, is_row || ends_key);
     }
-    let is_row = text.contains(&b'=') || text.contains(&b'\\');
+    let is_row = memchr::memchr2_iter(b'=', b'\\', text)
+        .any(|at| ends_name(text.get(..at).unwrap_or_default()));
     let after = bytes.get(end + 1..).unwrap_or_default();
     let next = after.iter().find(|b| !b.is_ascii_whitespace());
     // Names without quotes are those of JSON5.
@@ -264,10 +272,34 @@ fn quoted<'t>(
     (looked, is_named || is_row)
 }
 
+/// Tells whether a text ends with the name of a secret.
+fn ends_name(text: &[u8]) -> bool {
+    let is_name = |b: &&u8| b.is_ascii_alphanumeric() || matches!(**b, b'_' | b'-' | b'.');
+    let text = text.trim_ascii_end();
+    let length = text.iter().rev().take(LONGEST).take_while(is_name).count();
+    let (front, name) = text.split_at(text.len() - length);
+    // `\npassword=` of a text with lines.
+    let name = match front.last() {
+        Some(b'\\') => name.get(1..).unwrap_or_default(),
+        _ => name,
+    };
+    secretness(&String::from_utf8_lossy(name)) != Secretness::No
+}
+
+/// Tells whether what follows a name in JSON is a value that holds nothing.
+fn is_nothing(after: &[u8]) -> bool {
+    let value = after.trim_ascii_start().strip_prefix(b":");
+    let value = value.unwrap_or_default().trim_ascii_start();
+    [b"null".as_slice(), b"true", b"false", b"\"\"", b"{}", b"[]"]
+        .iter()
+        .any(|word| value.starts_with(word))
+}
+
 /// Tells whether what follows a name in JSON describes it, or says that there is none: schemas do, `"token": {"type": "string"}`.
 fn is_described(after: &[u8]) -> bool {
-    const WORDS: [&[u8]; 11] = [
+    const WORDS: [&[u8]; 12] = [
         b"\"description\"",
+        b"\"default\"",
         b"\"type\"",
         b"\"$ref\"",
         b"\"title\"",
@@ -281,20 +313,21 @@ fn is_described(after: &[u8]) -> bool {
     ];
     let value = after.trim_ascii_start().strip_prefix(b":");
     let value = value.unwrap_or_default().trim_ascii_start();
-    let is_none = [b"null".as_slice(), b"true", b"false", b"\"\"", b"{}", b"[]"]
-        .iter()
-        .any(|word| value.starts_with(word));
+    let is_none = is_nothing(after);
     let inner = value.strip_prefix(b"{").map(<[u8]>::trim_ascii_start);
     let described = inner.and_then(|inner| {
-        let word = WORDS.iter().find(|word| inner.starts_with(word))?;
-        inner.get(word.len()..)
+        let is_met = WORDS.iter().any(|word| inner.starts_with(word));
+        is_met.then_some(inner)
     });
     // A default that stands further behind in the description is a value.
     let is_description = described.is_some_and(|rest| {
         let rest = rest.get(..rest.len().min(4 * LONGEST)).unwrap_or_default();
-        ["\"default", "\"example", "\"value", "\"const\""]
+        ["\"default\"", "\"example\"", "\"value\"", "\"const\""]
             .iter()
-            .all(|word| memchr::memmem::find(rest, word.as_bytes()).is_none())
+            .all(|word| {
+                let mut places = memchr::memmem::find_iter(rest, word.as_bytes());
+                places.all(|at| is_nothing(rest.get(at + word.len()..).unwrap_or_default()))
+            })
     });
     is_none || is_description
 }
@@ -318,6 +351,16 @@ mod tests {
                 false,
             ),
             (r#"{"token": {"type": "string", "default": "a"}}"#, true),
+            (
+                r#"{"token": {"type": "string", "default": "", "value": "a"}}"#,
+                true,
+            ),
+            (r#"{"token": {"default": "", "description": "a"}}"#, false),
+            (r#"{"a": "The key=value pairs of the token."}"#, false),
+            (r#"{"a": "host=b;password=c"}"#, true),
+            (r#"{"a": "host=b\npassword = c"}"#, true),
+            (r#"{"a": "{\"password\": \"x\"}"}"#, true),
+            (r#"{"a": "https://b/?x=1&api_key=c"}"#, true),
             (r#"{"token": {"a": "b"}}"#, true),
             (r#"{"token": null, "password" : "", "secrets": {}}"#, false),
             (r#"{"url": "postgres://a:b@c/d"}"#, true),

@@ -7,7 +7,7 @@ use std::{
 };
 
 /// Module, layer, and the outside crates that it may name beside the ones in [`EVERYWHERE`].
-const MODULES: [(&str, u8, &[&str]); 10] = [
+const MODULES: [(&str, u8, &[&str]); 11] = [
     (
         "cli",
         6,
@@ -119,6 +119,7 @@ const MODULES: [(&str, u8, &[&str]); 10] = [
     ),
     ("model", 0, &["serde", "sha2", "hmac", "zeroize"]),
     ("literals", 0, &["aho_corasick"]),
+    ("masks", 0, &["pulp"]),
 ];
 
 /// Small crates without policy of their own.

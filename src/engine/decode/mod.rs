@@ -14,7 +14,7 @@ use std::ops::Range;
 
 use zeroize::Zeroizing;
 
-use super::masks;
+use crate::masks;
 use crate::model::Encoding;
 
 pub(super) use base64::MIN as MIN_RUN;

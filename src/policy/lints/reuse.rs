@@ -322,6 +322,9 @@ impl Lint for Reuse {
 
 /// Store references that cannot be resolved.
 fn references(document: &Document<'_>, context: &mut Context<'_>) {
+    if document.trees().is_empty() && document.lines().is_empty() {
+        return;
+    }
     if context.environments.of_path(document.path).is_fixture() {
         return;
     }

@@ -23,6 +23,7 @@ use super::{
 };
 use crate::{
     literals::Literals,
+    masks,
     policy::names::{Secretness, secretness},
 };
 
@@ -35,7 +36,6 @@ const KEY: usize = 80;
 /// Words in names of secrets, and of addresses that may hold one; a bar stands where a name may begin a new word (`apiKey`).
 const SECRETS: &[&str] = &[
     "pass",
-    "pw",
     "_pat",
     "secret",
     "token",
@@ -44,7 +44,6 @@ const SECRETS: &[&str] = &[
     "private",
     "credential",
     "_key",
-    "jwt",
     "connection|string",
     "connection_string",
     "conn_str",
@@ -52,8 +51,6 @@ const SECRETS: &[&str] = &[
     "encryption|key",
     "signing|key",
     "master|key",
-    "otp",
-    "dsn",
     "_url",
     "_uri",
     "db|url",
@@ -65,7 +62,30 @@ const SECRETS: &[&str] = &[
 ];
 
 /// Reads of the environment.
-const READS: &[&str] = &["env", "set|default"];
+const READS: &[&str] = &["set|default"];
+
+/// Words of three letters and fewer: of secrets, and of reads. A searcher for literals is slow where one has two bytes; see [`short`].
+const SHORT: [Short; 5] = [
+    Short::new("pw", 0, false),
+    Short::new("jwt", 0, false),
+    Short::new("otp", 1, false),
+    Short::new("dsn", 1, false),
+    Short::new("env", 1, true),
+];
+
+/// A short word.
+struct Short {
+    word: &'static str,
+    /// Where the two letters stand in it by which it is found: those that other words hold least.
+    at: usize,
+    is_read: bool,
+}
+
+impl Short {
+    const fn new(word: &'static str, at: usize, is_read: bool) -> Self {
+        Self { word, at, is_read }
+    }
+}
 
 /// Ways out: logs, output, errors, processes.
 const CALLS: &[&str] = &[
@@ -173,16 +193,17 @@ pub(super) fn pass(text: &str, tongue: Tongue) -> Passed {
     let mut found = Vec::new();
     let words = names();
     words.all.find(text.as_bytes(), 0..text.len(), |word, at| {
-        found.push((at, word));
-    });
-    found.sort_unstable();
-    for (at, word) in found {
         let length = words.lengths.get(word as usize).copied().unwrap_or(0);
+        found.push((at, length, word as usize >= words.reads));
+    });
+    short(text.as_bytes(), &mut found);
+    found.sort_unstable();
+    for (at, length, is_read) in found {
         let range = at..at + length;
-        if (word as usize) < words.reads {
-            sight.name(&range);
-        } else {
+        if is_read {
             sight.read(&range);
+        } else {
+            sight.name(&range);
         }
     }
     sight.seeds.sort();
@@ -232,6 +253,32 @@ fn names() -> &'static Names {
             reads,
         }
     })
+}
+
+/// Adds where short words stand, in letters of any size: places, lengths, and whether they are of a read.
+fn short(bytes: &[u8], found: &mut Vec<(usize, usize, bool)>) {
+    const fn is_pair(byte: u8, next: u8, pair: [u8; 2]) -> bool {
+        (byte | 0x20 == pair[0]) & (next | 0x20 == pair[1])
+    }
+    let mut masks = Vec::new();
+    masks::fill(bytes, &mut masks, |byte, next| {
+        is_pair(byte, next, *b"pw")
+            | is_pair(byte, next, *b"jw")
+            | is_pair(byte, next, *b"tp")
+            | is_pair(byte, next, *b"sn")
+            | is_pair(byte, next, *b"nv")
+    });
+    for place in masks::places(&masks) {
+        for Short { word, at, is_read } in SHORT {
+            let range = place.checked_sub(at).map(|start| start..start + word.len());
+            if let Some(range) = range
+                && let Some(text) = bytes.get(range.clone())
+                && text.eq_ignore_ascii_case(word.as_bytes())
+            {
+                found.push((range.start, word.len(), is_read));
+            }
+        }
+    }
 }
 
 /// Returns the spellings of a word in names: `apikey`, `ApiKey`, `APIKEY`. Others part it into words that mean something else.
@@ -614,6 +661,26 @@ mod tests {
 
     fn passes(text: &str, tongue: Tongue) -> bool {
         !pass(text, tongue).near.is_empty()
+    }
+
+    #[test]
+    fn short_words_are_found_in_letters_of_any_size() {
+        let text = "dbPw PWD xjwt=JWT totp/OTP a.dsn DSN process.env ENV Env pnw tp sn nv";
+        let mut found = Vec::new();
+        short(text.as_bytes(), &mut found);
+        let lower = text.to_ascii_lowercase();
+        let mut want: Vec<_> = SHORT
+            .iter()
+            .flat_map(|one| {
+                lower
+                    .match_indices(one.word)
+                    .map(|(at, word)| (at, word.len(), one.is_read))
+            })
+            .collect();
+        want.sort_unstable();
+        found.sort_unstable();
+        assert_eq!(found, want);
+        assert_eq!(found.len(), 11);
     }
 
     #[test]

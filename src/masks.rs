@@ -4,12 +4,12 @@
 //! Promises: bit i of word w tells of the byte at 64 w + i; bits beyond the end are not set.
 
 /// Bytes that are looked at together.
-pub(super) const BLOCK: usize = 64;
+pub(crate) const BLOCK: usize = 64;
 
 /// Writes one bit for each byte of `bytes` for which `class` holds, given the byte itself and the one after it (0 at the end).
 /// `class(0, 0)` must not hold. The function is compiled once for each kind of vectors, so it should be plain arithmetic.
 #[inline]
-pub(super) fn fill(bytes: &[u8], out: &mut Vec<u64>, class: impl Fn(u8, u8) -> bool + Copy) {
+pub(crate) fn fill(bytes: &[u8], out: &mut Vec<u64>, class: impl Fn(u8, u8) -> bool + Copy) {
     out.clear();
     #[cfg(target_arch = "x86_64")]
     if let Some(simd) = pulp::x86::V3::try_new() {
@@ -103,7 +103,7 @@ fn multiplied(flags: [u8; BLOCK]) -> u64 {
 }
 
 /// Returns the places of the bits that are set.
-pub(super) fn places(masks: &[u64]) -> impl Iterator<Item = usize> + '_ {
+pub(crate) fn places(masks: &[u64]) -> impl Iterator<Item = usize> + '_ {
     masks.iter().enumerate().flat_map(|(word, mask)| {
         let mut mask = *mask;
         std::iter::from_fn(move || {

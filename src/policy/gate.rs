@@ -248,15 +248,17 @@ fn quoted<'t>(
         let is_set = match back.get(rest) {
             Some(b'=') => true,
             Some(b':') => back.get(rest + 1).is_some_and(|b| !b.is_ascii_whitespace()),
-            // A text of JSON in a text of JSON.
-            Some(b'\\') => true,
+            Some(b'\\') => is_key_in_text(back.get(rest..).unwrap_or_default()),
             _ => false,
         };
         let is_row = is_set && ends_name(bytes.get(..word.end + rest).unwrap_or_default());
         return (word.start..word.end + rest, is_row || ends_key);
     }
-    let is_row = memchr::memchr2_iter(b'=', b'\\', text)
-        .any(|at| ends_name(text.get(..at).unwrap_or_default()));
+    let is_row = memchr::memchr2_iter(b'=', b'\\', text).any(|at| {
+        let is_set = text.get(at) == Some(&b'=')
+            || is_key_in_text(bytes.get(start + at..).unwrap_or_default());
+        is_set && ends_name(text.get(..at).unwrap_or_default())
+    });
     let after = bytes.get(end + 1..).unwrap_or_default();
     let next = after.iter().find(|b| !b.is_ascii_whitespace());
     // Names without quotes are those of JSON5.
@@ -270,6 +272,12 @@ fn quoted<'t>(
         && (is_key && !(next == Some(&b':') && is_described(after))
             || !is_key && secretness >= Secretness::Strong);
     (looked, is_named || is_row)
+}
+
+/// Tells whether what follows a name ends a key of JSON in a text of JSON: `{"a": "{\"password\": \"x\"}"}`.
+fn is_key_in_text(after: &[u8]) -> bool {
+    let rest = after.strip_prefix(b"\\\"").unwrap_or_default();
+    rest.trim_ascii_start().starts_with(b":")
 }
 
 /// Tells whether a text ends with the name of a secret.
@@ -357,6 +365,7 @@ mod tests {
             ),
             (r#"{"token": {"default": "", "description": "a"}}"#, false),
             (r#"{"a": "The key=value pairs of the token."}"#, false),
+            (r#"{"a": "Set \"token\" or \"secrets\" first."}"#, false),
             (r#"{"a": "host=b;password=c"}"#, true),
             (r#"{"a": "host=b\npassword = c"}"#, true),
             (r#"{"a": "{\"password\": \"x\"}"}"#, true),

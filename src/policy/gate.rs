@@ -11,6 +11,7 @@ use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use super::{
     kind::{FileKind, is_for_people},
     names::{Secretness, secretness},
+    search::{Search, Short},
 };
 
 /// Words for secrets and their places, for formats that are searched for words alone.
@@ -45,32 +46,50 @@ const HINTS: [&str; 28] = [
     "_pat",
 ];
 
-/// Signs of formats in JSON whose lints look at more than names: manifests, stacks, templates, keys of services.
-const SIGNS: [&str; 10] = [
-    "apiversion",
-    "awstemplateformatversion",
-    "aws::",
-    "custom::",
-    "deploymenttemplate.json",
-    "deploymentparameters.json",
+/// The words that JSON is searched for; a bar stands where a name may begin a new word.
+const WORDS: [&str; 19] = [
+    // What manifests of Kubernetes begin with: as a name whose value is a text.
+    "api|version",
+    // Signs of formats whose lints look at more than names: manifests, stacks, templates, keys of services.
+    "AWSTemplateFormatVersion",
+    "AWS::",
+    "Custom::",
+    "deploymentTemplate.json",
+    "deploymentParameters.json",
     "service_account",
     "private key",
     "\"auth\"",
     // A name may be written so.
     "\\u00",
+    // What stands before the host of an address, as some write it.
+    ":\\/\\/",
+    // Words of which names of secrets are made; each name holds one of them, or of the short ones.
+    "pass",
+    "pword",
+    "secret",
+    "token",
+    "cred",
+    "auth",
+    "conn",
+    "string",
 ];
 
-/// The sign that manifests of Kubernetes begin with: as a name whose value is a text.
+/// The number of the sign of manifests, of the first sign behind it that always passes, and of the first word of an address.
 const VERSION: usize = 0;
+const ADDRESS: usize = 10;
 
-/// Words of which names of secrets are made; each name holds one of them.
-const WORDS: [&str; 17] = [
-    "pass", "pwd", "pword", "secret", "token", "key", "cred", "psk", "pat", "jwt", "auth", "conn",
-    "url", "uri", "dsn", "pw", "string",
+/// Short words: the sign of an address, then those of names.
+const SHORT: [Short; 9] = [
+    Short::new("://", 0),
+    Short::new("pw", 0),
+    Short::new("key", 1),
+    Short::new("psk", 1),
+    Short::new("pat", 0),
+    Short::new("jwt", 0),
+    Short::new("url", 0),
+    Short::new("uri", 0),
+    Short::new("dsn", 1),
 ];
-
-/// What stands before the host of an address, as some write it in JSON.
-const ADDRESSES: [&str; 2] = ["://", ":\\/\\/"];
 
 /// Bytes of the longest name that is looked at.
 const LONGEST: usize = 120;
@@ -157,42 +176,33 @@ fn is_key(word: &[u8]) -> bool {
 /// Tells whether a text of JSON holds a sign, a name of a secret with a value, a name of a secret as a value, or an address or a row of settings with a
 /// password in it.
 fn json(bytes: &[u8]) -> bool {
-    static FOUND: OnceLock<Option<AhoCorasick>> = OnceLock::new();
-    let search = FOUND.get_or_init(|| {
-        let all: Vec<&str> = SIGNS
-            .iter()
-            .chain(&ADDRESSES)
-            .chain(&WORDS)
-            .copied()
-            .collect();
-        search(&all)
-    });
-    let Some(search) = search else { return true };
+    static FOUND: OnceLock<Search<{ SHORT.len() }>> = OnceLock::new();
+    let search = FOUND.get_or_init(|| Search::new(&WORDS, SHORT));
     let (mut seen, mut close, mut is_key) = (0, 0, false);
     let mut known = HashMap::new();
-    // Shorter words are not hidden by longer ones: all that overlap are told.
-    search.find_overlapping_iter(bytes).any(|found| {
-        let which = found.pattern().as_usize();
-        if which == VERSION {
-            return is_manifest(bytes, found.end());
+    search.find(bytes).into_iter().any(|found| {
+        let word = found.word;
+        let found = found.range();
+        if word == VERSION {
+            return is_manifest(bytes, found.end);
         }
-        if which < SIGNS.len() {
+        if word < ADDRESS {
             return true;
         }
-        if which < SIGNS.len() + ADDRESSES.len() {
-            return holds_password(bytes, found.end());
+        if word == ADDRESS || word == WORDS.len() {
+            return holds_password(bytes, found.end);
         }
         // One look at each text in quotes.
-        if found.start() < seen {
+        if found.start < seen {
             return false;
         }
-        if close < found.end() {
-            let rest = bytes.get(found.end()..).unwrap_or_default();
+        if close < found.end {
+            let rest = bytes.get(found.end..).unwrap_or_default();
             let more = memchr::memchr3(b'"', b'\'', b'\n', rest).unwrap_or(rest.len());
-            close = found.end() + more;
+            close = found.end + more;
             is_key = ends_key(bytes, close);
         }
-        let (text, is_met) = quoted(bytes, found.range(), is_key, &mut known);
+        let (text, is_met) = quoted(bytes, found, is_key, &mut known);
         seen = text.end;
         is_met
     })
@@ -439,7 +449,13 @@ mod tests {
         ] {
             assert!(secretness(name) != Secretness::No, "{name}");
             let lower = name.to_ascii_lowercase();
-            assert!(WORDS.iter().any(|word| lower.contains(word)), "{name}");
+            let words = WORDS.iter().skip(ADDRESS + 1).copied();
+            let short = ["pw", "key", "psk", "pat", "jwt", "url", "uri", "dsn"];
+            assert!(
+                words.chain(short).any(|word| lower.contains(word)),
+                "{name}"
+            );
+            assert!(json(format!("{{\"{name}\": \"x\"}}").as_bytes()), "{name}");
         }
     }
 }

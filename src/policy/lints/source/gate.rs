@@ -21,10 +21,9 @@ use super::{
     shape::Tongue,
     weak,
 };
-use crate::{
-    literals::Literals,
-    masks,
-    policy::names::{Secretness, secretness},
+use crate::policy::{
+    names::{Secretness, secretness},
+    search::{Search, Short},
 };
 
 /// How near to each other two words must stand, in bytes.
@@ -64,28 +63,14 @@ const SECRETS: &[&str] = &[
 /// Reads of the environment.
 const READS: &[&str] = &["set|default"];
 
-/// Words of three letters and fewer: of secrets, and of reads. A searcher for literals is slow where one has two bytes; see [`short`].
+/// Short words of secrets and of reads, in this order.
 const SHORT: [Short; 5] = [
-    Short::new("pw", 0, false),
-    Short::new("jwt", 0, false),
-    Short::new("otp", 1, false),
-    Short::new("dsn", 1, false),
-    Short::new("env", 1, true),
+    Short::new("pw", 0),
+    Short::new("jwt", 0),
+    Short::new("otp", 1),
+    Short::new("dsn", 1),
+    Short::new("env", 1),
 ];
-
-/// A short word.
-struct Short {
-    word: &'static str,
-    /// Where the two letters stand in it by which it is found: those that other words hold least.
-    at: usize,
-    is_read: bool,
-}
-
-impl Short {
-    const fn new(word: &'static str, at: usize, is_read: bool) -> Self {
-        Self { word, at, is_read }
-    }
-}
 
 /// Ways out: logs, output, errors, processes.
 const CALLS: &[&str] = &[
@@ -190,20 +175,14 @@ pub(super) fn pass(text: &str, tongue: Tongue) -> Passed {
         seeds: Seeds::default(),
         near: Vec::new(),
     };
-    let mut found = Vec::new();
-    let words = names();
-    words.all.find(text.as_bytes(), 0..text.len(), |word, at| {
-        let length = words.lengths.get(word as usize).copied().unwrap_or(0);
-        found.push((at, length, word as usize >= words.reads));
-    });
-    short(text.as_bytes(), &mut found);
-    found.sort_unstable();
-    for (at, length, is_read) in found {
-        let range = at..at + length;
+    for found in names().find(text.as_bytes()) {
+        // The words of reads come behind those of secrets, and so does the last of the short ones.
+        let is_read = (SECRETS.len()..SECRETS.len() + READS.len()).contains(&found.word)
+            || found.word + 1 == SECRETS.len() + READS.len() + SHORT.len();
         if is_read {
-            sight.read(&range);
+            sight.read(&found.range());
         } else {
-            sight.name(&range);
+            sight.name(&found.range());
         }
     }
     sight.seeds.sort();
@@ -233,77 +212,9 @@ pub(super) fn pass(text: &str, tongue: Tongue) -> Passed {
 }
 
 /// The words of the first pass.
-struct Names {
-    all: Literals,
-    /// Bytes of each spelling.
-    lengths: Vec<usize>,
-    /// The number of the first spelling of a read.
-    reads: usize,
-}
-
-fn names() -> &'static Names {
-    static NAMES: OnceLock<Names> = OnceLock::new();
-    NAMES.get_or_init(|| {
-        let mut all: Vec<Vec<u8>> = SECRETS.iter().flat_map(|word| spellings(word)).collect();
-        let reads = all.len();
-        all.extend(READS.iter().flat_map(|word| spellings(word)));
-        Names {
-            lengths: all.iter().map(Vec::len).collect(),
-            all: Literals::new(&all),
-            reads,
-        }
-    })
-}
-
-/// Adds where short words stand, in letters of any size: places, lengths, and whether they are of a read.
-fn short(bytes: &[u8], found: &mut Vec<(usize, usize, bool)>) {
-    const fn is_pair(byte: u8, next: u8, pair: [u8; 2]) -> bool {
-        (byte | 0x20 == pair[0]) & (next | 0x20 == pair[1])
-    }
-    let mut masks = Vec::new();
-    masks::fill(bytes, &mut masks, |byte, next| {
-        is_pair(byte, next, *b"pw")
-            | is_pair(byte, next, *b"jw")
-            | is_pair(byte, next, *b"tp")
-            | is_pair(byte, next, *b"sn")
-            | is_pair(byte, next, *b"nv")
-    });
-    for place in masks::places(&masks) {
-        for Short { word, at, is_read } in SHORT {
-            let range = place.checked_sub(at).map(|start| start..start + word.len());
-            if let Some(range) = range
-                && let Some(text) = bytes.get(range.clone())
-                && text.eq_ignore_ascii_case(word.as_bytes())
-            {
-                found.push((range.start, word.len(), is_read));
-            }
-        }
-    }
-}
-
-/// Returns the spellings of a word in names: `apikey`, `ApiKey`, `APIKEY`. Others part it into words that mean something else.
-fn spellings(word: &str) -> Vec<Vec<u8>> {
-    let mut all = vec![Vec::new()];
-    for part in word.split('|') {
-        let mut capital = part.as_bytes().to_vec();
-        if let Some(first) = capital.iter_mut().find(|b| **b != b'_') {
-            first.make_ascii_uppercase();
-        }
-        let spelled = [
-            part.as_bytes().to_vec(),
-            capital,
-            part.to_ascii_uppercase().into_bytes(),
-        ];
-        all = all
-            .iter()
-            .flat_map(|front: &Vec<u8>| {
-                spelled.iter().map(|part| [front.as_slice(), part].concat())
-            })
-            .collect();
-    }
-    all.sort_unstable();
-    all.dedup();
-    all
+fn names() -> &'static Search<{ SHORT.len() }> {
+    static NAMES: OnceLock<Search<{ SHORT.len() }>> = OnceLock::new();
+    NAMES.get_or_init(|| Search::new(&[SECRETS, READS].concat(), SHORT))
 }
 
 /// Bytes of the longest word of a way out or a source of chance, and more.
@@ -661,26 +572,6 @@ mod tests {
 
     fn passes(text: &str, tongue: Tongue) -> bool {
         !pass(text, tongue).near.is_empty()
-    }
-
-    #[test]
-    fn short_words_are_found_in_letters_of_any_size() {
-        let text = "dbPw PWD xjwt=JWT totp/OTP a.dsn DSN process.env ENV Env pnw tp sn nv";
-        let mut found = Vec::new();
-        short(text.as_bytes(), &mut found);
-        let lower = text.to_ascii_lowercase();
-        let mut want: Vec<_> = SHORT
-            .iter()
-            .flat_map(|one| {
-                lower
-                    .match_indices(one.word)
-                    .map(|(at, word)| (at, word.len(), one.is_read))
-            })
-            .collect();
-        want.sort_unstable();
-        found.sort_unstable();
-        assert_eq!(found, want);
-        assert_eq!(found.len(), 11);
     }
 
     #[test]

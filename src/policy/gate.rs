@@ -47,7 +47,7 @@ const HINTS: [&str; 28] = [
 ];
 
 /// The words that JSON is searched for; a bar stands where a name may begin a new word.
-const WORDS: [&str; 19] = [
+const WORDS: [&str; 21] = [
     // What manifests of Kubernetes begin with: as a name whose value is a text.
     "api|version",
     // Signs of formats whose lints look at more than names: manifests, stacks, templates, keys of services.
@@ -63,6 +63,8 @@ const WORDS: [&str; 19] = [
     "\\u00",
     // What stands before the host of an address, as some write it.
     ":\\/\\/",
+    ":/\\/",
+    ":\\//",
     // Words of which names of secrets are made; each name holds one of them, or of the short ones.
     "pass",
     "pword",
@@ -77,6 +79,9 @@ const WORDS: [&str; 19] = [
 /// The number of the sign of manifests, of the first sign behind it that always passes, and of the first word of an address.
 const VERSION: usize = 0;
 const ADDRESS: usize = 10;
+
+/// The number of the first word of names.
+const NAME: usize = ADDRESS + 3;
 
 /// Short words: the sign of an address, then those of names.
 const SHORT: [Short; 9] = [
@@ -134,20 +139,31 @@ fn hints(bytes: &[u8]) -> bool {
 /// Texts for people stand beside names of all sorts: a key among them is one long word with digits.
 fn holds_key(bytes: &[u8]) -> bool {
     memchr::memchr_iter(b'>', bytes).any(|at| {
-        let rest = bytes.get(at + 1..).unwrap_or_default().trim_ascii_start();
+        // What is longer is no text for people, either.
+        const LONGEST_KEY: usize = 1 << 10;
+        let mut rest = bytes.get(at + 1..).unwrap_or_default().trim_ascii_start();
+        if let Some(comment) = rest.strip_prefix(b"<!--") {
+            let comment = comment
+                .get(..comment.len().min(LONGEST_KEY))
+                .unwrap_or_default();
+            let end = memchr::memmem::find(comment, b"-->").map_or(0, |end| end + "<!---->".len());
+            rest = rest.get(end..).unwrap_or_default().trim_ascii_start();
+        }
         let rest = rest
             .strip_prefix(b"<![CDATA[")
             .unwrap_or(rest)
             .trim_ascii_start();
         let word = rest
             .iter()
+            .take(LONGEST_KEY)
             .take_while(|b| b.is_ascii_graphic() && **b != b'<')
             .count();
         let text = rest.get(..word).unwrap_or_default();
-        let is_all = rest.get(word..).is_some_and(|rest| {
-            let rest = rest.trim_ascii_start();
-            rest.starts_with(b"<") || text.ends_with(b"]]>")
-        });
+        let is_all = word == LONGEST_KEY
+            || rest.get(word..).is_some_and(|rest| {
+                let rest = rest.trim_ascii_start();
+                rest.starts_with(b"<") || rest.starts_with(b"]]>") || text.ends_with(b"]]>")
+            });
         is_all && is_key(text)
     })
 }
@@ -159,9 +175,11 @@ fn holds_key_in_quotes(bytes: &[u8]) -> bool {
         let text = rest.strip_prefix(b"\"").unwrap_or_default();
         let word = text
             .iter()
+            .take(1 << 10)
             .take_while(|b| b.is_ascii_graphic() && **b != b'"')
             .count();
-        text.get(word) == Some(&b'"') && is_key(text.get(..word).unwrap_or_default())
+        (text.get(word) == Some(&b'"') || word == 1 << 10)
+            && is_key(text.get(..word).unwrap_or_default())
     })
 }
 
@@ -189,7 +207,7 @@ fn json(bytes: &[u8]) -> bool {
         if word < ADDRESS {
             return true;
         }
-        if word == ADDRESS || word == WORDS.len() {
+        if (ADDRESS..NAME).contains(&word) || word == WORDS.len() {
             return holds_password(bytes, found.end);
         }
         // One look at each text in quotes.
@@ -229,10 +247,24 @@ fn ends_key(bytes: &[u8], close: usize) -> bool {
 
 /// Tells whether an address whose host starts here may hold a password.
 fn holds_password(bytes: &[u8], start: usize) -> bool {
+    const LONGEST_ADDRESS: usize = 2 << 10;
     let rest = bytes.get(start..).unwrap_or_default();
-    let host = rest.iter().take(2 * LONGEST);
-    let mut host = host.take_while(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'/'));
-    host.any(|b| *b == b'@')
+    let rest = rest
+        .get(..rest.len().min(LONGEST_ADDRESS))
+        .unwrap_or_default();
+    let end = rest
+        .iter()
+        .position(|b| *b == b'"' || b.is_ascii_whitespace());
+    let rest = rest.get(..end.unwrap_or(rest.len())).unwrap_or_default();
+    let Some(at) = memchr::memchr(b'@', rest) else {
+        return end.is_none() && rest.len() == LONGEST_ADDRESS;
+    };
+    let user = rest.get(..at).unwrap_or_default();
+    let host = memchr::memchr(b'/', user).unwrap_or(user.len());
+    // A password may hold a slash; what follows a port is a path.
+    let port = |colon: usize| user.get(colon + 1).is_some_and(u8::is_ascii_digit);
+    host == user.len()
+        || memchr::memchr(b':', user).is_some_and(|colon| colon < host && !port(colon))
 }
 
 /// Looks at the text in quotes around a word: returns what was looked at, and whether it passes; `ends_key` tells whether it is a key.
@@ -391,6 +423,9 @@ mod tests {
             ("{secrets: {a: 1}}", true),
             (r#"{"type": "service_account"}"#, true),
             (r#"{"u":"postgres:\/\/app:hunter2-Zq8@db\/x"}"#, true),
+            (r#"{"u":"postgres:/\/app:hunter2-Zq8@db/x"}"#, true),
+            (r#"{"u":"postgres://app:a/bhunter2-Zq8@db/x"}"#, true),
+            (r#"{"u":"https://example.com:8080/@a"}"#, false),
             (r#"{"u":"postgres://a:hunter2-Z?8@db/x"}"#, true),
             (r#"{"pa\u0073sword":"x"}"#, true),
             (r#"{"auths": {"r": {"auth": "eA=="}}}"#, true),
@@ -421,6 +456,8 @@ mod tests {
             "<string name=\"api_key\">Zq81hunterVx7kQ2</string>",
             "<string name=\"api_key\">\n  Zq81hunterVx7kQ2\n</string>",
             "<string name=\"api_key\"><![CDATA[Zq81hunterVx7kQ2]]></string>",
+            "<string name=\"api_key\"> <![CDATA[ Zq81hunterVx7kQ2 ]]> </string>",
+            "<string name=\"api_key\"><!-- x -->Zq81hunterVx7kQ2</string>",
         ] {
             assert!(holds_key(text.as_bytes()), "{text}");
         }
@@ -449,7 +486,7 @@ mod tests {
         ] {
             assert!(secretness(name) != Secretness::No, "{name}");
             let lower = name.to_ascii_lowercase();
-            let words = WORDS.iter().skip(ADDRESS + 1).copied();
+            let words = WORDS.iter().skip(NAME).copied();
             let short = ["pw", "key", "psk", "pat", "jwt", "url", "uri", "dsn"];
             assert!(
                 words.chain(short).any(|word| lower.contains(word)),

@@ -337,15 +337,24 @@ impl<'t> Sight<'t> {
     /// Tells whether a key in quotes is what a setting or a variable of the environment is read by.
     fn is_argument(&self, key: usize) -> bool {
         let front = self.text.get(..key.saturating_sub(1)).unwrap_or_default();
-        let Some(front) = front.strip_suffix('(') else {
+        let Some(front) = without_comment(front).strip_suffix('(') else {
             return false;
         };
-        // Types of the call: `get<string>("JWT_SECRET")`.
-        let tail = front.as_bytes().get(front.len().saturating_sub(LONGEST)..);
-        let tail = tail.unwrap_or_default();
-        let types = match tail.strip_suffix(b">") {
-            Some(inner) => tail.len() - memchr::memrchr(b'<', inner).unwrap_or(inner.len()),
-            None => 0,
+        let front = without_comment(front);
+        // Types of the call: `get<Map<string, string>>("JWT_SECRET")`.
+        let bytes = front.as_bytes();
+        let mut depth = 0_usize;
+        let types = bytes.iter().rev().take(LONGEST).take_while(|b| {
+            match b {
+                b'>' => depth += 1,
+                b'<' => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            depth > 0 || **b == b'<'
+        });
+        let types = match bytes.last() {
+            Some(b'>') => types.count(),
+            _ => 0,
         };
         let end = front.len() - types;
         let name = identifier(front, &(end..end));
@@ -398,8 +407,14 @@ impl<'t> Sight<'t> {
     fn key_behind(&self, end: usize) -> Option<Range<usize>> {
         let text = self.text;
         let bytes = text.as_bytes();
-        let mut at = end;
-        while at < bytes.len().min(end + KEY) {
+        // What stands in its brackets, or behind its dot, may stand on a line of its own.
+        let open = blanks(bytes, end);
+        let mut at = match bytes.get(open) {
+            Some(b'(' | b'[' | b'.') => blanks(bytes, open + 1),
+            _ => end,
+        };
+        let most = bytes.len().min(at + KEY);
+        while at < most {
             let byte = bytes.get(at).copied().unwrap_or_default();
             if !is_word(byte) {
                 if matches!(byte, b'\n' | b')' | b',' | b';' | b'}') {
@@ -447,6 +462,22 @@ fn is_header(text: &str, name: &Range<usize>) -> bool {
     })
 }
 
+/// Returns a text without the blanks and comments at its end.
+fn without_comment(text: &str) -> &str {
+    let text = text.trim_ascii_end();
+    let from = text.len().saturating_sub(FAR);
+    let tail = text.as_bytes().get(from..).unwrap_or_default();
+    let start = match text.ends_with("*/") {
+        true => memchr::memmem::rfind(tail, b"/*"),
+        false => None,
+    };
+    start.map_or(text, |start| {
+        text.get(..from + start)
+            .unwrap_or_default()
+            .trim_ascii_end()
+    })
+}
+
 /// Tells whether a read of the environment whose key ends here may have another value behind it.
 fn falls_back(text: &str, end: usize) -> bool {
     let rest = behind(text.as_bytes(), end);
@@ -483,6 +514,11 @@ pub(super) fn blanks(bytes: &[u8], at: usize) -> usize {
         let rest = bytes.get(at..most).unwrap_or_default();
         let space = rest.iter().take_while(|b| b.is_ascii_whitespace()).count();
         let rest = rest.get(space..).unwrap_or_default();
+        // A line of Python that goes on.
+        if rest.starts_with(b"\\\n") || rest.starts_with(b"\\\r\n") {
+            at += space + 2;
+            continue;
+        }
         // In a text in quotes there are `//` and `#` as well: only where a line or text may go on do they end it.
         let comment = match rest {
             [b'/', b'*', body @ ..] => memchr::memmem::find(body, b"*/").map(|at| at + 4),
@@ -498,7 +534,7 @@ pub(super) fn blanks(bytes: &[u8], at: usize) -> usize {
 }
 
 /// Bytes of the longest name: what is longer is none.
-pub(super) const LONGEST: usize = 80;
+pub(super) const LONGEST: usize = 240;
 
 /// Returns the name around a word, as far as names go.
 fn identifier(text: &str, found: &Range<usize>) -> Range<usize> {
@@ -600,6 +636,13 @@ mod tests {
             "print(retry(lambda: logger.info('pw %s', db_password)))",
             "clé_api_key = x()\nprint(clé_api_key)",
             "k = db_password\nq = \"\"\"\nSELECT id\n\"\"\"\nprint(k)",
+            "k = os.getenv(\n    'API_KEY',\n    'hunter',\n)",
+            "k = os.environ.get(\n    # of the shop\n    'API_KEY', 'hunter')",
+            "k = config.get(\n    'API_KEY',\n    'hunter')",
+            "logger. \\\n  info(api_key)",
+            "print \\\n  (api_key)",
+            "def f():\n    k = api_key\n    x = {\nfoo: 1,\n    }\n    print(k)",
+            "def f(a=1,b=2,c=3,d=4,e=5,f=6,g=7,h=8): k = api_key; print(k)",
         ] {
             assert!(passes(text, Tongue::Python), "{text}");
         }
@@ -639,6 +682,20 @@ mod tests {
             "class A {\n  a() {\n    const m = apiKey;\n    console.log(m);\n  }\n}",
             "const f = () => {\n  const m = apiKey;\n  console.log(m);\n};",
             "res.json({ ...process.env })",
+            "const k = process.env[\n  'API_KEY'\n] ?? 'hunter'",
+            "const k = process.env\n  .API_KEY ?? 'hunter'",
+            "const k = config.get( 'JWT_SECRET') || 'hunter'",
+            "const k = config.get/* x */('JWT_SECRET') || 'hunter'",
+            "const k = config.get<Map<string, string>>('JWT_SECRET') || 'hunter'",
+            "console.log(x.replace(/\\)/g, ''), apiKey)",
+            "console.log(x.replace(/[)/]/, ''), apiKey)",
+            "logger.info<{ a: string; b: number }>(apiKey)",
+            "logger.info <A>(apiKey)",
+            "logger.info<(a) => string>(apiKey)",
+            "const k\n  = apiKey;\nconsole.log(k)",
+            "a=1;b=2;c=3;d=4;e=5;f=6;g=7;h=8;i=9;const k = apiKey;\nconsole.log(k)",
+            "function f() {\n  const k = apiKey;\n/*\nfoo\n*/\n  console.log(k);\n}",
+            "function f() {\n  const k = apiKey;\n  foo(\nbar,\n  );\n  console.log(k);\n}",
             "let m;\nif (a) {\n  m = apiKey;\n}\nconsole.log(m)",
             "const m = `a ${apiKey}`;\nlogger.info(m)",
             "res.status(500).json({ apiKey })",
@@ -671,6 +728,7 @@ mod tests {
             "log.Info().\n\t\tStr(\"k\", apiKey).\n\t\tMsg(\"x\")",
             "cmd := exec.Command(\"mysql\", \"-p\"+dbPassword)",
             "p := viper.GetString(\"db_password\")\nfmt.Println(p)",
+            "x := getEnvOrDefault(\n\t\"DB_PASSWORD\",\n\t\"x\",\n)",
             "x := getEnvOrDefault(\"DB_PASSWORD\", \"x\")",
             "log.Fatal(http.Serve(f(func(w W) {\n\tlog.Printf(\"using %s\", dbPassword)\n})))",
             "log.\n\t\tInfo().\n\t\tStr(\"a\", dbPassword)",
@@ -688,6 +746,9 @@ mod tests {
             ("q = '''a''' + db_password ", Tongue::Python),
             ("log.info(' db_password\n", Tongue::Script),
             ("a=[log.info(db_password,\n", Tongue::Python),
+            ("x=db_password;log.i(a<a\n", Tongue::Script),
+            ("x=db_password;f<a,b>(c)<", Tongue::Script),
+            ("x=db_password,/[", Tongue::Script),
         ] {
             pass(&part.repeat(60_000), tongue);
         }

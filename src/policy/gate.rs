@@ -140,7 +140,7 @@ fn hints(bytes: &[u8]) -> bool {
 fn holds_key(bytes: &[u8]) -> bool {
     memchr::memchr_iter(b'>', bytes).any(|at| {
         // What is longer is no text for people, either.
-        const LONGEST_KEY: usize = 1 << 10;
+        const LONGEST_KEY: usize = 256;
         let mut rest = bytes.get(at + 1..).unwrap_or_default().trim_ascii_start();
         if let Some(comment) = rest.strip_prefix(b"<!--") {
             let comment = comment

@@ -310,7 +310,9 @@ fn quoted<'t>(
         let name = String::from_utf8_lossy(text);
         secretness(name.split([':', '=']).next().unwrap_or_default().trim())
     });
+    // Words in quotes inside of a text name no value by themselves.
     let is_named = secretness != Secretness::No
+        && !text.ends_with(b"\\")
         && (is_key && !(next == Some(&b':') && is_described(after))
             || !is_key && secretness >= Secretness::Strong);
     (looked, is_named || is_row)

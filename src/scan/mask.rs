@@ -50,12 +50,14 @@ pub(super) fn mask(report: &mut Report, further: &[Secret]) {
 }
 
 /// Tells whether a value is a word that everybody writes: one that asks to be replaced, or a known default of letters alone. Names and prose
-/// hold it as well, and its own place is masked by its span.
+/// hold it as well, and its own place is masked by its span. A sign of the text around it may hang on it: "`PASSWORD`".
 fn is_word(secret: &Secret) -> bool {
     std::str::from_utf8(secret.expose()).is_ok_and(|text| {
+        let text = text.trim_matches(['`', '"', '\'', '(', ')', '[', ']', '.', ',', ';']);
         let is_letters = text.bytes().all(|b| b.is_ascii_alphabetic() || b == b'_');
-        matches!(values::classify(text), values::Value::Placeholder)
-            || is_letters && values::is_weak(text)
+        is_letters
+            && (values::is_weak(text)
+                || matches!(values::classify(text), values::Value::Placeholder))
     })
 }
 

@@ -696,25 +696,18 @@ fn brackets_in_names_are_no_links() {
 fn words_that_stand_for_a_value_leave_names_as_they_are() {
     let repo = Repo::new();
     repo.write(
-        "compose.yml",
-        "services:\n  a:\n    environment:\n      DB_PASSWORD: PASSWORD\n",
+        "README.md",
+        "`jdbc:mysql://db.acme.test:3306/d?user=USERNAME&password=PASSWORD`\n",
     );
     repo.write(
         "Dockerfile",
         "FROM a\nENV DOCKER_ENV_PASSWORD=hunter2-Zq81\n",
     );
     let run = keysweep(repo.path(), &["scan"]);
-    assert!(
-        run.text().contains("ENV DOCKER_ENV_PASSWORD=****"),
-        "{}",
-        run.text()
-    );
-    assert!(!run.text().contains("hunter2"), "{}", run.text());
-    assert!(
-        !run.text().contains("DB_PASSWORD: PASSWORD"),
-        "{}",
-        run.text()
-    );
+    let text = run.text();
+    assert!(text.contains("`DOCKER_ENV_PASSWORD` is set"), "{text}");
+    assert!(!text.contains("hunter2"), "{text}");
+    assert!(!text.contains("&password=P"), "{text}");
 }
 
 #[test]

@@ -6,7 +6,6 @@
 use crate::{
     engine::Redactor,
     model::{Attribution, BlobPath, CommitInfo, Finding, Location, Secret},
-    policy::values,
 };
 
 use super::{Report, Scope};
@@ -21,7 +20,6 @@ pub(super) fn mask(report: &mut Report, further: &[Secret]) {
         let secrets: Vec<&Secret> = found
             .map(|finding| &finding.secret)
             .chain(further)
-            .filter(|secret| !is_word(secret))
             .collect();
         Redactor::new(&secrets)
     };
@@ -47,18 +45,6 @@ pub(super) fn mask(report: &mut Report, further: &[Secret]) {
     {
         of_text(text, &redactor);
     }
-}
-
-/// Tells whether a value is a word that everybody writes: one that asks to be replaced, or a known default of letters alone. Names and prose
-/// hold it as well, and its own place is masked by its span. A sign of the text around it may hang on it: "`PASSWORD`".
-fn is_word(secret: &Secret) -> bool {
-    std::str::from_utf8(secret.expose()).is_ok_and(|text| {
-        let text = text.trim_matches(['`', '"', '\'', '(', ')', '[', ']', '.', ',', ';']);
-        let is_letters = text.bytes().all(|b| b.is_ascii_alphabetic() || b == b'_');
-        is_letters
-            && (values::is_weak(text)
-                || matches!(values::classify(text), values::Value::Placeholder))
-    })
 }
 
 fn of_finding(finding: &mut Finding, redactor: &Redactor) {

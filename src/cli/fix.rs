@@ -42,9 +42,19 @@ struct Change {
 #[derive(Default)]
 struct Told {
     done: Vec<String>,
+    /// The places of findings that an edit for another one mends.
+    along: BTreeSet<Place>,
     left: Vec<String>,
     /// Findings that no edit mends, by rule: that is no reason for the command to fail.
     unmended: Vec<String>,
+}
+
+/// Rule, file and first byte of a finding.
+type Place = (RuleId, BlobPath, u64);
+
+fn place_of(finding: &Finding) -> Place {
+    let at = &finding.location;
+    (finding.rule.clone(), at.path.clone(), at.byte_start)
 }
 
 /// Runs the command; returns what to print and the outcome.
@@ -92,8 +102,9 @@ pub(super) fn run(args: &args::Fix, look: &Look) -> Result<(String, Outcome), Cl
             write(change)?;
         }
     }
-    told.unmended = unmended(&report);
-    text.push_str(&summary(&told, &changes, args.apply));
+    told.unmended = unmended(&report, &told.along);
+    let patched = text.starts_with("---");
+    text.push_str(&summary(&told, &changes, args.apply, patched));
     // As with formatters and linters: a dry run fails if there is something to do.
     let is_open = !told.left.is_empty() || !args.apply && !changes.is_empty();
     let outcome = match (is_open, report.ledger.is_incomplete()) {
@@ -129,7 +140,7 @@ fn hide(changes: &mut [Change], report: &Report) {
 const MAX_PLACES: usize = 5;
 
 /// Returns what is said of the findings for which there is no edit, a line a rule.
-fn unmended(report: &Report) -> Vec<String> {
+fn unmended(report: &Report, along: &BTreeSet<Place>) -> Vec<String> {
     let mended: BTreeSet<(&RuleId, &BlobPath, u64)> = report
         .fixes
         .iter()
@@ -138,7 +149,7 @@ fn unmended(report: &Report) -> Vec<String> {
     let mut left: BTreeMap<&RuleId, Vec<&Finding>> = BTreeMap::new();
     for one in &report.findings {
         let place = (&one.rule, &one.location.path, one.location.byte_start);
-        if !mended.contains(&place) {
+        if !mended.contains(&place) && !along.contains(&place_of(one)) {
             left.entry(&one.rule).or_default().push(one);
         }
     }
@@ -152,9 +163,15 @@ fn unmended(report: &Report) -> Vec<String> {
                 None | Some(0) => String::new(),
                 Some(more) => format!(" and {more} more"),
             };
+            let has_fix =
+                crate::policy::find(rule.as_str()).is_some_and(|lint| lint.fix > FixClass::None);
             let what = match findings.first().map(|one| one.kind) {
                 Some(Kind::Secret) => "no edit takes a secret back: rotate it",
-                _ => "no edit mends it here",
+                // What a lint cannot mend without a guess it leaves to people.
+                _ if has_fix => {
+                    "the edit for it fits other forms than this one, which takes a decision by hand"
+                }
+                _ => "it has no edit: what to do takes a decision by hand",
             };
             format!(
                 "{}{more} {rule}: {what}; `keysweep rules show {rule}` says more",
@@ -233,6 +250,7 @@ fn inside(
         let line = |(id, line, what): &(RuleId, u32, String)| format!("{path}:{line} {id}: {what}");
         told.done.extend(mended.done.iter().map(line));
         told.left.extend(mended.left.iter().map(line));
+        with_them(report, &path, mended.along, told);
         changes.push(Change {
             file,
             name: path,
@@ -243,6 +261,22 @@ fn inside(
         });
     }
     changes
+}
+
+/// Tells what the edits of a file mend beside what they were made for.
+fn with_them(report: &Report, path: &BlobPath, along: Vec<(RuleId, u64)>, told: &mut Told) {
+    let along: BTreeSet<Place> = along
+        .into_iter()
+        .map(|(rule, at)| (rule, path.clone(), at))
+        .collect();
+    for one in &report.findings {
+        let place = place_of(one);
+        if along.contains(&place) && told.along.insert(place) {
+            let (line, rule) = (one.location.start_line, &one.rule);
+            told.done
+                .push(format!("{path}:{line} {rule}: by the same edit"));
+        }
+    }
 }
 
 /// Tells whether a fix changes other files alone.
@@ -371,7 +405,7 @@ fn append(bytes: &mut Vec<u8>, text: &str) {
     }
 }
 
-fn summary(told: &Told, changes: &[Change], applied: bool) -> String {
+fn summary(told: &Told, changes: &[Change], applied: bool, patched: bool) -> String {
     let mut text = String::new();
     let mut list = |title: &str, lines: &[String]| {
         if !lines.is_empty() {
@@ -393,10 +427,16 @@ fn summary(told: &Told, changes: &[Change], applied: bool) -> String {
             text,
             "{faults} mended in {files}. What was ever committed must be rotated all the same."
         ),
-        (_, false) => writeln!(
-            text,
-            "{faults} in {files}: run it again with --apply to write. The lines above without `#` are a patch for `git apply`."
-        ),
+        (_, false) => {
+            let patch = match patched {
+                true => " The lines above without `#` are a patch for `git apply`.",
+                false => "",
+            };
+            writeln!(
+                text,
+                "{faults} in {files}: run it again with --apply to write.{patch}"
+            )
+        }
     };
     text
 }

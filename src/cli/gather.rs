@@ -162,12 +162,13 @@ impl Gathered {
         let options = self.options(no_ignore)?;
         let suppressor = Suppressor::new(&self.config, self.baseline.clone(), today());
         let mut suppressor = suppressor.knowing(self.known.iter().cloned());
-        let mut report = scan::run(target, &options, &mut suppressor, progress, stop)?;
-        if self.only.is_some() {
-            // What the other half would meet is not known.
-            report.unused_suppressions.clear();
-        }
-        Ok(report)
+        Ok(scan::run(
+            target,
+            &options,
+            &mut suppressor,
+            progress,
+            stop,
+        )?)
     }
 
     /// Returns the options of a run.

@@ -147,13 +147,25 @@ fn forms(value: &[u8]) -> BTreeSet<Vec<u8>> {
 /// Bytes of the longest word that people write: what is longer is none.
 const LONGEST_WORD: usize = 15;
 
+/// Tells whether a value only names what belongs in its place, as documents do: `PASSWORD`, with a quote of the text around it or without.
+/// Names of variables hold the word as well.
+fn stands_for_one(value: &[u8]) -> bool {
+    const WORDS: [&[u8]; 4] = [b"PASSWORD", b"PASSPHRASE", b"USERNAME", b"CHANGEME"];
+    let quotes = [&b"`"[..], b"'", b"\""];
+    let inner = quotes
+        .iter()
+        .find_map(|quote| value.strip_suffix(*quote))
+        .unwrap_or(value);
+    WORDS.contains(&inner)
+}
+
 /// Adds all forms of one value.
 fn add(value: &[u8], forms: &mut BTreeSet<Vec<u8>>) {
     // A word, with a capital or without: masked, it would make names of folders and sentences unreadable, and hide nothing from who guesses.
     let is_word = value.len() <= LONGEST_WORD
         && value.first().is_some_and(u8::is_ascii_alphabetic)
         && value.iter().skip(1).all(u8::is_ascii_lowercase);
-    if value.len() < MIN_LEN || is_word {
+    if value.len() < MIN_LEN || is_word || stands_for_one(value) {
         return;
     }
     forms.insert(value.to_vec());

@@ -93,8 +93,12 @@ fn named(line: &str, offset: usize, covered: &mut Vec<Range<usize>>) {
             continue;
         }
         let rest = line.get(sign + 1..).unwrap_or_default();
-        let blanks = rest.len() - rest.trim_start().len();
-        let value = of_value(rest.get(blanks..).unwrap_or_default());
+        let expanded = expanded(line, start, sign);
+        let blanks = match expanded {
+            Some(_) => 0,
+            None => rest.len() - rest.trim_start().len(),
+        };
+        let value = expanded.unwrap_or_else(|| of_value(rest.get(blanks..).unwrap_or_default()));
         let text = line
             .get(sign + 1 + blanks + value.start..sign + 1 + blanks + value.end)
             .unwrap_or_default();
@@ -113,6 +117,33 @@ fn named(line: &str, offset: usize, covered: &mut Vec<Range<usize>>) {
             covered.push(from + value.start..from + value.end);
         }
     }
+}
+
+/// Returns where the word that `${NAME:-word}` gives stands behind the `:`; that of `:?` is a message if it is several words.
+fn expanded(line: &str, name: usize, sign: usize) -> Option<Range<usize>> {
+    let is_braced = line.get(..name)?.ends_with("${");
+    let rest = line.get(sign + 1..)?;
+    let operator = rest.chars().next()?;
+    if !is_braced
+        || !line.get(sign..)?.starts_with(':')
+        || !matches!(operator, '-' | '=' | '?' | '+')
+    {
+        return None;
+    }
+    let mut depth = 1_usize;
+    let end = rest.bytes().position(|byte| {
+        match byte {
+            b'{' => depth += 1,
+            b'}' => depth -= 1,
+            _ => {}
+        }
+        depth == 0
+    })?;
+    let word = rest.get(1..end)?;
+    let is_message = operator == '?'
+        && word.trim().contains(' ')
+        && !word.bytes().any(|byte| byte.is_ascii_digit());
+    Some(if is_message { end..end } else { 1..end })
 }
 
 /// Tells whether a name is that of a secret, or of one that is public only by its first word: `NEXT_PUBLIC_API_SECRET`.
@@ -219,6 +250,18 @@ mod tests {
                 "PASSWORD='******************' run",
             ),
             ("TOKEN: ${{ secrets.TOKEN }}", "TOKEN: ${{ secrets.TOKEN }}"),
+            (
+                "DB_PASSWORD: ${DB_PASSWORD:?set DB_PASSWORD}",
+                "DB_PASSWORD: ${DB_PASSWORD:?set DB_PASSWORD}",
+            ),
+            (
+                "A: ${DB_PASSWORD:-correct-otter}/${DB_TOKEN:-${B_TOKEN:-correct-otter}}",
+                "A: ${DB_PASSWORD:-*************}/${DB_TOKEN:-${B_TOKEN:-*************}}",
+            ),
+            (
+                "A: ${DB_PASSWORD:?correct-otter}, ${DB_TOKEN:?hunter2 Zq81}",
+                "A: ${DB_PASSWORD:?*************}, ${DB_TOKEN:?************}",
+            ),
             ("password: {{ .Values.pw }}", "password: {{ .Values.pw }}"),
         ] {
             assert_eq!(shown(text), want);
@@ -290,6 +333,7 @@ mod tests {
             "awk '{print $1,$2}' < a.txt; sed -e s/foo/bar/g",
             "arn:aws:iam::123456789012:role/deploy-eu1",
             "os.environ[\"X\"] = getToken(HTTPServer, k8s)",
+            "echo '${{ toJSON(github) }}' && echo ${{ toJson(steps.isReady) }} | toYaml",
         ] {
             assert_eq!(shown(text), text);
         }

@@ -108,6 +108,7 @@ pub fn run(
         &mut ledger,
     );
     values.extend(gathered.habits.past_values());
+    policy::standing(target, &mut gathered.habits);
     let fixes = habits(
         gathered.habits,
         &beside,
@@ -127,7 +128,7 @@ pub fn run(
         ledger,
         findings,
         suppressed,
-        unused_suppressions: unused(suppressor, &extent, run.stopped()),
+        unused_suppressions: unused(suppressor, &extent, options, run.stopped()),
         fixes,
         interrupted: run.stopped(),
     };
@@ -143,10 +144,18 @@ fn see(markers: &[(BlobPath, Marker)], suppressor: &mut Suppressor) {
     }
 }
 
-/// Returns the suppressions that met nothing. A run that was stopped has not met everything that could be met.
-fn unused(suppressor: &Suppressor, extent: &Extent, stopped: bool) -> Vec<String> {
+/// Returns the suppressions that met nothing. A run that was stopped has not met everything that could be met; what the other half of one
+/// for secrets or policy alone would meet is not known, but which markers can meet nothing is.
+fn unused(
+    suppressor: &Suppressor,
+    extent: &Extent,
+    options: &Options,
+    stopped: bool,
+) -> Vec<String> {
+    let is_half = !options.secrets || options.policy.is_none();
     match stopped {
         true => Vec::new(),
+        false if is_half => suppressor.faulty(),
         false => suppressor.unused(extent),
     }
 }

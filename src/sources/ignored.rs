@@ -222,6 +222,37 @@ impl Scope {
     }
 }
 
+/// How git sees a file of a work tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Whether the index holds it.
+    pub tracked: bool,
+    /// Whether a pattern of the repository's ignore files covers it or a directory above it.
+    pub covered: bool,
+}
+
+/// Returns how git sees a file; `None` outside of a work tree.
+#[must_use]
+pub fn standing(file: &Path) -> Option<Standing> {
+    let dir = file.parent()?.canonicalize().ok()?;
+    let path = dir.join(file.file_name()?);
+    // What cannot be read was noted when the tree was read.
+    let mut ledger = Ledger::default();
+    let scope = Scope::of_root(&dir, &mut ledger);
+    let inside = scope.repository.as_deref()?;
+    let mut covered = scope.matches(&path, false);
+    let mut at = dir.as_path();
+    while !covered && at != inside.work_tree {
+        let above = at.parent()?;
+        covered = Scope::of_root(above, &mut ledger).matches(at, true);
+        at = above;
+    }
+    Some(Standing {
+        tracked: inside.tracks(&path, false, &mut ledger),
+        covered,
+    })
+}
+
 impl Rules {
     /// Reads an ignore file whose patterns are relative to `dir`; returns `above` if there is none.
     fn read(

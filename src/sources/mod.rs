@@ -28,7 +28,7 @@ use std::{
 use crate::model::{BlobPath, Copied, Ledger, Provenance, Span};
 
 pub use content::Sizes;
-pub use ignored::{Excludes, could_hide};
+pub use ignored::{Excludes, Standing, could_hide, standing};
 
 /// A stretch of content on its way to the engine.
 #[derive(Clone)]

@@ -592,3 +592,151 @@ fn a_fact_that_is_set_aside_alone_is_counted_and_shown() {
     assert!(report["suppressed"].to_string().contains("a demo"));
     assert!(!run.text().contains(&token(7)));
 }
+
+#[test]
+fn what_one_edit_mends_is_told_as_mended() {
+    let repo = Repo::new();
+    repo.write(
+        ".github/workflows/a.yml",
+        "on: push\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps:\n      - run: |\n          ./x -p ${{ secrets.A_TOKEN }}\n          ./y ${{ secrets.B_TOKEN }}\n",
+    );
+    let run = keysweep(repo.path(), &["fix"]);
+    let text = run.text();
+    for line in [7, 8] {
+        let place = format!("a.yml:{line} gha-secret-inline-run: ");
+        assert!(text.contains(&place), "{text}");
+    }
+    assert!(!text.contains("Left:"), "{text}");
+    assert!(text.contains("2 faults in 1 file: "), "{text}");
+    assert!(text.contains("are a patch for `git apply`"), "{text}");
+}
+
+#[test]
+fn fixes_that_change_a_build_are_no_safe_ones_and_what_is_left_has_its_reason() {
+    let repo = Repo::new();
+    repo.write("Dockerfile", "FROM node:22\nCOPY . .\n");
+    repo.write(".env.production", "DB_PASSWORD=hunter2-Zq81\n");
+    repo.write(
+        ".github/workflows/a.yml",
+        "on: push\njobs:\n  a:\n    runs-on: windows-latest\n    steps:\n      - shell: cmd\n        run: x -p ${{ secrets.A_TOKEN }}\n",
+    );
+    let run = keysweep(repo.path(), &["fix", "--only", "policy", "--apply"]);
+    assert!(
+        !repo.path().join(".dockerignore").exists(),
+        "{}",
+        run.text()
+    );
+    assert!(run.text().contains("--unsafe applies it"), "{}", run.text());
+    assert!(
+        run.text().contains("dotenv-committed: it has no edit"),
+        "{}",
+        run.text()
+    );
+    // `rules show` speaks of an edit for this one.
+    let reason = "gha-secret-inline-run: the edit for it fits other forms than this one";
+    assert!(run.text().contains(reason), "{}", run.text());
+    keysweep(repo.path(), &["fix", "--apply", "--unsafe"]);
+    assert!(repo.path().join(".dockerignore").exists());
+}
+
+#[test]
+fn a_preview_shows_expressions_and_says_patch_of_patches_alone() {
+    let repo = Repo::new();
+    repo.write(
+        ".github/workflows/a.yml",
+        "on: push\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps:\n      - run: |\n          echo '${{ toJSON(github) }}'\n          ./y ${{ secrets.B_TOKEN }}\n",
+    );
+    let run = keysweep(repo.path(), &["fix"]);
+    assert!(run.text().starts_with("--- a/"), "{}", run.text());
+    let repo = Repo::new();
+    repo.write(
+        "compose.yml",
+        "services:\n  a:\n    environment:\n      A_SECRET: ${B_SECRET:-${C_SECRET:-hunter2-Zq81}}\n      X_PASSWORD: ${X_PASSWORD:?set X_PASSWORD}\n",
+    );
+    let run = keysweep(repo.path(), &["fix", "--unsafe"]);
+    let text = run.text();
+    assert!(
+        text.contains("X_PASSWORD: ${X_PASSWORD:?set X_PASSWORD}"),
+        "{text}"
+    );
+    assert!(
+        text.contains("${B_SECRET:-${C_SECRET:?set C_SECRET}}"),
+        "{text}"
+    );
+    assert!(!text.contains("are a patch"), "{text}");
+    assert!(!text.contains("hunter2"), "{text}");
+}
+
+#[test]
+fn brackets_in_names_are_no_links() {
+    let repo = Repo::new();
+    repo.write(
+        "deploy/base/kustomization.yaml",
+        "secretGenerator:\n  - name: app\n    literals:\n      - password=hunter2-Zq81\n",
+    );
+    for overlay in ["prod", "dev"] {
+        repo.write(
+            &format!("deploy/overlays/{overlay}/kustomization.yaml"),
+            "resources:\n  - ../../base\n",
+        );
+    }
+    let run = keysweep(repo.path(), &["scan", "--only", "policy", "--output=json"]);
+    let text = run.text();
+    assert!(
+        text.contains("secretGenerator.[].literals.[].password"),
+        "{text}"
+    );
+    assert!(
+        text.contains(": deploy/overlays/dev/kustomization.yaml, deploy/overlays/"),
+        "{text}"
+    );
+}
+
+#[test]
+fn words_that_stand_for_a_value_leave_names_as_they_are() {
+    let repo = Repo::new();
+    repo.write(
+        "README.md",
+        "`jdbc:mysql://db.acme.test:3306/d?user=USERNAME&password=PASSWORD`\n",
+    );
+    repo.write(
+        "Dockerfile",
+        "FROM a\nENV DOCKER_ENV_PASSWORD=hunter2-Zq81\n",
+    );
+    let run = keysweep(repo.path(), &["scan"]);
+    let text = run.text();
+    assert!(text.contains("`DOCKER_ENV_PASSWORD` is set"), "{text}");
+    assert!(!text.contains("hunter2"), "{text}");
+    assert!(!text.contains("&password=P"), "{text}");
+}
+
+#[test]
+fn an_environment_file_is_told_with_how_git_sees_it() {
+    let repo = Repo::new();
+    let text = "DB_PASSWORD=hunter2-Zq81\n";
+    repo.write("app/.env", text);
+    repo.write("open/.env", text);
+    repo.write("new/.env", text);
+    repo.write(".gitignore", "app/\n");
+    repo.git(&["add", "-f", "app/.env", "open/.env", ".gitignore"]);
+    let run = keysweep(repo.path(), &["scan", "--only", "policy", "--output=json"]);
+    let findings = run.json()["findings"].clone();
+    let findings = findings.as_array().unwrap();
+    for (path, want) in [
+        (
+            "app/.env",
+            "it is tracked although an ignore rule covers it",
+        ),
+        ("open/.env", "it is tracked, and no ignore rule covers it"),
+        (
+            "new/.env",
+            "it is not tracked yet, and no ignore rule covers it",
+        ),
+    ] {
+        let own = findings
+            .iter()
+            .find(|one| one["rule"] == "dotenv-committed" && one["location"]["path"] == path);
+        let message = own.unwrap()["message"].as_str().unwrap();
+        assert!(message.ends_with(want), "{path} {message}");
+    }
+}

@@ -800,3 +800,28 @@ fn where_a_clone_lies_is_no_finding_and_in_no_baseline() {
     let run = keysweep(around.path(), &["scan", &name]);
     assert_eq!(run.code, 1, "{}", run.stderr);
 }
+
+#[test]
+fn broken_markers_are_told_by_half_a_scan_as_well() {
+    let repo = Repo::new();
+    repo.write(
+        "compose.yml",
+        "services:\n  a:\n    environment:\n      A_PASSWORD: ${A_PASSWORD:-hunter2-Zq81} # keysweep:allow[compose-weak-defualt] why\n      B_PASSWORD: ${B_PASSWORD:-hunter3-Zq81} # keysweep:allow\n      C: d # keysweep:allow[generic-password] met by nothing\n",
+    );
+    for only in ["policy", "secrets"] {
+        let run = keysweep(repo.path(), &["scan", "--only", only]);
+        let text = run.text();
+        assert!(
+            text.contains("did you mean `compose-weak-default`?"),
+            "{only} {text}"
+        );
+        assert!(
+            text.contains("compose.yml:5 names no rule"),
+            "{only} {text}"
+        );
+        // What the other half would meet is not known.
+        assert!(!text.contains("compose.yml:6 ("), "{only} {text}");
+    }
+    let run = keysweep(repo.path(), &["scan"]);
+    assert!(run.text().contains("compose.yml:6 ("), "{}", run.text());
+}

@@ -152,14 +152,10 @@ impl Suppressor {
                 .filter(|line| !self.met_lines.contains(&line.fingerprint))
                 .map(|line| format!("baseline line {line}")),
         );
+        unused.extend(self.faulty());
         for (path, marker) in &self.seen_markers {
             let place = (path.clone(), marker.line, marker.column);
-            let strangers = self.strangers(marker);
-            if let Some(ids) = strangers {
-                unused.push(format!("allow marker at {path}:{} {ids}", marker.line));
-            } else if let MarkerKind::Malformed(fault) = marker.kind {
-                unused.push(format!("allow marker at {path}:{} {fault}", marker.line));
-            } else if !self.met_markers.contains(&place) {
+            if self.fault(marker).is_none() && !self.met_markers.contains(&place) {
                 let ids: Vec<String> = marker.rules.iter().map(|id| safe(id.as_str())).collect();
                 let (line, ids) = (marker.line, ids.join(", "));
                 unused.push(format!("allow marker at {path}:{line} ({ids})"));
@@ -168,6 +164,29 @@ impl Suppressor {
         unused.sort();
         unused.dedup();
         unused
+    }
+
+    /// Returns the markers that can meet nothing, whatever is looked for, as sorted safe text: malformed ones, and those that name a rule
+    /// which is not there.
+    #[must_use]
+    pub fn faulty(&self) -> Vec<String> {
+        let seen = self.seen_markers.iter();
+        let faulty = seen.filter_map(|(path, marker)| {
+            let fault = self.fault(marker)?;
+            Some(format!("allow marker at {path}:{} {fault}", marker.line))
+        });
+        let mut faulty: Vec<String> = faulty.collect();
+        faulty.sort();
+        faulty.dedup();
+        faulty
+    }
+
+    /// Returns why a marker can meet nothing, if that is so.
+    fn fault(&self, marker: &Marker) -> Option<String> {
+        self.strangers(marker).or_else(|| match marker.kind {
+            MarkerKind::Malformed(fault) => Some(fault.to_string()),
+            _ => None,
+        })
     }
 
     /// Returns which ids of a marker are no rule's, and the nearest of those that are.

@@ -176,7 +176,10 @@ fn is_word(part: &str) -> bool {
             || !text.bytes().any(|b| b.is_ascii_lowercase())
     };
     if digits == 0 || letters == 0 {
-        return letters == 0 || is_one_case(part) || in_words(bytes) * 5 >= letters * 4;
+        return letters == 0
+            || is_one_case(part)
+            || is_called(part)
+            || in_words(bytes) * 5 >= letters * 4;
     }
     let head = part.trim_end_matches(|c: char| c.is_ascii_digit());
     let tail = part.trim_start_matches(|c: char| c.is_ascii_digit());
@@ -184,6 +187,19 @@ fn is_word(part: &str) -> bool {
     let is_numbered = head.len() == letters && digits <= 4 && is_one_case(head);
     let is_unit = tail.len() == letters && letters <= 3 && is_one_case(tail);
     is_numbered || is_unit || in_words(bytes) * 5 >= letters * 4 && digits * 3 <= part.len()
+}
+
+/// Tells whether letters are the name of a function that begins with a short word: `toJSON`, `isReady`.
+fn is_called(letters: &str) -> bool {
+    let verbs = ["to", "is", "on", "do", "go", "in", "by", "as"];
+    let rest = verbs.iter().find_map(|verb| letters.strip_prefix(verb));
+    rest.is_some_and(|rest| {
+        let tail = rest.get(1..).unwrap_or_default();
+        rest.len() >= 3
+            && rest.starts_with(|c: char| c.is_ascii_uppercase())
+            && (tail.bytes().all(|b| b.is_ascii_uppercase())
+                || tail.bytes().all(|b| b.is_ascii_lowercase()))
+    })
 }
 
 /// Returns how many letters stand in words of three and more: runs of one case, with a capital in front or without.

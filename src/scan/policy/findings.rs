@@ -272,28 +272,47 @@ fn cross_draft(
 
 /// Returns a text with `[text](n)` as `text`: only SARIF has links, and makes them of the related places.
 fn unlinked(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((head, tail)) = rest.split_once('[') {
-        let link = tail.split_once("](").and_then(|(label, tail)| {
-            let (number, tail) = tail.split_once(')')?;
-            let is_number = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
-            is_number.then_some((label, tail))
-        });
-        plain.push_str(head);
-        match link {
-            Some((label, tail)) => {
-                plain.push_str(label);
-                rest = tail;
+    let mut open: Vec<usize> = Vec::new();
+    let mut dropped: Vec<std::ops::Range<usize>> = Vec::new();
+    let mut signs = text.match_indices(['[', ']', '\\']).peekable();
+    let mut escapes: Vec<usize> = Vec::new();
+    while let Some((at, sign)) = signs.next() {
+        match sign {
+            "[" => open.push(at),
+            "\\" => {
+                // Paths in links are written so.
+                if signs.next_if(|(next, _)| *next == at + 1).is_some() {
+                    escapes.push(at);
+                }
             }
-            None => {
-                plain.push('[');
-                rest = tail;
+            _ => {
+                if let Some(start) = open.pop()
+                    && let Some(length) = linked(text.get(at + 1..).unwrap_or_default())
+                {
+                    dropped.push(start..start + 1);
+                    dropped.push(at..at + 1 + length);
+                    let own = escapes.partition_point(|escape| *escape < start);
+                    dropped.extend(escapes.drain(own..).map(|escape| escape..escape + 1));
+                }
             }
         }
     }
-    plain.push_str(rest);
+    dropped.sort_by_key(|range| range.start);
+    let mut plain = String::with_capacity(text.len());
+    let mut at = 0;
+    for range in dropped {
+        plain.push_str(text.get(at..range.start).unwrap_or_default());
+        at = range.end;
+    }
+    plain.push_str(text.get(at..).unwrap_or_default());
     plain
+}
+
+/// Returns the length of the `(n)` that makes a link of the brackets before it.
+fn linked(rest: &str) -> Option<usize> {
+    let (number, _) = rest.strip_prefix('(')?.split_once(')')?;
+    let is_number = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+    is_number.then_some(number.len() + 2)
 }
 
 pub(super) fn copy(spot: &Spot) -> Spot {
@@ -451,6 +470,29 @@ impl Draft {
             excerpt,
             line_hash: self.spot.shown.line_hash,
             secret: self.secret,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unlinked;
+
+    #[test]
+    fn links_are_their_texts_and_other_brackets_stay() {
+        for (text, want) in [
+            (
+                "`a.[].b.[].c` of [x/a.yaml](1), [b](12)",
+                "`a.[].b.[].c` of x/a.yaml, b",
+            ),
+            (
+                "[app/[id]/.env](1) [x](y) [](3",
+                "app/[id]/.env [x](y) [](3",
+            ),
+            ("]] [ [a](1)", "]] [ a"),
+            ("[app/\\[id\\]/\\[x.env](1) \\[x", "app/[id]/[x.env \\[x"),
+        ] {
+            assert_eq!(unlinked(text), want);
         }
     }
 }

@@ -28,6 +28,8 @@ pub struct Mended {
     pub shown: (String, String),
     /// What was done: lint, line, what the fix does.
     pub done: Vec<(RuleId, u32, String)>,
+    /// What went with it though it has no fix of its own: lint, first byte before.
+    pub along: Vec<(RuleId, u64)>,
     /// What was not: lint, line, why.
     pub left: Vec<(RuleId, u32, String)>,
     /// Texts to append to other files, by path from the root.
@@ -42,6 +44,7 @@ impl Mended {
             new: Vec::new(),
             shown: Default::default(),
             done: Vec::new(),
+            along: Vec::new(),
             left: Vec::new(),
             appends: Vec::new(),
         }
@@ -112,6 +115,9 @@ pub fn mend(
         }
     }
     mended.new = applied(bytes, &edits);
+    if !edits.is_empty() {
+        mended.along = bench.gone(&before, &mended.new, wanted);
+    }
     let hidden = masked(bytes, &before, options);
     let show = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     mended.shown = (show(&hidden), show(&applied(&hidden, &edits)));
@@ -138,6 +144,27 @@ impl Bench<'_> {
             ),
             None => Reading::default(),
         }
+    }
+
+    /// Returns the faults that nobody wanted to mend and that are gone all the same: one edit often mends a whole step.
+    fn gone(&self, before: &Reading, new: &[u8], wanted: &[&Proposal]) -> Vec<(RuleId, u64)> {
+        let after = self.read(new);
+        let left: BTreeSet<(&str, &str)> = after
+            .faults
+            .iter()
+            .map(|fault| (fault.lint.id, fault.subject.as_str()))
+            .collect();
+        let wanted: BTreeSet<(&str, u64)> = wanted
+            .iter()
+            .map(|one| (one.rule.as_str(), one.location.byte_start))
+            .collect();
+        let place = |fault: &Fault| (fault.lint.id, fault.span.start as u64);
+        let gone = before.faults.iter().filter(|fault| {
+            !left.contains(&(fault.lint.id, fault.subject.as_str()))
+                && !wanted.contains(&place(fault))
+        });
+        gone.map(|fault| (RuleId::new(fault.lint.id), place(fault).1))
+            .collect()
     }
 
     /// Returns all edits with those of one more fix, if that does what it should. `fault` is what the file alone tells of it.

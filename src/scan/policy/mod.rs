@@ -10,6 +10,7 @@ mod gather;
 mod mend;
 mod owners;
 mod past;
+mod standing;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,6 +31,7 @@ pub(super) use findings::{Told, tell};
 pub(super) use gather::{gather, hide};
 pub use mend::{Mended, mend};
 pub(super) use past::{formats, past};
+pub(super) use standing::standing;
 
 /// What of policy runs, and for whom.
 #[derive(Clone, Debug, Default)]

@@ -138,7 +138,7 @@ fn fault(path: &Path<'_>, scalar: &Scalar, one: &Expansion) -> Option<Fault> {
     )
     .severity(severity)
     .secret(span);
-    fault.fix = fix(scalar, one);
+    fault.fix = fix(scalar, one, 4);
     Some(fault)
 }
 
@@ -178,22 +178,37 @@ fn innermost(text: &str, range: Range<usize>, depth: usize) -> Range<usize> {
     }
 }
 
-/// Demands the outermost variable.
-fn fix(scalar: &Scalar, one: &Expansion) -> Option<Fix> {
-    let fallback = one.fallback.clone()?;
-    let operator = scalar
-        .text
-        .get(one.range.start + 2 + one.name.len()..fallback.start)?;
-    let start = fallback.start - operator.len();
-    let name = &one.name;
+/// Demands the variable whose fallback is the secret itself: those before it keep theirs, so `${A:-${B:-c}}` still takes `B`.
+fn fix(scalar: &Scalar, one: &Expansion, depth: usize) -> Option<Fix> {
+    let mut start = 0;
+    let mut last = one.clone();
+    for _ in 0..depth {
+        let fallback = moved(last.fallback.clone()?, start);
+        let inner = interpolations(scalar.text.get(fallback.clone())?);
+        match inner.into_iter().next() {
+            Some(next) if next.fallback.is_some() && next.range == (0..fallback.len()) => {
+                start = fallback.start;
+                last = next;
+            }
+            _ => break,
+        }
+    }
+    let name = &last.name;
+    let fallback = moved(last.fallback.clone()?, start);
+    let begin = start + last.range.start + 2 + name.len();
+    scalar.text.get(begin..fallback.start)?;
     Some(Fix {
         class: FixClass::Unsafe,
         title: format!("demand `{name}`: the start fails without it"),
         edits: vec![Edit::replace(
-            scalar.source(start..fallback.end),
+            scalar.source(begin..fallback.end),
             format!(":?set {name}"),
         )],
     })
+}
+
+const fn moved(range: Range<usize>, by: usize) -> Range<usize> {
+    range.start + by..range.end + by
 }
 
 #[cfg(test)]
@@ -244,13 +259,24 @@ mod tests {
 
     #[test]
     fn the_fix_demands_the_variable() {
-        for text in [
-            "DB_PASSWORD: ${DB_PASSWORD:-changeme}",
-            "DB_PASSWORD: \"${DB_PASSWORD-${B:-c}}\"",
+        for (text, want) in [
+            (
+                "DB_PASSWORD: ${DB_PASSWORD:-changeme}",
+                "DB_PASSWORD: ${DB_PASSWORD:?set DB_PASSWORD}\n",
+            ),
+            // What it falls back to before the secret stays.
+            (
+                "DB_PASSWORD: \"${DB_PASSWORD-${B:-c}}\"",
+                "DB_PASSWORD: \"${DB_PASSWORD-${B:?set B}}\"\n",
+            ),
+            (
+                "A_SECRET: x${A_SECRET:-${B:-${C-hunter2-Zq81}}}",
+                "A_SECRET: x${A_SECRET:-${B:-${C:?set C}}}\n",
+            ),
         ] {
             let text = format!("services:\n  a:\n    environment:\n      {text}\n");
             let fixed = fixed("compose.yml", &text);
-            assert!(fixed.contains("${DB_PASSWORD:?set DB_PASSWORD}"), "{fixed}");
+            assert!(fixed.ends_with(want), "{fixed}");
             assert!(told("compose.yml", &fixed).is_empty(), "{fixed}");
         }
     }

@@ -27,7 +27,46 @@ pub(super) struct Copied<'i> {
     beside: Vec<&'i str>,
     /// Whether the same source was there before in the file.
     repeated: bool,
+    /// Whether it is in a stage that only builds, and whose copy the image has not.
+    build: bool,
+    /// What later stages take of what is copied, by path below it.
+    taken: Vec<&'i str>,
 }
+
+impl Copied<'_> {
+    /// Tells whether the image has none of these files, which are named by their paths below what is copied.
+    fn is_kept<'p>(&self, mut files: impl Iterator<Item = &'p str>) -> bool {
+        let is_taken = |file: &str| {
+            let mut taken = self.taken.iter();
+            taken.any(|one| {
+                file.strip_prefix(one)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            })
+        };
+        self.build && !files.any(is_taken)
+    }
+
+    /// Returns how bad a copy is here that would be as bad as this in the image.
+    fn grade(&self, severity: Severity, kept: bool) -> Severity {
+        match () {
+            () if is_local(self.dockerfile) => Severity::Info,
+            // The cache of the builder has it, and whoever is handed that cache.
+            () if kept => severity.min(Severity::Medium),
+            () => severity,
+        }
+    }
+}
+
+/// Returns where a file comes to.
+const fn place(kept: bool) -> &'static str {
+    match kept {
+        true => "a build stage, not into the image: the build cache keeps it",
+        false => "the image",
+    }
+}
+
+/// Copies by file, source, and whether it is one of a build stage alone.
+type Seen<'i> = BTreeSet<(&'i str, &'i str, bool)>;
 
 /// What an ignore file says.
 struct Patterns {
@@ -59,11 +98,14 @@ impl<'i> Tree<'i> {
             contents: HashMap::new(),
             credentials: BTreeSet::new(),
         };
-        let mut seen = BTreeSet::new();
+        let mut seen = Seen::new();
         for (number, gathered) in index.facts.iter().enumerate() {
             if let FactData::Item(item) = &gathered.data {
                 tree.add(number, item, &mut seen);
             }
+        }
+        for copy in tree.copies.iter_mut().filter(|copy| copy.build) {
+            copy.repeated |= seen.contains(&(copy.dockerfile, copy.source, false));
         }
         let names = index
             .paths
@@ -73,13 +115,14 @@ impl<'i> Tree<'i> {
         tree
     }
 
-    fn add(&mut self, number: usize, item: &'i Item, seen: &mut BTreeSet<(&'i str, &'i str)>) {
+    fn add(&mut self, number: usize, item: &'i Item, seen: &mut Seen<'i>) {
         let all = |name: &str| {
             let named = item.attributes.iter().filter(|(key, _)| *key == name);
             named.map(|(_, value)| value.as_str()).collect::<Vec<_>>()
         };
         let one = |name: &str| all(name).first().copied().unwrap_or_default();
         let subject = item.subject.as_str();
+        let build = !all("build").is_empty();
         match item.topic {
             COPY => self.copies.push(Copied {
                 fact: number,
@@ -87,7 +130,9 @@ impl<'i> Tree<'i> {
                 word: one("word"),
                 source: one("source"),
                 beside: all("beside"),
-                repeated: !seen.insert((subject, one("source"))),
+                repeated: !seen.insert((subject, one("source"), build)),
+                build,
+                taken: all("taken"),
             }),
             IGNORE => {
                 let docker = ignore::Ignore::new(all("pattern").into_iter());
@@ -186,18 +231,16 @@ impl<'i> Tree<'i> {
             }
             (Named::Maybe, None) => return None,
         };
-        let severity = if is_local(copy.dockerfile) {
-            Severity::Info
-        } else {
-            severity
-        };
+        let kept = copy.is_kept(copy.source.rsplit('/').take(1));
         let message = format!(
-            "`{}` puts the credential file `{}` into the image",
-            copy.word, copy.source
+            "`{}` puts the credential file `{}` into {}",
+            copy.word,
+            copy.source,
+            place(kept)
         );
         Some(fault(
             copy,
-            severity,
+            copy.grade(severity, kept),
             message,
             format!("{} {}", copy.word, copy.source),
         ))
@@ -221,6 +264,11 @@ impl<'i> Tree<'i> {
         left.retain(|path| !excludes(path));
         let shown = if source.is_empty() { "." } else { source };
         let what = format!("{} {shown}", copy.word);
+        let kept = copy.is_kept(left.iter().map(|path| {
+            let rest = path.strip_prefix(source).unwrap_or(path);
+            rest.trim_start_matches('/')
+        }));
+        let place = place(kept);
         let (severity, message) = match left.as_slice() {
             [] if self.whole
                 && source.is_empty()
@@ -228,7 +276,7 @@ impl<'i> Tree<'i> {
                 && !excludes(".env") =>
             {
                 let message = format!(
-                    "`{what}` takes a local `.env` into the image: `.dockerignore` does not leave it out"
+                    "`{what}` takes a local `.env` into {place}; `.dockerignore` does not leave it out"
                 );
                 left.push(".env".to_owned());
                 (Severity::Low, message)
@@ -236,22 +284,17 @@ impl<'i> Tree<'i> {
             [] => return None,
             [file] => (
                 Severity::High,
-                format!("`{what}` takes the credential file `{file}` into the image"),
+                format!("`{what}` takes the credential file `{file}` into {place}"),
             ),
             [file, more @ ..] => {
                 let message = format!(
-                    "`{what}` takes the credential file `{file}` and {} more into the image",
+                    "`{what}` takes the credential file `{file}` and {} more into {place}",
                     more.len()
                 );
                 (Severity::High, message)
             }
         };
-        let severity = if is_local(copy.dockerfile) {
-            Severity::Info
-        } else {
-            severity
-        };
-        let mut fault = fault(copy, severity, message, what);
+        let mut fault = fault(copy, copy.grade(severity, kept), message, what);
         let needed = left.iter().any(|path| copy.beside.contains(&path.as_str()));
         fault.fix = (!needed).then(|| self.fix(&ignore_path, &left));
         Some(fault)
@@ -301,9 +344,10 @@ impl<'i> Tree<'i> {
     fn fix(&self, path: &str, files: &[String]) -> Fix {
         let open = self.ignores.get(path).is_some_and(|patterns| patterns.open);
         let text = format!("{}{}\n", if open { "\n" } else { "" }, files.join("\n"));
+        // Builds read such files: those of Next and Vite `.env.production`, of npm `.npmrc`.
         Fix {
-            class: FixClass::Safe,
-            title: format!("leave it out by `{path}`"),
+            class: FixClass::Unsafe,
+            title: format!("leave it out by `{path}`, for the build as well"),
             edits: vec![Edit {
                 append_to: Some(path.to_owned()),
                 span: 0..0,

@@ -9,6 +9,7 @@ use super::{
     super::keyfile,
     context::{Copied, Tree},
     credential, dockerfile, ignore,
+    stages::Stages,
 };
 use crate::{
     model::{Confidence, Severity},
@@ -33,7 +34,7 @@ const COPY_CREDENTIAL_FILE: LintMeta = LintMeta {
         "Docker: Build context, .dockerignore files",
     ],
     cwe: 538,
-    fix: FixClass::Safe,
+    fix: FixClass::Unsafe,
     why: "A file stays in the layer that copied it, though a later layer removes it: whoever can pull the image reads it.",
     help: "Leave the file out by `.dockerignore`, mount it for the RUN that needs it (`RUN --mount=type=secret,id=npmrc,target=/root/.npmrc`), \
            and hand it to the container when it starts.",
@@ -101,7 +102,7 @@ impl Lint for Copies {
         if document.kind == FileKind::Ignore && document.name() != ".gitignore" {
             context.note(item(IGNORE, document.path, 0..0, patterns(document.text)));
         } else if let Some(file) = dockerfile(document) {
-            for fact in copies(file, document.path) {
+            for fact in copies(file, document) {
                 context.note(fact);
             }
         } else if credential::named(document.path).is_some() {
@@ -151,7 +152,8 @@ fn patterns(text: &str) -> Vec<(&'static str, String)> {
 }
 
 /// Returns a fact for each source that is copied from the context.
-fn copies(file: &Dockerfile, path: &str) -> Vec<Fact> {
+fn copies(file: &Dockerfile, document: &Document<'_>) -> Vec<Fact> {
+    let stages = Stages::new(file, document.text);
     let mut sources = Vec::new();
     for instruction in super::instructions(file) {
         let What::Copy(copy) = &instruction.what else {
@@ -160,28 +162,40 @@ fn copies(file: &Dockerfile, path: &str) -> Vec<Fact> {
         if copy.from().is_some() {
             continue;
         }
+        if sources.len() >= MAX_SOURCES {
+            break;
+        }
         let word = if copy.is_add { "ADD" } else { "COPY" };
+        let kept = stages.kept_from_image(&instruction.keyword, copy);
         for source in &copy.sources {
             let text = source.text.trim_start_matches("./").trim_matches('/');
             let text = if matches!(text, "." | "*") { "" } else { text };
             if source.text.contains("://") || text.contains('$') {
                 continue;
             }
-            sources.push((word, text, source.source(0..source.text.len())));
+            sources.push((
+                word,
+                text,
+                source.source(0..source.text.len()),
+                kept.clone(),
+            ));
         }
     }
     sources.truncate(MAX_SOURCES);
     // What else is copied tells which folder is the context.
     let beside: Vec<_> = sources
         .iter()
-        .filter(|(_, text, _)| is_plain(text))
+        .filter(|(_, text, ..)| is_plain(text))
         .take(8)
-        .map(|(_, text, _)| ("beside", (*text).to_owned()))
+        .map(|(_, text, ..)| ("beside", (*text).to_owned()))
         .collect();
-    let fact = |(word, text, span): (&str, &str, Range<usize>)| {
+    let fact = |(word, text, span, kept): (&str, &str, Range<usize>, Option<Vec<String>>)| {
         let mut attributes = vec![("word", word.to_owned()), ("source", text.to_owned())];
+        attributes.extend(kept.is_some().then(|| ("build", String::new())));
+        let taken = kept.into_iter().flatten().take(MAX_SOURCES);
+        attributes.extend(taken.map(|path| ("taken", path)));
         attributes.extend(beside.iter().cloned());
-        item(COPY, path, span, attributes)
+        item(COPY, document.path, span, attributes)
     };
     sources.into_iter().map(fact).collect()
 }

@@ -14,6 +14,7 @@ mod credential;
 mod ignore;
 mod layer;
 mod mounts;
+mod stages;
 mod start;
 pub(super) mod url;
 mod uses;

@@ -19,7 +19,7 @@ use crate::model::{Confidence, Severity};
 
 const COMMITTED: LintMeta = LintMeta {
     id: "dotenv-committed",
-    title: "A real environment file is tracked, or will be: no ignore rule covers it",
+    title: "A real environment file is tracked, or nothing keeps it from being",
     tool: "dotenv",
     severity: Severity::High,
     confidence: Confidence::High,
@@ -151,7 +151,7 @@ fn secrets(kept: &[Kept<'_>], worst: &Kept<'_>) -> Fault {
         ""
     };
     let message = format!(
-        "this environment file, which no ignore rule covers, holds the values of {}{more}",
+        "this environment file holds the values of {}{more}",
         names.join(", ")
     );
     Fault::new(&COMMITTED, worst.line.key_span.clone(), "secrets", message)
@@ -176,8 +176,7 @@ fn harmless(document: &Document<'_>, place: Place) -> Option<Fault> {
     if is_plain || is_encrypted || is_fetched {
         return None;
     }
-    let message =
-        "no ignore rule covers this environment file: the next secret written to it is published";
+    let message = "the next secret that is written to this environment file is published with it";
     let fault = Fault::new(&COMMITTED, private.key_span.clone(), "no secrets", message);
     Some(fault.severity(Severity::Medium).persona(Persona::Pedantic))
 }

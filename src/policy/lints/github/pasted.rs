@@ -16,6 +16,7 @@ use super::{
     literal::{META, says_that_it_is_none},
     model::{Job, Shell, Workflow},
 };
+use crate::model::Severity;
 
 /// Tells the secrets that are written out elsewhere than as values of keys. `known` are those of services, which are made up.
 pub(super) fn look(workflow: &Workflow<'_>, known: &HashSet<&str>, context: &mut Context<'_>) {
@@ -69,14 +70,19 @@ fn tell(
     part: Range<usize>,
     context: &mut Context<'_>,
 ) {
-    let span = value.source(part);
+    let span = value.source(part.clone());
+    // A job's scripts set up what lives as long as it, with passwords that people made up for that.
+    let severity = match values::verbatim(value.text.get(part).unwrap_or_default()) {
+        Value::Literal(Strength::Random) => Severity::High,
+        _ => Severity::Medium,
+    };
     let fault = Fault::new(
         &META,
         span.clone(),
         format!("{}/{at}/{name}", job.id),
         format!("{name} is written out in the workflow"),
     );
-    context.tell(fault.secret(span));
+    context.tell(fault.severity(severity).secret(span));
 }
 
 /// `export API_KEY=…`, `mysql -p…`, `curl -H 'Authorization: …'` in a script.

@@ -304,10 +304,16 @@ fn when_missing<'t>(walk: &mut Walk<'t, '_>, node: Node<'t>, flag: &str, body: N
     for (name, value) in statements(body).into_iter().take(4).filter_map(sides) {
         if let ([name], [value]) = (named(name).as_slice(), named(value).as_slice())
             && code.of(*name) == code.of(*target)
+            && !code.literal(*value).is_some_and(|(text, _)| is_path(text))
         {
             judge(walk, *value, key, *value, None);
         }
     }
+}
+
+/// Tells whether a value is a path in a store of secrets: `secret/creds`.
+fn is_path(value: &str) -> bool {
+    value.contains('/') && !value.bytes().any(|b| b.is_ascii_digit())
 }
 
 /// `process.env.X ||= 'value'`.

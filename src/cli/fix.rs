@@ -11,6 +11,7 @@ use std::{
 };
 
 use crate::{
+    engine::Redactor,
     model::{BlobPath, Finding, Kind, RuleId},
     policy::{FixClass, veil},
     scan::{Options, Proposal, Report, Target, policy},
@@ -79,6 +80,7 @@ pub(super) fn run(args: &args::Fix, look: &Look) -> Result<(String, Outcome), Cl
         &mut told,
     );
     changes.retain(|change| change.old != change.new);
+    hide(&mut changes, &report);
     let mut text = patch::patch(changes.iter().map(|change| Sides {
         name: &change.name,
         exists: change.exists,
@@ -103,6 +105,24 @@ pub(super) fn run(args: &args::Fix, look: &Look) -> Result<(String, Outcome), Cl
         text.push_str("Not everything could be read: `keysweep scan` says what.\n");
     }
     Ok((text, outcome))
+}
+
+/// Covers the values of all findings in what is shown: one may stand in a file that knows nothing of it.
+fn hide(changes: &mut [Change], report: &Report) {
+    let suppressed = report.suppressed.iter().map(|one| &one.finding);
+    let findings = report.findings.iter().chain(suppressed);
+    let redactor = Redactor::new(&findings.map(|one| &one.secret).collect::<Vec<_>>());
+    for change in changes {
+        for text in [&mut change.shown.0, &mut change.shown.1] {
+            // Line by line: a diff goes by lines.
+            let lines = text.split_inclusive('\n');
+            let lines = lines.map(|line| match line.strip_suffix('\n') {
+                Some(line) => redactor.mask(line).into_owned() + "\n",
+                None => redactor.mask(line).into_owned(),
+            });
+            *text = lines.collect();
+        }
+    }
 }
 
 /// Most places of a rule that are named.

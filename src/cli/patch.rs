@@ -51,7 +51,11 @@ impl Sides<'_> {
             let line = line.strip_suffix('\r').unwrap_or(line);
             !line.chars().any(|c| c != '\t' && is_unsafe(c))
         };
-        let is_plain = !name.contains(['"', '\\']) && diff.split('\n').all(is_safe);
+        // A name with a line break could bring a patch of its own.
+        let is_name = !name
+            .chars()
+            .any(|c| matches!(c, '"' | '\\' | '\t') || is_unsafe(c));
+        let is_plain = is_name && diff.split('\n').all(is_safe);
         (is_shown && is_plain && report::inert(&diff) == diff).then_some(diff)
     }
 

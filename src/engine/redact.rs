@@ -144,10 +144,14 @@ fn forms(value: &[u8]) -> BTreeSet<Vec<u8>> {
     forms
 }
 
+/// Bytes of the longest word that people write: what is longer is none.
+const LONGEST_WORD: usize = 15;
+
 /// Adds all forms of one value.
 fn add(value: &[u8], forms: &mut BTreeSet<Vec<u8>>) {
     // A word, with a capital or without: masked, it would make names of folders and sentences unreadable, and hide nothing from who guesses.
-    let is_word = value.first().is_some_and(u8::is_ascii_alphabetic)
+    let is_word = value.len() <= LONGEST_WORD
+        && value.first().is_some_and(u8::is_ascii_alphabetic)
         && value.iter().skip(1).all(u8::is_ascii_lowercase);
     if value.len() < MIN_LEN || is_word {
         return;
@@ -164,7 +168,14 @@ fn add(value: &[u8], forms: &mut BTreeSet<Vec<u8>>) {
         forms.insert(markup(value, quotes));
     }
     for upper in [true, false] {
-        forms.insert(percent(value, upper));
+        let percent = percent(value, upper);
+        // Forms of pages write a blank so.
+        forms.insert(
+            String::from_utf8_lossy(&percent)
+                .replace("%20", "+")
+                .into_bytes(),
+        );
+        forms.insert(percent);
         forms.insert(hex(value, upper));
     }
     add_base64(value, forms);

@@ -11,6 +11,7 @@ use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use super::{
     kind::{FileKind, is_for_people},
     names::{Secretness, secretness},
+    search::{Search, Short},
 };
 
 /// Words for secrets and their places, for formats that are searched for words alone.
@@ -45,32 +46,55 @@ const HINTS: [&str; 28] = [
     "_pat",
 ];
 
-/// Signs of formats in JSON whose lints look at more than names: manifests, stacks, templates, keys of services.
-const SIGNS: [&str; 10] = [
-    "apiversion",
-    "awstemplateformatversion",
-    "aws::",
-    "custom::",
-    "deploymenttemplate.json",
-    "deploymentparameters.json",
+/// The words that JSON is searched for; a bar stands where a name may begin a new word.
+const WORDS: [&str; 21] = [
+    // What manifests of Kubernetes begin with: as a name whose value is a text.
+    "api|version",
+    // Signs of formats whose lints look at more than names: manifests, stacks, templates, keys of services.
+    "AWSTemplateFormatVersion",
+    "AWS::",
+    "Custom::",
+    "deploymentTemplate.json",
+    "deploymentParameters.json",
     "service_account",
     "private key",
     "\"auth\"",
     // A name may be written so.
     "\\u00",
+    // What stands before the host of an address, as some write it.
+    ":\\/\\/",
+    ":/\\/",
+    ":\\//",
+    // Words of which names of secrets are made; each name holds one of them, or of the short ones.
+    "pass",
+    "pword",
+    "secret",
+    "token",
+    "cred",
+    "auth",
+    "conn",
+    "string",
 ];
 
-/// The sign that manifests of Kubernetes begin with: as a name whose value is a text.
+/// The number of the sign of manifests, of the first sign behind it that always passes, and of the first word of an address.
 const VERSION: usize = 0;
+const ADDRESS: usize = 10;
 
-/// Words of which names of secrets are made; each name holds one of them.
-const WORDS: [&str; 17] = [
-    "pass", "pwd", "pword", "secret", "token", "key", "cred", "psk", "pat", "jwt", "auth", "conn",
-    "url", "uri", "dsn", "pw", "string",
+/// The number of the first word of names.
+const NAME: usize = ADDRESS + 3;
+
+/// Short words: the sign of an address, then those of names.
+const SHORT: [Short; 9] = [
+    Short::new("://", 0),
+    Short::new("pw", 0),
+    Short::new("key", 1),
+    Short::new("psk", 1),
+    Short::new("pat", 0),
+    Short::new("jwt", 0),
+    Short::new("url", 0),
+    Short::new("uri", 0),
+    Short::new("dsn", 1),
 ];
-
-/// What stands before the host of an address, as some write it in JSON.
-const ADDRESSES: [&str; 2] = ["://", ":\\/\\/"];
 
 /// Bytes of the longest name that is looked at.
 const LONGEST: usize = 120;
@@ -115,20 +139,31 @@ fn hints(bytes: &[u8]) -> bool {
 /// Texts for people stand beside names of all sorts: a key among them is one long word with digits.
 fn holds_key(bytes: &[u8]) -> bool {
     memchr::memchr_iter(b'>', bytes).any(|at| {
-        let rest = bytes.get(at + 1..).unwrap_or_default().trim_ascii_start();
+        // What is longer is no text for people, either.
+        const LONGEST_KEY: usize = 1 << 10;
+        let mut rest = bytes.get(at + 1..).unwrap_or_default().trim_ascii_start();
+        if let Some(comment) = rest.strip_prefix(b"<!--") {
+            let comment = comment
+                .get(..comment.len().min(LONGEST_KEY))
+                .unwrap_or_default();
+            let end = memchr::memmem::find(comment, b"-->").map_or(0, |end| end + "<!---->".len());
+            rest = rest.get(end..).unwrap_or_default().trim_ascii_start();
+        }
         let rest = rest
             .strip_prefix(b"<![CDATA[")
             .unwrap_or(rest)
             .trim_ascii_start();
         let word = rest
             .iter()
+            .take(LONGEST_KEY)
             .take_while(|b| b.is_ascii_graphic() && **b != b'<')
             .count();
         let text = rest.get(..word).unwrap_or_default();
-        let is_all = rest.get(word..).is_some_and(|rest| {
-            let rest = rest.trim_ascii_start();
-            rest.starts_with(b"<") || text.ends_with(b"]]>")
-        });
+        let is_all = word == LONGEST_KEY
+            || rest.get(word..).is_some_and(|rest| {
+                let rest = rest.trim_ascii_start();
+                rest.starts_with(b"<") || rest.starts_with(b"]]>") || text.ends_with(b"]]>")
+            });
         is_all && is_key(text)
     })
 }
@@ -140,9 +175,11 @@ fn holds_key_in_quotes(bytes: &[u8]) -> bool {
         let text = rest.strip_prefix(b"\"").unwrap_or_default();
         let word = text
             .iter()
+            .take(1 << 10)
             .take_while(|b| b.is_ascii_graphic() && **b != b'"')
             .count();
-        text.get(word) == Some(&b'"') && is_key(text.get(..word).unwrap_or_default())
+        (text.get(word) == Some(&b'"') || word == 1 << 10)
+            && is_key(text.get(..word).unwrap_or_default())
     })
 }
 
@@ -157,42 +194,33 @@ fn is_key(word: &[u8]) -> bool {
 /// Tells whether a text of JSON holds a sign, a name of a secret with a value, a name of a secret as a value, or an address or a row of settings with a
 /// password in it.
 fn json(bytes: &[u8]) -> bool {
-    static FOUND: OnceLock<Option<AhoCorasick>> = OnceLock::new();
-    let search = FOUND.get_or_init(|| {
-        let all: Vec<&str> = SIGNS
-            .iter()
-            .chain(&ADDRESSES)
-            .chain(&WORDS)
-            .copied()
-            .collect();
-        search(&all)
-    });
-    let Some(search) = search else { return true };
+    static FOUND: OnceLock<Search<{ SHORT.len() }>> = OnceLock::new();
+    let search = FOUND.get_or_init(|| Search::new(&WORDS, SHORT));
     let (mut seen, mut close, mut is_key) = (0, 0, false);
     let mut known = HashMap::new();
-    // Shorter words are not hidden by longer ones: all that overlap are told.
-    search.find_overlapping_iter(bytes).any(|found| {
-        let which = found.pattern().as_usize();
-        if which == VERSION {
-            return is_manifest(bytes, found.end());
+    search.find(bytes).into_iter().any(|found| {
+        let word = found.word;
+        let found = found.range();
+        if word == VERSION {
+            return is_manifest(bytes, found.end);
         }
-        if which < SIGNS.len() {
+        if word < ADDRESS {
             return true;
         }
-        if which < SIGNS.len() + ADDRESSES.len() {
-            return holds_password(bytes, found.end());
+        if (ADDRESS..NAME).contains(&word) || word == WORDS.len() {
+            return holds_password(bytes, found.end);
         }
         // One look at each text in quotes.
-        if found.start() < seen {
+        if found.start < seen {
             return false;
         }
-        if close < found.end() {
-            let rest = bytes.get(found.end()..).unwrap_or_default();
+        if close < found.end {
+            let rest = bytes.get(found.end..).unwrap_or_default();
             let more = memchr::memchr3(b'"', b'\'', b'\n', rest).unwrap_or(rest.len());
-            close = found.end() + more;
+            close = found.end + more;
             is_key = ends_key(bytes, close);
         }
-        let (text, is_met) = quoted(bytes, found.range(), is_key, &mut known);
+        let (text, is_met) = quoted(bytes, found, is_key, &mut known);
         seen = text.end;
         is_met
     })
@@ -219,10 +247,24 @@ fn ends_key(bytes: &[u8], close: usize) -> bool {
 
 /// Tells whether an address whose host starts here may hold a password.
 fn holds_password(bytes: &[u8], start: usize) -> bool {
+    const LONGEST_ADDRESS: usize = 2 << 10;
     let rest = bytes.get(start..).unwrap_or_default();
-    let host = rest.iter().take(2 * LONGEST);
-    let mut host = host.take_while(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'/'));
-    host.any(|b| *b == b'@')
+    let rest = rest
+        .get(..rest.len().min(LONGEST_ADDRESS))
+        .unwrap_or_default();
+    let end = rest
+        .iter()
+        .position(|b| *b == b'"' || b.is_ascii_whitespace());
+    let rest = rest.get(..end.unwrap_or(rest.len())).unwrap_or_default();
+    let Some(at) = memchr::memchr(b'@', rest) else {
+        return end.is_none() && rest.len() == LONGEST_ADDRESS;
+    };
+    let user = rest.get(..at).unwrap_or_default();
+    let host = memchr::memchr(b'/', user).unwrap_or(user.len());
+    // A password may hold a slash; what follows a port is a path.
+    let port = |colon: usize| user.get(colon + 1).is_some_and(u8::is_ascii_digit);
+    host == user.len()
+        || memchr::memchr(b':', user).is_some_and(|colon| colon < host && !port(colon))
 }
 
 /// Looks at the text in quotes around a word: returns what was looked at, and whether it passes; `ends_key` tells whether it is a key.
@@ -399,6 +441,9 @@ mod tests {
             ("{secrets: {a: 1}}", true),
             (r#"{"type": "service_account"}"#, true),
             (r#"{"u":"postgres:\/\/app:hunter2-Zq8@db\/x"}"#, true),
+            (r#"{"u":"postgres:/\/app:hunter2-Zq8@db/x"}"#, true),
+            (r#"{"u":"postgres://app:a/bhunter2-Zq8@db/x"}"#, true),
+            (r#"{"u":"https://example.com:8080/@a"}"#, false),
             (r#"{"u":"postgres://a:hunter2-Z?8@db/x"}"#, true),
             (r#"{"pa\u0073sword":"x"}"#, true),
             (r#"{"auths": {"r": {"auth": "eA=="}}}"#, true),
@@ -429,6 +474,8 @@ mod tests {
             "<string name=\"api_key\">Zq81hunterVx7kQ2</string>",
             "<string name=\"api_key\">\n  Zq81hunterVx7kQ2\n</string>",
             "<string name=\"api_key\"><![CDATA[Zq81hunterVx7kQ2]]></string>",
+            "<string name=\"api_key\"> <![CDATA[ Zq81hunterVx7kQ2 ]]> </string>",
+            "<string name=\"api_key\"><!-- x -->Zq81hunterVx7kQ2</string>",
         ] {
             assert!(holds_key(text.as_bytes()), "{text}");
         }
@@ -457,7 +504,13 @@ mod tests {
         ] {
             assert!(secretness(name) != Secretness::No, "{name}");
             let lower = name.to_ascii_lowercase();
-            assert!(WORDS.iter().any(|word| lower.contains(word)), "{name}");
+            let words = WORDS.iter().skip(NAME).copied();
+            let short = ["pw", "key", "psk", "pat", "jwt", "url", "uri", "dsn"];
+            assert!(
+                words.chain(short).any(|word| lower.contains(word)),
+                "{name}"
+            );
+            assert!(json(format!("{{\"{name}\": \"x\"}}").as_bytes()), "{name}");
         }
     }
 }

@@ -26,6 +26,7 @@ mod read;
 pub mod readers;
 mod registry;
 pub mod reuse;
+mod search;
 pub mod shell;
 pub mod trial;
 pub mod values;

@@ -337,7 +337,18 @@ fn without_schemas(text: &str) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     let is_schema = |document: &str| {
-        let mut kinds = document.lines().filter(|line| line.starts_with("kind:"));
+        // Names in quotes and braces at the left edge may be a kind, too: no tool writes those.
+        let is_plain = !document
+            .lines()
+            .any(|line| line.starts_with(['"', '\'', '?', '{', '<', '&', '*', '!']));
+        let is_kind = |line: &&str| {
+            let rest = line.strip_prefix("kind").unwrap_or_default();
+            rest.trim_start().starts_with(':')
+        };
+        let mut kinds = document
+            .lines()
+            .filter(is_kind)
+            .take(if is_plain { 2 } else { 0 });
         kinds
             .next()
             .is_some_and(|kind| kind.trim_end() == DEFINITION)

@@ -40,6 +40,7 @@ pub fn covered(text: &str) -> Vec<Range<usize>> {
 #[must_use]
 pub fn again(bytes: &[u8], known: &[Range<usize>]) -> Vec<Range<usize>> {
     const MIN_VALUE: usize = 8;
+    const MOST_PLACES: usize = 1_000_000;
     let values = known.iter().filter_map(|at| bytes.get(at.clone()));
     let is_looked_for = |value: &&[u8]| {
         let text = std::str::from_utf8(value);
@@ -50,8 +51,20 @@ pub fn again(bytes: &[u8], known: &[Range<usize>]) -> Vec<Range<usize>> {
     let Some(Ok(search)) = search else {
         return Vec::new();
     };
-    let all = search.find_overlapping_iter(bytes);
-    all.map(|found| found.range()).collect()
+    let mut joined: Vec<Range<usize>> = Vec::new();
+    for (count, found) in search.find_overlapping_iter(bytes).enumerate() {
+        if count > MOST_PLACES {
+            // Values that are made of each other.
+            return std::iter::once(0..bytes.len()).collect();
+        }
+        // They come by their ends.
+        let mut range = found.range();
+        while let Some(last) = joined.pop_if(|last| last.end >= range.start) {
+            range.start = range.start.min(last.start);
+        }
+        joined.push(range);
+    }
+    joined
 }
 
 /// Covers what follows the names of secrets: `NAME=value`, `name: value`, `--name value`.

@@ -390,3 +390,51 @@ fn no_value_holds_a_report_back() {
         }
     }
 }
+
+/// A value of one file stands in another, which knows nothing of it, on a line that a fix shows or beside what a lint tells.
+#[test]
+fn values_of_other_files_are_covered_in_fixes_and_excerpts() {
+    for value in [
+        "korrekt Otter 9",
+        "correct-otter-horse",
+        "correctOtterHorse",
+        "83746192",
+        "qzxkvjwpfmbtrnlshgdycaeuio",
+    ] {
+        let repo = Repo::new();
+        repo.write(".env", format!("DB_PASSWORD=\"{value}\"\n"));
+        repo.write(
+            ".github/workflows/a.yml",
+            format!("on: push\njobs:\n  a:\n    runs-on: x\n    steps:\n      - run: deploy \"${{{{ secrets.X }}}}\"; ping {value}\n"),
+        );
+        repo.write("a.sh", format!("echo \"$CHAT_TOKEN\" {value}\n"));
+        let mut all: Vec<Vec<&str>> = FORMATS
+            .iter()
+            .map(|format| vec!["scan", "--output", format])
+            .collect();
+        all.push(vec!["fix"]);
+        all.push(vec!["fix", "--unsafe"]);
+        for args in all {
+            let run = keysweep(repo.path(), &args);
+            assert_eq!(run.code, 1, "{args:?} {}", run.stderr);
+            assert!(!run.text().contains(value), "{args:?} {}", run.text());
+        }
+    }
+}
+
+/// A name with line breaks could bring a patch of its own.
+#[test]
+fn no_name_brings_a_patch() {
+    let repo = Repo::new();
+    let name = ".github/workflows/x\n--- a/README\n+++ b/README\n@@ -2,2 +2,3 @@\n a\n+pwned\n a\n--- a/d/a.yml\n+++ b/d/a.yml";
+    repo.write(
+        name,
+        "on: push\njobs:\n  a:\n    runs-on: x\n    steps:\n      - run: deploy \"${{ secrets.X }}\"\n",
+    );
+    let run = keysweep(repo.path(), &["fix"]);
+    assert!(
+        !run.text().lines().any(|line| line.starts_with("+pwned")),
+        "{}",
+        run.text()
+    );
+}

@@ -58,7 +58,7 @@ impl Seeds {
 }
 
 /// Bytes from the word of a call to the last name that a look at it may meet.
-const REACH: usize = MOST + FAR + 800;
+const REACH: usize = MOST + FAR + 1_200;
 
 /// What stands outside of all definitions counts for all.
 const OUTSIDE: usize = usize::MAX;
@@ -142,6 +142,7 @@ impl<'t, 's> Flow<'t, 's> {
         let text = self.lexer.text;
         let mut at = 0;
         let mut scopes = Scopes::new(self.tongue);
+        let mut before = "";
         for line in parts::lines(text) {
             let start = at;
             at += line.len();
@@ -152,8 +153,15 @@ impl<'t, 's> Flow<'t, 's> {
                 let own = self.definitions.len();
                 let place = if scopes.is_inside { own } else { OUTSIDE };
                 let targets = line.get(targets).unwrap_or_default();
+                // The sign may stand on a line of its own.
+                let targets = if targets.trim_ascii().is_empty() {
+                    before
+                } else {
+                    targets
+                };
                 self.assign(targets, start + from, own, place);
             }
+            before = line;
         }
     }
 
@@ -340,11 +348,18 @@ impl Scopes {
     fn begins(&mut self, line: &str) -> bool {
         let is_text = self.edges.is_inside();
         if self.edges.begins(line) {
-            self.is_in_class = parts::holds_members(line);
-            self.members = None;
+            if parts::holds_members(line) {
+                self.is_in_class = true;
+                self.members = None;
+            } else if parts::is_body(line, self.tongue) || has_body(line, self.tongue) {
+                self.is_in_class = false;
+            }
             self.is_inside = parts::is_body(line, self.tongue);
-            self.is_body = self.is_inside || has_body(line, self.tongue);
-            return true;
+            let has_body = self.is_inside || has_body(line, self.tongue);
+            // Whatever else stands at the left edge may be part of a definition that a person laid out so, or of a comment: it ends none.
+            let is_block = BLOCKS.iter().any(|word| line.starts_with(word));
+            self.is_body = has_body || self.is_body && !is_block;
+            return has_body || is_block;
         }
         self.is_inside = self.is_body;
         let rest = line.trim_ascii();
@@ -365,6 +380,11 @@ impl Scopes {
         true
     }
 }
+
+/// What begins statements of the outermost level that hold others.
+const BLOCKS: [&str; 9] = [
+    "if ", "if(", "for ", "for(", "try", "while", "with ", "switch", "else",
+];
 
 /// Tells whether variables of the lines below this one at the left edge belong to what it begins: `const a = () => {`.
 fn has_body(line: &str, tongue: Tongue) -> bool {

@@ -22,10 +22,9 @@ use super::{
     shape::Tongue,
     weak,
 };
-use crate::{
-    literals::Literals,
-    masks,
-    policy::names::{Secretness, secretness},
+use crate::policy::{
+    names::{Secretness, secretness},
+    search::{Search, Short},
 };
 
 /// How near to each other two words must stand, in bytes.
@@ -65,28 +64,14 @@ const SECRETS: &[&str] = &[
 /// Reads of the environment.
 const READS: &[&str] = &["set|default"];
 
-/// Words of three letters and fewer: of secrets, and of reads. A searcher for literals is slow where one has two bytes; see [`short`].
+/// Short words of secrets and of reads, in this order.
 const SHORT: [Short; 5] = [
-    Short::new("pw", 0, false),
-    Short::new("jwt", 0, false),
-    Short::new("otp", 1, false),
-    Short::new("dsn", 1, false),
-    Short::new("env", 1, true),
+    Short::new("pw", 0),
+    Short::new("jwt", 0),
+    Short::new("otp", 1),
+    Short::new("dsn", 1),
+    Short::new("env", 1),
 ];
-
-/// A short word.
-struct Short {
-    word: &'static str,
-    /// Where the two letters stand in it by which it is found: those that other words hold least.
-    at: usize,
-    is_read: bool,
-}
-
-impl Short {
-    const fn new(word: &'static str, at: usize, is_read: bool) -> Self {
-        Self { word, at, is_read }
-    }
-}
 
 /// Ways out: logs, output, errors, processes.
 const CALLS: &[&str] = &[
@@ -191,20 +176,14 @@ pub(super) fn pass(text: &str, tongue: Tongue) -> Passed {
         seeds: Seeds::default(),
         near: Vec::new(),
     };
-    let mut found = Vec::new();
-    let words = names();
-    words.all.find(text.as_bytes(), 0..text.len(), |word, at| {
-        let length = words.lengths.get(word as usize).copied().unwrap_or(0);
-        found.push((at, length, word as usize >= words.reads));
-    });
-    short(text.as_bytes(), &mut found);
-    found.sort_unstable();
-    for (at, length, is_read) in found {
-        let range = at..at + length;
+    for found in names().find(text.as_bytes()) {
+        // The words of reads come behind those of secrets, and so does the last of the short ones.
+        let is_read = (SECRETS.len()..SECRETS.len() + READS.len()).contains(&found.word)
+            || found.word + 1 == SECRETS.len() + READS.len() + SHORT.len();
         if is_read {
-            sight.read(&range);
+            sight.read(&found.range());
         } else {
-            sight.name(&range);
+            sight.name(&found.range());
         }
     }
     sight.seeds.sort();
@@ -234,77 +213,9 @@ pub(super) fn pass(text: &str, tongue: Tongue) -> Passed {
 }
 
 /// The words of the first pass.
-struct Names {
-    all: Literals,
-    /// Bytes of each spelling.
-    lengths: Vec<usize>,
-    /// The number of the first spelling of a read.
-    reads: usize,
-}
-
-fn names() -> &'static Names {
-    static NAMES: OnceLock<Names> = OnceLock::new();
-    NAMES.get_or_init(|| {
-        let mut all: Vec<Vec<u8>> = SECRETS.iter().flat_map(|word| spellings(word)).collect();
-        let reads = all.len();
-        all.extend(READS.iter().flat_map(|word| spellings(word)));
-        Names {
-            lengths: all.iter().map(Vec::len).collect(),
-            all: Literals::new(&all),
-            reads,
-        }
-    })
-}
-
-/// Adds where short words stand, in letters of any size: places, lengths, and whether they are of a read.
-fn short(bytes: &[u8], found: &mut Vec<(usize, usize, bool)>) {
-    const fn is_pair(byte: u8, next: u8, pair: [u8; 2]) -> bool {
-        (byte | 0x20 == pair[0]) & (next | 0x20 == pair[1])
-    }
-    let mut masks = Vec::new();
-    masks::fill(bytes, &mut masks, |byte, next| {
-        is_pair(byte, next, *b"pw")
-            | is_pair(byte, next, *b"jw")
-            | is_pair(byte, next, *b"tp")
-            | is_pair(byte, next, *b"sn")
-            | is_pair(byte, next, *b"nv")
-    });
-    for place in masks::places(&masks) {
-        for Short { word, at, is_read } in SHORT {
-            let range = place.checked_sub(at).map(|start| start..start + word.len());
-            if let Some(range) = range
-                && let Some(text) = bytes.get(range.clone())
-                && text.eq_ignore_ascii_case(word.as_bytes())
-            {
-                found.push((range.start, word.len(), is_read));
-            }
-        }
-    }
-}
-
-/// Returns the spellings of a word in names: `apikey`, `ApiKey`, `APIKEY`. Others part it into words that mean something else.
-fn spellings(word: &str) -> Vec<Vec<u8>> {
-    let mut all = vec![Vec::new()];
-    for part in word.split('|') {
-        let mut capital = part.as_bytes().to_vec();
-        if let Some(first) = capital.iter_mut().find(|b| **b != b'_') {
-            first.make_ascii_uppercase();
-        }
-        let spelled = [
-            part.as_bytes().to_vec(),
-            capital,
-            part.to_ascii_uppercase().into_bytes(),
-        ];
-        all = all
-            .iter()
-            .flat_map(|front: &Vec<u8>| {
-                spelled.iter().map(|part| [front.as_slice(), part].concat())
-            })
-            .collect();
-    }
-    all.sort_unstable();
-    all.dedup();
-    all
+fn names() -> &'static Search<{ SHORT.len() }> {
+    static NAMES: OnceLock<Search<{ SHORT.len() }>> = OnceLock::new();
+    NAMES.get_or_init(|| Search::new(&[SECRETS, READS].concat(), SHORT))
 }
 
 /// Bytes of the longest word of a way out or a source of chance, and more.
@@ -427,15 +338,24 @@ impl<'t> Sight<'t> {
     /// Tells whether a key in quotes is what a setting or a variable of the environment is read by.
     fn is_argument(&self, key: usize) -> bool {
         let front = self.text.get(..key.saturating_sub(1)).unwrap_or_default();
-        let Some(front) = front.strip_suffix('(') else {
+        let Some(front) = without_comment(front).strip_suffix('(') else {
             return false;
         };
-        // Types of the call: `get<string>("JWT_SECRET")`.
-        let tail = front.as_bytes().get(front.len().saturating_sub(LONGEST)..);
-        let tail = tail.unwrap_or_default();
-        let types = match tail.strip_suffix(b">") {
-            Some(inner) => tail.len() - memchr::memrchr(b'<', inner).unwrap_or(inner.len()),
-            None => 0,
+        let front = without_comment(front);
+        // Types of the call: `get<Map<string, string>>("JWT_SECRET")`.
+        let bytes = front.as_bytes();
+        let mut depth = 0_usize;
+        let types = bytes.iter().rev().take(LONGEST).take_while(|b| {
+            match b {
+                b'>' => depth += 1,
+                b'<' => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            depth > 0 || **b == b'<'
+        });
+        let types = match bytes.last() {
+            Some(b'>') => types.count(),
+            _ => 0,
         };
         let end = front.len() - types;
         let name = identifier(front, &(end..end));
@@ -497,8 +417,14 @@ impl<'t> Sight<'t> {
     fn key_behind(&self, end: usize) -> Option<Range<usize>> {
         let text = self.text;
         let bytes = text.as_bytes();
-        let mut at = end;
-        while at < bytes.len().min(end + KEY) {
+        // What stands in its brackets, or behind its dot, may stand on a line of its own.
+        let open = blanks(bytes, end);
+        let mut at = match bytes.get(open) {
+            Some(b'(' | b'[' | b'.') => blanks(bytes, open + 1),
+            _ => end,
+        };
+        let most = bytes.len().min(at + KEY);
+        while at < most {
             let byte = bytes.get(at).copied().unwrap_or_default();
             if !is_word(byte) {
                 if matches!(byte, b'\n' | b')' | b',' | b';' | b'}') {
@@ -546,6 +472,22 @@ fn is_header(text: &str, name: &Range<usize>) -> bool {
     })
 }
 
+/// Returns a text without the blanks and comments at its end.
+fn without_comment(text: &str) -> &str {
+    let text = text.trim_ascii_end();
+    let from = text.len().saturating_sub(FAR);
+    let tail = text.as_bytes().get(from..).unwrap_or_default();
+    let start = match text.ends_with("*/") {
+        true => memchr::memmem::rfind(tail, b"/*"),
+        false => None,
+    };
+    start.map_or(text, |start| {
+        text.get(..from + start)
+            .unwrap_or_default()
+            .trim_ascii_end()
+    })
+}
+
 /// Tells whether a read of the environment whose key ends here may have another value behind it.
 fn falls_back(text: &str, end: usize) -> bool {
     let rest = behind(text.as_bytes(), end);
@@ -584,6 +526,11 @@ pub(super) fn blanks(bytes: &[u8], at: usize) -> usize {
         let rest = bytes.get(at..most).unwrap_or_default();
         let space = rest.iter().take_while(|b| b.is_ascii_whitespace()).count();
         let rest = rest.get(space..).unwrap_or_default();
+        // A line of Python that goes on.
+        if rest.starts_with(b"\\\n") || rest.starts_with(b"\\\r\n") {
+            at += space + 2;
+            continue;
+        }
         // In a text in quotes there are `//` and `#` as well: only where a line or text may go on do they end it.
         let comment = match rest {
             [b'/', b'*', body @ ..] => memchr::memmem::find(body, b"*/").map(|at| at + 4),
@@ -599,7 +546,7 @@ pub(super) fn blanks(bytes: &[u8], at: usize) -> usize {
 }
 
 /// Bytes of the longest name: what is longer is none.
-pub(super) const LONGEST: usize = 80;
+pub(super) const LONGEST: usize = 240;
 
 /// Returns the name around a word, as far as names go.
 fn identifier(text: &str, found: &Range<usize>) -> Range<usize> {
@@ -676,26 +623,6 @@ mod tests {
     }
 
     #[test]
-    fn short_words_are_found_in_letters_of_any_size() {
-        let text = "dbPw PWD xjwt=JWT totp/OTP a.dsn DSN process.env ENV Env pnw tp sn nv";
-        let mut found = Vec::new();
-        short(text.as_bytes(), &mut found);
-        let lower = text.to_ascii_lowercase();
-        let mut want: Vec<_> = SHORT
-            .iter()
-            .flat_map(|one| {
-                lower
-                    .match_indices(one.word)
-                    .map(|(at, word)| (at, word.len(), one.is_read))
-            })
-            .collect();
-        want.sort_unstable();
-        found.sort_unstable();
-        assert_eq!(found, want);
-        assert_eq!(found.len(), 11);
-    }
-
-    #[test]
     fn passes_what_may_be_told_in_python() {
         for text in [
             "print(password)",
@@ -721,6 +648,13 @@ mod tests {
             "print(retry(lambda: logger.info('pw %s', db_password)))",
             "clé_api_key = x()\nprint(clé_api_key)",
             "k = db_password\nq = \"\"\"\nSELECT id\n\"\"\"\nprint(k)",
+            "k = os.getenv(\n    'API_KEY',\n    'hunter',\n)",
+            "k = os.environ.get(\n    # of the shop\n    'API_KEY', 'hunter')",
+            "k = config.get(\n    'API_KEY',\n    'hunter')",
+            "logger. \\\n  info(api_key)",
+            "print \\\n  (api_key)",
+            "def f():\n    k = api_key\n    x = {\nfoo: 1,\n    }\n    print(k)",
+            "def f(a=1,b=2,c=3,d=4,e=5,f=6,g=7,h=8): k = api_key; print(k)",
         ] {
             assert!(passes(text, Tongue::Python), "{text}");
         }
@@ -760,6 +694,20 @@ mod tests {
             "class A {\n  a() {\n    const m = apiKey;\n    console.log(m);\n  }\n}",
             "const f = () => {\n  const m = apiKey;\n  console.log(m);\n};",
             "res.json({ ...process.env })",
+            "const k = process.env[\n  'API_KEY'\n] ?? 'hunter'",
+            "const k = process.env\n  .API_KEY ?? 'hunter'",
+            "const k = config.get( 'JWT_SECRET') || 'hunter'",
+            "const k = config.get/* x */('JWT_SECRET') || 'hunter'",
+            "const k = config.get<Map<string, string>>('JWT_SECRET') || 'hunter'",
+            "console.log(x.replace(/\\)/g, ''), apiKey)",
+            "console.log(x.replace(/[)/]/, ''), apiKey)",
+            "logger.info<{ a: string; b: number }>(apiKey)",
+            "logger.info <A>(apiKey)",
+            "logger.info<(a) => string>(apiKey)",
+            "const k\n  = apiKey;\nconsole.log(k)",
+            "a=1;b=2;c=3;d=4;e=5;f=6;g=7;h=8;i=9;const k = apiKey;\nconsole.log(k)",
+            "function f() {\n  const k = apiKey;\n/*\nfoo\n*/\n  console.log(k);\n}",
+            "function f() {\n  const k = apiKey;\n  foo(\nbar,\n  );\n  console.log(k);\n}",
             "let m;\nif (a) {\n  m = apiKey;\n}\nconsole.log(m)",
             "const m = `a ${apiKey}`;\nlogger.info(m)",
             "res.status(500).json({ apiKey })",
@@ -792,6 +740,7 @@ mod tests {
             "log.Info().\n\t\tStr(\"k\", apiKey).\n\t\tMsg(\"x\")",
             "cmd := exec.Command(\"mysql\", \"-p\"+dbPassword)",
             "p := viper.GetString(\"db_password\")\nfmt.Println(p)",
+            "x := getEnvOrDefault(\n\t\"DB_PASSWORD\",\n\t\"x\",\n)",
             "x := getEnvOrDefault(\"DB_PASSWORD\", \"x\")",
             "log.Fatal(http.Serve(f(func(w W) {\n\tlog.Printf(\"using %s\", dbPassword)\n})))",
             "log.\n\t\tInfo().\n\t\tStr(\"a\", dbPassword)",
@@ -809,6 +758,9 @@ mod tests {
             ("q = '''a''' + db_password ", Tongue::Python),
             ("log.info(' db_password\n", Tongue::Script),
             ("a=[log.info(db_password,\n", Tongue::Python),
+            ("x=db_password;log.i(a<a\n", Tongue::Script),
+            ("x=db_password;f<a,b>(c)<", Tongue::Script),
+            ("x=db_password,/[", Tongue::Script),
         ] {
             pass(&part.repeat(60_000), tongue);
         }

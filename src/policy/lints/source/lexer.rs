@@ -13,6 +13,9 @@ pub(super) const MOST: usize = 2_000;
 /// Most bytes of one text in quotes.
 const LONGEST_TEXT: usize = 64 << 10;
 
+/// Most bytes that one look goes ahead for types of calls.
+const MOST_AHEAD: usize = 4 << 10;
+
 /// Most texts in texts: what is filled into a text may hold one.
 const MAX_DEPTH: usize = 8;
 
@@ -62,6 +65,8 @@ struct Look<'t> {
     last: u8,
     /// The last name.
     name: &'t str,
+    /// Bytes that it may still go ahead for types.
+    ahead: usize,
     hit: bool,
 }
 
@@ -77,6 +82,7 @@ impl Look<'_> {
                 Until::Call | Until::Filled => b' ',
             },
             name: "",
+            ahead: MOST_AHEAD,
             hit: false,
         }
     }
@@ -155,7 +161,7 @@ impl<'t> Lexer<'t> {
 
     /// Returns the assignments of a line: where the targets of each stand, and where its value starts; a loop is an assignment too.
     pub(super) fn assignments(line: &str) -> Vec<(Range<usize>, usize)> {
-        const MOST_IN_LINE: usize = 8;
+        const MOST_IN_LINE: usize = 64;
         let bytes = line.as_bytes();
         let mut found = Vec::new();
         let mut start = 0;
@@ -241,8 +247,21 @@ impl<'t> Lexer<'t> {
             let is_block = self.tongue != Tongue::Python
                 && byte == b'/'
                 && bytes.get(look.at + 1) == Some(&b'*');
+            let expression = if self.tongue == Tongue::Script
+                && byte == b'/'
+                && !matches!(bytes.get(look.at + 1), Some(b'/' | b'*'))
+                && may_begin_expression(look.last)
+            {
+                expression_end(bytes, look.at)
+            } else {
+                None
+            };
             let next = match byte {
                 b'"' | b'\'' | b'`' => Some(self.quotes(look, depth, is_met)),
+                _ if expression.is_some() => {
+                    look.last = b'"';
+                    expression
+                }
                 _ if is_comment => Some(line_end(bytes, look.at)),
                 _ if is_block => Some(block_end(bytes, look.at)),
                 b'(' | b'[' | b'{' => look.opens(byte, self.tongue),
@@ -269,11 +288,12 @@ impl<'t> Lexer<'t> {
     /// Steps over the types of a call, `post<A>(b)`, so that its brackets are those of a call; else over a sign.
     fn types(&self, look: &mut Look<'t>) -> usize {
         let bytes = self.text.as_bytes();
-        let is_name = bytes
-            .get(look.at.wrapping_sub(1))
-            .is_some_and(|b| is_part(*b));
-        if is_name && let Some(end) = types_end(bytes, look.at) {
-            return end;
+        if look.last == b'a' && look.ahead > 0 {
+            let (end, read) = types_end(bytes, look.at);
+            look.ahead = look.ahead.saturating_sub(read);
+            if let Some(end) = end {
+                return end;
+            }
         }
         look.last = b'<';
         look.at + 1
@@ -493,10 +513,10 @@ fn blanks(bytes: &[u8], at: usize, with_lines: bool) -> usize {
     at + rest.take_while(is_blank).count()
 }
 
-/// Returns where the types of a call end that begin here, if it is one.
-fn types_end(bytes: &[u8], at: usize) -> Option<usize> {
+/// Returns where the types of a call end that begin here, if it is one; and how many bytes it took to see that.
+pub(super) fn types_end(bytes: &[u8], at: usize) -> (Option<usize>, usize) {
     const LONGEST: usize = 300;
-    let rest = bytes.get(at..)?;
+    let rest = bytes.get(at..).unwrap_or_default();
     let mut depth = 0_usize;
     let mut last = b' ';
     for (length, byte) in rest.iter().take(LONGEST).enumerate() {
@@ -504,20 +524,46 @@ fn types_end(bytes: &[u8], at: usize) -> Option<usize> {
             b'<' => depth += 1,
             b'>' if last == b'=' => {}
             b'>' => depth -= 1,
-            b'&' if last == b'&' => return None,
-            b'|' if last == b'|' => return None,
+            b'&' | b'|' if last == *byte => return (None, length),
             b'(' | b')' | b'[' | b']' | b'{' | b'}' | b';' | b':' | b',' | b'.' | b'?' | b'|'
             | b'&' | b'=' | b'"' | b'\'' => {}
             _ if is_part(*byte) || byte.is_ascii_whitespace() => {}
-            _ => return None,
+            _ => return (None, length),
         }
         last = *byte;
         if depth == 0 {
             let end = at + length + 1;
-            return (bytes.get(end) == Some(&b'(')).then_some(end);
+            return ((bytes.get(end) == Some(&b'(')).then_some(end), length);
+        }
+    }
+    (None, LONGEST)
+}
+
+/// Returns where a regular expression of a script ends that may begin here: on the same line, with its last slash.
+fn expression_end(bytes: &[u8], at: usize) -> Option<usize> {
+    const LONGEST: usize = 500;
+    let rest = bytes.get(at + 1..)?;
+    let (mut is_class, mut is_escaped) = (false, false);
+    for (length, byte) in rest.iter().take(LONGEST).enumerate() {
+        match byte {
+            b'\n' => return None,
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = true,
+            b'[' => is_class = true,
+            b']' => is_class = false,
+            b'/' if !is_class => return Some(at + 1 + length + 1),
+            _ => {}
         }
     }
     None
+}
+
+/// Tells whether a slash behind this byte begins a regular expression: where a value may begin.
+fn may_begin_expression(last: u8) -> bool {
+    matches!(
+        last,
+        b'(' | b',' | b'=' | b':' | b'[' | b'!' | b'&' | b'|' | b'?' | b'{' | b'+' | b' '
+    )
 }
 
 /// Returns where the line ends.

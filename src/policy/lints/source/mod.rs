@@ -113,8 +113,9 @@ fn parse(language: &Language, text: &str, parts: &[Range]) -> Option<Tree> {
     let mut parser = Parser::new();
     parser.set_language(language).ok()?;
     parser.set_included_ranges(parts).ok()?;
-    // The callback comes every hundred steps of the parser; a token takes a few.
-    let most = text.len() / 4 + 10_000;
+    // The callback comes every hundred steps of the parser; a token of four bytes takes a few. What takes more than that is made so, and
+    // takes memory by its steps.
+    let most = text.len() / 32 + 10_000;
     let mut steps = 0_usize;
     let mut count = |_: &ParseState| {
         steps += 1;

@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use super::{
     gate::{LONGEST, blanks, is_word},
+    lexer::types_end,
     shape::Tongue,
     sinks::{self, Leaves},
 };
@@ -70,14 +71,8 @@ fn path_from(bytes: &[u8], start: usize) -> (String, usize) {
             continue;
         }
         // Types of a call, and blanks before its brackets.
-        if is_sign(at, b'<') {
-            let rest = bytes.get(at..).unwrap_or_default().iter().take(LONGEST);
-            let types = rest
-                .take_while(|b| !matches!(b, b'(' | b'\n' | b';'))
-                .count();
-            if is_sign(at + types, b'(') {
-                at += types;
-            }
+        if is_sign(next, b'<') {
+            at = types_end(bytes, next).0.unwrap_or(at);
         } else if is_sign(next, b'(') {
             at = next;
         }

@@ -37,6 +37,7 @@ use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use super::gaps;
 pub(crate) use describe::{describe, is_secret_variable, secret, sources_others, topic};
 pub(crate) use interpreters::{Language, analyse_program};
+pub(crate) use pasted::is_spoken;
 pub(crate) use powershell::analyse_powershell;
 pub(crate) use vectors::{SecretArgument, secret_arguments};
 

@@ -84,6 +84,18 @@ fn is_secret(value: &str, is_password: bool) -> bool {
             Value::Literal(Strength::Named | Strength::Random)
         )
         && !says()
+        && (is_password || !is_spoken(value))
+}
+
+/// Tells whether a value is words with signs between them, and digits at its end at most: `preview-passphrase-123`. People write such where
+/// something must stand.
+pub(crate) fn is_spoken(value: &str) -> bool {
+    let words =
+        value.trim_end_matches(|c: char| c.is_ascii_digit() || matches!(c, '-' | '_' | '.'));
+    words.contains(['-', '_', '.'])
+        && words
+            .bytes()
+            .all(|b| b.is_ascii_alphabetic() || matches!(b, b'-' | b'_' | b'.'))
 }
 
 /// Tells whether a place stands in a line that is a comment.
@@ -103,53 +115,55 @@ struct Form {
     is_password: bool,
 }
 
+/// The ways: pattern, name, whether only names of secrets count, whether the place is one of passwords.
+const PATTERNS: [(&str, &str, bool, bool); 7] = [
+    (
+        r#"\b(?:mysql|mysqldump|mysqladmin|mysqlcheck|mysqlimport|mariadb|mariadb-dump|mariadb-admin)(?:[ \t](?:[^\n|;&#]|\\\r?\n)*?)?[ \t]-p["']?(?P<v>[^\s"'`$;|&<>()%{}:,]+)"#,
+        "mysql -p",
+        false,
+        true,
+    ),
+    (
+        r#"(?:-H|--header)[ =]?[ \t]*["'](?i:(?:proxy-)?authorization:[ ]*(?:bearer|token|basic)[ ]+|(?:x-)?[a-z-]*(?:api-?key|token|secret):[ ]*)(?P<v>[A-Za-z0-9._~+/=-]+)["']"#,
+        "Authorization",
+        false,
+        false,
+    ),
+    (
+        r#"\b(?:echo|printf)[ \t]+(?:-[neE]+[ \t]+)?["']?(?:export[ ]+)?(?P<n>[A-Za-z_][A-Za-z_0-9]*)=["']?(?P<v>[^\s"'`$\\;|&<>(){}]+)(?:\\n)?["']?["']?[ \t]*>>?[ \t]*["']?(?:\$\{?(?:GITHUB_ENV|GITHUB_OUTPUT|BASH_ENV)\b|[^\s"'|;&]*\.env\b)"#,
+        "",
+        true,
+        false,
+    ),
+    (
+        r#"\$\{(?P<n>[A-Za-z_][A-Za-z_0-9]*):?[-=]["']?(?P<v>[^\s"'`$\\;|&<>(){}]+)["']?\}"#,
+        "",
+        true,
+        false,
+    ),
+    (
+        r#"\baws[ \t]+configure[ \t]+set[ \t]+(?:[\w.-]+\.)?(?P<n>aws_secret_access_key|aws_session_token)[ \t]+["']?(?P<v>[A-Za-z0-9+/=_-]+)"#,
+        "",
+        false,
+        false,
+    ),
+    (
+        r#"\b(?:npm|pnpm|yarn)[ \t]+(?:config[ \t]+)?set[ \t]+(?:-[^\s]+[ \t]+)*["']?//[^\s"'=]+:(?P<n>_authToken|_password|_auth)["']?[ \t=]+["']?(?P<v>[A-Za-z0-9+/=_.-]+)"#,
+        "",
+        false,
+        false,
+    ),
+    (
+        r#"\becho[ \t]+(?:-[neE]+[ \t]+)?["']?[a-z_][a-z0-9_-]*:(?P<v>[^\s"'`$\\;|&<>(){}:]+)["']?[ \t]*\|[ \t]*(?:sudo[ \t]+)?(?:/usr/sbin/)?chpasswd\b"#,
+        "chpasswd",
+        false,
+        true,
+    ),
+];
+
 fn forms() -> &'static [Form] {
     static FORMS: OnceLock<Vec<Form>> = OnceLock::new();
     FORMS.get_or_init(|| {
-        const PATTERNS: [(&str, &str, bool, bool); 7] = [
-            (
-                r#"\b(?:mysql|mysqldump|mysqladmin|mysqlcheck|mysqlimport|mariadb|mariadb-dump|mariadb-admin)[ \t](?:[^\n|;&#]|\\\r?\n)*?[ \t]-p["']?(?P<v>[^\s"'`$;|&<>()%{}:,]+)"#,
-                "mysql -p",
-                false,
-                true,
-            ),
-            (
-                r#"(?:-H|--header)[ =]?[ \t]*["'](?i:(?:proxy-)?authorization:[ ]*(?:bearer|token|basic)[ ]+|(?:x-)?[a-z-]*(?:api-?key|token|secret):[ ]*)(?P<v>[A-Za-z0-9._~+/=-]+)["']"#,
-                "Authorization",
-                false,
-                false,
-            ),
-            (
-                r#"\b(?:echo|printf)[ \t]+(?:-[neE]+[ \t]+)?["']?(?:export[ ]+)?(?P<n>[A-Za-z_][A-Za-z_0-9]*)=["']?(?P<v>[^\s"'`$\\;|&<>(){}]+)(?:\\n)?["']?["']?[ \t]*>>?[ \t]*["']?(?:\$\{?(?:GITHUB_ENV|GITHUB_OUTPUT|BASH_ENV)\b|[^\s"'|;&]*\.env\b)"#,
-                "",
-                true,
-                false,
-            ),
-            (
-                r#"\$\{(?P<n>[A-Za-z_][A-Za-z_0-9]*):?[-=]["']?(?P<v>[^\s"'`$\\;|&<>(){}]+)["']?\}"#,
-                "",
-                true,
-                false,
-            ),
-            (
-                r#"\baws[ \t]+configure[ \t]+set[ \t]+(?:[\w.-]+\.)?(?P<n>aws_secret_access_key|aws_session_token)[ \t]+["']?(?P<v>[A-Za-z0-9+/=_-]+)"#,
-                "",
-                false,
-                false,
-            ),
-            (
-                r#"\b(?:npm|pnpm|yarn)[ \t]+(?:config[ \t]+)?set[ \t]+(?:-[^\s]+[ \t]+)*["']?//[^\s"'=]+:(?P<n>_authToken|_password|_auth)["']?[ \t=]+["']?(?P<v>[A-Za-z0-9+/=_.-]+)"#,
-                "",
-                false,
-                false,
-            ),
-            (
-                r#"\becho[ \t]+(?:-[neE]+[ \t]+)?["']?[a-z_][a-z0-9_-]*:(?P<v>[^\s"'`$\\;|&<>(){}:]+)["']?[ \t]*\|[ \t]*(?:sudo[ \t]+)?(?:/usr/sbin/)?chpasswd\b"#,
-                "chpasswd",
-                false,
-                true,
-            ),
-        ];
         PATTERNS
             .into_iter()
             .filter_map(|(pattern, name, asks_name, is_password)| {

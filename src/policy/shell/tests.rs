@@ -757,6 +757,8 @@ fn secrets_that_are_pasted_into_commands() {
             "literal(DB_PASSWORD)",
         ),
         ("DB_PASSWORD=${DB_PASSWORD:-postgres}", ""),
+        ("mysql -pVx7kQ2mR9tLp", "literal(mysql -p)"),
+        ("X_PASSPHRASE=${X_PASSPHRASE:-preview-passphrase-123}", ""),
         ("A=${TOKEN_FILE:-Vx7kQ2mR9tLp}", ""),
         (
             "cat > .env <<EOF\nDB_PASSWORD=Vx7kQ2mR9tLp\nDB_NAME=Vx7kQ2mR9tLp\nEOF\n",

@@ -56,6 +56,7 @@ fn is_secret(value: &str, known: &HashSet<&str>) -> bool {
     is_mixed
         && !known.contains(value)
         && !says_that_it_is_none(value)
+        && !shell::is_spoken(value)
         && matches!(
             values::verbatim(value),
             Value::Literal(Strength::Named | Strength::Random)
@@ -187,6 +188,7 @@ mod tests {
                 "Vx7kQ2mR9tLp",
             ),
             ("mysql -uroot -proot", ""),
+            ("export S3_SECRET_KEY=shoprustfs-service123", ""),
             ("export DB_PASSWORD=Qe5t-u8b9", ""),
             ("export API_KEY=test-key-123", ""),
             ("export API_KEY=${{ secrets.K }}", ""),

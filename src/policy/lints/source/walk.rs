@@ -17,7 +17,7 @@ use super::{
     sinks::{Out, Sink, plain_log, sink},
     survey::{assignments, is_clean, may_hold_text, survey},
     taint::{Knowledge, Origin, State, Taint},
-    weak,
+    unset, weak,
 };
 use crate::model::Severity;
 use crate::policy::{fault::Fault, lint::Context, lint::LintMeta, lints::shell};
@@ -229,7 +229,7 @@ impl<'t> Walk<'t, '_> {
             "variable_declarator" => self.declarator(node),
             "field_declaration" => fallback::tag(self, node),
             "if_statement" => fallback::when_empty(self, node),
-            "try_statement" => fallback::when_failing(self, node),
+            "try_statement" => unset::when_failing(self, node),
             "for_statement" | "for_in_statement" | "range_clause" => self.each(node),
             "typed_parameter"
             | "typed_default_parameter"

@@ -140,7 +140,7 @@ fn hints(bytes: &[u8]) -> bool {
 fn holds_key(bytes: &[u8]) -> bool {
     memchr::memchr_iter(b'>', bytes).any(|at| {
         // What is longer is no text for people, either.
-        const LONGEST_KEY: usize = 1 << 10;
+        const LONGEST_KEY: usize = 256;
         let mut rest = bytes.get(at + 1..).unwrap_or_default().trim_ascii_start();
         if let Some(comment) = rest.strip_prefix(b"<!--") {
             let comment = comment
@@ -310,7 +310,9 @@ fn quoted<'t>(
         let name = String::from_utf8_lossy(text);
         secretness(name.split([':', '=']).next().unwrap_or_default().trim())
     });
+    // Words in quotes inside of a text name no value by themselves.
     let is_named = secretness != Secretness::No
+        && !text.ends_with(b"\\")
         && (is_key && !(next == Some(&b':') && is_described(after))
             || !is_key && secretness >= Secretness::Strong);
     // `"Jwt": {"Key": "…"}`: what is around it may say what key it is.

@@ -430,7 +430,10 @@ impl<'t> Sight<'t> {
                 if matches!(byte, b'\n' | b')' | b',' | b';' | b'}') {
                     return None;
                 }
-                at += 1;
+                at = match byte {
+                    b'(' | b'[' => blanks(bytes, at + 1),
+                    _ => at + 1,
+                };
                 continue;
             }
             let found = identifier(text, &(at..at + 1));

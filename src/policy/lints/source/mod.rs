@@ -45,6 +45,9 @@ pub(crate) const LINTS: &[&dyn Lint] = &[&Source];
 /// Rules 76 to 81: they share one walk.
 struct Source;
 
+/// Most bytes of a file that become a syntax tree: it takes up to 700 times as much memory.
+const MAX_PARSED: usize = 1 << 20;
+
 /// Most bytes a line has on average in text that people write.
 const MAX_LINE: usize = 400;
 
@@ -81,6 +84,16 @@ impl Lint for Source {
             return;
         }
         let parts = parts::parts(text, tongue, &passed);
+        let bytes: usize = parts
+            .iter()
+            .map(|part| part.end_byte - part.start_byte)
+            .sum();
+        if bytes > MAX_PARSED {
+            let why =
+                "more than 1 MiB of program text that may leak a secret: policy did not look at it";
+            context.unread = Some(why.to_owned());
+            return;
+        }
         match parse(&language, text, &parts) {
             Some(tree) => {
                 let first = context.faults.len();

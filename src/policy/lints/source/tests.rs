@@ -615,6 +615,21 @@ fn tests_and_examples_are_only_told() {
 }
 
 #[test]
+fn more_than_fits_a_tree_is_noted() {
+    let blob = BlobPath::from("src/a.ts");
+    let text = "console.log(dbPassword);\n".repeat(50_000);
+    let reading = read(
+        &blob,
+        wants(&blob).unwrap(),
+        text.as_bytes(),
+        &DigestKey::new([7; 32]),
+        &Environments::default(),
+    );
+    assert_eq!(reading.faults.len(), 0);
+    assert!(reading.note.is_some_and(|note| note.text.contains("1 MiB")));
+}
+
+#[test]
 fn what_a_third_party_wrote_is_noted() {
     for path in [
         "web/vendor/a.js",

@@ -315,7 +315,25 @@ fn quoted<'t>(
         && !text.ends_with(b"\\")
         && (is_key && !(next == Some(&b':') && is_described(after))
             || !is_key && secretness >= Secretness::Strong);
-    (looked, is_named || is_row)
+    // `"Jwt": {"Key": "…"}`: what is around it may say what key it is.
+    let is_keyed = || is_key && text.eq_ignore_ascii_case(b"key") && has_key_for_value(after);
+    (looked, is_named || is_row || is_keyed())
+}
+
+/// Tells whether the value behind a name is a key.
+fn has_key_for_value(after: &[u8]) -> bool {
+    let value = after.trim_ascii_start().strip_prefix(b":");
+    let text = value
+        .map(<[u8]>::trim_ascii_start)
+        .and_then(|value| value.strip_prefix(b"\""));
+    text.is_some_and(|text| {
+        let length = text
+            .iter()
+            .take(LONGEST)
+            .take_while(|b| **b != b'"')
+            .count();
+        is_key(text.get(..length).unwrap_or_default())
+    })
 }
 
 /// Tells whether what follows a name ends a key of JSON in a text of JSON: `{"a": "{\"password\": \"x\"}"}`.

@@ -38,6 +38,37 @@ pub(super) fn inline(trees: &[Node]) -> Vec<Node> {
     found
 }
 
+/// Returns what a file changes that is a patch of JSON 6902 and nothing else; none if it is none. For what is not said there.
+pub(super) fn whole(trees: &[Node]) -> Vec<Node> {
+    let [tree] = trees else { return Vec::new() };
+    let is_operation = |one: &Node| {
+        one.text_at(&["op"]).is_some()
+            && one
+                .text_at(&["path"])
+                .is_some_and(|path| path.starts_with('/'))
+    };
+    let operations = tree.items();
+    if operations.is_empty() || !operations.iter().all(is_operation) {
+        return Vec::new();
+    }
+    let mut found: Vec<Node> = operations
+        .iter()
+        .filter_map(|operation| changed(operation, None))
+        .collect();
+    for tree in &mut found {
+        // Nothing else has such a field.
+        let is_secret = tree.get("stringData").is_some();
+        if let NodeKind::Map(entries) = &mut tree.kind
+            && let Some(kind) = entries
+                .iter_mut()
+                .find(|entry| entry.key == "kind" && is_secret)
+        {
+            kind.value = written("Secret", &kind.value.span);
+        }
+    }
+    found
+}
+
 fn read(patch: &Node, target: Option<&Node>, found: &mut Vec<Node>) {
     // The name of a file is no patch, and what an alias brings was read where it stands.
     let scalar = patch
@@ -254,6 +285,25 @@ mod tests {
                 .collect::<String>()
         );
         assert_eq!(told("clusters/app.yaml", &flux), [env]);
+    }
+
+    #[test]
+    fn a_patch_may_be_a_file() {
+        let env = "k8s-plaintext-env hunter2-Zq81";
+        let manifest = "k8s-plain-secret-manifest hunter2-Zq81";
+        for (text, want) in [
+            (
+                "- op: add\n  path: /spec/template/spec/containers/0/env/-\n  value:\n    name: DB_PASSWORD\n    value: hunter2-Zq81\n",
+                vec![env],
+            ),
+            (
+                "- op: remove\n  path: /a\n- op: replace\n  path: /stringData/DB_PASSWORD\n  value: hunter2-Zq81\n",
+                vec![manifest],
+            ),
+            ("- op: add\n  path: /a\n  value: x\n- name: b\n", vec![]),
+        ] {
+            assert_eq!(told("overlays/prod/p.yaml", text), want, "{text}");
+        }
     }
 
     #[test]

@@ -219,7 +219,16 @@ impl Reader<'_> {
                     let patches = patches::inline(trees);
                     trees.extend(patches);
                 }
-                kind
+                let patches = match kind {
+                    FileKind::Yaml => patches::whole(trees),
+                    _ => Vec::new(),
+                };
+                if patches.is_empty() {
+                    kind
+                } else {
+                    trees.extend(patches);
+                    FileKind::Kubernetes
+                }
             }
             _ => kind,
         };

@@ -105,7 +105,15 @@ const BASES: [&str; 21] = [
 /// Reads a name.
 pub(super) fn read(name: &str, folders: &[&str]) -> FileName {
     if let Some(found) = special(name) {
-        return found;
+        // `prod/.envrc`: the folder says for which environment it is.
+        let folder = folders.last().filter(|_| name == ".envrc");
+        return match folder.and_then(|folder| words::whole(folder, false)) {
+            Some(environment) => FileName {
+                environments: vec![environment],
+                ..found
+            },
+            None => found,
+        };
     }
     let parts: Vec<&str> = name
         .split(['.', '-', '_'])
@@ -168,6 +176,10 @@ fn slots(name: &str, folders: &[&str]) -> Vec<String> {
                 .filter_map(|end| stem.strip_suffix(end))
                 .map(str::to_owned),
         );
+    }
+    // `prod.ini`, whatever folder it is in.
+    if extension == "ini" && words::whole(stem, false).is_some() {
+        slots.push(stem.to_owned());
     }
     if let Some(slot) = name.strip_suffix(".dockerfile") {
         slots.push(slot.to_owned());

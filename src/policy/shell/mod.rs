@@ -18,6 +18,7 @@ mod external;
 mod flow;
 mod interpreters;
 mod lower;
+mod pasted;
 mod powershell;
 mod redirects;
 mod run;
@@ -36,6 +37,7 @@ use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use super::gaps;
 pub(crate) use describe::{describe, is_secret_variable, secret, sources_others, topic};
 pub(crate) use interpreters::{Language, analyse_program};
+pub(crate) use pasted::is_spoken;
 pub(crate) use powershell::analyse_powershell;
 pub(crate) use vectors::{SecretArgument, secret_arguments};
 
@@ -229,17 +231,36 @@ pub(crate) enum Quoting {
 
 /// Tells what a script does with secrets. `is_secret` tells of a variable's name whether it holds a secret when the script starts.
 pub(crate) fn analyse(script: &Script<'_>, is_secret: &dyn Fn(&str) -> bool) -> Vec<Use> {
-    if !is_worth_it(script, is_secret) {
-        return Vec::new();
-    }
-    let text = syntax::prepared(script);
-    let Some(program) = lower::parse(&text, script.placeholders) else {
-        gaps::tell("a script took too many steps to read: policy did not look at it");
-        return Vec::new();
+    let mut uses = if script.text.len() > MAX_BYTES {
+        Vec::new()
+    } else {
+        pasted::pasted(script.text)
     };
-    let mut uses = flow::run(script, &text, &program, is_secret);
+    if is_worth_it(script, is_secret) {
+        let text = syntax::prepared(script);
+        if let Some(program) = lower::parse(&text, script.placeholders) {
+            uses.extend(flow::run(script, &text, &program, is_secret));
+        } else {
+            gaps::tell("a script took too many steps to read: policy did not look at it");
+        }
+    }
     uses.sort_by_key(|one| (one.span.start, one.span.end));
     uses.dedup_by(|a, b| a.span == b.span && a.sink == b.sink);
+    uses
+}
+
+/// Returns the secrets that a script holds as they are: variables with names of secrets that are given one, and what is pasted elsewhere.
+pub(crate) fn literals(script: &Script<'_>) -> Vec<Use> {
+    let gives = |(word, rest): (&str, &str)| rest.starts_with('=') && is_secret_variable(word);
+    let is_short = script.text.len() <= MAX_BYTES;
+    let mut uses = if is_short && words(script.text).any(gives) {
+        analyse(script, &is_secret_variable)
+    } else if is_short {
+        pasted::pasted(script.text)
+    } else {
+        Vec::new()
+    };
+    uses.retain(|one| matches!(one.sink, Sink::Literal { .. }));
     uses
 }
 

@@ -204,27 +204,45 @@ fn dumps_are_told_but_not_their_harmless_forms() {
 #[test]
 fn code_of_other_programs_and_files_that_are_read_again() {
     check(&[
-        ("python3 -c 'import os; print(os.environ[\"T\"])'", "print(T)"),
-        ("python -c \"import os; print(os.environ['T'])\"", "print(T)"),
+        (
+            "python3 -c 'import os; print(os.environ[\"T\"])'",
+            "print(T)",
+        ),
+        (
+            "python -c \"import os; print(os.environ['T'])\"",
+            "print(T)",
+        ),
         ("node -p 'process.env.T'", "print(T)"),
         ("node -e 'console.log(process.env.T)'", "print(T)"),
         ("node -p process.env", ""),
         ("node -p 'process.env'", "dump(node -e)"),
         ("ruby -e 'puts ENV[\"T\"]'", "print(T)"),
-        ("python3 -c 'import os; print(os.environ)'", "dump(python -c)"),
+        (
+            "python3 -c 'import os; print(os.environ)'",
+            "dump(python -c)",
+        ),
         ("X=$(python3 -c 'import os; print(os.environ[\"T\"])')", ""),
-        ("python3 -c 'import os; print(os.environ[\"T\"])' > /dev/null", ""),
+        (
+            "python3 -c 'import os; print(os.environ[\"T\"])' > /dev/null",
+            "",
+        ),
         ("python3 -c 'import os; print(os.environ[\"HOME\"])'", ""),
         ("node -p 'process.env.T ? 1 : 0'", ""),
         ("declare -p T", "print(T)"),
         ("declare -p HOME", ""),
         ("export -p", "dump(export)"),
         ("echo \"$T\" > key\ncat key", "file(key|T) print(T)"),
-        ("umask 077\necho \"$T\" > key\ncat key | sort", "file(key!|T) print(T)"),
+        (
+            "umask 077\necho \"$T\" > key\ncat key | sort",
+            "file(key!|T) print(T)",
+        ),
         ("echo \"$T\" > key\nrm key\ncat key", "file(key|T)"),
         ("echo \"$T\" > key\nmake > key\ncat key", "file(key|T)"),
         ("echo \"$T\" > key\ncat other key > both", "file(key|T)"),
-        ("echo \"$T\" > key\ncat key | docker login --password-stdin", "file(key|T)"),
+        (
+            "echo \"$T\" > key\ncat key | docker login --password-stdin",
+            "file(key|T)",
+        ),
     ]);
 }
 
@@ -699,3 +717,66 @@ const PARTS: [&str; 40] = [
     "docker login -u a -p ",
     "##vso[task.setvariable variable=",
 ];
+
+#[test]
+fn secrets_that_are_pasted_into_commands() {
+    check(&[
+        ("mysql -uroot -pVx7kQ2mR9tLp -e x", "literal(mysql -p)"),
+        (
+            "mysqldump -u root \\\n  -p'Vx7kQ2mR9tLp' shop",
+            "literal(mysql -p)",
+        ),
+        ("mysql -uroot -proot", ""),
+        ("mysql -uroot -p\"$PW\"x", "argument(mysql|-p|PW)"),
+        ("# mysql -uroot -pVx7kQ2mR9tLp", ""),
+        (
+            "curl -H 'Authorization: Bearer Vx7kQ2mR9tLp4w' x",
+            "literal(Authorization)",
+        ),
+        (
+            "curl -H \"PRIVATE-TOKEN: Vx7kQ2mR9tLp4w\" x",
+            "literal(Authorization)",
+        ),
+        ("curl -H 'Authorization: Bearer your-token-123' x", ""),
+        ("curl -H 'Content-Type: application/vnd.api+json1' x", ""),
+        (
+            "echo \"DEPLOY_TOKEN=Vx7kQ2mR9tLp\" >> $GITHUB_ENV",
+            "literal(DEPLOY_TOKEN)",
+        ),
+        (
+            "echo DEPLOY_TOKEN=Vx7kQ2mR9tLp >> .env",
+            "literal(DEPLOY_TOKEN)",
+        ),
+        ("echo \"IMAGE_TAG=Vx7kQ2mR9tLp\" >> $GITHUB_ENV", ""),
+        (
+            ": \"${ADMIN_SECRET:=Vx7kQ2mR9tLp}\"",
+            "literal(ADMIN_SECRET)",
+        ),
+        (
+            "DB_PASSWORD=${DB_PASSWORD:-Vx7kQ2mR9tLp}",
+            "literal(DB_PASSWORD)",
+        ),
+        ("DB_PASSWORD=${DB_PASSWORD:-postgres}", ""),
+        ("mysql -pVx7kQ2mR9tLp", "literal(mysql -p)"),
+        ("X_PASSPHRASE=${X_PASSPHRASE:-preview-passphrase-123}", ""),
+        ("A=${TOKEN_FILE:-Vx7kQ2mR9tLp}", ""),
+        (
+            "cat > .env <<EOF\nDB_PASSWORD=Vx7kQ2mR9tLp\nDB_NAME=Vx7kQ2mR9tLp\nEOF\n",
+            "literal(DB_PASSWORD)",
+        ),
+        (
+            "cat <<'EOF' > app/.env.local\nDB_PASSWORD=\"Vx7kQ2mR9tLp\"\nEOF\nDB_PASSWORD=x\n",
+            "literal(DB_PASSWORD)",
+        ),
+        (
+            "aws configure set aws_secret_access_key Vx7kQ2mR9tLp4wZs",
+            "literal(aws_secret_access_key)",
+        ),
+        (
+            "npm config set //r.example.com/:_authToken Vx7kQ2mR9tLp4wZs",
+            "literal(_authToken)",
+        ),
+        ("echo root:Vx7kQ2mR9tLp | chpasswd", "literal(chpasswd)"),
+        ("echo 'root:root' | chpasswd", ""),
+    ]);
+}

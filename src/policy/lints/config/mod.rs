@@ -7,7 +7,8 @@ use super::{
         fault::{Fault, FixClass},
         kind::FileKind,
         lint::{Context, Document, Lint, LintMeta, Persona},
-        values::{self, Store, Strength},
+        names,
+        values::{self, Store, Strength, Value},
     },
     pairs::{self, Form, Pair, Place},
 };
@@ -170,6 +171,7 @@ struct Kept {
 fn keeps(pair: &Pair<'_, '_>, place: Place) -> Option<Kept> {
     let held = pair
         .secret()
+        .or_else(|| keyed(pair))
         .filter(|held| held.strength > Strength::Weak)?;
     let value = pair.value.get(held.part.clone())?;
     let is_text = pair.value.len() > 4096
@@ -218,6 +220,22 @@ fn keeps(pair: &Pair<'_, '_>, place: Place) -> Option<Kept> {
         form: held.form,
         severity,
     })
+}
+
+/// Returns the secret of `"Jwt": {"Key": …}`: a key that what is around it says to be one, if its value is random.
+fn keyed(pair: &Pair<'_, '_>) -> Option<pairs::Held> {
+    const OF: [&str; 6] = ["jwt", "signing", "encryption", "hmac", "token", "tokens"];
+    let parent = names::words(pair.around.last()?);
+    let is_key = pair.name.eq_ignore_ascii_case("key")
+        && parent.iter().any(|word| OF.contains(&word.as_str()));
+    match values::classify(pair.value) {
+        Value::Literal(Strength::Random) if is_key => Some(pairs::Held {
+            part: 0..pair.value.len(),
+            strength: Strength::Random,
+            form: Form::Whole,
+        }),
+        _ => None,
+    }
 }
 
 /// Tells whether a value is strong enough to be what its name says: tokens and keys are made by machines, passwords by people too.

@@ -287,3 +287,24 @@ fn large_files_take_time_in_proportion() {
         );
     }
 }
+
+#[test]
+fn keys_under_names_of_tokens_are_told_if_random() {
+    const KEY: &str = "Vx7kQ2mR9tLp4wZs8nBd";
+    let path = "src/Shop/appsettings.Production.json";
+    for (parent, key, want) in [
+        ("Jwt", "Key", 1),
+        ("JwtSettings", "Key", 1),
+        ("Encryption", "key", 1),
+        ("Jwt", "Issuer", 0),
+        ("Cache", "Key", 0),
+        ("Jwt", "KeyId", 0),
+    ] {
+        let text = format!("{{\"{parent}\": {{\"{key}\": \"{KEY}\"}}}}\n");
+        assert_eq!(told(path, &text).len(), want, "{text}");
+    }
+    assert_eq!(
+        told(path, "{\"Jwt\": {\"Key\": \"user-session-key\"}}\n"),
+        []
+    );
+}

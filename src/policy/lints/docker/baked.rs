@@ -104,7 +104,7 @@ fn handed(words: &[Scalar]) -> Vec<Baked> {
 }
 
 /// A header that carries a secret: `Authorization: Bearer …`, `PRIVATE-TOKEN: …`.
-fn header(word: &Scalar) -> Option<Baked> {
+pub(super) fn header(word: &Scalar) -> Option<Baked> {
     let text = word.text.as_str();
     let (name, rest) = text.split_once(':')?;
     let name = name
@@ -141,11 +141,50 @@ fn written(command: &Simple) -> Vec<Baked> {
     let program = words.next().map(|word| word.text.as_str());
     let path = command.targets.iter().rfind(|target| is_file(&target.text));
     match (program, path) {
+        (Some("printf"), Some(path))
+            if command
+                .words
+                .get(1)
+                .is_some_and(|word| word.text.contains("%s")) =>
+        {
+            filled(&command.words, &path.text)
+        }
         (Some("echo" | "printf"), Some(path)) => words
             .flat_map(|word| lines(word, 0..word.text.len(), &path.text))
             .collect(),
         _ => Vec::new(),
     }
+}
+
+/// What `printf` puts for the `%s` of its format: `printf "password %s\n" value`.
+fn filled(words: &[Scalar], path: &str) -> Vec<Baked> {
+    let Some(format) = words.get(1) else {
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    let mut number = 2;
+    for line in format.text.split('\n').flat_map(|line| line.split("\\n")) {
+        let takes = line.matches("%s").count();
+        let told = pair(line).filter(|(_, value)| line.get(value.clone()) == Some("%s"));
+        let value = told.as_ref().and_then(|(_, value)| {
+            let before = line.get(..value.start)?.matches("%s").count();
+            words.get(number + before)
+        });
+        if let (Some((name, _)), Some(value)) = (told, value)
+            && let Some(strength) = strength(&value.text)
+        {
+            found.push(Baked {
+                span: value.source(0..value.text.len()),
+                subject: format!("written {name} {path}"),
+                message: format!(
+                    "this RUN writes the value of `{name}` to `{path}` as it is: the layer and the image's history keep it"
+                ),
+                strength,
+            });
+        }
+        number += takes;
+    }
+    found
 }
 
 /// What a here-document writes to a file.
@@ -288,6 +327,22 @@ mod tests {
     #[test]
     fn secrets_in_commands() {
         check(&[
+            (
+                "RUN printf \"machine x login bot password %s\\n\" Vx7kQ2mR9tLp > ~/.netrc\n",
+                &["high Vx7kQ2mR9tLp"],
+            ),
+            (
+                "RUN echo root:Vx7kQ2mR9tLp | chpasswd\n",
+                &["high Vx7kQ2mR9tLp"],
+            ),
+            (
+                "RUN npm config set //r.example.com/:_authToken Vx7kQ2mR9tLp\n",
+                &["high Vx7kQ2mR9tLp"],
+            ),
+            (
+                "RUN aws configure set aws_secret_access_key Vx7kQ2mR9tLp\n",
+                &["high Vx7kQ2mR9tLp"],
+            ),
             (
                 "RUN mysql -u root -phunter2-Zq81 -e x\n",
                 &["high hunter2-Zq81"],

@@ -2,7 +2,8 @@
 
 use super::{
     argv::{self, Exposed},
-    dockerfile, is_local,
+    baked::{self, Baked},
+    dockerfile, is_local, words,
 };
 use crate::{
     model::{Confidence, Severity},
@@ -79,7 +80,29 @@ impl Lint for Starts {
             for one in found {
                 context.tell(fault(*role, &one, local));
             }
+            for one in headers(command) {
+                let subject = format!("{} {}", role.as_str(), one.subject);
+                let message = format!(
+                    "`{}` sends a header with the secret as it is",
+                    role.as_str()
+                );
+                let severity = one.severity(local);
+                let fault = Fault::new(&CMD_SECRET_ARGV, one.span.clone(), subject, message);
+                context.tell(fault.severity(severity).secret(one.span));
+            }
         }
+    }
+}
+
+/// Returns the headers with secrets in a command.
+fn headers(command: &Command) -> Vec<Baked> {
+    match command {
+        Command::Shell(script) => words::commands(script)
+            .iter()
+            .flatten()
+            .filter_map(baked::header)
+            .collect(),
+        Command::Exec(items) => items.iter().filter_map(baked::header).collect(),
     }
 }
 
@@ -116,6 +139,10 @@ mod tests {
             (
                 "CMD [\"sh\", \"-c\", \"app --token \\\"$T\\\"\"]\n",
                 vec!["docker-cmd-secret-argv medium $T"],
+            ),
+            (
+                "HEALTHCHECK CMD curl -H \"Authorization: Bearer Vx7kQ2mR9tLp\" localhost\n",
+                vec!["docker-cmd-secret-argv high Vx7kQ2mR9tLp"],
             ),
             (
                 "CMD app --token changeme\n",

@@ -12,6 +12,7 @@ use super::{
     },
     CICD_6, SECURE_USE, TOOL, bind,
     model::Workflow,
+    pasted,
 };
 use crate::model::Severity;
 
@@ -86,6 +87,9 @@ impl Lint for Literal {
         for place in &places {
             judge(document.text, place, &known, context);
         }
+        let first = context.faults.len();
+        pasted::look(&workflow, &known, context);
+        super::part(context.faults.get_mut(first..).unwrap_or_default());
     }
 }
 
@@ -216,7 +220,7 @@ fn says_test(entry: &Entry) -> bool {
 }
 
 /// Tells whether a value says of itself that it is none: `test-only-key`, `not-a-secret`.
-fn says_that_it_is_none(value: &str) -> bool {
+pub(super) fn says_that_it_is_none(value: &str) -> bool {
     const SAYS: [&str; 22] = [
         "test",
         "tests",

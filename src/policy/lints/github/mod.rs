@@ -22,6 +22,7 @@ mod machine;
 mod mend;
 mod model;
 mod passed;
+mod pasted;
 mod paths;
 mod printed;
 mod purpose;

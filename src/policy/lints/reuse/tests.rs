@@ -1081,6 +1081,27 @@ proptest! {
 }
 
 #[test]
+fn jobs_of_azure_tell_the_environment_of_their_values() {
+    let job = |environment: &str, value: &str| {
+        format!(
+            "      - deployment: {environment}\n        environment: {environment}\n        variables:\n          DB_PASSWORD: {value}\n        strategy: {{}}\n"
+        )
+    };
+    let pipeline = |a: &str, b: &str| {
+        format!(
+            "stages:\n  - stage: go\n    jobs:\n{}{}",
+            job("dev", a),
+            job("prod", b)
+        )
+    };
+    let value = "Vx7kQ2mR9tLp4wZs8nBd";
+    let path = "azure-pipelines.yml";
+    let same = told(&[(path, pipeline(value, value))]);
+    assert!(same.iter().any(|(id, _)| *id == EXACT.id), "{same:?}");
+    assert_eq!(told(&[(path, pipeline(value, "q8Zr2Lw9Xk4Tn7Vb1Mc6"))]), []);
+}
+
+#[test]
 fn jobs_tell_the_environment_of_their_values() {
     let job = |name: &str, environment: &str| {
         format!(

@@ -9,13 +9,14 @@ use super::{
     reads::reads_environment,
     shape::{Code, Shape, Tongue, named},
     taint::Origin,
+    unset,
     walk::Walk,
 };
 use crate::model::Severity;
 use crate::policy::{
     fault::{Edit, Fix, FixClass},
     names::{self, Secretness, secretness},
-    values::{self, Value},
+    values::{self, Strength, Value},
 };
 
 /// `os.getenv("X", "value")`, `env("X", default="value")`, `getEnv("X", "value")`, `viper.SetDefault("x", "value")`.
@@ -125,7 +126,10 @@ pub(super) fn ternary<'t>(walk: &mut Walk<'t, '_>, node: Node<'t>) {
 
 /// Returns the name of the variable of the environment that an expression is.
 fn read<'t>(walk: &mut Walk<'t, '_>, node: Node<'t>) -> Option<&'t str> {
-    let found = walk.known.taint(node)?;
+    let Some(found) = walk.known.taint(node) else {
+        let (key, _) = walk.known.read_of_environment(node)?;
+        return names_a_key(key).then_some(key);
+    };
     let is_read = match found.origin {
         Origin::Environment | Origin::Address => true,
         Origin::Settings => variable_of(found.name).is_some(),
@@ -137,6 +141,17 @@ fn read<'t>(walk: &mut Walk<'t, '_>, node: Node<'t>) -> Option<&'t str> {
             found.origin != Origin::Address || walk.known.read_of_environment(node).is_some()
         })
         .map(|found| found.name)
+}
+
+/// Tells whether a variable is called after a key that may be the name of something instead: the value decides.
+pub(super) fn names_a_key(variable: &str) -> bool {
+    const OF: [&str; 9] = [
+        "cookie", "cookies", "enc", "hmac", "sign", "aes", "cipher", "crypto", "csrf",
+    ];
+    match names::words(variable).as_slice() {
+        [.., of, last] => last == "key" && OF.contains(&of.as_str()),
+        _ => false,
+    }
 }
 
 /// Returns the key of a setting if it is written as variables of the environment are: settings that are read by such a key come from there.
@@ -157,11 +172,14 @@ pub(super) fn pattern<'t>(walk: &mut Walk<'t, '_>, node: Node<'t>) {
         return;
     }
     for one in named(names) {
-        let sides = one
+        // `{ X: x = 'value' }` gives it another name.
+        let key = one.child_by_field_name("key");
+        let filled = one.child_by_field_name("value").unwrap_or(one);
+        let sides = filled
             .child_by_field_name("left")
-            .zip(one.child_by_field_name("right"));
+            .zip(filled.child_by_field_name("right"));
         if let Some((left, right)) = sides {
-            let key = walk.code().of(left);
+            let key = walk.code().of(key.unwrap_or(left));
             judge(walk, one, key, right, None);
         }
     }
@@ -208,8 +226,12 @@ pub(super) fn when_empty<'t>(walk: &mut Walk<'t, '_>, node: Node<'t>) {
         return;
     };
     let tested = code.of(condition);
+    if code.tongue == Tongue::Go && tested.starts_with('!') {
+        unset::when_missing(walk, node, tested.trim_start_matches('!'), body);
+    }
     let is_test_of_nothing = [
         "== \"\"",
+        ") == 0",
         "not ",
         "!",
         "is None",
@@ -256,8 +278,24 @@ pub(super) fn when_empty<'t>(walk: &mut Walk<'t, '_>, node: Node<'t>) {
     }
 }
 
+/// `process.env.X ||= 'value'`.
+pub(super) fn augmented<'t>(walk: &mut Walk<'t, '_>, node: Node<'t>) {
+    let code = walk.code();
+    let field = |name: &str| node.child_by_field_name(name);
+    let (Some(left), Some(operator), Some(right)) =
+        (field("left"), field("operator"), field("right"))
+    else {
+        return;
+    };
+    if matches!(code.of(operator), "||=" | "??=")
+        && let Some(key) = read(walk, left)
+    {
+        judge(walk, node, key, right, None);
+    }
+}
+
 /// Returns the statements of a block.
-fn statements(body: Node<'_>) -> Vec<Node<'_>> {
+pub(super) fn statements(body: Node<'_>) -> Vec<Node<'_>> {
     let children = named(body);
     match children.as_slice() {
         [one] if one.kind() == "statement_list" => named(*one),
@@ -265,7 +303,8 @@ fn statements(body: Node<'_>) -> Vec<Node<'_>> {
     }
 }
 
-fn judge<'t>(
+/// Tells a fallback that is a text in the code, for the variable of this name.
+pub(super) fn judge<'t>(
     walk: &mut Walk<'t, '_>,
     node: Node<'t>,
     key: &str,
@@ -288,7 +327,7 @@ fn tell<'t>(
     let (value, secret) = value;
     let class = values::classify(value);
     let is_secret = match secretness(key) {
-        Secretness::No => false,
+        Secretness::No => names_a_key(key) && is_random(value),
         Secretness::Weak => value.contains("://") && matches!(class, Value::Literal(_)),
         Secretness::Strong | Secretness::Master => !matches!(key, "PWD" | "OLDPWD"),
     };
@@ -319,6 +358,22 @@ fn tell<'t>(
         walk.grade(Severity::Info);
     } else if is_signing || walk.is_production {
         walk.grade(Severity::High);
+    }
+}
+
+/// Tells whether a value is no name: letters of both sizes and digits are mixed in it, without signs between them.
+fn is_random(value: &str) -> bool {
+    let has = |test: fn(&u8) -> bool| value.bytes().any(|b| test(&b));
+    match values::classify(value) {
+        Value::Literal(Strength::Random) => true,
+        Value::Literal(Strength::Named) => {
+            value.len() >= 10
+                && value.bytes().all(|b| b.is_ascii_alphanumeric())
+                && has(u8::is_ascii_digit)
+                && has(u8::is_ascii_lowercase)
+                && has(u8::is_ascii_uppercase)
+        }
+        _ => false,
     }
 }
 

@@ -15,6 +15,7 @@ use std::{cell::RefCell, collections::HashMap, ops::Range, sync::OnceLock};
 use aho_corasick::{AhoCorasick, AhoCorasickKind, Input};
 
 use super::{
+    fallback,
     flow::{Flow, Seeds},
     names as idents,
     reads::{reads_environment, reads_setting},
@@ -359,7 +360,16 @@ impl<'t> Sight<'t> {
         let end = front.len() - types;
         let name = identifier(front, &(end..end));
         let name = front.get(name).unwrap_or_default();
-        reads_setting(self.tongue, name) || reads_environment(name)
+        reads_setting(self.tongue, name) || reads_environment(name) || self.is_decoupled(name)
+    }
+
+    /// Tells whether a call is `config("X")` of Python's package `decouple`, which is imported at the top.
+    fn is_decoupled(&self, call: &str) -> bool {
+        const TOP: usize = 8 << 10;
+        let bytes = self.text.as_bytes();
+        self.tongue == Tongue::Python
+            && call == "config"
+            && memchr::memmem::find(bytes.get(..TOP).unwrap_or(bytes), b"decouple").is_some()
     }
 
     /// A word of a read of the environment: what it reads decides.
@@ -484,7 +494,9 @@ fn without_comment(text: &str) -> &str {
 /// Tells whether a read of the environment whose key ends here may have another value behind it.
 fn falls_back(text: &str, end: usize) -> bool {
     let rest = behind(text.as_bytes(), end);
-    let signs: [&[u8]; 8] = [b"||", b"??", b" or ", b",", b"?", b"if ", b"if(", b"efault"];
+    let signs: [&[u8]; 9] = [
+        b"||", b"??", b" or ", b",", b"?", b"if ", b"if(", b"efault", b"except",
+    ];
     signs
         .iter()
         .any(|sign| memchr::memmem::find(&rest, sign).is_some())
@@ -600,7 +612,7 @@ fn judge(name: &str) -> Judged {
 fn judge_anew(name: &str) -> Judged {
     Judged {
         is_seed: idents::is_certain(name) || idents::is_address(name),
-        is_variable: secretness(name) != Secretness::No,
+        is_variable: secretness(name) != Secretness::No || fallback::names_a_key(name),
         is_target: weak::is_target(name) || weak::is_maker(name),
     }
 }

@@ -34,6 +34,7 @@ mod shape;
 mod sinks;
 mod survey;
 mod taint;
+mod unset;
 mod walk;
 mod ways;
 mod weak;

@@ -223,6 +223,7 @@ const GO_ARGUMENTS: &[&str] = &[
     "Sprintf",
     "Sprintln",
     "string",
+    "byte",
     "TrimSpace",
     "Trim",
     "Join",

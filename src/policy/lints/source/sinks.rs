@@ -221,7 +221,7 @@ fn go_way(path: &str, object: &str, last: &str) -> (bool, bool) {
     (
         matches!(
             object,
-            "fmt" | "exec" | "errors" | "xerrors" | "status" | "http"
+            "fmt" | "exec" | "errors" | "xerrors" | "status" | "http" | "Stdout" | "Stderr"
         ) || matches!(path, "println" | "print" | "panic")
             || is_zap_level(last)
             || !object.is_empty() && is_plain_level(last),
@@ -416,6 +416,7 @@ fn go<'t>(code: &Code<'t>, last: &str, front: &[&str], arguments: &[Node<'t>]) -
                 printed(code, arguments.get(1..).unwrap_or_default()),
             )
         }
+        (["os", "Stdout" | "Stderr"], "WriteString" | "Write") => (Out::Print, arguments.to_vec()),
         // `l.Info("x", zap.String("password", password))`: a logger by what it is given, whatever it is called.
         (_, level)
             if is_zap_level(level) && arguments.iter().any(|one| is_zap_field(code, *one)) =>

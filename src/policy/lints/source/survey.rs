@@ -169,13 +169,23 @@ pub(super) fn assignments<'t>(code: &Code<'t>, node: Node<'t>) -> Vec<Assignment
     };
     if is_list(left) {
         let values = right.filter(|right| is_list(*right)).map(named);
-        return pairs(
-            named(left),
-            values.unwrap_or_else(|| right.into_iter().collect()),
-            kind,
-        );
+        let values = values.unwrap_or_else(|| right.into_iter().collect());
+        let mut names = named(left);
+        // `secret, ok := os.LookupEnv("X")`: the first is the variable's value.
+        if let (Tongue::Go, [_, _], [value]) = (code.tongue, names.as_slice(), values.as_slice())
+            && is_lookup(code, *value)
+        {
+            names.truncate(1);
+        }
+        return pairs(names, values, kind);
     }
     vec![(left, right, kind)]
+}
+
+/// Tells whether an expression reads a variable of the environment and whether it is set.
+pub(super) fn is_lookup<'t>(code: &Code<'t>, value: Node<'t>) -> bool {
+    matches!(code.shape(value), Shape::Call(callee, _)
+        if matches!(code.path(callee).as_slice(), ["os", "LookupEnv"] | ["syscall", "Getenv"]))
 }
 
 fn pairs<'t>(

@@ -30,6 +30,18 @@ fn told(path: &str, text: &str) -> Vec<String> {
 /// Texts, and what is told of them.
 const PYTHON: &[(&str, &str)] = &[
     (
+        "import os\ntry:\n    U = os.environ['U_SECRET']\nexcept KeyError:\n    U = 'hunter2-Zq81'\n",
+        "src-secret-fallback 'hunter2-Zq81'",
+    ),
+    (
+        "from decouple import config\nA = config('X_SECRET', default='hunter2-Zq81')\n",
+        "src-secret-fallback 'hunter2-Zq81'",
+    ),
+    (
+        "k = os.environ.get('HMAC_KEY', 'Vx7kQ2mR9tLp')\n",
+        "src-secret-fallback 'Vx7kQ2mR9tLp'",
+    ),
+    (
         "def f(password):\n    print(password)\n",
         "src-secret-logged password",
     ),
@@ -144,6 +156,22 @@ fn what_is_told_in_python() {
 
 /// Texts, and what is told of them.
 const SCRIPTS: &[(&str, &str)] = &[
+    (
+        "process.env.X_SECRET ||= 'hunter2-Zq81';\n",
+        "src-secret-fallback 'hunter2-Zq81'",
+    ),
+    (
+        "const { DB_PASSWORD: pw = 'hunter2-Zq81' } = process.env;\n",
+        "src-secret-fallback 'hunter2-Zq81'",
+    ),
+    (
+        "const k = process.env.COOKIE_KEY || 'Vx7kQ2mR9tLp';\n",
+        "src-secret-fallback 'Vx7kQ2mR9tLp'",
+    ),
+    (
+        "const k = process.env.ENC_KEY ?? 'Vx7kQ2mR9tLp';\n",
+        "src-secret-fallback 'Vx7kQ2mR9tLp'",
+    ),
     (
         "app.use((req, res) => {\n  console.log('by', req.headers.authorization);\n});\n",
         "src-secret-logged req.headers.authorization",
@@ -264,6 +292,34 @@ fn what_is_told_in_scripts() {
 /// Texts, and what is told of them.
 const GO: &[(&str, &str)] = &[
     (
+        "func f() {\n\tsecret, ok := os.LookupEnv(\"APP_SECRET\")\n\tif !ok {\n\t\tsecret = \"hunter2-Zq81\"\n\t}\n}",
+        "src-secret-fallback \"hunter2-Zq81\"",
+    ),
+    (
+        "func f() {\n\tv, ok := os.LookupEnv(\"APP_SECRET\")\n\tif !ok {\n\t\tv = \"hunter2-Zq81\"\n\t}\n}",
+        "src-secret-fallback \"hunter2-Zq81\"",
+    ),
+    (
+        "func f() {\n\tsecret, _ := os.LookupEnv(\"APP_SECRET\")\n\tfmt.Println(secret)\n}",
+        "src-secret-logged secret",
+    ),
+    (
+        "func f() {\n\tif v, ok := os.LookupEnv(\"APP_SECRET\"); ok {\n\t\tlog.Println(v)\n\t}\n}",
+        "src-secret-logged v",
+    ),
+    (
+        "func f() {\n\tpw := os.Getenv(\"DB_PASSWORD\")\n\tif len(pw) == 0 {\n\t\tpw = \"hunter2-Zq81\"\n\t}\n}",
+        "src-secret-fallback \"hunter2-Zq81\"",
+    ),
+    (
+        "func f() {\n\tsecret := os.Getenv(\"APP_SECRET\")\n\tos.Stdout.WriteString(secret)\n}",
+        "src-secret-logged secret",
+    ),
+    (
+        "func f(dbPassword string) { os.Stderr.Write([]byte(dbPassword)) }",
+        "src-secret-logged dbPassword",
+    ),
+    (
         "func f(password string) { fmt.Println(password) }",
         "src-secret-logged password",
     ),
@@ -355,6 +411,18 @@ fn what_is_told_in_go() {
 
 /// Paths and texts of which nothing is told.
 const NOTHING: &[(&str, &str)] = &[
+    (
+        "src/x.js",
+        "const k = process.env.COOKIE_KEY || 'session-id';\nprocess.env.API_TOKEN ||= '';\nconst { API_KEY: k2 = '' } = process.env;\n",
+    ),
+    (
+        "cmd/x.go",
+        "package a\nfunc f() {\n\tsecret, ok := os.LookupEnv(\"APP_SECRET\")\n\tif !ok {\n\t\tsecret = \"\"\n\t\tother = \"hunter2-Zq81\"\n\t}\n\tfmt.Println(ok)\n}\n",
+    ),
+    (
+        "app/x.py",
+        "try:\n    U = os.environ['U_SECRET']\nexcept KeyError:\n    U = None\n    v = 'hunter2-Zq81'\n",
+    ),
     ("app/x.py", "password = mask(password)\nprint(password)\n"),
     (
         "app/x.py",

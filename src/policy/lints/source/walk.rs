@@ -17,7 +17,7 @@ use super::{
     sinks::{Out, Sink, plain_log, sink},
     survey::{assignments, is_clean, may_hold_text, survey},
     taint::{Knowledge, Origin, State, Taint},
-    weak,
+    unset, weak,
 };
 use crate::model::Severity;
 use crate::policy::{fault::Fault, lint::Context, lint::LintMeta, lints::shell};
@@ -229,6 +229,7 @@ impl<'t> Walk<'t, '_> {
             "variable_declarator" => self.declarator(node),
             "field_declaration" => fallback::tag(self, node),
             "if_statement" => fallback::when_empty(self, node),
+            "try_statement" => unset::when_failing(self, node),
             "for_statement" | "for_in_statement" | "range_clause" => self.each(node),
             "typed_parameter"
             | "typed_default_parameter"
@@ -243,6 +244,7 @@ impl<'t> Walk<'t, '_> {
             "keyword_argument" | "keyed_element" => weak::pair(self, node),
             "return_statement" => weak::returned(self, node),
             "augmented_assignment" | "augmented_assignment_expression" => {
+                fallback::augmented(self, node);
                 let sides = node
                     .child_by_field_name("left")
                     .zip(node.child_by_field_name("right"));

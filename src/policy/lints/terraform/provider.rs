@@ -130,10 +130,36 @@ fn look(block: &Block, document: &Document<'_>, context: &mut Context<'_>) {
         if block.kind == "provider" && told_static(block, attribute, document, context) {
             return;
         }
-        literals::each(&attribute.key, &attribute.value, &mut |it| {
-            literal_fault(&owner, it, document, context);
+        let is_login = block.kind == "provider" && is_login(block.label(0), &attribute.key);
+        literals::each(&attribute.key, &attribute.value, &mut |it| match is_login {
+            true => login(&owner, &it, document, context),
+            false => literal_fault(&owner, it, document, context),
         });
     });
+}
+
+/// Tells whether an argument takes `user:password` or a token.
+fn is_login(provider: &str, argument: &str) -> bool {
+    (provider, argument) == ("grafana", "auth")
+}
+
+/// `auth = "admin:password"`.
+fn login(owner: &str, it: &Literal, document: &Document<'_>, context: &mut Context<'_>) {
+    let start = it.value.find(':').map_or(0, |at| at + 1);
+    let secret = it.value.get(start..).unwrap_or_default();
+    let Some(severity) = literal::judge_place_in(document.path, secret, Severity::Critical) else {
+        return;
+    };
+    // Of a text with escapes the whole is told.
+    let span = if it.span.len() == it.value.len() {
+        it.span.start + start..it.span.end
+    } else {
+        it.span.clone()
+    };
+    let subject = format!("{owner}.{}", it.path);
+    let message = format!("`{subject}` is a literal secret");
+    let fault = Fault::new(&META, span.clone(), subject, message);
+    context.tell(fault.severity(severity).secret(span));
 }
 
 fn literal_fault(owner: &str, it: Literal, document: &Document<'_>, context: &mut Context<'_>) {

@@ -69,6 +69,11 @@ const LITERALS: &[(&str, &str, &str)] = &[
     (
         "a.tf",
         "tf-provider-static-credentials",
+        "provider \"grafana\" {\n  url  = \"https://grafana.example.org\"\n  auth = \"admin:hunter2-Zq81\"\n}\n",
+    ),
+    (
+        "a.tf",
+        "tf-provider-static-credentials",
         "data \"terraform_remote_state\" \"s\" {\n  config = { secret_key = \"hunter2-Zq81\" }\n}\n",
     ),
     (

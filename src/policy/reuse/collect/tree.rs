@@ -140,6 +140,9 @@ impl Collector<'_, '_, '_> {
                 matches!(self.keys.as_slice(), [jobs, _] if jobs == "jobs")
             }
             FileKind::GitlabCi => self.keys.len() == 1,
+            FileKind::AzurePipelines => {
+                matches!(self.keys.as_slice(), [.., jobs, item] if jobs == "jobs" && item == "[]")
+            }
             _ => false,
         };
         let mut place = place.clone();

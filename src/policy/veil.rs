@@ -249,6 +249,14 @@ mod tests {
                 "PASSWORD='abcdef'\"$X\"'ghijkl' run",
                 "PASSWORD='******************' run",
             ),
+        ] {
+            assert_eq!(shown(text), want);
+        }
+    }
+
+    #[test]
+    fn references_stay_and_what_stands_behind_them_is_covered() {
+        for (text, want) in [
             ("TOKEN: ${{ secrets.TOKEN }}", "TOKEN: ${{ secrets.TOKEN }}"),
             (
                 "DB_PASSWORD: ${DB_PASSWORD:?set DB_PASSWORD}",

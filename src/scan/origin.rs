@@ -37,6 +37,7 @@ impl Origin {
         run: &Run<'_>,
         ledger: &mut Ledger,
     ) -> Option<Attributions> {
+        run.progress.begin("attribution", 0);
         if groups.is_empty() || run.stopped() {
             return None;
         }

@@ -89,7 +89,6 @@ pub fn run(
     see(&gathered.seen_markers, suppressor);
     let formats = policy::formats(&gathered.hits, options);
     let mut groups = collect::group(gathered.hits, options);
-    progress.begin("attribution", 0);
     let known = origin.attribute(&mut groups, &run, &mut ledger);
     origin.name_logs(&mut groups, &collector);
     let stage = Stage::new(options, &collector, &origin, suppressor);

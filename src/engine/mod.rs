@@ -1,6 +1,6 @@
 //! The hot path: from bytes to hits.
 //!
-//! `anchors` (runs of token characters) and [`crate::literals`] (markers, credential words) find places; `probe` tries the rules
+//! `anchors` (runs of token characters) and `literals` (markers, credential words) find places; `probe` tries the rules
 //! there with `tables`, `patterns`, `context` and `names`; `judge` decides; `rounds` decodes and goes again; `overlap`
 //! keeps the most specific finding. `versions` scans a text by what changed since an earlier one, with what `notes` say of that, and `memo` no stretch of it
 //! twice; `masks` is the vector code. None of them knows of files or findings.

@@ -52,7 +52,9 @@ pub(super) fn parts(text: &str, tongue: Tongue, passed: &Passed) -> Vec<tree_sit
         while named.next_if(|at| *at < end).is_some() {
             is_named = true;
         }
-        let is_closed = chunk.is_body || chunk.is_whole && ends_with_bracket(text, end);
+        // A definition that does not end as one was cut by what stands at the left edge in it: a comment, or how somebody laid it out.
+        let is_closed = chunk.is_body && tongue == Tongue::Python && !ends_open(text, end)
+            || (chunk.is_body || chunk.is_whole) && ends_with_bracket(text, end);
         let is_kept = is_met || !is_closed || chunk.is_type && is_named;
         if !is_kept || chunk.start >= end {
             return;
@@ -237,24 +239,30 @@ pub(super) struct Edges {
     tongue: Tongue,
     /// The quotes of the text that is open.
     open: Option<&'static str>,
+    /// Whether a comment over several lines is open.
+    is_comment: bool,
 }
 
 impl Edges {
     /// Stands before the first line.
     pub(super) const fn new(tongue: Tongue) -> Self {
-        Self { tongue, open: None }
+        Self {
+            tongue,
+            open: None,
+            is_comment: false,
+        }
     }
 
     /// Tells whether the next line begins something at the outermost level.
     pub(super) fn begins(&mut self, line: &str) -> bool {
-        let is_begin = self.open.is_none() && begins(line, self.tongue);
+        let is_begin = !self.is_inside() && begins(line, self.tongue);
         self.pass(line);
         is_begin
     }
 
     /// Tells whether the line to come stands in a text.
     pub(super) const fn is_inside(&self) -> bool {
-        self.open.is_some()
+        self.open.is_some() || self.is_comment
     }
 
     fn pass(&mut self, line: &str) {
@@ -262,6 +270,13 @@ impl Edges {
             Tongue::Python => &["\"\"\"", "'''"],
             Tongue::Script | Tongue::Go => &["`"],
         };
+        if self.open.is_none() && self.tongue != Tongue::Python {
+            self.is_comment |= line.trim_ascii_start().starts_with("/*");
+            if self.is_comment {
+                self.is_comment = !line.contains("*/");
+                return;
+            }
+        }
         let bytes = line.as_bytes();
         let mut at = 0;
         while let Some(found) = match self.tongue {
@@ -359,21 +374,26 @@ fn is_whole(line: &str, tongue: Tongue) -> bool {
         && rest.ends_with(['{', '[', '('])
 }
 
-/// Tells whether the last line of a text up to a place closes brackets; comments below it belong to what follows.
+/// Tells whether the last line of a text up to a place closes brackets.
 fn ends_with_bracket(text: &str, end: usize) -> bool {
+    last_line(text, end).is_some_and(|line| line.starts_with(['}', ')', ']']))
+}
+
+/// Tells whether the last line of a text up to a place goes on below it.
+fn ends_open(text: &str, end: usize) -> bool {
+    let signs = ['{', '(', '[', ',', '\\', '=', '+'];
+    last_line(text, end).is_some_and(|line| line.trim_ascii_end().ends_with(signs))
+}
+
+/// Returns the last line of a text up to a place; comments below it belong to what follows.
+fn last_line(text: &str, end: usize) -> Option<&str> {
     const MOST_LINES: usize = 60;
-    let lines = text
-        .get(..end)
-        .unwrap_or_default()
-        .trim_ascii_end()
-        .rsplit('\n');
-    let mut lines = lines.take(MOST_LINES).filter(|line| {
+    let lines = text.get(..end).unwrap_or_default().trim_ascii_end();
+    let mut lines = lines.rsplit('\n').take(MOST_LINES).filter(|line| {
         let rest = line.trim_ascii();
         !rest.is_empty() && !is_comment(rest) && !rest.starts_with('#')
     });
-    lines
-        .next()
-        .is_some_and(|line| line.starts_with(['}', ')', ']']))
+    lines.next()
 }
 
 /// Tells whether what a line begins can be left out if nothing in it is of interest.
@@ -470,6 +490,15 @@ mod tests {
         assert_eq!(
             shown(go, Tongue::Go, "HIT"),
             "func a() {\n\tq := `\ntype X\n`\n\tHIT()\n}\n"
+        );
+    }
+
+    #[test]
+    fn a_definition_that_is_cut_stays() {
+        let script = "function f() {\n  a();\n/*\nfoo\n*/\n  HIT;\n}\nfunction g() {\n  b();\n}\n";
+        assert_eq!(
+            shown(script, Tongue::Script, "HIT"),
+            "function f() {\n  a();\n/*\nfoo\n*/\n  HIT;\n}\n"
         );
     }
 

@@ -615,6 +615,31 @@ fn tests_and_examples_are_only_told() {
 }
 
 #[test]
+fn what_stands_at_the_left_edge_inside_of_a_function_hides_nothing() {
+    for (path, text) in [
+        (
+            "src/a.ts",
+            "function f() {\n  const k = apiKey;\n/*\nfoo\n*/\n  console.log(k);\n}\n",
+        ),
+        (
+            "src/a.ts",
+            "function f() {\n  const k = apiKey;\n  foo(\nbar,\n  );\n  console.log(k);\n}\n",
+        ),
+        (
+            "a/x.go",
+            "package a\n\nfunc f() {\n\tk := apiKey\n/*\nfunc old() {\n}\n*/\n\tfmt.Println(k)\n}\n",
+        ),
+        (
+            "a/x.py",
+            "def f():\n    k = api_key\n    x = {\nfoo: 1,\n    }\n    print(k)\n",
+        ),
+    ] {
+        let faults = told(path, text);
+        assert_eq!(faults, ["src-secret-logged k"], "{text}");
+    }
+}
+
+#[test]
 fn more_than_fits_a_tree_is_noted() {
     let blob = BlobPath::from("src/a.ts");
     let text = "console.log(dbPassword);\n".repeat(50_000);

@@ -313,11 +313,45 @@ fn quoted<'t>(
     // Words in quotes inside of a text name no value by themselves.
     let is_named = secretness != Secretness::No
         && !text.ends_with(b"\\")
+        && !text.starts_with(b"/")
         && (is_key && !(next == Some(&b':') && is_described(after))
-            || !is_key && secretness >= Secretness::Strong);
+            || !is_key
+                && secretness >= Secretness::Strong
+                && is_name(text)
+                && is_value(bytes, start));
     // `"Jwt": {"Key": "…"}`: what is around it may say what key it is.
     let is_keyed = || is_key && text.eq_ignore_ascii_case(b"key") && has_key_for_value(after);
     (looked, is_named || is_row || is_keyed())
+}
+
+/// Tells whether a text in quotes that starts here is what an entry calls its value, `"name": "DB_PASSWORD"`.
+fn is_value(bytes: &[u8], start: usize) -> bool {
+    let front = bytes.get(..start.saturating_sub(1)).unwrap_or_default();
+    let blanks = front.iter().rev().take(LONGEST);
+    let blanks = blanks.take_while(|b| b.is_ascii_whitespace()).count();
+    let front = front.get(..front.len() - blanks).unwrap_or_default();
+    let key = front.strip_suffix(b":").map(<[u8]>::trim_ascii_end);
+    let key = key.map(|key| key.get(key.len().saturating_sub(12)..).unwrap_or_default());
+    let lower = key.unwrap_or_default().to_ascii_lowercase();
+    let lower = lower
+        .strip_suffix(b"\"")
+        .or_else(|| lower.strip_suffix(b"'"))
+        .unwrap_or(&lower);
+    const KEYS: [&[u8]; 6] = [
+        b"name",
+        b"key",
+        b"variable",
+        b"field",
+        b"setting",
+        b"property",
+    ];
+    KEYS.iter().any(|word| lower.ends_with(word))
+}
+
+/// Tells whether a text may be a name: sentences and paths are none.
+fn is_name(text: &[u8]) -> bool {
+    text.iter()
+        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b':'))
 }
 
 /// Tells whether the value behind a name is a key.
@@ -412,6 +446,19 @@ mod tests {
             (r#"{"a": {"dbPassword": "x"}}"#, true),
             (r#"{"api_key" : "x"}"#, true),
             (r#"{"name": "DB_PASSWORD", "value": "x"}"#, true),
+            (r#"{"name" : "DB_PASSWORD", "value": "x"}"#, true),
+            (r#"{"required": ["token", "secret"]}"#, false),
+            (r#"{"description": "This is the token"}"#, false),
+            (r#"{"kind": "Secret", "version": "v1"}"#, false),
+            (
+                r##"{"$ref": "#/definitions/io.k8s.api.core.v1.Secret"}"##,
+                false,
+            ),
+            (r#"{"/api/v1/secrets": {"get": {}}}"#, false),
+            (
+                r#"{"ParameterKey": "DbPassword", "ParameterValue": "x"}"#,
+                true,
+            ),
             (r#"{"apiVersion": "v1"}"#, true),
             (r#"{"apiVersion" : 'v1'}"#, true),
             ("{apiVersion: \"v1\"}", true),

@@ -463,6 +463,14 @@ mod tests {
             (r#"{"apiVersion" : 'v1'}"#, true),
             ("{apiVersion: \"v1\"}", true),
             (r#"{"apiVersion": {"description": "x"}}"#, false),
+        ] {
+            assert_eq!(json(text.as_bytes()), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn schemas_sentences_and_lists_do_not_pass() {
+        for (text, want) in [
             (
                 r#"{"token": {"type": "string", "description": "a"}}"#,
                 false,

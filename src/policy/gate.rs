@@ -6,12 +6,12 @@
 
 use std::{collections::HashMap, ops::Range, sync::OnceLock};
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind};
+use aho_corasick::AhoCorasick;
 
 use super::{
     kind::{FileKind, is_for_people},
     names::{Secretness, secretness},
-    search::{Search, Short},
+    search::{Search, Short, caseless},
 };
 
 /// Words for secrets and their places, for formats that are searched for words alone.
@@ -122,17 +122,9 @@ pub(super) fn passes(kind: FileKind, path: &str, bytes: &[u8]) -> bool {
     }
 }
 
-fn search(words: &[&str]) -> Option<AhoCorasick> {
-    AhoCorasick::builder()
-        .ascii_case_insensitive(true)
-        .kind(Some(AhoCorasickKind::DFA))
-        .build(words)
-        .ok()
-}
-
 fn hints(bytes: &[u8]) -> bool {
     static HINTED: OnceLock<Option<AhoCorasick>> = OnceLock::new();
-    let hints = HINTED.get_or_init(|| search(&HINTS));
+    let hints = HINTED.get_or_init(|| caseless(&HINTS));
     hints.as_ref().is_none_or(|hints| hints.is_match(bytes))
 }
 

@@ -7,7 +7,18 @@
 
 use std::ops::Range;
 
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
+
 use crate::{literals::Literals, masks};
+
+/// Returns a searcher for words in letters of any size, for texts of which little is searched or whose first word decides.
+pub(super) fn caseless(words: &[&str]) -> Option<AhoCorasick> {
+    AhoCorasick::builder()
+        .ascii_case_insensitive(true)
+        .kind(Some(AhoCorasickKind::DFA))
+        .build(words)
+        .ok()
+}
 
 /// A word of three letters or fewer.
 #[derive(Clone, Copy)]

@@ -308,25 +308,11 @@ fn assigned(script: &Scalar) -> Vec<Baked> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::told;
-
-    fn check(cases: &[(&str, &[&str])]) {
-        for (text, want) in cases {
-            let want: Vec<String> = want
-                .iter()
-                .map(|one| format!("docker-credential-left-in-layer {one}"))
-                .collect();
-            assert_eq!(
-                told("Dockerfile", &format!("FROM a\n{text}")),
-                want,
-                "{text:?}"
-            );
-        }
-    }
+    use super::super::tests::{check_layers, told};
 
     #[test]
     fn secrets_in_commands() {
-        check(&[
+        check_layers(&[
             (
                 "RUN printf \"machine x login bot password %s\\n\" Vx7kQ2mR9tLp > ~/.netrc\n",
                 &["high Vx7kQ2mR9tLp"],
@@ -381,7 +367,7 @@ mod tests {
 
     #[test]
     fn secrets_in_files() {
-        check(&[
+        check_layers(&[
             (
                 "RUN echo \"machine x.acme.test login ci password hunter2-Zq81\" > /root/.netrc\n",
                 &["high hunter2-Zq81"],
@@ -403,7 +389,7 @@ mod tests {
 
     #[test]
     fn what_holds_none() {
-        check(&[
+        check_layers(&[
             (
                 "RUN SECRET_KEY=collectstatic-only ./manage.py collectstatic\n",
                 &[],

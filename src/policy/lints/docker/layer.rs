@@ -389,25 +389,11 @@ fn copied(script: &Scalar, mounts: &Mounts<'_>, removed: &Removed) -> Vec<Left> 
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::told;
-
-    fn check(cases: &[(&str, &[&str])]) {
-        for (text, want) in cases {
-            let want: Vec<String> = want
-                .iter()
-                .map(|one| format!("docker-credential-left-in-layer {one}"))
-                .collect();
-            assert_eq!(
-                told("Dockerfile", &format!("FROM a\n{text}")),
-                want,
-                "{text:?}"
-            );
-        }
-    }
+    use super::super::tests::check_layers;
 
     #[test]
     fn what_stays_in_a_layer() {
-        check(&[
+        check_layers(&[
             (
                 "RUN echo \"$API_TOKEN\" > /etc/token\n",
                 &["high \"$API_TOKEN\""],
@@ -441,7 +427,7 @@ mod tests {
 
     #[test]
     fn what_tools_keep() {
-        check(&[
+        check_layers(&[
             (
                 "RUN --mount=type=secret,id=a,env=X git clone https://x:$X@h/r.git && make -C r && rm -rf r\n",
                 &[],

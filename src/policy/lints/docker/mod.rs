@@ -98,6 +98,21 @@ pub(in crate::policy::lints) mod tests {
         policy::{Gathered, Index, environment::Environments, read, wants},
     };
 
+    /// Compares what is told of instructions to be left in a layer: severity and bytes of each.
+    pub(super) fn check_layers(cases: &[(&str, &[&str])]) {
+        for (text, want) in cases {
+            let want: Vec<String> = want
+                .iter()
+                .map(|one| format!("docker-credential-left-in-layer {one}"))
+                .collect();
+            assert_eq!(
+                told("Dockerfile", &format!("FROM a\n{text}")),
+                want,
+                "{text:?}"
+            );
+        }
+    }
+
     /// What the lints of Dockerfiles and compose files tell of a file: id, severity and the bytes that are pointed at.
     pub(in crate::policy::lints) fn told(path: &str, text: &str) -> Vec<String> {
         let blob = BlobPath::from(path);

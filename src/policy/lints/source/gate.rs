@@ -12,7 +12,7 @@
 
 use std::{cell::RefCell, collections::HashMap, ops::Range, sync::OnceLock};
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, Input};
+use aho_corasick::{AhoCorasick, Input};
 
 use super::{
     fallback,
@@ -24,7 +24,7 @@ use super::{
 };
 use crate::policy::{
     names::{Secretness, secretness},
-    search::{Search, Short},
+    search::{Search, Short, caseless},
 };
 
 /// How near to each other two words must stand, in bytes.
@@ -223,20 +223,12 @@ const LONGEST_WORD: usize = 32;
 
 fn calls() -> Option<&'static AhoCorasick> {
     static WORDS: OnceLock<Option<AhoCorasick>> = OnceLock::new();
-    WORDS.get_or_init(|| search(CALLS)).as_ref()
+    WORDS.get_or_init(|| caseless(CALLS)).as_ref()
 }
 
 fn chances() -> Option<&'static AhoCorasick> {
     static WORDS: OnceLock<Option<AhoCorasick>> = OnceLock::new();
-    WORDS.get_or_init(|| search(CHANCE)).as_ref()
-}
-
-fn search(words: &[&str]) -> Option<AhoCorasick> {
-    AhoCorasick::builder()
-        .ascii_case_insensitive(true)
-        .kind(Some(AhoCorasickKind::DFA))
-        .build(words)
-        .ok()
+    WORDS.get_or_init(|| caseless(CHANCE)).as_ref()
 }
 
 /// Returns where words stand in stretches of a text, which are in order and may overlap.

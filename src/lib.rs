@@ -10,6 +10,7 @@
 //! | 3 | [`scan`] | source × engine → findings: collect, group, attribute, suppress, sort |
 //! | 2 | [`engine`] | the hot path: anchors, probes, windows, checks, filters, decoding |
 //! | 2 | [`policy`] | habits that leak secrets, and secrets that environments share |
+//! | 2 | [`stores`] | secrets stores, and the systems that secrets open: all talk with the outside |
 //! | 2 | [`sources`] | trees, the index, standard input, archives, git objects |
 //! | 1 | [`config`] | `keysweep.toml`, trust, suppressions, baseline |
 //! | 1 | [`rules`] | the catalogue as data: load, check, examples |
@@ -27,3 +28,5 @@ pub mod report;
 pub mod rules;
 pub mod scan;
 pub mod sources;
+#[cfg(feature = "verify")]
+pub mod stores;

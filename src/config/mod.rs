@@ -28,6 +28,7 @@ mod load;
 mod ranged;
 mod schema;
 mod size;
+pub mod stores;
 pub mod suppress;
 mod trust;
 

@@ -14,6 +14,7 @@ mod path;
 mod provenance;
 mod secret;
 mod span;
+mod verdict;
 
 pub use digest::{Digest, DigestKey, Fingerprint};
 pub use excerpt::Excerpt;
@@ -26,3 +27,7 @@ pub use path::{BlobPath, is_unsafe};
 pub use provenance::{Attribution, CommitInfo, ObjectId, Place, Provenance};
 pub use secret::Secret;
 pub use span::{Copied, Position, Span};
+pub use verdict::{
+    Age, MatchKind, NotCompared, ProviderState, Readers, SharedValue, StoreCoverage, StorePlace,
+    StoreProblem, StoreState, Urgency, Verdict, Verification,
+};

@@ -1,0 +1,75 @@
+//! From a store's settings to a store that answers.
+
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
+
+use super::{Fault, SecretStore, StoreError};
+use crate::config::stores::{StoreEntry, StoreKind};
+
+/// What of the user's environment stores and targets may look at. The caller reads it: nothing below `cli` does, but the clouds'
+/// own libraries.
+pub struct Surroundings<'s> {
+    /// Returns a variable that is set and not empty.
+    pub variable: &'s dyn Fn(&str) -> Option<OsString>,
+    /// The user's home directory.
+    pub home: Option<PathBuf>,
+    /// Returns the versions of a file that git keeps, newest first; the caller opens repositories, isolated. An error is in words for
+    /// people.
+    pub history: &'s dyn Fn(&Path) -> Result<Vec<FileVersion>, String>,
+}
+
+/// One version of a file in git.
+#[derive(Clone, Debug)]
+pub struct FileVersion {
+    /// The commit that brought it, in hex.
+    pub commit: String,
+    /// Its committer time, Unix seconds.
+    pub time: i64,
+    /// The file's bytes (of a SOPS file: ciphertext).
+    pub bytes: Vec<u8>,
+}
+
+impl Surroundings<'_> {
+    /// Returns the first of these variables that is set, as text.
+    #[must_use]
+    pub fn text(&self, names: &[&str]) -> Option<String> {
+        let mut set = names.iter().filter_map(|name| (self.variable)(name));
+        set.next().and_then(|value| value.into_string().ok())
+    }
+}
+
+/// Opens the store that `[stores.NAME]` describes. No request is sent but for a login.
+///
+/// # Errors
+/// [`Fault::Setup`] for settings that cannot work, [`Fault::Unsupported`] for kinds that this build leaves out, and what a login meets.
+pub fn open(
+    name: &str,
+    entry: &StoreEntry,
+    surroundings: &Surroundings<'_>,
+) -> Result<Box<dyn SecretStore>, StoreError> {
+    let _ = surroundings;
+    match &entry.kind {
+        StoreKind::Local(_)
+        | StoreKind::Dotenv(_)
+        | StoreKind::Vault(_)
+        | StoreKind::Command(_)
+        | StoreKind::Aws(_)
+        | StoreKind::Ssm(_)
+        | StoreKind::Kubernetes(_)
+        | StoreKind::Gcp(_)
+        | StoreKind::Azure(_)
+        | StoreKind::Openorch(_) => Err(left_out(name, entry.kind.as_str())),
+    }
+}
+
+/// Returns the error of a kind that this build leaves out.
+fn left_out(name: &str, kind: &str) -> StoreError {
+    StoreError::new(
+        name,
+        Fault::Unsupported,
+        format!("this build has no `{kind}` stores"),
+        format!("install keysweep with them: cargo install keysweep --features {kind}"),
+    )
+}

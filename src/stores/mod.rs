@@ -9,6 +9,7 @@
 //! `open`; docs/stores.md ("Adding a store") walks through it.
 
 mod error;
+pub mod local;
 mod open;
 pub mod target;
 

@@ -732,8 +732,8 @@ fn commit(place: &Place, seconds: u32) {
     assert!(output.status.success());
 }
 
-#[test]
-fn git_tells_the_versions_of_each_key() {
+/// Makes a repository in which `apps/db` had two values and the data key a new one.
+fn with_history() -> Place {
     let place = Place::new();
     place.git(&["init", "-q", "."]);
     place.seal("apps:\n    db:\n        password: one\n    web:\n        token: t\n");
@@ -760,6 +760,12 @@ fn git_tells_the_versions_of_each_key() {
         r#"["apps"]["db"]["password"]"#,
         r#""three""#,
     ]);
+    place
+}
+
+#[test]
+fn git_tells_the_versions_of_each_key() {
+    let place = with_history();
     let store = place.open_with(versions(&place));
     let info = store.describe(&KeyPath::new("apps/db")).unwrap();
     let told: Vec<_> = info

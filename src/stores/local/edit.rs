@@ -5,9 +5,10 @@ use std::{collections::BTreeMap, ops::Range};
 
 use super::{
     file::{Leaf, RunKey, SopsFile, examine, open_leaf, signed_time},
-    metadata::{KEY, Metadata},
+    insert,
+    metadata::Metadata,
     sealed::{DataKey, Kind, looks_sealed},
-    tree::{self, Map, Node},
+    tree,
     trouble::Trouble,
 };
 use crate::{
@@ -15,13 +16,10 @@ use crate::{
     stores::{Fault, KeyPath},
 };
 
-/// Columns of one level in what sops writes.
-const INDENT: usize = 4;
-
 /// One piece of text in place of another.
-struct Splice {
-    span: Range<usize>,
-    text: String,
+pub(super) struct Splice {
+    pub(super) span: Range<usize>,
+    pub(super) text: String,
 }
 
 /// What a field becomes.
@@ -69,7 +67,7 @@ pub(super) fn set(
         splices.push(over(file, leaf, new)?);
     }
     if !added.is_empty() {
-        splices.push(insertion(file, key, &added)?);
+        splices.push(insert::insertion(file, key, &added)?);
     }
     sign(&spliced(&file.text, splices), file, run)
 }
@@ -117,7 +115,7 @@ fn without(file: &SopsFile, leaf: &Leaf) -> Result<Splice, Trouble> {
 }
 
 /// Returns the scalar for a new value: ciphertext, or the text of a note.
-fn written(
+pub(super) fn written(
     file: &SopsFile,
     place: &str,
     sealed: bool,
@@ -166,198 +164,14 @@ fn is_canonical_int(bytes: &[u8]) -> bool {
     })
 }
 
-/// Where new fields go: the innermost map that is there, and what is still missing below it.
-struct Target<'t> {
-    map: &'t Map,
-    names: Vec<&'t str>,
-    missing: Vec<&'t str>,
-}
-
-fn insertion(
-    file: &SopsFile,
-    key: &KeyPath,
-    added: &[(&str, &New<'_>)],
-) -> Result<Splice, Trouble> {
-    let mut fields = Vec::new();
-    let whole = added.iter().any(|(field, _)| field.is_empty());
-    let target = if whole {
-        top_level(file, key, added.len())?
-    } else {
-        descend(&file.root, key.as_str())?
-    };
-    for (field, new) in added {
-        let name = if whole { key.as_str() } else { field };
-        if name.contains('/') {
-            return Err(setup(format!("`{name}` cannot be the name of a new field")));
-        }
-        if target.missing.is_empty() && target.map.entry(name).is_some() {
-            return Err(setup(format!(
-                "{key} has `{name}` already, and it is no value"
-            )));
-        }
-        let path: Vec<&str> = target
-            .names
-            .iter()
-            .chain(&target.missing)
-            .copied()
-            .chain([name])
-            .collect();
-        let sealed = file.metadata.is_sealed(path.iter().copied());
-        let place: String = path.iter().flat_map(|name| [name, ":"]).collect();
-        fields.push((name, written(file, &place, sealed, None, new)?));
-    }
-    let is_root = target.names.is_empty();
-    Ok(if target.map.flow {
-        in_flow(&target, is_root, &fields)
-    } else {
-        in_block(&file.text, &target, is_root, &fields)
-    })
-}
-
-/// A value of the top level: the key is its name.
-fn top_level<'t>(file: &'t SopsFile, key: &KeyPath, fields: usize) -> Result<Target<'t>, Trouble> {
-    if key.as_str().contains('/') || fields > 1 {
-        return Err(setup(format!("{key} needs the name of a field")));
-    }
-    no_sops(key.as_str())?;
-    Ok(Target {
-        map: &file.root,
-        names: Vec::new(),
-        missing: Vec::new(),
-    })
-}
-
-fn descend<'t>(root: &'t Map, path: &'t str) -> Result<Target<'t>, Trouble> {
-    no_sops(path.split('/').next().unwrap_or_default())?;
-    let mut target = Target {
-        map: root,
-        names: Vec::new(),
-        missing: Vec::new(),
-    };
-    let mut rest = path;
-    loop {
-        let below = |key: &str| {
-            let after = rest.strip_prefix(key)?;
-            if after.is_empty() {
-                Some(after)
-            } else {
-                after.strip_prefix('/')
-            }
-        };
-        let found = target
-            .map
-            .entries
-            .iter()
-            .find_map(|entry| below(&entry.key).map(|after| (entry, after)));
-        let Some((entry, after)) = found else {
-            break;
-        };
-        let Node::Map(map) = &entry.value else {
-            return Err(setup(format!(
-                "`{}` in {path} is no map of fields",
-                entry.key
-            )));
-        };
-        target.map = map;
-        target.names.push(&entry.key);
-        rest = after;
-        if rest.is_empty() {
-            return Ok(target);
-        }
-    }
-    target.missing = rest.split('/').collect();
-    if target.missing.iter().any(|name| name.is_empty()) {
-        return Err(setup(format!("`{path}` is no path of a key")));
-    }
-    Ok(target)
-}
-
-fn no_sops(name: &str) -> Result<(), Trouble> {
-    if name == KEY {
-        return Err(setup("`sops` is the file's own block".to_owned()));
-    }
-    Ok(())
-}
-
-fn setup(what: String) -> Trouble {
-    Trouble::new(
-        Fault::Setup,
-        what,
-        "name a key by its path and a field in it: keysweep store put apps/db password",
-    )
-}
-
-/// `, "a": {"b": ".."}` within brackets.
-fn in_flow(target: &Target<'_>, is_root: bool, fields: &[(&str, String)]) -> Splice {
-    let inner: Vec<String> = fields
-        .iter()
-        .map(|(name, text)| format!("{}: {}", quoted(name), quoted(text)))
-        .collect();
-    let mut text = inner.join(", ");
-    for name in target.missing.iter().rev() {
-        text = format!("{}: {{{text}}}", quoted(name));
-    }
-    let sops = target.map.entry(KEY).filter(|_| is_root);
-    let (at, text) = match (sops, target.map.entries.last()) {
-        (Some(entry), _) => (entry.key_span.start, format!("{text}, ")),
-        (None, Some(last)) => (last.value.end(), format!(", {text}")),
-        (None, None) => (target.map.span.start + 1, text),
-    };
-    Splice { span: at..at, text }
-}
-
-/// Lines of their own behind the last entry of the map.
-fn in_block(text: &str, target: &Target<'_>, is_root: bool, fields: &[(&str, String)]) -> Splice {
-    let entries = target.map.entries.iter();
-    // The block of sops stays the last one, as sops itself writes it.
-    let last = entries
-        .rev()
-        .find(|entry| !(is_root && entry.key == KEY));
-    let column = target.map.entries.first().map_or(0, |entry| {
-        entry.key_span.start - start_of_line(text, entry.key_span.start)
-    });
-    let at = match last {
-        Some(last) => next_line(text, last.value.end().max(last.key_span.end)),
-        None => target
-            .map
-            .entry(KEY)
-            .map_or(0, |entry| start_of_line(text, entry.key_span.start)),
-    };
-    let mut lines = String::new();
-    if at > 0 && !text.get(..at).is_some_and(|before| before.ends_with('\n')) {
-        lines.push('\n');
-    }
-    let mut indent = column;
-    for name in &target.missing {
-        lines.push_str(&format!("{}{}:\n", " ".repeat(indent), key_text(name)));
-        indent += INDENT;
-    }
-    for (name, value) in fields {
-        let value = if looks_sealed(value) {
-            value.clone()
-        } else {
-            quoted(value)
-        };
-        lines.push_str(&format!(
-            "{}{}: {value}\n",
-            " ".repeat(indent),
-            key_text(name)
-        ));
-    }
-    Splice {
-        span: at..at,
-        text: lines,
-    }
-}
-
 /// Returns where the line of `at` begins.
-fn start_of_line(text: &str, at: usize) -> usize {
+pub(super) fn start_of_line(text: &str, at: usize) -> usize {
     let before = text.get(..at).unwrap_or(text);
     before.rfind('\n').map_or(0, |line| line + 1)
 }
 
 /// Returns where the line behind `at` begins; the end of a block text is that already.
-fn next_line(text: &str, at: usize) -> usize {
+pub(super) fn next_line(text: &str, at: usize) -> usize {
     let before = text.get(..at).unwrap_or(text);
     if before.ends_with('\n') {
         return at;
@@ -366,22 +180,8 @@ fn next_line(text: &str, at: usize) -> usize {
     after.find('\n').map_or(text.len(), |line| at + line + 1)
 }
 
-/// Returns a key, quoted unless every reader of YAML takes it for text.
-fn key_text(name: &str) -> String {
-    let mut bytes = name.bytes();
-    let plain = bytes
-        .next()
-        .is_some_and(|first| first.is_ascii_alphabetic())
-        && bytes.all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
-        && !matches!(
-            name.to_ascii_lowercase().as_str(),
-            "y" | "n" | "yes" | "no" | "on" | "off" | "true" | "false" | "null"
-        );
-    if plain { name.to_owned() } else { quoted(name) }
-}
-
 /// Returns a text in double quotes; JSON's are YAML's too.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::{
     identities::Identities,
     metadata::{KEY, Metadata, UNENCRYPTED},
-    sealed::{DataKey, Kind, Plain, Shut},
+    sealed::{DataKey, Kind, Plain, Shut, canonical},
     tree::{self, Map, Node, Scalar},
     trouble::Trouble,
     words::{Word, word},
@@ -159,7 +159,7 @@ impl SopsFile {
 pub(super) fn open_leaf(key: &DataKey, leaf: &Leaf) -> Result<Plain, Trouble> {
     if leaf.sealed {
         return key.open(&leaf.text, &leaf.place).map_err(|shut| {
-            Trouble::damaged(format!("the value at {} {}", leaf.place, why(shut)))
+            Trouble::damaged(format!("the value at {} {}", leaf.place, shut.why()))
         });
     }
     Ok(Plain {
@@ -276,7 +276,7 @@ impl Walk<'_> {
             };
             let plain = plain
                 .and_then(canonical)
-                .map_err(|shut| Trouble::damaged(format!("the value at {place} {}", why(shut))))?;
+                .map_err(|shut| Trouble::damaged(format!("the value at {place} {}", shut.why())))?;
             (plain.kind, plain.bytes)
         } else {
             match word {
@@ -363,40 +363,4 @@ fn joined(steps: &[Step]) -> String {
         })
         .collect();
     names.join("/")
-}
-
-/// Returns a value in the form that Go prints it in: the MAC is made of that.
-fn canonical(plain: Plain) -> Result<Plain, Shut> {
-    let text = || str::from_utf8(&plain.bytes).map_err(|_| Shut::Type);
-    let bytes = match plain.kind {
-        Kind::Str | Kind::Bytes | Kind::Time | Kind::Comment => return Ok(plain),
-        Kind::Int => {
-            let value: i64 = text()?.parse().map_err(|_| Shut::Type)?;
-            value.to_string()
-        }
-        Kind::Float => match text()? {
-            "+Inf" | "-Inf" | "NaN" => return Ok(plain),
-            text => {
-                let value: f64 = text.parse().map_err(|_| Shut::Type)?;
-                value.to_string()
-            }
-        },
-        Kind::Bool => match text()? {
-            "1" | "t" | "T" | "true" | "TRUE" | "True" => "True".to_owned(),
-            "0" | "f" | "F" | "false" | "FALSE" | "False" => "False".to_owned(),
-            _ => return Err(Shut::Type),
-        },
-    };
-    Ok(Plain {
-        kind: plain.kind,
-        bytes: Zeroizing::new(bytes.into_bytes()),
-    })
-}
-
-fn why(shut: Shut) -> &'static str {
-    match shut {
-        Shut::Form => "is not sealed, and the file's rule says it should be",
-        Shut::Tag => "does not open: it was changed, or moved from another place",
-        Shut::Type => "is not of the type that it says",
-    }
 }

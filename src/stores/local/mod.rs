@@ -11,9 +11,13 @@
 mod edit;
 mod file;
 mod identities;
+mod insert;
+mod make;
 mod metadata;
 mod past;
+mod restore;
 mod sealed;
+mod store;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -22,29 +26,25 @@ mod words;
 mod write;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
     fs,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
-use sha2::{Digest as _, Sha256, Sha512};
+use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use super::{
-    Capabilities, Change, Cursor, Fault, Field, FileVersion, Health, KeyEntry, KeyInfo, KeyPath,
-    Page, ReadOutcome, SecretStore, StoreError, Surroundings, VersionId,
+    Fault, Field, FileVersion, KeyInfo, KeyPath, ReadOutcome, StoreError, Surroundings, VersionId,
 };
-use crate::{
-    config::stores::LocalSettings,
-    model::{Readers, Secret},
-};
-use edit::New;
+use crate::config::stores::LocalSettings;
 use file::{Key, RunKey, SopsFile, open_leaf};
 use identities::Identities;
 use past::{Past, Pasts};
-use sealed::{DataKey, Kind};
+use sealed::DataKey;
 use trouble::Trouble;
+
+pub use make::{create, generate_identity, recipients};
 
 /// Most versions that `Surroundings::history` gives: as many mean that there may be more.
 const MAX_VERSIONS: usize = 1_000;
@@ -236,327 +236,4 @@ impl LocalStore {
             "look at what changed (git diff FILE), then plan again",
         ))
     }
-}
-
-impl SecretStore for LocalStore {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn address(&self) -> String {
-        format!("SOPS file {}", self.file.display())
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            history: true,
-            write: true,
-            readers: true,
-            ..Capabilities::default()
-        }
-    }
-
-    fn health(&self) -> Result<Health, StoreError> {
-        let (_, file) = self.current()?;
-        let ours = self.identities.recipients();
-        let own = file
-            .metadata
-            .age
-            .iter()
-            .find(|one| ours.contains(&one.name));
-        let mut notes = vec![format!(
-            "{} age recipients, {} keys",
-            file.metadata.age.len(),
-            file.keys.len()
-        )];
-        for (kind, count) in &file.metadata.others {
-            notes.push(format!("{count} more keys of kind {kind} open it"));
-        }
-        if let Some(fault) = &self.history_fault {
-            notes.push(format!("no older versions: {fault}"));
-        }
-        match self.git().shut {
-            0 => {}
-            shut => notes.push(format!(
-                "{shut} older versions in git do not open with this identity: their values are not compared"
-            )),
-        }
-        if let Some(path) = self.identities.file.as_deref()
-            && is_open_to_others(path)
-        {
-            notes.push(format!(
-                "others can read the identity {}: chmod 600 it",
-                path.display()
-            ));
-        }
-        Ok(Health {
-            identity: own
-                .map(|one| one.name.clone())
-                .or_else(|| ours.first().cloned()),
-            version: file
-                .metadata
-                .version
-                .as_ref()
-                .map(|version| format!("sops {version}")),
-            expires_s: None,
-            notes,
-        })
-    }
-
-    fn list(&self, _after: Option<&Cursor>) -> Result<Page, StoreError> {
-        let (_, file) = self.current()?;
-        let aside = self.aside();
-        let pasts = aside.iter().chain(&self.git().versions);
-        let keys: BTreeSet<&KeyPath> = pasts
-            .flat_map(|past| past.keys.keys())
-            .chain(file.keys.keys())
-            .filter(|key| {
-                self.prefixes.is_empty()
-                    || self
-                        .prefixes
-                        .iter()
-                        .any(|prefix| key.as_str().starts_with(prefix.as_str()))
-            })
-            .collect();
-        Ok(Page {
-            keys: keys
-                .into_iter()
-                .map(|key| KeyEntry {
-                    key: key.clone(),
-                    info: self.info(&file, &aside, key),
-                })
-                .collect(),
-            next: None,
-            problems: Vec::new(),
-        })
-    }
-
-    fn describe(&self, key: &KeyPath) -> Result<KeyInfo, StoreError> {
-        let (_, file) = self.current()?;
-        self.info(&file, &self.aside(), key)
-            .ok_or_else(|| self.no_such_key(key))
-    }
-
-    fn read(
-        &self,
-        key: &KeyPath,
-        version: &VersionId,
-        sink: &mut dyn FnMut(Field<'_>),
-    ) -> Result<ReadOutcome, StoreError> {
-        let (_, file) = self.current()?;
-        if let Some(found) = file.keys.get(key).filter(|found| found.id() == *version) {
-            return self.lend(&file.key, found, sink);
-        }
-        for past in self.git().versions.iter().chain(&self.aside()) {
-            if let Some(found) = past.keys.get(key).filter(|found| found.id() == *version) {
-                return self.lend(&past.key, found, sink);
-            }
-        }
-        Err(self.no_such_key(key))
-    }
-
-    fn readers(&self, _key: &KeyPath) -> Result<Readers, StoreError> {
-        let (_, file) = self.current()?;
-        let others: usize = file.metadata.others.iter().map(|(_, count)| count).sum();
-        let names: BTreeSet<&str> = file
-            .metadata
-            .age
-            .iter()
-            .map(|one| one.name.as_str())
-            .collect();
-        Ok(Readers {
-            known: (names.len() + others) as u64,
-            sample: names.into_iter().take(10).map(str::to_owned).collect(),
-            // Who may use a key of a cloud or of a key ring cannot be seen here.
-            complete: others == 0,
-        })
-    }
-
-    fn stage(&self, change: &Change<'_>) -> Result<VersionId, StoreError> {
-        self.write(change.key, change.base, |file| {
-            let fields: BTreeMap<String, New<'_>> = change
-                .fields
-                .iter()
-                .map(|(field, secret)| (field.clone(), New::Value(secret)))
-                .collect();
-            edit::set(file, change.key, &fields, &self.run)
-        })
-    }
-
-    fn unstage(
-        &self,
-        key: &KeyPath,
-        base: &VersionId,
-        staged: &VersionId,
-    ) -> Result<(), StoreError> {
-        let (_, file) = self.current()?;
-        // Done before, or never staged: what should be current is.
-        if file.keys.get(key).is_some_and(|now| now.id() == *base) {
-            return Ok(());
-        }
-        let aside = self.aside();
-        let has = |past: &&Past| past.keys.get(key).is_some_and(|then| then.id() == *base);
-        let past = aside.iter().chain(&self.git().versions).find(has);
-        let past = past.ok_or_else(|| self.no_such_key(key))?;
-        self.write(key, staged, |file| {
-            bring_back(file, past, key, &self.run, &self.identities)
-        })?;
-        Ok(())
-    }
-
-    fn annotate(&self, key: &KeyPath, notes: &[(&str, &str)]) -> Result<(), StoreError> {
-        let (_, file) = self.current()?;
-        let known = file.keys.get(key).ok_or_else(|| self.no_such_key(key))?;
-        if known.leaf("").is_some() {
-            return Err(StoreError::unsupported(
-                &self.name,
-                "keep notes at a value of the top level",
-            ));
-        }
-        let notes: BTreeMap<String, New<'_>> = notes
-            .iter()
-            .map(|(name, text)| (note_name(name), New::Note(text)))
-            .collect();
-        self.write(key, &known.id(), |file| {
-            edit::set(file, key, &notes, &self.run)
-        })?;
-        Ok(())
-    }
-}
-
-/// Returns the file with the values of `key` as they were in `past`.
-fn bring_back(
-    file: &SopsFile,
-    past: &Past,
-    key: &KeyPath,
-    run: &RunKey,
-    identities: &Identities,
-) -> Result<SopsFile, Trouble> {
-    let (Some(then), Some(now)) = (past.keys.get(key), file.keys.get(key)) else {
-        return Err(Trouble::damaged(format!("{key} is not there any more")));
-    };
-    let rest_is_same = past.keys.len() == file.keys.len()
-        && past
-            .keys
-            .iter()
-            .filter(|(path, _)| *path != key)
-            .all(|(path, then)| file.keys.get(path).is_some_and(|now| now.id() == then.id()));
-    if rest_is_same && past.key.bytes() == file.key.bytes() && then.notes() == now.notes() {
-        // Nothing else has changed: the file of then, to the last byte.
-        return SopsFile::open(&past.bytes, identities, run);
-    }
-    // Other keys have changed since: this one's values alone.
-    let mut secrets = Vec::new();
-    for leaf in then.values() {
-        if now
-            .leaf(&leaf.field)
-            .is_none_or(|now| now.text != leaf.text)
-        {
-            let plain = open_leaf(&past.key, leaf)?;
-            // Sealed again at once, under the data key of the file as it is now.
-            secrets.push((leaf, Secret::new(&plain.bytes)));
-        }
-    }
-    let same_key = past.key.bytes() == file.key.bytes();
-    let mut fields = BTreeMap::new();
-    for (leaf, secret) in &secrets {
-        let new = if same_key || !leaf.sealed {
-            New::Sealed(&leaf.text)
-        } else {
-            New::Value(secret)
-        };
-        fields.insert(leaf.field.clone(), new);
-    }
-    for leaf in now.values().filter(|leaf| then.leaf(&leaf.field).is_none()) {
-        fields.insert(leaf.field.clone(), New::Gone);
-    }
-    edit::set(file, key, &fields, run)
-}
-
-/// Returns the name of a note in the file: `keysweep_..._unencrypted`, of letters, digits and `_`.
-fn note_name(name: &str) -> String {
-    let safe = |letter: char| {
-        if letter.is_ascii_alphanumeric() {
-            letter
-        } else {
-            '_'
-        }
-    };
-    let name: String = name.chars().map(safe).collect();
-    format!("{}{name}{}", file::NOTE, metadata::UNENCRYPTED)
-}
-
-#[cfg(unix)]
-fn is_open_to_others(file: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-    fs::metadata(file).is_ok_and(|meta| meta.mode() & 0o077 != 0)
-}
-
-#[cfg(not(unix))]
-fn is_open_to_others(_file: &Path) -> bool {
-    false
-}
-
-/// Makes a new SOPS file without keys, for these age recipients (`age1...`). An existing file is never overwritten.
-///
-/// # Errors
-/// [`Fault::Setup`] for recipients that are none, and for a file that exists or cannot be made.
-pub fn create(file: &Path, recipients: &[String]) -> Result<(), StoreError> {
-    let shown = file.display().to_string();
-    let of = |trouble: Trouble| trouble.of(&shown);
-    if recipients.is_empty() {
-        return Err(of(Trouble::new(
-            Fault::Setup,
-            "a file needs an age recipient that can open it",
-            "`age-keygen -y FILE` prints that of an identity",
-        )));
-    }
-    let text = new_file(recipients).map_err(of)?;
-    write::create(file, text.as_bytes(), false).map_err(of)
-}
-
-/// Returns the text of a file without keys, as sops writes it.
-fn new_file(recipients: &[String]) -> Result<String, Trouble> {
-    let key = DataKey::random()?;
-    let mut text = String::from("sops:\n    age:\n");
-    for recipient in recipients {
-        let enc = identities::seal(&key, recipient)?;
-        text.push_str(&format!(
-            "        - recipient: {}\n          enc: |\n",
-            recipient.trim()
-        ));
-        for line in enc.lines() {
-            text.push_str(&format!("            {line}\n"));
-        }
-    }
-    let now = edit::now();
-    let mac: String = Sha512::digest(b"")
-        .iter()
-        .map(|byte| format!("{byte:02X}"))
-        .collect();
-    let mac = key.seal(Kind::Str, mac.as_bytes(), &now)?;
-    // The version of sops whose layout this is.
-    text.push_str(&format!(
-        "    lastmodified: \"{now}\"\n    mac: {mac}\n    unencrypted_suffix: {}\n    version: 3.11.0\n",
-        metadata::UNENCRYPTED
-    ));
-    Ok(text)
-}
-
-/// Makes a new age identity in `file`, readable by its owner alone, and returns its recipient. An existing file is never overwritten.
-///
-/// # Errors
-/// [`Fault::Setup`] for a file that exists or cannot be made.
-pub fn generate_identity(file: &Path) -> Result<String, StoreError> {
-    identities::generate(file).map_err(|trouble| trouble.of(&file.display().to_string()))
-}
-
-/// Returns the recipients that the identities in `file` stand for, in its order.
-///
-/// # Errors
-/// [`Fault::Unauthenticated`] for a file that cannot be read or holds something else.
-pub fn recipients(file: &Path) -> Result<Vec<String>, StoreError> {
-    Identities::read(file)
-        .map(|identities| identities.recipients())
-        .map_err(|trouble| trouble.of(&file.display().to_string()))
 }

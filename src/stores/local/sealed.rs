@@ -91,6 +91,17 @@ pub(super) enum Shut {
     Type,
 }
 
+impl Shut {
+    /// Ends "the value at PLACE ...".
+    pub(super) const fn why(self) -> &'static str {
+        match self {
+            Self::Form => "is not sealed, and the file's rule says it should be",
+            Self::Tag => "does not open: it was changed, or moved from another place",
+            Self::Type => "is not of the type that it says",
+        }
+    }
+}
+
 impl DataKey {
     /// Returns a random key.
     pub(super) fn random() -> Result<Self, Trouble> {
@@ -167,6 +178,34 @@ pub(super) fn random(bytes: &mut [u8]) -> Result<(), Trouble> {
             "the system gives no random numbers",
             "try again; in a container or sandbox, allow the getrandom system call",
         )
+    })
+}
+
+/// Returns a value in the form that Go prints it in: the MAC is made of that.
+pub(super) fn canonical(plain: Plain) -> Result<Plain, Shut> {
+    let text = || str::from_utf8(&plain.bytes).map_err(|_| Shut::Type);
+    let bytes = match plain.kind {
+        Kind::Str | Kind::Bytes | Kind::Time | Kind::Comment => return Ok(plain),
+        Kind::Int => {
+            let value: i64 = text()?.parse().map_err(|_| Shut::Type)?;
+            value.to_string()
+        }
+        Kind::Float => match text()? {
+            "+Inf" | "-Inf" | "NaN" => return Ok(plain),
+            text => {
+                let value: f64 = text.parse().map_err(|_| Shut::Type)?;
+                value.to_string()
+            }
+        },
+        Kind::Bool => match text()? {
+            "1" | "t" | "T" | "true" | "TRUE" | "True" => "True".to_owned(),
+            "0" | "f" | "F" | "false" | "FALSE" | "False" => "False".to_owned(),
+            _ => return Err(Shut::Type),
+        },
+    };
+    Ok(Plain {
+        kind: plain.kind,
+        bytes: Zeroizing::new(bytes.into_bytes()),
     })
 }
 

@@ -1,4 +1,7 @@
-use super::{file::RunKey, *};
+use std::collections::BTreeMap;
+
+use super::{edit::New, make::new_file, *};
+use crate::model::Secret;
 
 fn run() -> RunKey {
     RunKey(Zeroizing::new([7; 32]))

@@ -8,7 +8,9 @@
 //! One file or folder a kind. A new one implements [`SecretStore`], gets a variant in `config::StoreKind` and a line in
 //! `open`; docs/stores.md ("Adding a store") walks through it.
 
+pub mod dotenv;
 mod error;
+pub mod local;
 mod open;
 pub mod target;
 

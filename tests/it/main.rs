@@ -25,5 +25,7 @@ mod policy_reports;
 mod ranges;
 mod reuse_history;
 mod staged;
+#[cfg(feature = "verify")]
+mod stores_local;
 mod support;
 mod suppression;

@@ -8,7 +8,12 @@
 //! One file or folder a kind. A new one implements [`SecretStore`], gets a variant in `config::StoreKind` and a line in
 //! `open`; docs/stores.md ("Adding a store") walks through it.
 
+pub mod buffer;
+mod connection;
+pub mod credential;
 mod error;
+pub mod http;
+pub mod json;
 mod open;
 pub mod target;
 

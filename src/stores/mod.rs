@@ -16,6 +16,7 @@ pub mod http;
 pub mod json;
 mod open;
 pub mod target;
+pub mod vault;
 
 use std::{collections::BTreeMap, fmt};
 

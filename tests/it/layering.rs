@@ -77,6 +77,7 @@ const MODULES: [(&str, u8, &[&str]); 14] = [
             "gix",
             "globset",
             "granit_parser",
+            "hcl_edit",
             "getrandom",
             "sha2",
             "hmac",

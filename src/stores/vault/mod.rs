@@ -6,29 +6,42 @@
 //! Sources: the API documentation of both ("KV secrets engine version 2 (API)", "Databases (API)", "Token auth method (API)",
 //! "AppRole auth method (API)", "JWT/OIDC auth method (API)"), and what OpenBao 2.7 was seen to do; tests/it/stores_vault.rs runs against it.
 
+mod audit;
 mod client;
 mod database;
 mod health;
 mod keys;
 mod list;
 mod mounts;
+mod policy;
+mod readers;
 mod session;
 mod wire;
+mod write;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+pub use self::{
+    audit::{LogSpan, Trace},
+    policy::policy,
+};
 use self::{
     client::Client,
     keys::KvKey,
     mounts::{Mount, Mounts},
+    readers::Policies,
     session::Session,
     wire::Wire,
 };
 use super::{
-    Capabilities, Cursor, Fault, Field, Health, KeyInfo, KeyPath, NativeProgress, NativeRotation,
-    Page, ReadOutcome, SecretStore, StoreError, Surroundings, VersionId, http::Http,
+    Capabilities, Change, Cursor, Fault, Field, Health, KeyInfo, KeyPath, NativeProgress,
+    NativeRotation, Page, ReadOutcome, SecretStore, StoreError, Surroundings, VersionId,
+    http::Http,
 };
-use crate::config::stores::{StoreEntry, VaultSettings};
+use crate::{
+    config::stores::{StoreEntry, VaultSettings},
+    model::Readers,
+};
 
 /// A Vault or OpenBao server, in one namespace.
 pub struct Vault {
@@ -36,6 +49,7 @@ pub struct Vault {
     settings: VaultSettings,
     prefixes: Vec<String>,
     mounts: Mutex<Option<Arc<Mounts>>>,
+    policies: Mutex<Option<Arc<Policies>>>,
 }
 
 /// Where a key is. Matched without `_`.
@@ -89,6 +103,7 @@ impl Vault {
             settings: settings.clone(),
             prefixes: entry.prefixes.clone(),
             mounts: Mutex::new(None),
+            policies: Mutex::new(None),
         })
     }
 
@@ -101,6 +116,37 @@ impl Vault {
         let mounts = Arc::new(Mounts::discover(&self.client, &self.settings.mounts)?);
         *known = Some(Arc::clone(&mounts));
         Ok(mounts)
+    }
+
+    /// Returns the policies; asks for them the first time.
+    fn policies(&self) -> Result<Arc<Policies>, StoreError> {
+        let mut known = self.policies.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(policies) = &*known {
+            return Ok(Arc::clone(policies));
+        }
+        let policies = Arc::new(Policies::fetch(&self.client)?);
+        *known = Some(Arc::clone(&policies));
+        Ok(policies)
+    }
+
+    /// Does something with a key of a KV mount.
+    fn with_kv<R>(
+        &self,
+        key: &KeyPath,
+        what: &str,
+        run: impl FnOnce(&KvKey<'_>) -> Result<R, StoreError>,
+    ) -> Result<R, StoreError> {
+        match self.place(key)? {
+            Place::Kv(mount, inside) => run(&KvKey {
+                mount: &mount,
+                inside,
+                key,
+            }),
+            Place::StaticRole(_) | Place::Connection(_) => Err(StoreError::unsupported(
+                self.name(),
+                &format!("{what} of the database engine"),
+            )),
+        }
     }
 
     fn database(&self) -> Option<&str> {
@@ -239,6 +285,59 @@ impl SecretStore for Vault {
             }
             Place::Connection(_) => Ok(ReadOutcome::Hidden),
         }
+    }
+
+    fn readers(&self, key: &KeyPath) -> Result<Readers, StoreError> {
+        let path = match self.place(key)? {
+            Place::Kv(mount, inside) => {
+                let data = if mount.versioned { "data/" } else { "" };
+                format!("{}{data}{inside}", mount.path)
+            }
+            // Their paths are those of the API.
+            Place::StaticRole(_) | Place::Connection(_) => key.to_string(),
+        };
+        self.policies()?.readers(&self.client, &path)
+    }
+
+    fn stage(&self, change: &Change<'_>) -> Result<VersionId, StoreError> {
+        self.with_kv(change.key, "write a key", |place| {
+            write::stage(&self.client, place, change.base, change.fields)
+        })
+    }
+
+    fn unstage(
+        &self,
+        key: &KeyPath,
+        base: &VersionId,
+        staged: &VersionId,
+    ) -> Result<(), StoreError> {
+        self.with_kv(key, "take back a key", |place| {
+            write::unstage(&self.client, place, base, staged)
+        })
+    }
+
+    fn disable(&self, key: &KeyPath, version: &VersionId) -> Result<(), StoreError> {
+        self.with_kv(key, "disable a key", |place| {
+            write::mark(&self.client, place, "delete", version)
+        })
+    }
+
+    fn restore(&self, key: &KeyPath, version: &VersionId) -> Result<(), StoreError> {
+        self.with_kv(key, "restore a key", |place| {
+            write::mark(&self.client, place, "undelete", version)
+        })
+    }
+
+    fn destroy(&self, key: &KeyPath, version: &VersionId) -> Result<(), StoreError> {
+        self.with_kv(key, "destroy a key", |place| {
+            write::mark(&self.client, place, "destroy", version)
+        })
+    }
+
+    fn annotate(&self, key: &KeyPath, notes: &[(&str, &str)]) -> Result<(), StoreError> {
+        self.with_kv(key, "note something at a key", |place| {
+            write::annotate(&self.client, place, notes)
+        })
     }
 
     fn native_rotate(&self, key: &KeyPath, token: &str) -> Result<NativeRotation, StoreError> {

@@ -77,8 +77,14 @@ pub(super) enum CliError {
     },
     /// A stores file that is none.
     #[cfg(feature = "verify")]
-    #[error("{} is no stores file: it is no regular file, or larger than 1 MiB", shown(path))]
-    #[diagnostic(code(keysweep::cli::stores_kind), help("name a TOML file with [stores.NAME]"))]
+    #[error(
+        "{} is no stores file: it is no regular file, or larger than 1 MiB",
+        shown(path)
+    )]
+    #[diagnostic(
+        code(keysweep::cli::stores_kind),
+        help("name a TOML file with [stores.NAME]")
+    )]
     StoresKind {
         /// The file.
         path: PathBuf,
@@ -99,7 +105,9 @@ pub(super) enum CliError {
     #[error("the stores file {} lies in the scanned tree", shown(path))]
     #[diagnostic(
         code(keysweep::cli::stores_inside),
-        help("whoever owns the tree could choose who is told its secrets: keep the file outside, as in ~/.config/keysweep/stores.toml")
+        help(
+            "whoever owns the tree could choose who is told its secrets: keep the file outside, as in ~/.config/keysweep/stores.toml"
+        )
     )]
     StoresInside {
         /// The file.

@@ -49,9 +49,7 @@ impl Outcome {
             .any(|finding| finding.severity >= fail_on)
         {
             Self::Findings
-        } else if report.ledger.is_incomplete()
-            || stores.is_some_and(Verification::is_incomplete)
-        {
+        } else if report.ledger.is_incomplete() || stores.is_some_and(Verification::is_incomplete) {
             Self::Incomplete
         } else {
             Self::Clean

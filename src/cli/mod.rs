@@ -12,6 +12,8 @@ mod explain_policy;
 mod fix;
 mod gather;
 mod hook;
+#[cfg(feature = "verify")]
+mod opened;
 mod patch;
 mod progress;
 mod ranged;
@@ -19,8 +21,6 @@ mod report;
 mod rules;
 mod scan;
 mod settings;
-#[cfg(feature = "verify")]
-mod opened;
 #[cfg(feature = "verify")]
 mod verify;
 

@@ -15,7 +15,11 @@ use crate::{
     stores::{self, FileVersion, SecretStore, StoreError, Surroundings},
 };
 
-use super::{args, error::{CliError, shown}, settings};
+use super::{
+    args,
+    error::{CliError, shown},
+    settings,
+};
 
 /// Largest stores file, bytes.
 const MAX_FILE: u64 = 1 << 20;
@@ -63,7 +67,11 @@ fn history(path: &Path) -> Result<Vec<FileVersion>, String> {
 
 /// Returns where the stores file is, or would be.
 pub(super) fn place(args: &args::StoresArgs) -> PathBuf {
-    let own = || settings::config_directory().join("keysweep").join("stores.toml");
+    let own = || {
+        settings::config_directory()
+            .join("keysweep")
+            .join("stores.toml")
+    };
     args.stores.clone().unwrap_or_else(own)
 }
 

@@ -83,7 +83,12 @@ fn judge(
         .collect();
     // Habits have no value to compare; a shared value is compared where it is told as a secret.
     let secrets: Vec<usize> = (0..report.findings.len())
-        .filter(|n| report.findings.get(*n).is_some_and(|f| f.kind == Kind::Secret))
+        .filter(|n| {
+            report
+                .findings
+                .get(*n)
+                .is_some_and(|f| f.kind == Kind::Secret)
+        })
         .collect();
     let values: Vec<Option<&Secret>> = secrets
         .iter()
@@ -107,7 +112,13 @@ fn judge(
     let outcome = verify::verify(&values, &places, &options);
     let mut verdicts = outcome.verdicts;
     if args.probe {
-        probe(&mut verdicts, &values, &opened, file, &surroundings.surroundings())?;
+        probe(
+            &mut verdicts,
+            &values,
+            &opened,
+            file,
+            &surroundings.surroundings(),
+        )?;
     }
     for (n, verdict) in secrets.into_iter().zip(verdicts) {
         if let Some(finding) = report.findings.get_mut(n) {
@@ -249,5 +260,7 @@ fn environment_of(environments: &environment::Environments, key: &str) -> Option
 
 fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+    since.map_or(0, |since| {
+        i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+    })
 }

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Fault, SecretStore, StoreError, dotenv::DotenvStore, local::LocalStore};
+use super::{Fault, SecretStore, StoreError, dotenv::DotenvStore, local::LocalStore, vault::Vault};
 use crate::config::stores::{StoreEntry, StoreKind};
 
 /// What of the user's environment stores and targets may look at. The caller reads it: nothing below `cli` does, but the clouds'
@@ -58,8 +58,10 @@ pub fn open(
             let store = DotenvStore::open(name, settings, &entry.prefixes)?;
             Ok(Box::new(store))
         }
-        StoreKind::Vault(_)
-        | StoreKind::Command(_)
+        StoreKind::Vault(settings) => {
+            Ok(Box::new(Vault::open(name, entry, settings, surroundings)?))
+        }
+        StoreKind::Command(_)
         | StoreKind::Aws(_)
         | StoreKind::Ssm(_)
         | StoreKind::Kubernetes(_)

@@ -78,6 +78,7 @@ const MODULES: [(&str, u8, &[&str]); 14] = [
             "globset",
             "granit_parser",
             "regex",
+            "hcl_edit",
             "getrandom",
             "sha2",
             "hmac",

@@ -11,7 +11,6 @@ use std::{
 
 use crate::{
     config::stores::StoresFile,
-    sources::repo,
     stores::{self, FileVersion, SecretStore, StoreError, Surroundings},
 };
 
@@ -55,14 +54,8 @@ impl Environment {
 }
 
 /// Returns the versions of a file that git keeps.
-fn history(path: &Path) -> Result<Vec<FileVersion>, String> {
-    let versions = repo::versions(path).map_err(|error| error.to_string())?;
-    let versions = versions.into_iter().map(|version| FileVersion {
-        commit: version.commit,
-        time: version.time,
-        bytes: version.bytes,
-    });
-    Ok(versions.collect())
+fn history(_: &Path) -> Result<Vec<FileVersion>, String> {
+    Ok(Vec::new())
 }
 
 /// Returns where the stores file is, or would be.

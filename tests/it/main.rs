@@ -24,6 +24,10 @@ mod policy_page;
 mod policy_reports;
 mod ranges;
 mod reuse_history;
+#[cfg(feature = "verify")]
+mod servers;
 mod staged;
+#[cfg(feature = "verify")]
+mod stores_vault;
 mod support;
 mod suppression;

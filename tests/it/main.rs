@@ -29,5 +29,9 @@ mod servers;
 mod staged;
 #[cfg(feature = "verify")]
 mod stores_vault;
+#[cfg(feature = "verify")]
+mod stores_vault_access;
+#[cfg(feature = "verify")]
+mod stores_vault_fakes;
 mod support;
 mod suppression;

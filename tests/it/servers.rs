@@ -258,6 +258,20 @@ impl Bao {
         answer
     }
 
+    /// Asks for something wrapped; returns the wrapping token.
+    pub(crate) fn wrapped(&self, path: &str) -> String {
+        let answer = self
+            .agent
+            .post(format!("{}/v1/{path}", self.address))
+            .header("x-vault-token", Self::ROOT)
+            .header("x-vault-wrap-ttl", "120s")
+            .send("{}");
+        let text = answer.expect("OpenBao answers").body_mut().read_to_string();
+        let value: Value = serde_json::from_str(&text.expect("text")).expect("JSON");
+        let token = value["wrap_info"]["token"].as_str();
+        token.expect("a wrapping token").to_owned()
+    }
+
     /// Returns a new token with these policies.
     pub(crate) fn token(&self, policies: &[&str], ttl: &str) -> String {
         let body = serde_json::json!({ "policies": policies, "ttl": ttl, "no_parent": true });

@@ -17,6 +17,7 @@ pub mod json;
 mod open;
 pub mod target;
 pub mod vault;
+mod wiping;
 
 use std::{collections::BTreeMap, fmt};
 

@@ -28,6 +28,8 @@ mod reuse_history;
 mod servers;
 mod staged;
 #[cfg(feature = "verify")]
+mod stores_memory;
+#[cfg(feature = "verify")]
 mod stores_vault;
 #[cfg(feature = "verify")]
 mod stores_vault_access;

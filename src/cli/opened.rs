@@ -11,6 +11,7 @@ use std::{
 
 use crate::{
     config::stores::StoresFile,
+    sources::repo,
     stores::{self, FileVersion, SecretStore, StoreError, Surroundings},
 };
 
@@ -54,8 +55,19 @@ impl Environment {
 }
 
 /// Returns the versions of a file that git keeps.
-fn history(_: &Path) -> Result<Vec<FileVersion>, String> {
-    Ok(Vec::new())
+fn history(path: &Path) -> Result<Vec<FileVersion>, String> {
+    let versions = repo::versions(path).map_err(|error| error.to_string())?;
+    let versions = versions.into_iter().map(|version| {
+        let bytes = version
+            .bytes
+            .ok_or("a version in git cannot be read, or is too large")?;
+        Ok(FileVersion {
+            commit: version.commit.to_string(),
+            time: version.time,
+            bytes,
+        })
+    });
+    versions.collect()
 }
 
 /// Returns where the stores file is, or would be.

@@ -6,6 +6,7 @@
 
 pub mod atoms;
 pub mod bits;
+pub mod index;
 mod judge;
 mod keys;
 mod needles;
@@ -28,7 +29,7 @@ use crate::{
         Age, MatchKind, NotCompared, ProviderState, Secret, StoreCoverage, StorePlace, StoreState,
         Verdict, Verification,
     },
-    stores::{Capabilities, Field, SecretStore, StoreError},
+    stores::{Capabilities, Field, KeyPath, SecretStore, StoreError},
 };
 
 pub use judge::urgency;
@@ -62,6 +63,8 @@ pub struct Options<'o> {
     pub now: i64,
     /// 32 random bytes, for this run alone.
     pub key: [u8; 32],
+    /// Returns where a value stood at an earlier time, by an index or a tombstone.
+    pub remembered: &'o (dyn Fn(&Secret) -> Option<StorePlace> + Sync),
     /// Guesses the environment of a key from its path.
     pub environment: &'o (dyn Fn(&str) -> Option<String> + Sync),
     /// Set when the user stops the run.
@@ -120,7 +123,13 @@ pub fn verify(values: &[Option<&Secret>], stores: &[Opened<'_>], options: &Optio
     let by_needle: Vec<Verdict> = (0..chosen.values.len())
         .map(|n| match found.remove(&n) {
             Some(found) => found.verdict(stores, options),
-            None => blank(StoreState::NotFound { complete }),
+            None => {
+                let past = chosen.values.get(n).and_then(options.remembered);
+                past.map_or_else(
+                    || blank(StoreState::NotFound { complete }),
+                    |place| gone(place, stores),
+                )
+            }
         })
         .collect();
     if let Some(reuse) = reuse {
@@ -176,6 +185,27 @@ fn not_asked(name: &str, error: &StoreError) -> StoreCoverage {
         stopped: Some(format!("{}; {}", error.what, error.help)),
         ..StoreCoverage::default()
     }
+}
+
+/// Returns the verdict of a value that a store had once: what became of that version.
+fn gone(place: StorePlace, stores: &[Opened<'_>]) -> Verdict {
+    let store = stores.iter().find(|opened| opened.name == place.store);
+    let store = store.and_then(|opened| opened.store.as_ref().ok());
+    let key = KeyPath::new(place.key.clone());
+    let info = store.and_then(|store| store.describe(&key).ok());
+    let states = info.iter().flat_map(stream::with_states);
+    let mut same =
+        states.filter(|(version, _)| Some(version.id.as_str()) == place.version.as_deref());
+    // The version is not even listed any more, or its value is not what it was: gone for good.
+    let state = match same.next() {
+        Some((_, StoreState::SoftDeleted)) => StoreState::SoftDeleted,
+        Some((_, StoreState::Disabled)) => StoreState::Disabled,
+        _ => StoreState::Destroyed,
+    };
+    let mut verdict = blank(state);
+    verdict.place = Some(place);
+    verdict.by = Some(MatchKind::Exact);
+    verdict
 }
 
 /// Returns a verdict that says no more than a state.
@@ -381,9 +411,7 @@ fn readers_of(stores: &[Opened<'_>], place: &StorePlace) -> Option<crate::model:
     if !can.readers {
         return None;
     }
-    store
-        .readers(&crate::stores::KeyPath::new(place.key.clone()))
-        .ok()
+    store.readers(&KeyPath::new(place.key.clone())).ok()
 }
 
 #[cfg(test)]
@@ -398,6 +426,16 @@ mod tests {
     const OTHER: &str = "Zq4wNc8yTb3mKd6h";
 
     fn run_with(store: &Memory, values: &[&str], limits: VerifyLimits, reuse: bool) -> Outcome {
+        run_remembering(store, values, limits, reuse, &|_| None)
+    }
+
+    fn run_remembering(
+        store: &Memory,
+        values: &[&str],
+        limits: VerifyLimits,
+        reuse: bool,
+        remembered: &(dyn Fn(&Secret) -> Option<StorePlace> + Sync),
+    ) -> Outcome {
         let secrets: Vec<Secret> = values.iter().map(|v| Secret::new(v.as_bytes())).collect();
         let values: Vec<Option<&Secret>> = secrets.iter().map(Some).collect();
         let stop = AtomicBool::new(false);
@@ -414,6 +452,7 @@ mod tests {
             readers: true,
             now: 100 * 86_400,
             key: [3; 32],
+            remembered,
             environment: &|key| key.starts_with("prod/").then(|| "prod".to_owned()),
             stop: &stop,
             progress: &|_| {},
@@ -516,6 +555,31 @@ mod tests {
         assert!(!outcome.verification.is_incomplete());
         store.trimmed.push("a");
         assert_eq!(run(&store, &[VALUE]).verification.stores[0].trimmed, 1);
+    }
+
+    #[test]
+    fn deleted_versions_are_told_by_what_is_remembered() {
+        let deleted = |state| {
+            Memory::default().with("a", vec![version(Current, OTHER), version(state, VALUE)])
+        };
+        let remembered = |_: &Secret| {
+            Some(StorePlace {
+                store: "prod".to_owned(),
+                key: "a".to_owned(),
+                version: Some("1".to_owned()),
+                field: None,
+                environment: None,
+            })
+        };
+        let state = |store: &Memory| {
+            let limits = VerifyLimits::default();
+            let outcome = run_remembering(store, &[VALUE], limits, false, &remembered);
+            outcome.verdicts[0].store.clone()
+        };
+        assert_eq!(state(&deleted(SoftDeleted)), StoreState::SoftDeleted);
+        assert_eq!(state(&deleted(Destroyed)), StoreState::Destroyed);
+        let trimmed = Memory::default().with("a", vec![version(Current, OTHER)]);
+        assert_eq!(state(&trimmed), StoreState::Destroyed);
     }
 
     #[test]

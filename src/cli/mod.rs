@@ -19,6 +19,10 @@ mod report;
 mod rules;
 mod scan;
 mod settings;
+#[cfg(feature = "verify")]
+mod store;
+#[cfg(feature = "verify")]
+mod stores;
 
 use std::{
     io::{self, IsTerminal as _, Write as _},
@@ -54,6 +58,8 @@ pub fn main() -> ExitCode {
         args::Command::Fix(args) => fix::run(args, &look).and_then(print),
         args::Command::Rules(command) => rules::run(command).and_then(print),
         args::Command::Baseline(command) => baseline::run(command, &look).and_then(print),
+        #[cfg(feature = "verify")]
+        args::Command::Store(command) => store::run(command).and_then(print),
         args::Command::Report(command) => report::run(command, &look),
         args::Command::Hook(args::Hook::Install { path, apply }) => {
             let path = path.clone().unwrap_or_else(|| ".".into());

@@ -55,6 +55,12 @@ pub(super) fn time() -> Option<String> {
     text("CI_JOB_STARTED_AT")
 }
 
+/// Returns the user's home directory.
+#[cfg(feature = "verify")]
+pub(super) fn home() -> Option<PathBuf> {
+    env::home_dir().filter(|home| home.is_absolute())
+}
+
 /// Returns the working directory.
 pub(super) fn working_directory() -> PathBuf {
     env::current_dir().unwrap_or_else(|_| PathBuf::from("."))

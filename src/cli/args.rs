@@ -51,6 +51,10 @@ pub(super) enum Command {
     /// Write a JSON report in other formats, or several as one
     #[command(subcommand)]
     Report(Report),
+    /// Make the local store, look at any store, put a value into one
+    #[cfg(feature = "verify")]
+    #[command(subcommand)]
+    Store(Store),
     /// Run keysweep before each commit
     #[command(subcommand)]
     Hook(Hook),
@@ -87,18 +91,6 @@ pub(super) struct Scan {
     /// Write the secrets themselves into json and text reports
     #[arg(long)]
     pub(super) reveal: bool,
-}
-
-/// Which secrets stores.
-#[cfg(feature = "verify")]
-#[derive(Debug, Args)]
-pub(super) struct StoresArgs {
-    /// The file that names your secrets stores, never one of the scanned tree [default: keysweep/stores.toml in your configuration directory]
-    #[arg(long, value_name = "FILE", env = "KEYSWEEP_STORES")]
-    pub(super) stores: Option<PathBuf>,
-    /// Only this store of the file; several at once [default: all]
-    #[arg(long, value_name = "NAME", action = ArgAction::Append)]
-    pub(super) store: Vec<String>,
 }
 
 /// What is verified and where.
@@ -313,6 +305,67 @@ pub(super) struct BaselineArgs {
     pub(super) history: bool,
     #[command(flatten)]
     pub(super) common: Common,
+}
+
+/// Which stores file and which of its stores.
+#[cfg(feature = "verify")]
+#[derive(Debug, Args)]
+pub(super) struct StoresArgs {
+    /// Stores file; never one inside the repository at hand [default: keysweep/stores.toml in XDG_CONFIG_HOME or ~/.config]
+    #[arg(long, value_name = "FILE", env = "KEYSWEEP_STORES")]
+    pub(super) stores: Option<PathBuf>,
+    /// Only this store of it; several at once [default: all]
+    #[arg(long, value_name = "NAME", action = ArgAction::Append)]
+    pub(super) store: Vec<String>,
+}
+
+#[cfg(feature = "verify")]
+#[derive(Debug, Subcommand)]
+pub(super) enum Store {
+    /// Make a SOPS file with an age identity, and its entry in the stores file; overwrites nothing
+    Init(StoreInit),
+    /// Show the keys of the stores, without values
+    List {
+        #[command(flatten)]
+        stores: StoresArgs,
+    },
+    /// Write one value, from standard input or a prompt without echo
+    Put {
+        /// The key's path in the store, such as apps/db
+        #[arg(value_name = "KEY")]
+        key: String,
+        /// The field of it, such as password; without it the key is one whole value
+        #[arg(value_name = "FIELD")]
+        field: Option<String>,
+        #[command(flatten)]
+        stores: StoresArgs,
+    },
+    /// Say for each store whether it answers, who we are to it, and what is in the way; reads only, exits with 3 if one does not answer
+    Doctor {
+        #[command(flatten)]
+        stores: StoresArgs,
+    },
+}
+
+#[cfg(feature = "verify")]
+#[derive(Debug, Args)]
+pub(super) struct StoreInit {
+    /// The SOPS file
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "secrets/keysweep.sops.yaml"
+    )]
+    pub(super) file: PathBuf,
+    /// The age identity [default: keysweep/age.txt in XDG_CONFIG_HOME or ~/.config]
+    #[arg(long, value_name = "FILE")]
+    pub(super) identity: Option<PathBuf>,
+    /// The store's name in the stores file: letters, digits, - and _
+    #[arg(long, value_name = "NAME", default_value = "local", value_parser = super::store::name)]
+    pub(super) name: String,
+    /// Stores file; never one inside the repository at hand [default: keysweep/stores.toml in XDG_CONFIG_HOME or ~/.config]
+    #[arg(long, value_name = "FILE", env = "KEYSWEEP_STORES")]
+    pub(super) stores: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -51,79 +51,6 @@ pub(super) enum CliError {
         #[source]
         source: io::Error,
     },
-    /// The stores file.
-    #[cfg(feature = "verify")]
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    StoresFile(#[from] crate::config::stores::StoresFileError),
-    /// A store or target.
-    #[cfg(feature = "verify")]
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    Store(#[from] crate::stores::StoreError),
-    /// No stores file.
-    #[cfg(feature = "verify")]
-    #[error("cannot read the stores file {}", shown(path))]
-    #[diagnostic(
-        code(keysweep::cli::no_stores),
-        help("`keysweep store init` makes one; or name yours with --stores or KEYSWEEP_STORES")
-    )]
-    NoStores {
-        /// The file.
-        path: PathBuf,
-        /// The system's word.
-        #[source]
-        source: io::Error,
-    },
-    /// A stores file that is none.
-    #[cfg(feature = "verify")]
-    #[error(
-        "{} is no stores file: it is no regular file, or larger than 1 MiB",
-        shown(path)
-    )]
-    #[diagnostic(
-        code(keysweep::cli::stores_kind),
-        help("name a TOML file with [stores.NAME]")
-    )]
-    StoresKind {
-        /// The file.
-        path: PathBuf,
-    },
-    /// A stores file that others may write.
-    #[cfg(feature = "verify")]
-    #[error("others may write the stores file {}", shown(path))]
-    #[diagnostic(
-        code(keysweep::cli::stores_open),
-        help("it says who is told secrets: chmod go-w it")
-    )]
-    StoresOpen {
-        /// The file.
-        path: PathBuf,
-    },
-    /// A stores file of the scanned tree.
-    #[cfg(feature = "verify")]
-    #[error("the stores file {} lies in the scanned tree", shown(path))]
-    #[diagnostic(
-        code(keysweep::cli::stores_inside),
-        help(
-            "whoever owns the tree could choose who is told its secrets: keep the file outside, as in ~/.config/keysweep/stores.toml"
-        )
-    )]
-    StoresInside {
-        /// The file.
-        path: PathBuf,
-    },
-    /// No store of this name.
-    #[cfg(feature = "verify")]
-    #[error("there is no store `{name}`")]
-    #[diagnostic(code(keysweep::cli::unknown_store))]
-    UnknownStore {
-        /// As given, made safe.
-        name: String,
-        /// Those that there are.
-        #[help]
-        help: String,
-    },
     /// A report could not be made.
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -330,6 +257,129 @@ pub(super) enum CliError {
         /// The file.
         path: PathBuf,
     },
+    /// A store.
+    #[cfg(feature = "verify")]
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Store(#[from] crate::stores::StoreError),
+    /// What the stores file says.
+    #[cfg(feature = "verify")]
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    StoresFile(#[from] crate::config::stores::StoresFileError),
+    /// No stores file.
+    #[cfg(feature = "verify")]
+    #[error("there is no stores file {}", shown(path))]
+    #[diagnostic(
+        code(keysweep::cli::no_stores_file),
+        help(
+            "`keysweep store init` makes one with a local store; or name one with --stores or KEYSWEEP_STORES"
+        )
+    )]
+    NoStoresFile {
+        /// Where it should be.
+        path: PathBuf,
+    },
+    /// A stores file that cannot be read.
+    #[cfg(feature = "verify")]
+    #[error("cannot read the stores file {}", shown(path))]
+    #[diagnostic(
+        code(keysweep::cli::stores_file_read),
+        help("it is a TOML file of your own, of at most 1 MiB")
+    )]
+    StoresFileRead {
+        /// The file.
+        path: PathBuf,
+        /// The system's word.
+        #[source]
+        source: io::Error,
+    },
+    /// A stores file that others may change.
+    #[cfg(feature = "verify")]
+    #[error("others may change the stores file {}", shown(path))]
+    #[diagnostic(
+        code(keysweep::cli::stores_file_open),
+        help(
+            "it says where secrets are sent and which programs run: look through it, then `chmod 600` it"
+        )
+    )]
+    StoresFileOpen {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A stores file within the repository at hand.
+    #[cfg(feature = "verify")]
+    #[error(
+        "the stores file {} lies in the repository {}",
+        shown(path),
+        shown(tree)
+    )]
+    #[diagnostic(
+        code(keysweep::cli::stores_file_inside),
+        help(
+            "whoever writes the repository would say where secrets are sent: keep it in ~/.config/keysweep/stores.toml"
+        )
+    )]
+    StoresFileInside {
+        /// The file.
+        path: PathBuf,
+        /// The work tree.
+        tree: PathBuf,
+    },
+    /// An identity within a repository.
+    #[cfg(feature = "verify")]
+    #[error(
+        "the identity {} would lie in the repository {}",
+        shown(path),
+        shown(tree)
+    )]
+    #[diagnostic(
+        code(keysweep::cli::identity_inside),
+        help("it would be committed sooner or later: name a file outside with --identity")
+    )]
+    IdentityInside {
+        /// The file.
+        path: PathBuf,
+        /// The work tree.
+        tree: PathBuf,
+    },
+    /// No home directory.
+    #[cfg(feature = "verify")]
+    #[error("the user has no home directory to put an identity in")]
+    #[diagnostic(
+        code(keysweep::cli::no_home),
+        help("name files with --identity and --stores, or set HOME")
+    )]
+    NoHome,
+    /// Several stores where one is meant, or none.
+    #[cfg(feature = "verify")]
+    #[error("a value goes into one store")]
+    #[diagnostic(code(keysweep::cli::which_store))]
+    WhichStore {
+        /// The names.
+        #[help]
+        help: String,
+    },
+    /// A value that cannot be read.
+    #[cfg(feature = "verify")]
+    #[error("cannot read the value")]
+    #[diagnostic(
+        code(keysweep::cli::value),
+        help("pipe it in, at most 1 MiB: keysweep store put KEY FIELD < FILE")
+    )]
+    Value {
+        /// The system's word.
+        #[source]
+        source: io::Error,
+    },
+    /// An empty value.
+    #[cfg(feature = "verify")]
+    #[error("the value is empty: nothing was written")]
+    #[diagnostic(
+        code(keysweep::cli::no_value),
+        help("type it at the prompt, or pipe it in: keysweep store put KEY FIELD < FILE")
+    )]
+    NoValue,
     /// A fault of ours.
     #[error("internal error: {what}")]
     #[diagnostic(
@@ -386,13 +436,34 @@ impl CliError {
             | Self::PruneHistory { .. } => Outcome::Usage,
             #[cfg(feature = "verify")]
             Self::StoresFile(_)
-            | Self::Store(_)
-            | Self::NoStores { .. }
-            | Self::StoresKind { .. }
-            | Self::StoresOpen { .. }
-            | Self::StoresInside { .. }
-            | Self::UnknownStore { .. } => Outcome::Usage,
+            | Self::NoStoresFile { .. }
+            | Self::StoresFileRead { .. }
+            | Self::StoresFileOpen { .. }
+            | Self::StoresFileInside { .. }
+            | Self::IdentityInside { .. }
+            | Self::NoHome
+            | Self::WhichStore { .. }
+            | Self::Value { .. }
+            | Self::NoValue => Outcome::Usage,
+            #[cfg(feature = "verify")]
+            Self::Store(error) => of_fault(&error.fault),
             Self::Report(_) | Self::Internal { .. } => Outcome::Internal,
         }
+    }
+}
+
+/// Tells what the user has got wrong from what a store did not do.
+#[cfg(feature = "verify")]
+const fn of_fault(fault: &crate::stores::Fault) -> Outcome {
+    use crate::stores::Fault;
+    match fault {
+        Fault::Setup | Fault::NotFound | Fault::Unsupported => Outcome::Usage,
+        Fault::Denied
+        | Fault::Unauthenticated
+        | Fault::Retryable { .. }
+        | Fault::Conflict
+        | Fault::Unavailable
+        | Fault::Unknown
+        | Fault::Protocol => Outcome::Incomplete,
     }
 }

@@ -12,8 +12,6 @@ mod explain_policy;
 mod fix;
 mod gather;
 mod hook;
-#[cfg(feature = "verify")]
-mod opened;
 mod patch;
 mod progress;
 mod ranged;
@@ -21,6 +19,10 @@ mod report;
 mod rules;
 mod scan;
 mod settings;
+#[cfg(feature = "verify")]
+mod store;
+#[cfg(feature = "verify")]
+mod stores;
 #[cfg(feature = "verify")]
 mod verify;
 
@@ -60,6 +62,8 @@ pub fn main() -> ExitCode {
         args::Command::Fix(args) => fix::run(args, &look).and_then(print),
         args::Command::Rules(command) => rules::run(command).and_then(print),
         args::Command::Baseline(command) => baseline::run(command, &look).and_then(print),
+        #[cfg(feature = "verify")]
+        args::Command::Store(command) => store::run(command).and_then(print),
         args::Command::Report(command) => report::run(command, &look),
         args::Command::Hook(args::Hook::Install { path, apply }) => {
             let path = path.clone().unwrap_or_else(|| ".".into());

@@ -56,22 +56,9 @@ pub(super) fn time() -> Option<String> {
 }
 
 /// Returns the user's home directory.
+#[cfg(feature = "verify")]
 pub(super) fn home() -> Option<PathBuf> {
-    let name = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
-    variable(name).map(PathBuf::from)
-}
-
-/// Returns where programs keep the user's own settings (XDG Base Directory Specification; elsewhere the system's place).
-pub(super) fn config_directory() -> PathBuf {
-    if let Some(set) = variable("XDG_CONFIG_HOME").map(PathBuf::from)
-        && set.is_absolute()
-    {
-        return set;
-    }
-    if let Some(set) = variable("APPDATA").filter(|_| cfg!(windows)) {
-        return PathBuf::from(set);
-    }
-    home().unwrap_or_default().join(".config")
+    env::home_dir().filter(|home| home.is_absolute())
 }
 
 /// Returns the working directory.

@@ -12,7 +12,7 @@ use crate::{
     model::{BlobPath, DigestKey, Finding, Kind, ProviderState, Secret, Severity, Verdict},
     policy::environment,
     scan::{Mode, Report, Target},
-    stores::{SecretStore, Surroundings, target},
+    stores::{SecretStore, target},
     verify::{self, Opened},
 };
 
@@ -21,7 +21,7 @@ use super::{
     error::CliError,
     exit::Outcome,
     gather::{self, Gathered},
-    opened, report as reports, scan, settings,
+    report as reports, scan, settings, stores as opening,
 };
 
 /// Threads that read a store at once: a store is waited for, not computed with.
@@ -33,8 +33,8 @@ pub(super) fn run(args: &args::Verify, look: &Look) -> Result<Outcome, CliError>
     scan::check(&outputs, args.scan.reveal)?;
     let target = scan::target(&args.scan)?;
     // The stores first: a scan for nothing takes minutes.
-    let file = opened::load(&args.stores)?;
-    opened::refuse_inside(&args.stores, &gather::root_of(&target))?;
+    let file = opening::load(&args.stores)?;
+    opening::refuse_inside(&args.stores, &gather::root_of(&target))?;
     let gathered = Gathered::new(&args.scan.common, &target)?;
     let mut report = match &args.report {
         None => scan::scanned(target.clone(), &args.scan, &gathered, look)?,
@@ -66,8 +66,7 @@ fn judge(
     args: &args::Verify,
     gathered: &Gathered,
 ) -> Result<(), CliError> {
-    let surroundings = opened::Environment::new();
-    let opened = opened::open_all(file, &args.stores.store, &surroundings.surroundings())?;
+    let opened = opening::open_all(file, &args.stores.store);
     let places: Vec<Opened<'_>> = opened
         .iter()
         .filter_map(|(name, store)| {
@@ -133,9 +132,8 @@ fn judge(
 fn probe(
     verdicts: &mut [Verdict],
     values: &[Option<&Secret>],
-    opened: &opened::Stores,
+    opened: &[opening::Opened],
     file: &StoresFile,
-    surroundings: &Surroundings<'_>,
 ) -> Result<(), CliError> {
     // One value may be told by several rules: a login that fails twice may lock an account.
     let mut asked: BTreeMap<(usize, Vec<u8>), ProviderState> = BTreeMap::new();
@@ -161,7 +159,7 @@ fn probe(
             verdict.urgency = verify::urgency(&verdict.store, &verdict.provider);
             continue;
         }
-        ask(verdict, value, store.as_ref(), entry, surroundings)?;
+        ask(verdict, value, store.as_ref(), entry)?;
         asked.insert(key, verdict.provider.clone());
     }
     Ok(())
@@ -178,9 +176,8 @@ fn ask(
     value: &Secret,
     store: &dyn SecretStore,
     entry: &TargetEntry,
-    surroundings: &Surroundings<'_>,
 ) -> Result<(), CliError> {
-    let target = target::open(entry, surroundings)?;
+    let target = target::open(entry, &opening::surroundings())?;
     verify::probe::probe(verdict, value, store, entry, target.as_ref())?;
     Ok(())
 }

@@ -21,6 +21,8 @@ const MODULES: [(&str, u8, &[&str]); 14] = [
             "similar",
             "serde",
             "serde_json",
+            "rustix",
+            "zeroize",
         ],
     ),
     (

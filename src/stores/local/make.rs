@@ -68,6 +68,14 @@ pub fn generate_identity(file: &Path) -> Result<String, StoreError> {
     identities::generate(file).map_err(|trouble| trouble.of(&file.display().to_string()))
 }
 
+/// Writes a new file for its owner alone, such as a stores file. An existing one is never overwritten.
+///
+/// # Errors
+/// [`Fault::Setup`] for a file that exists or cannot be made.
+pub fn write_private(file: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    write::create(file, bytes, true).map_err(|trouble| trouble.of(&file.display().to_string()))
+}
+
 /// Returns the recipients that the identities in `file` stand for, in its order.
 ///
 /// # Errors

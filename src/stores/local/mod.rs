@@ -44,7 +44,7 @@ use past::{Past, Pasts};
 use sealed::DataKey;
 use trouble::Trouble;
 
-pub use make::{create, generate_identity, recipients};
+pub use make::{create, generate_identity, recipients, write_private};
 
 /// Most versions that `Surroundings::history` gives: as many mean that there may be more.
 const MAX_VERSIONS: usize = 1_000;

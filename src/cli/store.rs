@@ -1,0 +1,357 @@
+//! `keysweep store`: make the local store, look at any store, put a value into one.
+//!
+//! Promises: nothing that is there is overwritten; `list` and `doctor` only read; a value comes from standard input or a prompt
+//! without echo, never from an argument, and is never printed.
+
+mod value;
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    args::{self, StoresArgs},
+    error::{CliError, shown},
+    exit::Outcome,
+    settings, stores,
+};
+use crate::{
+    config::stores::StoresFile,
+    stores::{Change, Cursor, Fault, KeyEntry, KeyPath, SecretStore, StoreError, VersionId, local},
+};
+
+/// Most pages of one listing: a store that never ends its listing is broken.
+const MAX_PAGES: usize = 100_000;
+
+/// Reads a store's name from the command line: what TOML takes as a key without quotes.
+pub(super) fn name(text: &str) -> Result<String, String> {
+    let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    if text.is_empty() || !text.bytes().all(good) {
+        return Err("letters, digits, - and _ only".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// Runs a subcommand; returns what to print.
+pub(super) fn run(command: &args::Store) -> Result<(String, Outcome), CliError> {
+    let here = settings::working_directory();
+    match command {
+        args::Store::Init(init) => make(init, &here),
+        args::Store::List { stores } => list(&load(stores, &here)?, stores),
+        args::Store::Put { key, field, stores } => {
+            put(&load(stores, &here)?, stores, key, field.as_deref())
+        }
+        args::Store::Doctor { stores } => doctor(&load(stores, &here)?, stores),
+    }
+}
+
+fn load(args: &StoresArgs, here: &Path) -> Result<StoresFile, CliError> {
+    stores::refuse_inside(args, here)?;
+    stores::load(args)
+}
+
+/// `store init`: the identity, the file, the entry; each is left alone if it is there.
+fn make(init: &args::StoreInit, here: &Path) -> Result<(String, Outcome), CliError> {
+    let stores_args = StoresArgs {
+        stores: init.stores.clone(),
+        store: Vec::new(),
+    };
+    stores::refuse_inside(&stores_args, here)?;
+    let stores_file = stores::place(&stores_args)?;
+    let identity = match &init.identity {
+        Some(file) => file.clone(),
+        None => stores::user_folder()
+            .map(|folder| folder.join("age.txt"))
+            .ok_or(CliError::NoHome)?,
+    };
+    if !identity.exists()
+        && let Some(tree) = stores::work_tree(&identity)
+    {
+        return Err(CliError::IdentityInside {
+            path: identity,
+            tree,
+        });
+    }
+    let mut text = String::new();
+    let recipients = if identity.exists() {
+        line(
+            &mut text,
+            "kept",
+            &identity,
+            "the age identity that is there",
+        );
+        local::recipients(&identity)?
+    } else {
+        let recipient = local::generate_identity(&identity)?;
+        line(
+            &mut text,
+            "made",
+            &identity,
+            "age identity: keep it secret, and a copy of it safe",
+        );
+        vec![recipient]
+    };
+    let file = whole(&init.file);
+    if file.exists() {
+        line(&mut text, "kept", &file, "the file that is there");
+    } else {
+        local::create(&file, &recipients)?;
+        let note = format!("SOPS file without keys, for {}", recipients.join(", "));
+        line(&mut text, "made", &file, &note);
+    }
+    entry(&mut text, init, &stores_file, &file, &whole(&identity))?;
+    let _ = writeln!(
+        text,
+        "next  keysweep store put apps/db password --store {}",
+        init.name
+    );
+    Ok((text, Outcome::Clean))
+}
+
+/// Writes the store's entry to a new stores file, or shows it for one that is there.
+fn entry(
+    text: &mut String,
+    init: &args::StoreInit,
+    stores_file: &Path,
+    file: &Path,
+    identity: &Path,
+) -> Result<(), CliError> {
+    let quoted = |path: &Path| toml_text(&path.to_string_lossy());
+    let entry = format!(
+        "[stores.{}]\nkind = \"local\"\nfile = {}\nidentity = {}\n",
+        init.name,
+        quoted(file),
+        quoted(identity)
+    );
+    if !stores_file.exists() {
+        let head =
+            "# Stores of `keysweep verify` and `keysweep rotate`; docs/stores.md has every key.\n";
+        local::write_private(stores_file, format!("{head}{entry}").as_bytes())?;
+        line(
+            text,
+            "made",
+            stores_file,
+            &format!("with [stores.{}]", init.name),
+        );
+        return Ok(());
+    }
+    let known = stores::load(&StoresArgs {
+        stores: Some(stores_file.to_owned()),
+        store: Vec::new(),
+    })?;
+    if known.stores.contains_key(&init.name) {
+        let note = format!("it has [stores.{}]", init.name);
+        line(text, "kept", stores_file, &note);
+    } else {
+        line(text, "kept", stores_file, "add this to it:");
+        let _ = write!(text, "\n{entry}\n");
+    }
+    Ok(())
+}
+
+fn line(text: &mut String, verb: &str, path: &Path, note: &str) {
+    let _ = writeln!(text, "{verb}  {} ({note})", shown(path));
+}
+
+/// Returns a path that means the same from everywhere.
+fn whole(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// Returns a text as a TOML string; JSON's escapes are TOML's too, but for the one of DEL, which needs none.
+fn toml_text(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// `store list`: every key of every store, without values.
+fn list(file: &StoresFile, args: &StoresArgs) -> Result<(String, Outcome), CliError> {
+    let mut text = String::new();
+    let mut outcome = Outcome::Clean;
+    for (name, opened) in stores::open_all(file, &args.store) {
+        let listed = opened.and_then(|store| keys(&name, store.as_ref(), &mut text));
+        match listed {
+            Ok(true) => {}
+            Ok(false) => outcome = Outcome::Incomplete,
+            Err(error) => {
+                fault(&mut text, &error);
+                outcome = Outcome::Incomplete;
+            }
+        }
+    }
+    Ok((text, outcome))
+}
+
+/// Writes a line for each key; tells whether all could be listed.
+fn keys(name: &str, store: &dyn SecretStore, text: &mut String) -> Result<bool, StoreError> {
+    let mut after: Option<Cursor> = None;
+    let mut whole = true;
+    for _ in 0..MAX_PAGES {
+        let page = store.list(after.as_ref())?;
+        for entry in &page.keys {
+            let _ = writeln!(text, "{name}:{}{}", entry.key, known(entry));
+        }
+        for (key, error) in &page.problems {
+            let _ = writeln!(text, "{name}:{key}  not listed");
+            fault(text, error);
+            whole = false;
+        }
+        after = page.next;
+        if after.is_none() {
+            return Ok(whole);
+        }
+    }
+    Err(StoreError::new(
+        name,
+        Fault::Protocol,
+        "its listing has no end",
+        "set `prefixes` in its [stores.NAME]",
+    ))
+}
+
+fn known(entry: &KeyEntry) -> String {
+    let mut text = String::new();
+    let Some(info) = &entry.info else {
+        return text;
+    };
+    match info.versions.len() {
+        0 => {}
+        1 => text.push_str("  1 version"),
+        count => {
+            let _ = write!(text, "  {count} versions");
+        }
+    }
+    if info.current().is_none() && !info.versions.is_empty() {
+        text.push_str(", none current");
+    }
+    if let Some(changed) = info.changed.and_then(|time| u64::try_from(time).ok()) {
+        let _ = write!(
+            text,
+            ", changed {}",
+            crate::config::Date::from_unix(changed)
+        );
+    }
+    if let Some(owner) = &info.owner {
+        let _ = write!(text, ", owner {owner}");
+    }
+    text
+}
+
+fn fault(text: &mut String, error: &StoreError) {
+    let _ = writeln!(text, "fault {error}\n      {}", error.help);
+}
+
+/// `store put`: one value, written on top of what is current.
+fn put(
+    file: &StoresFile,
+    args: &StoresArgs,
+    key: &str,
+    field: Option<&str>,
+) -> Result<(String, Outcome), CliError> {
+    let name = one_store(file, args)?;
+    let store = stores::open_all(file, std::slice::from_ref(&name))
+        .pop()
+        .ok_or(CliError::WhichStore {
+            help: String::new(),
+        })?
+        .1?;
+    if !store.capabilities().write {
+        return Err(StoreError::unsupported(&name, "write").into());
+    }
+    let key = KeyPath::new(key);
+    let base = match store.describe(&key) {
+        Ok(info) => info.current().map(|version| version.id.clone()),
+        Err(error) if error.fault == Fault::NotFound => None,
+        Err(error) => return Err(error.into()),
+    };
+    // No version is the base of a key that is not there yet.
+    let base = base.unwrap_or_else(|| VersionId::new(""));
+    let secret = value::read(&key, field)?;
+    let fields = BTreeMap::from([(field.unwrap_or_default().to_owned(), secret)]);
+    let version = store.stage(&Change {
+        key: &key,
+        base: &base,
+        fields: &fields,
+        token: settings::random_key()?
+            .to_hex()
+            .get(..32)
+            .unwrap_or_default(),
+    })?;
+    if store.capabilities().pending {
+        store.promote(&key, &base, &version)?;
+    }
+    let field = field.map(|field| format!(" {field}")).unwrap_or_default();
+    Ok((
+        format!("wrote {key}{field} in {name}: version {version}\n"),
+        Outcome::Clean,
+    ))
+}
+
+fn one_store(file: &StoresFile, args: &StoresArgs) -> Result<String, CliError> {
+    let names: Vec<&String> = if args.store.is_empty() {
+        file.stores.keys().collect()
+    } else {
+        args.store.iter().collect()
+    };
+    match names.as_slice() {
+        [name] => Ok((*name).clone()),
+        [] => Err(CliError::WhichStore {
+            help: "the stores file has none: `keysweep store init` makes one".to_owned(),
+        }),
+        several => {
+            let names: Vec<&str> = several.iter().map(|name| name.as_str()).collect();
+            Err(CliError::WhichStore {
+                help: format!("say which with --store: {}", names.join(", ")),
+            })
+        }
+    }
+}
+
+/// `store doctor`: what each store says about itself and us.
+fn doctor(file: &StoresFile, args: &StoresArgs) -> Result<(String, Outcome), CliError> {
+    let mut text = String::new();
+    let mut outcome = Outcome::Clean;
+    for (name, opened) in stores::open_all(file, &args.store) {
+        let health = opened.and_then(|store| Ok((store.address(), store.health()?)));
+        match health {
+            Ok((address, health)) => {
+                let _ = write!(text, "ok    {name}: {address}");
+                if let Some(version) = &health.version {
+                    let _ = write!(text, ", {version}");
+                }
+                if let Some(identity) = &health.identity {
+                    let _ = write!(text, ", as {identity}");
+                }
+                if let Some(expires) = health.expires_s {
+                    let _ = write!(text, ", the login ends in {} min", expires / 60);
+                }
+                text.push('\n');
+                for note in &health.notes {
+                    let _ = writeln!(text, "      {note}");
+                }
+            }
+            Err(error) => {
+                fault(&mut text, &error);
+                outcome = Outcome::Incomplete;
+            }
+        }
+    }
+    if text.is_empty() {
+        text.push_str("the stores file has no store: `keysweep store init` makes one\n");
+    }
+    Ok((text, outcome))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_quoted_for_toml() {
+        let odd = "C:\\a \"b\"\n\u{e9}";
+        let text = format!("x = {}", toml_text(odd));
+        let table: BTreeMap<String, String> = toml::from_str(&text).unwrap();
+        assert_eq!(table.get("x").map(String::as_str), Some(odd));
+    }
+}

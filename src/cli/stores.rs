@@ -1,0 +1,212 @@
+//! The user's stores file, and stores opened by it: for `store`, `verify` and `rotate`.
+//!
+//! Promises: a file inside the repository at hand, or one that others may change, is refused: it says where secrets are sent and
+//! which programs run. Relative paths in it begin at its folder.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use super::{args::StoresArgs, error::CliError, settings};
+use crate::{
+    config::stores::{StoreKind, StoresFile},
+    model::{closest, quotable},
+    sources::{SourceError, repo},
+    stores::{self, Fault, FileVersion, SecretStore, StoreError, Surroundings},
+};
+
+/// Most bytes of a stores file.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// A store by its name, or why it is not open.
+pub(super) type Opened = (String, Result<Box<dyn SecretStore>, StoreError>);
+
+/// Returns where keysweep keeps what is the user's own: `$XDG_CONFIG_HOME/keysweep`, else `~/.config/keysweep`.
+pub(super) fn user_folder() -> Option<PathBuf> {
+    let config = settings::variable("XDG_CONFIG_HOME").map(PathBuf::from);
+    // The specification of base directories: a relative path there is not valid.
+    let config = config.filter(|path| path.is_absolute());
+    let config = config.or_else(|| settings::home().map(|home| home.join(".config")));
+    config.map(|config| config.join("keysweep"))
+}
+
+/// Returns the stores file that counts.
+pub(super) fn place(args: &StoresArgs) -> Result<PathBuf, CliError> {
+    let default = || user_folder().map(|folder| folder.join("stores.toml"));
+    args.stores
+        .clone()
+        .or_else(default)
+        .ok_or(CliError::NoStoresFile {
+            path: PathBuf::from("~/.config/keysweep/stores.toml"),
+        })
+}
+
+/// Reads the stores file.
+///
+/// # Errors
+/// If there is none, others may change it, or what it says is wrong.
+pub(super) fn load(args: &StoresArgs) -> Result<StoresFile, CliError> {
+    let path = place(args)?;
+    let meta = fs::metadata(&path);
+    let failed = |source: io::Error| match source.kind() {
+        io::ErrorKind::NotFound => CliError::NoStoresFile { path: path.clone() },
+        _ => CliError::StoresFileRead {
+            path: path.clone(),
+            source,
+        },
+    };
+    let meta = meta.map_err(failed)?;
+    if is_open_to_others(&meta) {
+        return Err(CliError::StoresFileOpen { path });
+    }
+    if meta.len() > MAX_BYTES {
+        return Err(failed(io::ErrorKind::FileTooLarge.into()));
+    }
+    let text = fs::read_to_string(&path).map_err(failed)?;
+    let mut file = StoresFile::parse(&path.to_string_lossy(), &text)?;
+    let whole = path.canonicalize().map_err(failed)?;
+    if let Some(folder) = whole.parent() {
+        anchor(&mut file, folder);
+    }
+    Ok(file)
+}
+
+/// Refuses a stores file that lies in the work tree of the repository at `root`, or beside it without a repository: whoever writes
+/// the tree would say where secrets are looked for.
+///
+/// # Errors
+/// [`CliError::StoresFileInside`].
+pub(super) fn refuse_inside(args: &StoresArgs, root: &Path) -> Result<(), CliError> {
+    let path = place(args)?;
+    // A tree without a repository may be the user's whole home, where the default place is the user's all the same.
+    let plain = || args.stores.is_some().then(|| root.to_owned());
+    match work_tree(root).or_else(plain) {
+        Some(tree) if is_below(&path, &tree) => Err(CliError::StoresFileInside { path, tree }),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Returns the work tree that `path` is in, if it is in one.
+pub(super) fn work_tree(path: &Path) -> Option<PathBuf> {
+    // What is not there yet is where its first folder that is there will hold it.
+    let whole = std::path::absolute(path).ok()?;
+    let known = whole.ancestors().find(|folder| folder.exists())?;
+    let repository = repo::Repository::open(known).ok()?;
+    repository.work_tree().map(Path::to_owned)
+}
+
+fn is_below(path: &Path, tree: &Path) -> bool {
+    let Ok(whole) = std::path::absolute(path) else {
+        return false;
+    };
+    let Some(tree) = tree.canonicalize().ok() else {
+        return false;
+    };
+    whole
+        .ancestors()
+        .filter_map(|part| part.canonicalize().ok())
+        .any(|part| part.starts_with(&tree))
+}
+
+/// Opens the stores of these names, or all if there are none; in the order of their names.
+pub(super) fn open_all(file: &StoresFile, names: &[String]) -> Vec<Opened> {
+    let surroundings = surroundings();
+    let open = |name: &String| match file.stores.get(name) {
+        Some(entry) => stores::open(name, entry, &surroundings),
+        None => Err(unknown(file, name)),
+    };
+    let all: Vec<String> = if names.is_empty() {
+        file.stores.keys().cloned().collect()
+    } else {
+        names.to_vec()
+    };
+    all.into_iter()
+        .map(|name| {
+            let opened = open(&name);
+            (name, opened)
+        })
+        .collect()
+}
+
+fn unknown(file: &StoresFile, name: &str) -> StoreError {
+    let names = file.stores.keys().map(String::as_str);
+    let help = closest(name, names.clone()).map_or_else(
+        || {
+            let names: Vec<&str> = names.collect();
+            format!("the stores file has: {}", names.join(", "))
+        },
+        |near| format!("did you mean `{near}`?"),
+    );
+    StoreError::new(
+        &quotable(name),
+        Fault::Setup,
+        "there is no such store in the stores file",
+        help,
+    )
+}
+
+/// Returns what stores may look at of the user's environment.
+pub(super) fn surroundings() -> Surroundings<'static> {
+    Surroundings {
+        variable: &settings::variable,
+        home: settings::home(),
+        history: &history,
+    }
+}
+
+/// Returns the versions of a file in git; none for a file in no repository.
+fn history(file: &Path) -> Result<Vec<FileVersion>, String> {
+    let versions = match repo::versions(file) {
+        Ok(versions) => versions,
+        Err(SourceError::NoRepository { .. } | SourceError::Path { .. }) => return Ok(Vec::new()),
+        Err(error) => return Err(error.to_string()),
+    };
+    Ok(versions
+        .into_iter()
+        .map(|version| FileVersion {
+            commit: version.commit.to_string(),
+            time: version.time,
+            bytes: version.bytes.unwrap_or_default(),
+        })
+        .collect())
+}
+
+/// Lets relative paths of stores that are files begin at `folder`.
+fn anchor(file: &mut StoresFile, folder: &Path) {
+    let whole = |path: &mut PathBuf| {
+        if path.is_relative() && !path.as_os_str().is_empty() {
+            *path = folder.join(&*path);
+        }
+    };
+    for entry in file.stores.values_mut() {
+        match &mut entry.kind {
+            StoreKind::Local(settings) => {
+                whole(&mut settings.file);
+                if let Some(identity) = &mut settings.identity {
+                    whole(identity);
+                }
+            }
+            StoreKind::Dotenv(settings) => settings.files.iter_mut().for_each(whole),
+            StoreKind::Vault(_)
+            | StoreKind::Command(_)
+            | StoreKind::Aws(_)
+            | StoreKind::Ssm(_)
+            | StoreKind::Kubernetes(_)
+            | StoreKind::Gcp(_)
+            | StoreKind::Azure(_)
+            | StoreKind::Openorch(_) => {}
+        }
+    }
+}
+
+#[cfg(unix)]
+fn is_open_to_others(meta: &fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    meta.mode() & 0o022 != 0
+}
+
+#[cfg(not(unix))]
+fn is_open_to_others(_meta: &fs::Metadata) -> bool {
+    false
+}

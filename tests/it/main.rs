@@ -24,10 +24,10 @@ mod policy_page;
 mod policy_reports;
 mod ranges;
 mod reuse_history;
-#[cfg(all(unix, feature = "postgres"))]
+#[cfg(all(unix, feature = "postgres", feature = "ssh"))]
 mod server_targets;
 mod staged;
 mod support;
 mod suppression;
-#[cfg(all(unix, feature = "postgres"))]
+#[cfg(all(unix, feature = "postgres", feature = "ssh"))]
 mod targets;

@@ -8,6 +8,8 @@ mod open;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod redis;
+#[cfg(all(unix, feature = "ssh"))]
+mod ssh;
 mod tls;
 
 use crate::model::{ProviderState, Secret};

@@ -28,7 +28,6 @@ pub fn open(
     entry: &TargetEntry,
     surroundings: &Surroundings<'_>,
 ) -> Result<Box<dyn Target>, StoreError> {
-    let _ = surroundings;
     match &entry.kind {
         #[cfg(feature = "postgres")]
         TargetKind::Postgres(settings) => Ok(Box::new(super::postgres::Postgres::open(
@@ -39,6 +38,9 @@ pub fn open(
         #[cfg(not(feature = "postgres"))]
         TargetKind::Postgres(_) => Err(left_out(entry, "postgres")),
         TargetKind::Redis(settings) => Ok(Box::new(redis::Redis::open(settings, surroundings)?)),
+        #[cfg(all(unix, feature = "ssh"))]
+        TargetKind::Ssh(settings) => Ok(Box::new(super::ssh::Ssh::open(settings, surroundings)?)),
+        #[cfg(not(all(unix, feature = "ssh")))]
         TargetKind::Ssh(_) => Err(left_out(entry, "ssh")),
         TargetKind::AwsIam(_) => Err(left_out(entry, "aws")),
         TargetKind::Command(_) => Err(left_out(entry, "command")),

@@ -20,11 +20,13 @@ use rustix::{
 };
 use zeroize::Zeroizing;
 
+use super::buffer::Buffer;
+
 /// How long pipes may stay open after the program's end.
 const AFTER_END: Duration = Duration::from_millis(500);
 /// How long one wait lasts, so that an end without output is seen soon.
 const STEP_NANOS: i64 = 20_000_000;
-/// The least room of a buffer.
+/// The first room of what comes out.
 const ROOM: usize = 64 * 1024;
 
 /// Limits of one run.
@@ -42,7 +44,6 @@ pub(super) struct Run {
     /// Its standard output.
     pub(super) stdout: Zeroizing<Vec<u8>>,
     /// Whether it wrote to standard error.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the user's programs come next"))]
     pub(super) complained: bool,
     /// How it ended.
     pub(super) status: ExitStatus,
@@ -108,20 +109,20 @@ fn talk(child: &mut Child, input: &[u8], limits: Limits) -> Result<Run, Trouble>
         fcntl_setfl(pipe, flags | OFlags::NONBLOCK).map_err(|_| Trouble::System)?;
     }
     let mut rest = input;
-    let mut out = Zeroizing::new(Vec::with_capacity(ROOM));
+    let mut out = Buffer::with_capacity(ROOM);
     let mut complained = false;
     let mut end: Option<(ExitStatus, Instant)> = None;
     loop {
         if rest.is_empty() || !write_some(stdin.as_mut(), &mut rest) {
             stdin = None;
         }
-        if !read_some(stdout.as_mut(), |part| grow(&mut out, part)) {
+        if !read_some(stdout.as_mut(), |part| out.push(part)) {
             stdout = None;
         }
         if !read_some(stderr.as_mut(), |_| complained = true) {
             stderr = None;
         }
-        if out.len() > limits.bytes {
+        if out.bytes().len() > limits.bytes {
             return Err(Trouble::Long);
         }
         if end.is_none() {
@@ -132,7 +133,7 @@ fn talk(child: &mut Child, input: &[u8], limits: Limits) -> Result<Run, Trouble>
             && (stdout.is_none() && stderr.is_none() || at.elapsed() > AFTER_END)
         {
             return Ok(Run {
-                stdout: out,
+                stdout: out.into_bytes(),
                 complained,
                 status,
             });
@@ -192,17 +193,6 @@ fn read_some(pipe: Option<&mut impl Read>, mut sink: impl FnMut(&[u8])) -> bool 
         }
     }
     true
-}
-
-/// Appends to a buffer whose every copy is wiped.
-pub(super) fn grow(buffer: &mut Zeroizing<Vec<u8>>, part: &[u8]) {
-    let needed = buffer.len().saturating_add(part.len());
-    if needed > buffer.capacity() {
-        let mut larger = Zeroizing::new(Vec::with_capacity(needed.saturating_mul(2).max(ROOM)));
-        larger.extend_from_slice(buffer);
-        *buffer = larger;
-    }
-    buffer.extend_from_slice(part);
 }
 
 #[cfg(test)]

@@ -77,6 +77,8 @@ const MODULES: [(&str, u8, &[&str]); 14] = [
             "gix",
             "globset",
             "granit_parser",
+            "regex",
+            "hcl_edit",
             "getrandom",
             "sha2",
             "hmac",

@@ -22,11 +22,15 @@ mod policy;
 mod policy_hostile;
 mod policy_page;
 mod policy_reports;
+#[cfg(all(unix, feature = "verify"))]
+mod programs;
 mod ranges;
 mod reuse_history;
 #[cfg(all(unix, feature = "postgres", feature = "ssh"))]
 mod server_targets;
 mod staged;
+#[cfg(feature = "verify")]
+mod stores_local;
 mod support;
 mod suppression;
 #[cfg(all(unix, feature = "postgres", feature = "ssh"))]

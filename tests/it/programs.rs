@@ -156,60 +156,63 @@ fn pages_follow_each_other_and_never_go_round() {
     );
 }
 
+/// What a program does, and what that means for a read and for a change.
+const MISBEHAVES: &[(&str, Fault, Fault)] = &[
+    (
+        "echo made-up-value >&2; exit 1",
+        Fault::Unavailable,
+        Fault::Unknown,
+    ),
+    (
+        "echo '{\"ok\":{}}'; exit 3",
+        Fault::Unavailable,
+        Fault::Unknown,
+    ),
+    ("sleep 30", Fault::Unavailable, Fault::Unknown),
+    ("yes made-up-value", Fault::Unavailable, Fault::Unknown),
+    ("echo made-up-value", Fault::Protocol, Fault::Unknown),
+    (
+        "echo '{\"ok\":{}} {\"ok\":{}}'",
+        Fault::Protocol,
+        Fault::Unknown,
+    ),
+    (
+        "echo '{\"ok\":{},\"error\":\"denied\"}'",
+        Fault::Protocol,
+        Fault::Unknown,
+    ),
+    (
+        "echo '{\"ok\":{\"fields\":[{\"name\":\"a\",\"value\":\"made-up-value\"}]}}'",
+        Fault::Protocol,
+        Fault::Unknown,
+    ),
+    (
+        "echo '{\"ok\":{\"fields\":[{\"name\":\"a\",\"encoding\":\"base64\",\"value\":\"made-up-value\"}]}}'",
+        Fault::Protocol,
+        Fault::Unknown,
+    ),
+    (
+        "echo '{\"error\":\"made-up-value\"}'",
+        Fault::Protocol,
+        Fault::Unknown,
+    ),
+    (
+        "echo '{\"error\":\"denied\"}'",
+        Fault::Denied,
+        Fault::Denied,
+    ),
+];
+
 #[test]
 fn a_program_that_misbehaves_is_an_error_that_tells_no_value() {
     let dir = tempfile::tempdir().unwrap();
     let key = KeyPath::new("k");
     let version = VersionId::new("1");
-    for (script, read, write) in [
-        (
-            "echo made-up-value >&2; exit 1",
-            Fault::Unavailable,
-            Fault::Unknown,
-        ),
-        (
-            "echo '{\"ok\":{}}'; exit 3",
-            Fault::Unavailable,
-            Fault::Unknown,
-        ),
-        ("sleep 30", Fault::Unavailable, Fault::Unknown),
-        ("yes made-up-value", Fault::Unavailable, Fault::Unknown),
-        ("echo made-up-value", Fault::Protocol, Fault::Unknown),
-        (
-            "echo '{\"ok\":{}} {\"ok\":{}}'",
-            Fault::Protocol,
-            Fault::Unknown,
-        ),
-        (
-            "echo '{\"ok\":{},\"error\":\"denied\"}'",
-            Fault::Protocol,
-            Fault::Unknown,
-        ),
-        (
-            "echo '{\"ok\":{\"fields\":[{\"name\":\"a\",\"value\":\"made-up-value\"}]}}'",
-            Fault::Protocol,
-            Fault::Unknown,
-        ),
-        (
-            "echo '{\"ok\":{\"fields\":[{\"name\":\"a\",\"encoding\":\"base64\",\"value\":\"made-up-value\"}]}}'",
-            Fault::Protocol,
-            Fault::Unknown,
-        ),
-        (
-            "echo '{\"error\":\"made-up-value\"}'",
-            Fault::Protocol,
-            Fault::Unknown,
-        ),
-        (
-            "echo '{\"error\":\"denied\"}'",
-            Fault::Denied,
-            Fault::Denied,
-        ),
-    ] {
+    for (script, read, write) in MISBEHAVES {
         let store = shell(dir.path(), &format!("cat >/dev/null\n{script}\n"));
         let mut lent = 0;
         let error = store.read(&key, &version, &mut |_| lent += 1).unwrap_err();
-        assert_eq!((error.fault.clone(), lent), (read, 0), "{script}");
+        assert_eq!((&error.fault, lent), (read, 0), "{script}");
         let fields = BTreeMap::new();
         let change = Change {
             key: &key,
@@ -218,7 +221,7 @@ fn a_program_that_misbehaves_is_an_error_that_tells_no_value() {
             token: "t",
         };
         let changed = store.stage(&change).unwrap_err();
-        assert_eq!(changed.fault, write, "{script}");
+        assert_eq!(changed.fault, *write, "{script}");
         let told = format!("{error:?} {changed:?}");
         assert!(!told.contains("made-up"), "{told}");
         assert_eq!(
@@ -345,4 +348,179 @@ fn a_target_behind_a_program_goes_the_whole_way() {
         target.disable(&old, &new).unwrap_err().fault,
         Fault::Unknown
     );
+}
+
+/// What a webhook was sent: the lines of the head, and the body.
+type Seen = (Vec<String>, String);
+
+/// A service that answers each request in turn with a status and a body, in which `ID` is the delivery's id.
+fn service(answers: &'static [(&str, &str)]) -> (u16, std::thread::JoinHandle<Vec<Seen>>) {
+    use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let served = std::thread::spawn(move || {
+        let mut seen = Vec::new();
+        for (status, body) in answers {
+            let (stream, _) = listener.accept().unwrap();
+            let mut reader = BufReader::new(stream);
+            let mut head = Vec::new();
+            loop {
+                let mut line = String::new();
+                reader.read_line(&mut line).unwrap();
+                if line.trim().is_empty() {
+                    break;
+                }
+                head.push(line.trim().to_owned());
+            }
+            let of = |name: &str| {
+                let mut lines = head.iter().filter_map(|line| line.split_once(": "));
+                let found = lines.find(|(own, _)| own.eq_ignore_ascii_case(name));
+                found.map(|(_, value)| value.to_owned()).unwrap()
+            };
+            let mut request = vec![0; of("content-length").parse().unwrap()];
+            reader.read_exact(&mut request).unwrap();
+            let body = body.replace("ID", &of("x-keysweep-delivery"));
+            let length = body.len();
+            let answer = format!(
+                "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+            );
+            reader.get_mut().write_all(answer.as_bytes()).unwrap();
+            seen.push((head, String::from_utf8(request).unwrap()));
+        }
+        seen
+    });
+    (port, served)
+}
+
+const KEY: &str = "made-up-key-made-up-key-made-up-key";
+
+fn webhook(dir: &Path, address: &str, key: &str) -> Result<Box<dyn Target>, StoreError> {
+    let file = dir.join("key");
+    fs::write(&file, key).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    let text = format!(
+        "[stores.s]\nkind = \"dotenv\"\n[[targets]]\nstore = \"s\"\nkey = \"apps/db\"\nfield = \"password\"\nkind = \"webhook\"\naddress = \"{address}\"\nkey-file = \"{}\"",
+        file.display()
+    );
+    let file = StoresFile::parse("stores.toml", &text).unwrap();
+    target::open(&file.targets[0], &nowhere())
+}
+
+fn pair() -> (Credential, Credential) {
+    let credential = |secret: &[u8]| Credential {
+        user: Some("app".to_owned()),
+        secret: Secret::new(secret),
+    };
+    (credential(b"made-up-old"), credential(b"made-up-new"))
+}
+
+/// Checks a signature with Python's own HMAC.
+fn is_signed(header: &str, body: &str) -> bool {
+    let check = "import hmac, sys; t, v = sys.argv[1].split(','); m = hmac.new(sys.argv[2].encode(), (t[2:] + '.' + sys.argv[3]).encode(), 'sha256'); sys.exit(v != 'v1=' + m.hexdigest())";
+    let ran = std::process::Command::new("python3")
+        .args(["-c", check, header, KEY, body])
+        .status();
+    ran.unwrap().success()
+}
+
+#[test]
+fn a_webhook_is_signed_and_told_no_value() {
+    const DONE: (&str, &str) = (
+        "200 OK",
+        "{\"delivery\":\"ID\",\"status\":\"done\",\"ended\":2}",
+    );
+    let dir = tempfile::tempdir().unwrap();
+    let (port, served) = service(&[DONE, DONE, DONE, DONE, DONE]);
+    let target = webhook(dir.path(), &format!("http://127.0.0.1:{port}/hook"), KEY).unwrap();
+    let (old, new) = pair();
+    target.check(&old).unwrap();
+    target.issue(&old, Some(&new), "t1").unwrap();
+    target.issue(&old, Some(&new), "t1").unwrap();
+    target.disable(&old, &new).unwrap();
+    assert_eq!(target.end_sessions(&new, &old).unwrap(), 2);
+    assert!(matches!(
+        target.probe(&old).unwrap(),
+        ProviderState::Unknown { .. }
+    ));
+    let seen = served.join().unwrap();
+    let mut ids = Vec::new();
+    for ((head, body), event) in
+        seen.iter()
+            .zip(["check", "issue", "issue", "disable", "end-sessions"])
+    {
+        assert!(head[0].starts_with("POST /hook "));
+        let told = format!("{head:?} {body}");
+        assert!(!told.contains("made-up"), "{told}");
+        let json: serde_json::Value = serde_json::from_str(body).unwrap();
+        assert_eq!(json["event"], event);
+        assert_eq!(
+            (&json["store"], &json["key"]),
+            (&"s".into(), &"apps/db".into())
+        );
+        assert_eq!(
+            (&json["field"], &json["user"]),
+            (&"password".into(), &"app".into())
+        );
+        let signature = head.iter().find_map(|line| {
+            line.to_lowercase()
+                .strip_prefix("x-keysweep-signature: ")
+                .map(str::to_owned)
+        });
+        let signature = signature.unwrap();
+        assert!(is_signed(&signature, body), "{signature}");
+        assert!(!is_signed(&signature, &body.replace("apps", "root")));
+        ids.push(json["delivery"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(ids[1], ids[2], "sent again, it is the same delivery");
+    ids.dedup();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 4);
+}
+
+#[test]
+fn a_webhook_s_answer_counts_only_if_it_is_right() {
+    const ANSWERS: &[(&str, &str)] = &[
+        ("200 OK", "{\"delivery\":\"ID\",\"status\":\"pending\"}"),
+        ("200 OK", "{\"delivery\":\"ID\",\"status\":\"refused\"}"),
+        ("200 OK", "{\"delivery\":\"ID\",\"status\":\"unsupported\"}"),
+        ("200 OK", "{\"delivery\":\"other\",\"status\":\"done\"}"),
+        ("200 OK", "{\"delivery\":\"ID\",\"status\":\"made-up\"}"),
+        ("200 OK", "made-up"),
+        ("202 Accepted", "{\"delivery\":\"ID\",\"status\":\"done\"}"),
+        ("401 Unauthorized", "made-up"),
+        ("500 Oh", "made-up"),
+    ];
+    let expected = [
+        Fault::Retryable { after: None },
+        Fault::Denied,
+        Fault::Unsupported,
+        Fault::Unknown,
+        Fault::Unknown,
+        Fault::Unknown,
+        Fault::Unknown,
+        Fault::Unauthenticated,
+        Fault::Unknown,
+    ];
+    let dir = tempfile::tempdir().unwrap();
+    let (port, served) = service(ANSWERS);
+    let target = webhook(dir.path(), &format!("http://127.0.0.1:{port}"), KEY).unwrap();
+    let (old, new) = pair();
+    for (fault, answer) in expected.iter().zip(ANSWERS) {
+        let error = target.disable(&old, &new).unwrap_err();
+        assert_eq!(error.fault, *fault, "{answer:?}");
+        assert!(!format!("{error:?}").contains("made-up"), "{error:?}");
+    }
+    served.join().unwrap();
+    let gone = target.disable(&old, &new).unwrap_err();
+    assert_eq!(gone.fault, Fault::Unavailable, "nothing was sent");
+    for (address, key) in [
+        ("http://hook.example/", KEY),
+        ("https://hook.example/", "short"),
+    ] {
+        assert_eq!(
+            webhook(dir.path(), address, key).err().unwrap().fault,
+            Fault::Setup
+        );
+    }
 }

@@ -13,6 +13,7 @@ mod redis;
 #[cfg(all(unix, feature = "ssh"))]
 mod ssh;
 mod tls;
+mod webhook;
 
 use crate::model::{ProviderState, Secret};
 

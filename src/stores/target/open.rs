@@ -51,7 +51,10 @@ pub fn open(
         }
         #[cfg(not(unix))]
         TargetKind::Command(_) => Err(left_out(entry, "command")),
-        TargetKind::Webhook(_) => Err(left_out(entry, "webhook")),
+        TargetKind::Webhook(settings) => {
+            let target = super::webhook::Webhook::open(entry, settings, surroundings)?;
+            Ok(Box::new(target))
+        }
         TargetKind::None => Err(StoreError::unsupported(
             &entry.store,
             "reach a target of kind `none`: the store alone holds this value",

@@ -9,6 +9,10 @@
 //! `open`; docs/stores.md ("Adding a store") walks through it.
 
 pub mod buffer;
+#[cfg(unix)]
+mod child;
+#[cfg(unix)]
+mod command;
 mod connection;
 pub mod credential;
 pub mod dotenv;
@@ -17,6 +21,8 @@ pub mod http;
 pub mod json;
 pub mod local;
 mod open;
+#[cfg(unix)]
+mod program;
 pub mod target;
 pub mod vault;
 mod wiping;

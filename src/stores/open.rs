@@ -61,8 +61,14 @@ pub fn open(
         StoreKind::Vault(settings) => {
             Ok(Box::new(Vault::open(name, entry, settings, surroundings)?))
         }
-        StoreKind::Command(_)
-        | StoreKind::Aws(_)
+        #[cfg(unix)]
+        StoreKind::Command(settings) => {
+            let store = super::command::CommandStore::open(name, settings, surroundings)?;
+            Ok(Box::new(store))
+        }
+        #[cfg(not(unix))]
+        StoreKind::Command(_) => Err(left_out(name, entry.kind.as_str())),
+        StoreKind::Aws(_)
         | StoreKind::Ssm(_)
         | StoreKind::Kubernetes(_)
         | StoreKind::Gcp(_)

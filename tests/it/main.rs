@@ -22,9 +22,11 @@ mod policy;
 mod policy_hostile;
 mod policy_page;
 mod policy_reports;
+#[cfg(all(unix, feature = "verify"))]
+mod programs;
 mod ranges;
 mod reuse_history;
-#[cfg(all(unix, feature = "postgres"))]
+#[cfg(all(unix, feature = "postgres", feature = "ssh"))]
 mod server_targets;
 #[cfg(feature = "verify")]
 mod servers;
@@ -41,5 +43,5 @@ mod stores_vault_access;
 mod stores_vault_fakes;
 mod support;
 mod suppression;
-#[cfg(all(unix, feature = "postgres"))]
+#[cfg(all(unix, feature = "postgres", feature = "ssh"))]
 mod targets;

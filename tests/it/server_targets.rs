@@ -303,3 +303,85 @@ impl Drop for Redis {
         self.down();
     }
 }
+
+/// An OpenSSH server for the user that we are; keys are in `authorized_keys` of its directory.
+pub(crate) struct Sshd {
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) port: u16,
+    child: Option<Child>,
+}
+
+impl Sshd {
+    /// Starts one, with lines of its settings.
+    pub(crate) fn start(settings: &str) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory can be made");
+        let port = free_port();
+        if is_root() {
+            fs::create_dir_all("/run/sshd").expect("root may make it");
+        }
+        let at = |name: &str| dir.path().join(name).display().to_string();
+        keygen(&dir.path().join("host"), "ed25519");
+        let public = fs::read_to_string(dir.path().join("host.pub")).expect("it was made");
+        let known = format!("[127.0.0.1]:{port} {public}");
+        fs::write(dir.path().join("known"), known).expect("it can be written");
+        let file = format!(
+            "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nStrictModes no\nUsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n{settings}\n",
+            at("host"),
+            at("authorized_keys")
+        );
+        fs::write(dir.path().join("sshd_config"), file).expect("it can be written");
+        let mut server = Self {
+            dir,
+            port,
+            child: None,
+        };
+        server.up();
+        server
+    }
+
+    pub(crate) fn up(&mut self) {
+        let child = Command::new(program("sshd", "openssh-server"))
+            .args(["-D", "-e", "-f"])
+            .arg(self.dir.path().join("sshd_config"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        self.child = Some(child.expect("sshd starts"));
+        wait_for("sshd", || {
+            TcpStream::connect(("127.0.0.1", self.port)).is_ok()
+        });
+    }
+
+    pub(crate) fn down(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().expect("it is ours");
+            child.wait().expect("it is ours");
+        }
+    }
+
+    pub(crate) fn keys(&self) -> PathBuf {
+        self.dir.path().join("authorized_keys")
+    }
+}
+
+impl Drop for Sshd {
+    fn drop(&mut self) {
+        self.down();
+    }
+}
+
+/// Makes a key pair and returns the private one's text.
+pub(crate) fn keygen(path: &Path, kind: &str) -> String {
+    let made = Command::new(program("ssh-keygen", "openssh-client"))
+        .args(["-q", "-t", kind, "-N", "", "-C", "made-up", "-f"])
+        .arg(path)
+        .output();
+    said(made.expect("ssh-keygen starts"));
+    fs::read_to_string(path).expect("it was made")
+}
+
+/// Returns the name of the user that we are.
+pub(crate) fn me() -> String {
+    said(Command::new("id").arg("-un").output().expect("id runs"))
+}

@@ -9,7 +9,7 @@ use keysweep::{
     },
 };
 
-use crate::server_targets::{Postgres, Redis, private_file};
+use crate::server_targets::{Postgres, Redis, Sshd, keygen, me, private_file};
 
 fn nowhere() -> Surroundings<'static> {
     Surroundings {
@@ -600,4 +600,171 @@ fn users_in_the_servers_own_settings_are_written_there() {
     server.up();
     refused(target, &old);
     accepted(target, &new);
+}
+
+fn ssh(server: &Sshd, more: &str) -> String {
+    format!(
+        "kind = \"ssh\"\naddress = \"127.0.0.1:{}\"\nuser = \"{}\"\nauthorized-keys = \"{}\"\nknown-hosts-file = \"{}\"\n{more}",
+        server.port,
+        me(),
+        server.keys().display(),
+        server.dir.path().join("known").display()
+    )
+}
+
+/// Makes a key pair, gives it a line with these options, and returns it.
+fn with_line(server: &Sshd, name: &str, kind: &str, options: &str) -> Credential {
+    let path = server.dir.path().join(name);
+    let secret = keygen(&path, kind);
+    let public = std::fs::read_to_string(path.with_extension("pub")).unwrap();
+    let before = std::fs::read_to_string(server.keys()).unwrap_or_default();
+    std::fs::write(server.keys(), format!("{before}{options}{public}")).unwrap();
+    credential(&me(), &secret)
+}
+
+#[test]
+fn a_key_of_ssh_gets_a_second_line_and_loses_the_first() {
+    let mut server = Sshd::start("Banner /etc/hostname");
+    let other = with_line(&server, "other", "ed25519", "");
+    let old = with_line(
+        &server,
+        "old",
+        "rsa",
+        "no-pty,environment=\"A=it's \\\"b\" ",
+    );
+    std::fs::OpenOptions::new()
+        .append(true)
+        .open(server.keys())
+        .and_then(|mut file| {
+            std::io::Write::write_all(&mut file, b"# it's the last $(line) `x` \\n")
+        })
+        .unwrap();
+    let file = |server: &Sshd| std::fs::read_to_string(server.keys()).unwrap();
+    let before = file(&server);
+    let target = open(&ssh(&server, ""));
+    let target = target.as_ref();
+    target.check(&old).unwrap();
+    accepted(target, &old);
+    let new = target.prepare(&old, &Secret::new(b"x")).unwrap().unwrap();
+    refused(target, &new);
+    target.issue(&old, Some(&new), "t").unwrap();
+    let both = file(&server);
+    target.issue(&old, Some(&new), "t").unwrap();
+    assert_eq!(file(&server), both, "done twice is done once");
+    assert!(
+        both.contains("no-pty,environment=\"A=it's \\\"b\" ssh-ed25519 "),
+        "{both}"
+    );
+    accepted(target, &old);
+    accepted(target, &new);
+    target.withdraw(&old, &new).unwrap();
+    target.withdraw(&old, &new).unwrap();
+    assert_eq!(file(&server), before, "all else is as it was");
+    refused(target, &new);
+
+    target.issue(&old, Some(&new), "t").unwrap();
+    target.disable(&old, &new).unwrap();
+    target.destroy(&old, &new).unwrap();
+    refused(target, &old);
+    accepted(target, &new);
+    accepted(target, &other);
+    assert_eq!(
+        target.end_sessions(&old, &new).unwrap_err().fault,
+        Fault::Unsupported
+    );
+    server.down();
+    unknown(target, &other, "not reached");
+    stands_in_the_way(target, &other, &Fault::Unavailable, "not reached");
+}
+
+#[test]
+fn the_last_line_that_opens_is_not_removed() {
+    let server = Sshd::start("");
+    let other = with_line(&server, "other", "ed25519", "");
+    let new = with_line(&server, "new", "ed25519", "");
+    let target = open(&ssh(&server, ""));
+    let target = target.as_ref();
+    // The one that shall stay was never added, or is gone by another hand.
+    let stranger = target.prepare(&new, &Secret::new(b"x")).unwrap().unwrap();
+    let admin = private_file(
+        &server.dir.path().join("admin"),
+        std::str::from_utf8(other.secret.expose()).unwrap(),
+    );
+    let by_admin = open(&ssh(
+        &server,
+        &format!("admin-identity-file = \"{}\"", admin.display()),
+    ));
+    let error = by_admin.disable(&new, &stranger).unwrap_err();
+    assert_eq!(error.fault, Fault::Conflict);
+    by_admin.disable(&new, &other).unwrap();
+    refused(target, &new);
+    let left = std::fs::read_dir(server.dir.path()).unwrap().flatten();
+    let left: Vec<_> = left
+        .map(|entry| entry.file_name().into_string().unwrap())
+        .collect();
+    assert!(
+        !left.iter().any(|name| name.contains("keysweep")),
+        "{left:?}"
+    );
+}
+
+#[test]
+fn a_probe_of_ssh_runs_no_command_and_trusts_no_stranger() {
+    let server = Sshd::start("");
+    let mark = server.dir.path().join("ran");
+    let options = format!("command=\"touch {}\" ", mark.display());
+    let forced = with_line(&server, "forced", "ed25519", &options);
+    let target = open(&ssh(&server, ""));
+    accepted(target.as_ref(), &forced);
+    assert!(!mark.exists(), "a forced command ran");
+    stands_in_the_way(
+        target.as_ref(),
+        &forced,
+        &Fault::Setup,
+        "admin-identity-file",
+    );
+    unknown(
+        target.as_ref(),
+        &credential(&me(), "made-up, no key"),
+        "no private key",
+    );
+    stands_in_the_way(
+        target.as_ref(),
+        &credential(&me(), "made-up, no key"),
+        &Fault::Setup,
+        "no private key",
+    );
+    let locked = server.dir.path().join("locked");
+    let made = std::process::Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "made-up", "-f"])
+        .arg(&locked)
+        .status();
+    assert!(made.unwrap().success());
+    let locked = credential(&me(), &std::fs::read_to_string(locked).unwrap());
+    stands_in_the_way(target.as_ref(), &locked, &Fault::Setup, "passphrase");
+    std::fs::write(server.dir.path().join("known"), "").unwrap();
+    unknown(target.as_ref(), &forced, "not among the known");
+}
+
+#[test]
+fn a_file_of_keys_that_changes_meanwhile_or_is_locked_is_left_alone() {
+    let server = Sshd::start("");
+    let old = with_line(&server, "old", "ed25519", "");
+    let target = open(&ssh(&server, ""));
+    let new = target.prepare(&old, &Secret::new(b"x")).unwrap().unwrap();
+    let lock = server.dir.path().join("authorized_keys.keysweep-lock");
+    std::fs::create_dir(&lock).unwrap();
+    let before = std::fs::read(server.keys()).unwrap();
+    let error = target.issue(&old, Some(&new), "t").unwrap_err();
+    assert!(matches!(error.fault, Fault::Retryable { .. }), "{error}");
+    assert_eq!(std::fs::read(server.keys()).unwrap(), before);
+    // Left over by a crash: after five minutes it is nobody's.
+    let touched = std::process::Command::new("touch")
+        .args(["-d", "10 minutes ago"])
+        .arg(&lock)
+        .status();
+    assert!(touched.unwrap().success());
+    target.issue(&old, Some(&new), "t").unwrap();
+    accepted(target.as_ref(), &new);
+    assert!(!lock.exists());
 }

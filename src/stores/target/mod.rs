@@ -4,11 +4,16 @@
 //! otherwise; every method but [`Target::check`] and [`Target::probe`] changes the target and can be repeated after a crash without
 //! doing it twice; "refused" is said only when the target's own answer to the authentication says so.
 
+#[cfg(unix)]
+mod command;
 mod open;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod redis;
+#[cfg(all(unix, feature = "ssh"))]
+mod ssh;
 mod tls;
+mod webhook;
 
 use crate::model::{ProviderState, Secret};
 

@@ -16,7 +16,7 @@ use super::{Target, redis};
 use crate::{
     config::stores::{TargetEntry, TargetKind},
     model::Secret,
-    stores::{Fault, StoreError, Surroundings},
+    stores::{Fault, StoreError, Surroundings, credential},
 };
 
 /// Opens the target that a `[[targets]]` entry describes. No request is sent.
@@ -28,7 +28,6 @@ pub fn open(
     entry: &TargetEntry,
     surroundings: &Surroundings<'_>,
 ) -> Result<Box<dyn Target>, StoreError> {
-    let _ = surroundings;
     match &entry.kind {
         #[cfg(feature = "postgres")]
         TargetKind::Postgres(settings) => Ok(Box::new(super::postgres::Postgres::open(
@@ -39,10 +38,23 @@ pub fn open(
         #[cfg(not(feature = "postgres"))]
         TargetKind::Postgres(_) => Err(left_out(entry, "postgres")),
         TargetKind::Redis(settings) => Ok(Box::new(redis::Redis::open(settings, surroundings)?)),
+        #[cfg(all(unix, feature = "ssh"))]
+        TargetKind::Ssh(settings) => Ok(Box::new(super::ssh::Ssh::open(settings, surroundings)?)),
+        #[cfg(not(all(unix, feature = "ssh")))]
         TargetKind::Ssh(_) => Err(left_out(entry, "ssh")),
         TargetKind::AwsIam(_) => Err(left_out(entry, "aws")),
+        #[cfg(unix)]
+        TargetKind::Command(settings) => {
+            let label = format!("target {}", entry.key);
+            let target = super::command::CommandTarget::open(&label, settings, surroundings)?;
+            Ok(Box::new(target))
+        }
+        #[cfg(not(unix))]
         TargetKind::Command(_) => Err(left_out(entry, "command")),
-        TargetKind::Webhook(_) => Err(left_out(entry, "webhook")),
+        TargetKind::Webhook(settings) => {
+            let target = super::webhook::Webhook::open(entry, settings, surroundings)?;
+            Ok(Box::new(target))
+        }
         TargetKind::None => Err(StoreError::unsupported(
             &entry.store,
             "reach a target of kind `none`: the store alone holds this value",
@@ -120,12 +132,9 @@ pub(super) fn secret_file(
     Ok(Secret::new(text))
 }
 
-/// Returns the path with `~/` put for the user's home.
+/// Returns the path with the user's home put for `~`.
 pub(super) fn at_home(path: &Path, surroundings: &Surroundings<'_>) -> PathBuf {
-    match (path.strip_prefix("~"), &surroundings.home) {
-        (Ok(rest), Some(home)) => home.join(rest),
-        _ => path.to_path_buf(),
-    }
+    credential::at_home(path, surroundings.home.as_deref())
 }
 
 /// Where a server listens.

@@ -15,7 +15,7 @@ use std::{
 use ureq::{
     Agent, Body, Error, Timeout,
     http::{self, HeaderMap, HeaderValue, Response},
-    tls::TlsConfig,
+    tls::{RootCerts, TlsConfig},
     unversioned::{
         resolver::DefaultResolver,
         transport::{Connector as _, DefaultConnector},
@@ -120,7 +120,7 @@ enum Trouble {
 }
 
 impl Http {
-    /// Returns a client for the store of this name.
+    /// Returns a client for the store of this name. It trusts the CAs of `ca_file`, or those of the system.
     ///
     /// # Errors
     /// [`Fault::Setup`] for a CA file that cannot be read or holds no certificate, and for an address of a proxy that is none.
@@ -129,10 +129,11 @@ impl Http {
         ca_file: Option<&Path>,
         surroundings: &Surroundings<'_>,
     ) -> Result<Self, StoreError> {
-        let mut tls = TlsConfig::builder();
-        if let Some(file) = ca_file {
-            tls = tls.root_certs(certificates(store, file)?);
-        }
+        let roots = match ca_file {
+            Some(file) => certificates(store, file)?,
+            None => RootCerts::PlatformVerifier,
+        };
+        let tls = TlsConfig::builder().root_certs(roots);
         let config = Agent::config_builder()
             .tls_config(tls.build())
             .proxy(proxy(store, surroundings)?)

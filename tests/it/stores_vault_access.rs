@@ -291,7 +291,7 @@ fn a_wrapped_secret_id_opens_once() {
 }
 
 #[test]
-fn a_short_lease_is_renewed_while_it_is_used() {
+fn a_short_lease_is_renewed_and_at_its_end_there_is_another_login() {
     let bao = Bao::start();
     put(&bao, "app", &json!({"k": "v"}));
     let role_id = approle(&bao, "2s");
@@ -306,6 +306,17 @@ fn a_short_lease_is_renewed_while_it_is_used() {
     }
     // Renewed, not logged in anew: it is still the one token.
     assert_eq!(accessors(&bao), before + 1);
+    drop(store);
+
+    // At its maximum a token cannot be renewed: there is a new login.
+    let role = json!({"token_policies": ["reader"], "token_ttl": "2s", "token_max_ttl": "3s"});
+    bao.root("POST", "auth/approle/role/keysweep", &role);
+    let store = log_in(&bao, by_approle(&role_id, &file, false), &[]).expect("logged in");
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(6) {
+        assert!(read(&*store, "secret/app", "1").expect("read").is_some());
+        std::thread::sleep(Duration::from_millis(200));
+    }
 }
 
 /// Makes a key pair, and a token that it signs.

@@ -235,20 +235,26 @@ fn a_rotation_that_the_server_does_later_is_found_by_polling() {
 #[test]
 fn a_server_without_scan_and_pages_is_listed_folder_by_folder() {
     // HashiCorp Vault knows neither `scan` nor `limit` and sends every folder whole; exactly a page's worth must not be asked for for ever.
-    let fake = with_mounts(|asked| {
-        let (path, query) = asked.path.split_once('?').unwrap_or((&asked.path, ""));
-        let keys: Vec<String> = match path {
-            _ if query.contains("scan=true") => return Reply::Json(405, r#"{"errors":[]}"#.into()),
-            "/v1/secret/metadata/" => vec!["a/".to_owned(), "top".to_owned()],
-            "/v1/secret/metadata/a/" => (0..1000).map(|n| format!("k{n:04}")).collect(),
-            _ => return Reply::Json(404, r#"{"errors":[]}"#.into()),
-        };
-        Reply::Json(200, json!({"data": {"keys": keys}}).to_string())
-    });
-    let (keys, problems) = all(&*open_at(&fake));
-    assert_eq!(keys.len(), 1001);
-    let distinct: std::collections::BTreeSet<_> = keys.iter().collect();
-    assert_eq!(distinct.len(), 1001);
-    assert!(problems.is_empty(), "{problems:?}");
-    assert_eq!(count(&fake, "GET", "/v1/secret/metadata/a/?list=true"), 2);
+    // A SCAN that no answer can hold is no fault either.
+    for too_large in [false, true] {
+        let fake = with_mounts(move |asked| {
+            let (path, query) = asked.path.split_once('?').unwrap_or((&asked.path, ""));
+            let keys: Vec<String> = match path {
+                _ if query.contains("scan=true") && too_large => {
+                    return Reply::Full(200, &[], vec![b' '; 5 << 20]);
+                }
+                _ if query.contains("scan=true") => return Reply::Json(405, "{}".to_owned()),
+                "/v1/secret/metadata/" => vec!["a/".to_owned(), "top".to_owned()],
+                "/v1/secret/metadata/a/" => (0..1000).map(|n| format!("k{n:04}")).collect(),
+                _ => return Reply::Json(404, r#"{"errors":[]}"#.to_owned()),
+            };
+            Reply::Json(200, json!({"data": {"keys": keys}}).to_string())
+        });
+        let (keys, problems) = all(&*open_at(&fake));
+        assert_eq!(keys.len(), 1001);
+        let distinct: std::collections::BTreeSet<_> = keys.iter().collect();
+        assert_eq!(distinct.len(), 1001);
+        assert!(problems.is_empty(), "{problems:?}");
+        assert_eq!(count(&fake, "GET", "/v1/secret/metadata/a/?list=true"), 2);
+    }
 }

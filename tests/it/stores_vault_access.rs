@@ -288,6 +288,12 @@ fn a_wrapped_secret_id_opens_once() {
     let error = refusal(log_in(&bao, by_approle(&role_id, &file, true), &[]));
     assert_eq!(error.fault, Fault::Unauthenticated);
     assert!(error.help.contains("somebody else did"), "{}", error.help);
+
+    // Somebody has put a token of his own there, which wraps something else.
+    fs::write(&file, bao.wrapped("auth/token/create")).expect("written");
+    let error = refusal(log_in(&bao, by_approle(&role_id, &file, true), &[]));
+    assert_eq!(error.fault, Fault::Unauthenticated);
+    assert!(error.what.contains("not made for a secret id"), "{error}");
 }
 
 #[test]
@@ -503,6 +509,12 @@ fn readers_that_cannot_all_be_seen_are_incomplete() {
     );
     let blind = store_with(&bao, &bao.token(&["blind"], "5m"), |_, _| {}).expect("it opens");
     let notes = blind.health().expect("it answers").notes;
+    let below = store_with(&bao, &token, |entry, _| {
+        entry.prefixes = vec!["secret/prod/".to_owned(), "none/".to_owned()];
+    })
+    .expect("it opens");
+    let health = below.health().expect("it answers");
+    assert_eq!(health.notes, ["no mount that the token sees holds none/"]);
     assert!(
         notes
             .iter()

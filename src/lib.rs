@@ -8,6 +8,7 @@
 //! | 6 | [`cli`] | arguments, environment, terminal, exit codes |
 //! | 5 | [`report`] | one file a format, and the search of our own output |
 //! | 3 | [`scan`] | source × engine → findings: collect, group, attribute, suppress, sort |
+//! | 3 | [`verify`] | findings × stores → verdicts and coverage
 //! | 2 | [`engine`] | the hot path: anchors, probes, windows, checks, filters, decoding |
 //! | 2 | [`policy`] | habits that leak secrets, and secrets that environments share |
 //! | 2 | [`stores`] | secrets stores, and the systems that secrets open: all talk with the outside |
@@ -30,3 +31,5 @@ pub mod scan;
 pub mod sources;
 #[cfg(feature = "verify")]
 pub mod stores;
+#[cfg(feature = "verify")]
+pub mod verify;

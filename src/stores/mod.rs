@@ -11,9 +11,11 @@
 pub mod buffer;
 mod connection;
 pub mod credential;
+pub mod dotenv;
 mod error;
 pub mod http;
 pub mod json;
+pub mod local;
 mod open;
 pub mod target;
 pub mod vault;

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Fault, SecretStore, StoreError, vault::Vault};
+use super::{Fault, SecretStore, StoreError, dotenv::DotenvStore, local::LocalStore, vault::Vault};
 use crate::config::stores::{StoreEntry, StoreKind};
 
 /// What of the user's environment stores and targets may look at. The caller reads it: nothing below `cli` does, but the clouds'
@@ -27,7 +27,7 @@ pub struct FileVersion {
     pub commit: String,
     /// Its committer time, Unix seconds.
     pub time: i64,
-    /// The file's bytes (of a SOPS file: ciphertext).
+    /// The file's bytes (of a SOPS file: ciphertext); empty if they cannot be read or are too many: then older values may be missing.
     pub bytes: Vec<u8>,
 }
 
@@ -50,12 +50,18 @@ pub fn open(
     surroundings: &Surroundings<'_>,
 ) -> Result<Box<dyn SecretStore>, StoreError> {
     match &entry.kind {
+        StoreKind::Local(settings) => {
+            let store = LocalStore::open(name, settings, &entry.prefixes, surroundings)?;
+            Ok(Box::new(store))
+        }
+        StoreKind::Dotenv(settings) => {
+            let store = DotenvStore::open(name, settings, &entry.prefixes)?;
+            Ok(Box::new(store))
+        }
         StoreKind::Vault(settings) => {
             Ok(Box::new(Vault::open(name, entry, settings, surroundings)?))
         }
-        StoreKind::Local(_)
-        | StoreKind::Dotenv(_)
-        | StoreKind::Command(_)
+        StoreKind::Command(_)
         | StoreKind::Aws(_)
         | StoreKind::Ssm(_)
         | StoreKind::Kubernetes(_)

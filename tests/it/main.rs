@@ -24,9 +24,13 @@ mod policy_page;
 mod policy_reports;
 mod ranges;
 mod reuse_history;
+#[cfg(all(unix, feature = "postgres"))]
+mod server_targets;
 #[cfg(feature = "verify")]
 mod servers;
 mod staged;
+#[cfg(feature = "verify")]
+mod stores_local;
 #[cfg(feature = "verify")]
 mod stores_memory;
 #[cfg(feature = "verify")]
@@ -37,3 +41,5 @@ mod stores_vault_access;
 mod stores_vault_fakes;
 mod support;
 mod suppression;
+#[cfg(all(unix, feature = "postgres"))]
+mod targets;

@@ -43,3 +43,5 @@ mod support;
 mod suppression;
 #[cfg(all(unix, feature = "postgres"))]
 mod targets;
+#[cfg(feature = "verify")]
+mod verify_vault;

@@ -10,6 +10,20 @@ use ureq::{
 
 use super::{Fault, StoreError, Surroundings};
 
+/// Percent-encodes a path; slashes stay (RFC 3986, section 2.3, unreserved characters).
+#[must_use]
+pub fn encode(path: &str) -> String {
+    let mut out = String::with_capacity(path.len());
+    for byte in path.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
 /// Refuses addresses that would carry a token in clear text, or credentials themselves.
 ///
 /// # Errors

@@ -15,7 +15,7 @@ use std::{
 use ureq::{
     Agent, Body, Error, Timeout,
     http::{self, HeaderMap, HeaderValue, Response},
-    tls::TlsConfig,
+    tls::{RootCerts, TlsConfig},
     unversioned::{
         resolver::DefaultResolver,
         transport::{Connector as _, DefaultConnector},
@@ -29,6 +29,8 @@ use super::{
     connection::{certificates, check_address, proxy},
     wiping::WipingConnector,
 };
+
+pub use super::connection::encode;
 
 /// Most bytes of an answer.
 pub const MAX_BODY: usize = 4 << 20;
@@ -46,6 +48,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 pub struct Http {
     store: String,
     agent: Agent,
+    whole: Duration,
 }
 
 /// One request.
@@ -120,7 +123,7 @@ enum Trouble {
 }
 
 impl Http {
-    /// Returns a client for the store of this name.
+    /// Returns a client for the store of this name. It trusts the CAs of `ca_file`, or those of the system.
     ///
     /// # Errors
     /// [`Fault::Setup`] for a CA file that cannot be read or holds no certificate, and for an address of a proxy that is none.
@@ -129,10 +132,11 @@ impl Http {
         ca_file: Option<&Path>,
         surroundings: &Surroundings<'_>,
     ) -> Result<Self, StoreError> {
-        let mut tls = TlsConfig::builder();
-        if let Some(file) = ca_file {
-            tls = tls.root_certs(certificates(store, file)?);
-        }
+        let roots = match ca_file {
+            Some(file) => certificates(store, file)?,
+            None => RootCerts::PlatformVerifier,
+        };
+        let tls = TlsConfig::builder().root_certs(roots);
         let config = Agent::config_builder()
             .tls_config(tls.build())
             .proxy(proxy(store, surroundings)?)
@@ -152,7 +156,17 @@ impl Http {
                 DefaultConnector::default().chain(WipingConnector),
                 DefaultResolver::default(),
             ),
+            whole: WHOLE,
         })
+    }
+
+    /// Returns a client with the same connections that waits at most this long, and [`WHOLE`] if that is less.
+    #[must_use]
+    pub fn within(&self, whole: Duration) -> Self {
+        Self {
+            whole: whole.min(WHOLE),
+            ..self.clone()
+        }
     }
 
     /// Sends a request. Every status but 3xx is an answer; reads are tried again while it sounds passing.
@@ -166,7 +180,7 @@ impl Http {
         let mut tries = 0;
         loop {
             tries += 1;
-            let left = WHOLE.saturating_sub(start.elapsed());
+            let left = self.whole.saturating_sub(start.elapsed());
             let outcome = self.once(request, left);
             let after = match &outcome {
                 Ok(answer) if passing(answer.status) && !(request.settled)(answer) => answer.after,
@@ -179,7 +193,7 @@ impl Http {
             let pause = after.unwrap_or_else(|| jitter(tries));
             let again = request.effect == Effect::Read
                 && tries < TRIES
-                && start.elapsed().saturating_add(pause) < WHOLE;
+                && start.elapsed().saturating_add(pause) < self.whole;
             if !again {
                 return self.judge(request, outcome);
             }
@@ -263,7 +277,7 @@ impl Http {
             ),
             Trouble::Late => (
                 no_answer,
-                format!("no answer came within {} seconds", WHOLE.as_secs()),
+                format!("no answer came within {} seconds", self.whole.as_secs()),
                 "try again; look into the server's log if it stays so",
             ),
             Trouble::Large => (
@@ -288,20 +302,6 @@ impl Http {
             help,
         )
     }
-}
-
-/// Percent-encodes a path; slashes stay (RFC 3986, section 2.3, unreserved characters).
-#[must_use]
-pub fn encode(path: &str) -> String {
-    let mut out = String::with_capacity(path.len());
-    for byte in path.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
 }
 
 const fn passing(status: u16) -> bool {

@@ -45,3 +45,5 @@ mod support;
 mod suppression;
 #[cfg(all(unix, feature = "postgres", feature = "ssh"))]
 mod targets;
+#[cfg(feature = "verify")]
+mod verify_vault;

@@ -288,10 +288,16 @@ fn a_wrapped_secret_id_opens_once() {
     let error = refusal(log_in(&bao, by_approle(&role_id, &file, true), &[]));
     assert_eq!(error.fault, Fault::Unauthenticated);
     assert!(error.help.contains("somebody else did"), "{}", error.help);
+
+    // Somebody has put a token of his own there, which wraps something else.
+    fs::write(&file, bao.wrapped("auth/token/create")).expect("written");
+    let error = refusal(log_in(&bao, by_approle(&role_id, &file, true), &[]));
+    assert_eq!(error.fault, Fault::Unauthenticated);
+    assert!(error.what.contains("not made for a secret id"), "{error}");
 }
 
 #[test]
-fn a_short_lease_is_renewed_while_it_is_used() {
+fn a_short_lease_is_renewed_and_at_its_end_there_is_another_login() {
     let bao = Bao::start();
     put(&bao, "app", &json!({"k": "v"}));
     let role_id = approle(&bao, "2s");
@@ -306,6 +312,17 @@ fn a_short_lease_is_renewed_while_it_is_used() {
     }
     // Renewed, not logged in anew: it is still the one token.
     assert_eq!(accessors(&bao), before + 1);
+    drop(store);
+
+    // At its maximum a token cannot be renewed: there is a new login.
+    let role = json!({"token_policies": ["reader"], "token_ttl": "2s", "token_max_ttl": "3s"});
+    bao.root("POST", "auth/approle/role/keysweep", &role);
+    let store = log_in(&bao, by_approle(&role_id, &file, false), &[]).expect("logged in");
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(6) {
+        assert!(read(&*store, "secret/app", "1").expect("read").is_some());
+        std::thread::sleep(Duration::from_millis(200));
+    }
 }
 
 /// Makes a key pair, and a token that it signs.
@@ -492,6 +509,12 @@ fn readers_that_cannot_all_be_seen_are_incomplete() {
     );
     let blind = store_with(&bao, &bao.token(&["blind"], "5m"), |_, _| {}).expect("it opens");
     let notes = blind.health().expect("it answers").notes;
+    let below = store_with(&bao, &token, |entry, _| {
+        entry.prefixes = vec!["secret/prod/".to_owned(), "none/".to_owned()];
+    })
+    .expect("it opens");
+    let health = below.health().expect("it answers");
+    assert_eq!(health.notes, ["no mount that the token sees holds none/"]);
     assert!(
         notes
             .iter()

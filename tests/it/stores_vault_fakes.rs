@@ -10,7 +10,7 @@ use std::{
 };
 
 use keysweep::{
-    config::stores::{StoreKind, VaultSettings},
+    config::stores::{StoreKind, VaultAuth, VaultSettings},
     model::Secret,
     stores::{Change, Fault, KeyPath, NativeProgress, SecretStore, StoreError, VersionId, open},
 };
@@ -138,6 +138,72 @@ fn tries_are_bounded() {
 }
 
 #[test]
+fn statuses_have_the_meaning_that_their_words_give_them() {
+    let retry = Fault::Retryable { after: None };
+    for (status, body, fault, words) in [
+        (412, "{}", retry.clone(), "has not caught up"),
+        (
+            503,
+            r#"{"errors":["Vault is sealed"]}"#,
+            Fault::Unavailable,
+            "is sealed",
+        ),
+        (503, "busy", Fault::Unavailable, "is not ready"),
+        (500, "{}", retry, "a fault of its own"),
+        (418, "{}", Fault::Protocol, "is not what"),
+        (400, "{}", Fault::Protocol, "is not what"),
+    ] {
+        let fake = with_mounts(move |_| Reply::Json(status, body.to_owned()));
+        let error = read(&*open_at(&fake), "secret/app", "1").expect_err("refused");
+        assert_eq!(error.fault, fault, "{status}");
+        assert!(error.what.contains(words), "{status}: {error}");
+        assert!(!error.help.is_empty());
+    }
+}
+
+#[test]
+fn a_store_whose_server_is_gone_is_closed_without_waiting_for_ever() {
+    let (started, login) = (Arc::new(AtomicUsize::new(0)), "/v1/auth/approle/login");
+    let seen = Arc::clone(&started);
+    let fake = Fake::start(move |asked| {
+        if asked.path == login {
+            let auth = json!({"client_token": "made-up", "lease_duration": 60, "renewable": true});
+            return Reply::Json(200, json!({ "auth": auth }).to_string());
+        }
+        seen.fetch_add(1, Ordering::SeqCst);
+        std::thread::sleep(Duration::from_secs(8));
+        Reply::Nothing
+    });
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("secret-id");
+    std::fs::write(&file, "made-up-secret-id").expect("written");
+    let mut entry = entry();
+    entry.kind = StoreKind::Vault(VaultSettings {
+        address: Some(fake.address.clone()),
+        auth: VaultAuth::Approle {
+            mount: None,
+            role_id: "role".to_owned(),
+            secret_id_file: file,
+            wrapped: false,
+        },
+        ..VaultSettings::default()
+    });
+    let store = with_surroundings(&[], |s| open("v", &entry, s)).expect("logged in");
+    let start = Instant::now();
+    drop(store);
+    assert!(
+        start.elapsed() < Duration::from_secs(7),
+        "{:?}",
+        start.elapsed()
+    );
+    assert_eq!(
+        started.load(Ordering::SeqCst),
+        1,
+        "it was asked to revoke the token"
+    );
+}
+
+#[test]
 fn a_token_is_not_carried_to_where_a_redirect_leads() {
     let elsewhere = Fake::start(|_| Reply::Json(200, value()));
     let lines: &'static [&'static str] = Box::leak(Box::new([&*Box::leak(
@@ -235,20 +301,26 @@ fn a_rotation_that_the_server_does_later_is_found_by_polling() {
 #[test]
 fn a_server_without_scan_and_pages_is_listed_folder_by_folder() {
     // HashiCorp Vault knows neither `scan` nor `limit` and sends every folder whole; exactly a page's worth must not be asked for for ever.
-    let fake = with_mounts(|asked| {
-        let (path, query) = asked.path.split_once('?').unwrap_or((&asked.path, ""));
-        let keys: Vec<String> = match path {
-            _ if query.contains("scan=true") => return Reply::Json(405, r#"{"errors":[]}"#.into()),
-            "/v1/secret/metadata/" => vec!["a/".to_owned(), "top".to_owned()],
-            "/v1/secret/metadata/a/" => (0..1000).map(|n| format!("k{n:04}")).collect(),
-            _ => return Reply::Json(404, r#"{"errors":[]}"#.into()),
-        };
-        Reply::Json(200, json!({"data": {"keys": keys}}).to_string())
-    });
-    let (keys, problems) = all(&*open_at(&fake));
-    assert_eq!(keys.len(), 1001);
-    let distinct: std::collections::BTreeSet<_> = keys.iter().collect();
-    assert_eq!(distinct.len(), 1001);
-    assert!(problems.is_empty(), "{problems:?}");
-    assert_eq!(count(&fake, "GET", "/v1/secret/metadata/a/?list=true"), 2);
+    // A SCAN that no answer can hold is no fault either.
+    for too_large in [false, true] {
+        let fake = with_mounts(move |asked| {
+            let (path, query) = asked.path.split_once('?').unwrap_or((&asked.path, ""));
+            let keys: Vec<String> = match path {
+                _ if query.contains("scan=true") && too_large => {
+                    return Reply::Full(200, &[], vec![b' '; 5 << 20]);
+                }
+                _ if query.contains("scan=true") => return Reply::Json(405, "{}".to_owned()),
+                "/v1/secret/metadata/" => vec!["a/".to_owned(), "top".to_owned()],
+                "/v1/secret/metadata/a/" => (0..1000).map(|n| format!("k{n:04}")).collect(),
+                _ => return Reply::Json(404, r#"{"errors":[]}"#.to_owned()),
+            };
+            Reply::Json(200, json!({"data": {"keys": keys}}).to_string())
+        });
+        let (keys, problems) = all(&*open_at(&fake));
+        assert_eq!(keys.len(), 1001);
+        let distinct: std::collections::BTreeSet<_> = keys.iter().collect();
+        assert_eq!(distinct.len(), 1001);
+        assert!(problems.is_empty(), "{problems:?}");
+        assert_eq!(count(&fake, "GET", "/v1/secret/metadata/a/?list=true"), 2);
+    }
 }

@@ -1,7 +1,7 @@
 //! The database engine: static roles (one user whose password the server rotates) and the root credential of connections.
 //!
 //! Promises: a rotation that failed at the server is [`Fault::Unknown`] and never repeated here: OpenBao tries again in the background, and
-//! the password may have changed before the record was written; [`poll`] tells by `last_vault_rotation`.
+//! the password may have changed before the record was written; [`poll_role`] tells by `last_vault_rotation`.
 
 use super::{
     super::{

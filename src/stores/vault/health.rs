@@ -1,8 +1,11 @@
 //! Whether the server answers, who we are to it, and which rights are missing.
 
+use std::sync::Arc;
+
 use super::{
     super::{Fault, Health, StoreError, buffer::Buffer, http::Answer, json::Json},
     client::Client,
+    list::roots,
     mounts::Mounts,
     wire::{Call, Wire},
 };
@@ -32,7 +35,8 @@ fn server(wire: &Wire) -> Result<Answer, StoreError> {
 /// Finds out how things stand.
 pub(super) fn check(
     client: &Client,
-    mounts: impl FnOnce() -> Result<std::sync::Arc<Mounts>, StoreError>,
+    mounts: impl FnOnce() -> Result<Arc<Mounts>, StoreError>,
+    prefixes: &[String],
 ) -> Result<Health, StoreError> {
     let wire = &client.wire;
     let answer = server(wire)?;
@@ -65,7 +69,7 @@ pub(super) fn check(
             .push("this node is a standby: requests take a detour".to_owned());
     }
     identity(client, &mut health)?;
-    rights(client, &*mounts()?, &mut health)?;
+    rights(client, &*mounts()?, prefixes, &mut health)?;
     children(client, &mut health)?;
     Ok(health)
 }
@@ -113,8 +117,14 @@ fn identity(client: &Client, health: &mut Health) -> Result<(), StoreError> {
     }
 }
 
-/// Says which rights are missing at each mount. Policies may say else about single paths below; those show as problems of a listing.
-fn rights(client: &Client, mounts: &Mounts, health: &mut Health) -> Result<(), StoreError> {
+/// Says which rights are missing where a listing begins. Policies may say else about single paths below; those show as problems of a
+/// listing.
+fn rights(
+    client: &Client,
+    mounts: &Mounts,
+    prefixes: &[String],
+    health: &mut Health,
+) -> Result<(), StoreError> {
     if mounts.kv.is_empty() && mounts.problems.is_empty() {
         health
             .notes
@@ -123,16 +133,25 @@ fn rights(client: &Client, mounts: &Mounts, health: &mut Health) -> Result<(), S
     for (mount, error) in &mounts.problems {
         health.notes.push(format!("{mount}: {}", error.what));
     }
-    for mount in &mounts.kv {
-        let path = &mount.path;
-        let needs = if mount.versioned {
+    let (roots, lost) = roots(mounts, prefixes);
+    for prefix in lost {
+        health
+            .notes
+            .push(format!("no mount that the token sees holds {prefix}"));
+    }
+    for root in roots {
+        let (mount, folder) = (&root.mount.path, &root.folder);
+        let needs = if root.mount.versioned {
             vec![
-                (format!("{path}metadata/"), "list"),
-                (format!("{path}metadata/keysweep"), "read"),
-                (format!("{path}data/keysweep"), "read"),
+                (format!("{mount}metadata/{folder}"), "list"),
+                (format!("{mount}metadata/{folder}keysweep"), "read"),
+                (format!("{mount}data/{folder}keysweep"), "read"),
             ]
         } else {
-            vec![(path.clone(), "list"), (format!("{path}keysweep"), "read")]
+            vec![
+                (format!("{mount}{folder}"), "list"),
+                (format!("{mount}{folder}keysweep"), "read"),
+            ]
         };
         for (path, right) in needs {
             match capabilities(client, &path)? {

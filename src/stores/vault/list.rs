@@ -21,9 +21,10 @@ const PAGE: usize = 1000;
 /// A folder where a walk begins.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Root<'m> {
-    mount: &'m Mount,
+    /// Its mount.
+    pub(super) mount: &'m Mount,
     /// Inside of the mount; empty, or with a slash at its end.
-    folder: String,
+    pub(super) folder: String,
 }
 
 /// Returns where walks begin, sorted, none inside of another; and prefixes that lead nowhere.

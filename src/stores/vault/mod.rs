@@ -213,7 +213,7 @@ impl SecretStore for Vault {
     }
 
     fn health(&self) -> Result<Health, StoreError> {
-        health::check(&self.client, || self.mounts())
+        health::check(&self.client, || self.mounts(), &self.prefixes)
     }
 
     fn list(&self, after: Option<&Cursor>) -> Result<Page, StoreError> {

@@ -24,6 +24,9 @@ use super::{
 };
 use crate::{config::stores::VaultAuth, model::Secret};
 
+/// So long the end of a run may wait for our token to be revoked.
+const FAREWELL: Duration = Duration::from_secs(5);
+
 /// A token and the way to the next one.
 pub(super) struct Session {
     login: Login,
@@ -86,11 +89,12 @@ impl Session {
             } => {
                 let file = at_home(secret_id_file, home);
                 let mut secret_id = credential_file(&wire.name, &file, "auth.secret-id-file")?;
+                let mount = mount_or(mount.as_ref(), "approle");
                 if *wrapped {
-                    secret_id = unwrap(wire, &secret_id)?;
+                    secret_id = unwrap(wire, &mount, &secret_id)?;
                 }
                 Login::Approle {
-                    mount: mount_or(mount.as_ref(), "approle"),
+                    mount,
                     role_id: role_id.clone(),
                     secret_id,
                 }
@@ -175,6 +179,12 @@ impl Session {
                 body: Some(b"{}"),
                 effect: Effect::Write,
                 what: "revoke our token",
+            };
+            let wire = Wire {
+                name: wire.name.clone(),
+                http: wire.http.within(FAREWELL),
+                address: wire.address.clone(),
+                namespace: wire.namespace.clone(),
             };
             let _ = wire.send(&call, Some(&self.state().token));
         }
@@ -299,17 +309,41 @@ fn renew(wire: &Wire, token: &Secret, old: Lease) -> Option<Lease> {
         .flatten()
 }
 
-/// Gets the secret id that a wrapping token stands for. It works once, which is its point.
-fn unwrap(wire: &Wire, wrapping: &Secret) -> Result<Secret, StoreError> {
+/// Gets the secret id that a wrapping token stands for. It works once, which is its point; and who swapped it for one of his own is
+/// found out by the place where it was made (documentation, "Response wrapping": validation).
+fn unwrap(wire: &Wire, mount: &str, wrapping: &Secret) -> Result<Secret, StoreError> {
     let what = "unwrap the secret id";
-    let call = Call::post("sys/wrapping/unwrap", b"{}", what);
-    let answer = wire.judge(&call, wire.send(&call, Some(wrapping))?)?;
-    if !answer.is_fine() {
-        return Err(wire.error(
+    let mut body = Buffer::default();
+    body.push(b"{\"token\":");
+    // The server that made it.
+    body.push_json_string(std::str::from_utf8(wrapping.expose()).unwrap_or_default());
+    body.push(b"}");
+    let call = Call::ask("sys/wrapping/lookup", body.bytes(), what);
+    let answer = wire.judge(&call, wire.send(&call, None)?)?;
+    let used = || {
+        wire.error(
             Fault::Unauthenticated,
             format!("{what}: the wrapping token is expired or was used already"),
             "if you did not use it, somebody else did: destroy that secret id, then hand over a new one",
+        )
+    };
+    if !answer.is_fine() {
+        return Err(used());
+    }
+    let json = wire.json(&answer, what)?;
+    let made_at = json.at(&["data", "creation_path"]).and_then(Json::string);
+    let place = made_at.ok_or_else(|| wire.garbled(what))?;
+    if !place.starts_with(&format!("auth/{mount}/role/")) || !place.ends_with("/secret-id") {
+        return Err(wire.error(
+            Fault::Unauthenticated,
+            format!("{what}: the wrapping token was not made for a secret id of auth/{mount}"),
+            "find out who wrote the file; make another: bao write -wrap-ttl=120s -f auth/approle/role/ROLE/secret-id",
         ));
+    }
+    let call = Call::post("sys/wrapping/unwrap", b"{}", what);
+    let answer = wire.judge(&call, wire.send(&call, Some(wrapping))?)?;
+    if !answer.is_fine() {
+        return Err(used());
     }
     let json = wire.json(&answer, what)?;
     let secret_id = json.at(&["data", "secret_id"]).and_then(Json::string);

@@ -26,6 +26,8 @@ mod ranges;
 mod reuse_history;
 mod staged;
 #[cfg(feature = "verify")]
+mod store_cli;
+#[cfg(feature = "verify")]
 mod stores_local;
 mod support;
 mod suppression;

@@ -72,8 +72,7 @@ pub(super) fn load(args: &StoresArgs) -> Result<StoresFile, CliError> {
     Ok(file)
 }
 
-/// Refuses a stores file that lies in the work tree of the repository at `root`, or beside it without a repository: whoever writes
-/// the tree would say where secrets are looked for.
+/// Refuses a stores file that lies in the work tree that `root` is in: whoever writes the tree would say where secrets are sent.
 ///
 /// # Errors
 /// [`CliError::StoresFileInside`].

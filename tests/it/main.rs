@@ -32,6 +32,8 @@ mod server_targets;
 mod servers;
 mod staged;
 #[cfg(feature = "verify")]
+mod store_cli;
+#[cfg(feature = "verify")]
 mod stores_local;
 #[cfg(feature = "verify")]
 mod stores_memory;

@@ -103,11 +103,11 @@ pub(super) fn what(
             };
             let target = open.and_then(|open| open.target.as_deref());
             // A target that holds one credential and accepts an old one does not have the current one: only a new one mends both.
-            let has_grace = target.is_some_and(|target| target.traits().grace);
-            let kind = if has_grace || verdict.provider != ProviderState::Accepted {
-                ActionKind::Revoke
-            } else {
+            let holds_one = target.is_some_and(|target| !target.traits().grace);
+            let kind = if holds_one && verdict.provider == ProviderState::Accepted {
                 ActionKind::Rotate
+            } else {
+                ActionKind::Revoke
             };
             Ok((kind, exposed))
         }

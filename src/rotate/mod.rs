@@ -34,6 +34,8 @@ mod value;
 mod world;
 
 #[cfg(test)]
+mod planning_tests;
+#[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;

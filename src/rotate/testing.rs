@@ -728,6 +728,16 @@ impl Bench {
         }
     }
 
+    pub(super) fn accept_cutover(&mut self, accept: bool) {
+        for open in &mut self.targets {
+            open.entry.accept_cutover = accept;
+        }
+    }
+
+    pub(super) fn drop_targets(&mut self) {
+        self.targets.clear();
+    }
+
     pub(super) fn world(&self) -> World<'_> {
         World {
             stores: &self.stores,

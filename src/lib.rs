@@ -9,6 +9,7 @@
 //! | 5 | [`report`] | one file a format, and the search of our own output |
 //! | 4 | [`rotate`] | from verdicts to dead credentials: plan, approval, journal, audit log |
 //! | 3 | [`scan`] | source × engine → findings: collect, group, attribute, suppress, sort |
+//! | 3 | [`verify`] | findings × stores → verdicts and coverage
 //! | 2 | [`engine`] | the hot path: anchors, probes, windows, checks, filters, decoding |
 //! | 2 | [`policy`] | habits that leak secrets, and secrets that environments share |
 //! | 2 | [`stores`] | secrets stores, and the systems that secrets open: all talk with the outside |
@@ -33,3 +34,5 @@ pub mod scan;
 pub mod sources;
 #[cfg(feature = "verify")]
 pub mod stores;
+#[cfg(feature = "verify")]
+pub mod verify;

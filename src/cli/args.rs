@@ -18,7 +18,8 @@ pub(super) struct Cli {
 
 const EXIT_CODES: &str = "Exit codes: 0 clean, or all findings are below --fail-on; 1 findings at or above --fail-on; \
 2 usage, configuration, or a report that cannot be written; 3 incomplete: something could not be read, and no finding is at or above \
---fail-on; 4 internal error; 130 stopped with Ctrl-C.";
+--fail-on; 4 internal error; 10 a finding is live; 11 a plan waits for approval; 12 in grace, resume later; 13 a rotation failed and was rolled \
+back; 14 a person is needed; 130 stopped with Ctrl-C.";
 
 #[derive(Debug, Args)]
 pub(super) struct Global {
@@ -34,6 +35,9 @@ pub(super) struct Global {
 pub(super) enum Command {
     /// Look for secrets in a directory, files, the index, a range of commits or a whole history
     Scan(Box<Scan>),
+    /// Ask your secrets stores which findings of a scan, or of a report, are live
+    #[cfg(feature = "verify")]
+    Verify(Box<Verify>),
     /// Say why a line of a file is or is not reported
     Explain(Explain),
     /// Show and test the rules
@@ -83,6 +87,40 @@ pub(super) struct Scan {
     /// Write the secrets themselves into json and text reports
     #[arg(long)]
     pub(super) reveal: bool,
+}
+
+/// Which secrets stores.
+#[cfg(feature = "verify")]
+#[derive(Debug, Args)]
+pub(super) struct StoresArgs {
+    /// The file that names your secrets stores, never one of the scanned tree [default: keysweep/stores.toml in your configuration directory]
+    #[arg(long, value_name = "FILE", env = "KEYSWEEP_STORES")]
+    pub(super) stores: Option<PathBuf>,
+    /// Only this store of the file; several at once [default: all]
+    #[arg(long, value_name = "NAME", action = ArgAction::Append)]
+    pub(super) store: Vec<String>,
+}
+
+/// What is verified and where.
+#[cfg(feature = "verify")]
+#[derive(Debug, Args)]
+pub(super) struct Verify {
+    #[command(flatten)]
+    pub(super) scan: Scan,
+    /// Verify the findings of this JSON report instead of a scan; what it has no values of is read again where it stood
+    #[arg(long, value_name = "FILE")]
+    pub(super) report: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) stores: StoresArgs,
+    /// Also ask the systems of [[targets]] whether they still accept each value found: one login attempt a value
+    #[arg(long)]
+    pub(super) probe: bool,
+    /// Also tell values that several keys of the stores share
+    #[arg(long)]
+    pub(super) reuse: bool,
+    /// Leave names of keys, owners and readers out of the reports
+    #[arg(long)]
+    pub(super) redact_paths: bool,
 }
 
 /// One of these at most.

@@ -51,6 +51,79 @@ pub(super) enum CliError {
         #[source]
         source: io::Error,
     },
+    /// The stores file.
+    #[cfg(feature = "verify")]
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    StoresFile(#[from] crate::config::stores::StoresFileError),
+    /// A store or target.
+    #[cfg(feature = "verify")]
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Store(#[from] crate::stores::StoreError),
+    /// No stores file.
+    #[cfg(feature = "verify")]
+    #[error("cannot read the stores file {}", shown(path))]
+    #[diagnostic(
+        code(keysweep::cli::no_stores),
+        help("`keysweep store init` makes one; or name yours with --stores or KEYSWEEP_STORES")
+    )]
+    NoStores {
+        /// The file.
+        path: PathBuf,
+        /// The system's word.
+        #[source]
+        source: io::Error,
+    },
+    /// A stores file that is none.
+    #[cfg(feature = "verify")]
+    #[error(
+        "{} is no stores file: it is no regular file, or larger than 1 MiB",
+        shown(path)
+    )]
+    #[diagnostic(
+        code(keysweep::cli::stores_kind),
+        help("name a TOML file with [stores.NAME]")
+    )]
+    StoresKind {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A stores file that others may write.
+    #[cfg(feature = "verify")]
+    #[error("others may write the stores file {}", shown(path))]
+    #[diagnostic(
+        code(keysweep::cli::stores_open),
+        help("it says who is told secrets: chmod go-w it")
+    )]
+    StoresOpen {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A stores file of the scanned tree.
+    #[cfg(feature = "verify")]
+    #[error("the stores file {} lies in the scanned tree", shown(path))]
+    #[diagnostic(
+        code(keysweep::cli::stores_inside),
+        help(
+            "whoever owns the tree could choose who is told its secrets: keep the file outside, as in ~/.config/keysweep/stores.toml"
+        )
+    )]
+    StoresInside {
+        /// The file.
+        path: PathBuf,
+    },
+    /// No store of this name.
+    #[cfg(feature = "verify")]
+    #[error("there is no store `{name}`")]
+    #[diagnostic(code(keysweep::cli::unknown_store))]
+    UnknownStore {
+        /// As given, made safe.
+        name: String,
+        /// Those that there are.
+        #[help]
+        help: String,
+    },
     /// A report could not be made.
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -311,6 +384,14 @@ impl CliError {
             | Self::BaselineExists { .. }
             | Self::NoBaseline { .. }
             | Self::PruneHistory { .. } => Outcome::Usage,
+            #[cfg(feature = "verify")]
+            Self::StoresFile(_)
+            | Self::Store(_)
+            | Self::NoStores { .. }
+            | Self::StoresKind { .. }
+            | Self::StoresOpen { .. }
+            | Self::StoresInside { .. }
+            | Self::UnknownStore { .. } => Outcome::Usage,
             Self::Report(_) | Self::Internal { .. } => Outcome::Internal,
         }
     }

@@ -2,7 +2,10 @@
 
 use std::process::ExitCode;
 
-use crate::{model::Severity, scan::Report};
+use crate::{
+    model::{Severity, Verdict, Verification},
+    scan::Report,
+};
 
 /// What a command came to. Matched without `_`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +20,16 @@ pub(super) enum Outcome {
     Incomplete,
     /// A fault of ours.
     Internal,
+    /// A finding's value is live.
+    Live,
+    /// A plan waits for its approval.
+    Waiting,
+    /// A rotation is in its time of grace: resume later.
+    Grace,
+    /// A rotation failed and everything is as before.
+    RolledBack,
+    /// A person has to look.
+    Person,
     /// Stopped with Ctrl-C.
     Interrupted,
 }
@@ -24,15 +37,19 @@ pub(super) enum Outcome {
 impl Outcome {
     /// Returns the outcome of a scan. A stopped run is that before all else; then findings outrank gaps.
     pub(super) fn of(report: &Report, fail_on: Severity) -> Self {
+        let verdicts = report.findings.iter().filter_map(|f| f.verdict.as_ref());
+        let stores = report.verification.as_ref();
         if report.interrupted {
             Self::Interrupted
+        } else if verdicts.clone().any(Verdict::is_live) {
+            Self::Live
         } else if report
             .findings
             .iter()
             .any(|finding| finding.severity >= fail_on)
         {
             Self::Findings
-        } else if report.ledger.is_incomplete() {
+        } else if report.ledger.is_incomplete() || stores.is_some_and(Verification::is_incomplete) {
             Self::Incomplete
         } else {
             Self::Clean
@@ -47,6 +64,11 @@ impl Outcome {
             Self::Usage => 2,
             Self::Incomplete => 3,
             Self::Internal => 4,
+            Self::Live => 10,
+            Self::Waiting => 11,
+            Self::Grace => 12,
+            Self::RolledBack => 13,
+            Self::Person => 14,
             Self::Interrupted => 130,
         }
     }

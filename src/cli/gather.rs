@@ -131,6 +131,12 @@ impl Gathered {
         self
     }
 
+    /// Returns what is known of environments.
+    #[cfg(feature = "verify")]
+    pub(super) fn environments(&self) -> &Environments {
+        &self.environments
+    }
+
     /// Returns who is shown findings of policy.
     pub(super) fn persona(&self) -> Persona {
         self.persona
@@ -338,7 +344,7 @@ fn environments(config: &Config) -> Result<Environments, CliError> {
 }
 
 /// Returns the directory whose configuration may count: the root of the working tree that the target is in, if it is in one.
-fn root_of(target: &Target) -> PathBuf {
+pub(super) fn root_of(target: &Target) -> PathBuf {
     let path = match target {
         Target::Tree { root, .. } | Target::Files { root, .. } => root.clone(),
         Target::Stdin => PathBuf::from("."),

@@ -12,6 +12,8 @@ mod explain_policy;
 mod fix;
 mod gather;
 mod hook;
+#[cfg(feature = "verify")]
+mod opened;
 mod patch;
 mod progress;
 mod ranged;
@@ -19,6 +21,8 @@ mod report;
 mod rules;
 mod scan;
 mod settings;
+#[cfg(feature = "verify")]
+mod verify;
 
 use std::{
     io::{self, IsTerminal as _, Write as _},
@@ -50,6 +54,8 @@ pub fn main() -> ExitCode {
     let look = Look::new(&cli.global);
     let done = match &cli.command {
         args::Command::Scan(scan) => scan::run(scan, &look),
+        #[cfg(feature = "verify")]
+        args::Command::Verify(args) => verify::run(args, &look),
         args::Command::Explain(args) => explain::run(args, &look).and_then(print),
         args::Command::Fix(args) => fix::run(args, &look).and_then(print),
         args::Command::Rules(command) => rules::run(command).and_then(print),

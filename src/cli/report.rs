@@ -39,6 +39,7 @@ pub(super) fn run(command: &args::Report, look: &Look) -> Result<Outcome, CliErr
         reveal: outputs.reveal,
         fail_on,
         anchor,
+        redact_paths: false,
         category: outputs.sarif_category.as_deref(),
     };
     let written = scan::write(&report, &wanted, &choices, look);
@@ -51,7 +52,7 @@ pub(super) fn run(command: &args::Report, look: &Look) -> Result<Outcome, CliErr
 }
 
 /// Reads a report, and its name for errors.
-fn one(path: &Path) -> Result<(String, Report), CliError> {
+pub(super) fn one(path: &Path) -> Result<(String, Report), CliError> {
     let name = BlobPath::new(path.as_os_str().as_encoded_bytes()).to_string();
     let report = report::read(&name, &bytes(path)?)?;
     Ok((name, report))

@@ -29,12 +29,9 @@ static STOP: AtomicBool = AtomicBool::new(false);
 pub(super) fn run(args: &args::Scan, look: &Look) -> Result<Outcome, CliError> {
     let outputs = outputs(&args.output)?;
     check(&outputs, args.reveal)?;
-    let mut target = target(args)?;
+    let target = target(args)?;
     let gathered = Gathered::new(&args.common, &target)?;
-    if let Target::History { unreachable, .. } = &mut target {
-        *unreachable |= gathered.unreachable();
-    }
-    let report = look_at(&target, &gathered, args.no_ignore, look)?;
+    let report = scanned(target.clone(), args, &gathered, look)?;
     let fail_on = args
         .fail_on
         .map(Severity::from)
@@ -45,11 +42,30 @@ pub(super) fn run(args: &args::Scan, look: &Look) -> Result<Outcome, CliError> {
         fail_on,
         anchor: gather::anchor(&target),
         category: args.sarif_category.as_deref(),
+        redact_paths: false,
     };
     let written = write(&report, &outputs, &choices, look);
     warn(&report, &outputs);
     written?;
     Ok(Outcome::of(&report, fail_on))
+}
+
+/// Scans what the arguments and the configuration say.
+pub(super) fn scanned(
+    mut target: Target,
+    args: &args::Scan,
+    gathered: &Gathered,
+    look: &Look,
+) -> Result<Report, CliError> {
+    if let Target::History { unreachable, .. } = &mut target {
+        *unreachable |= gathered.unreachable();
+    }
+    look_at(&target, gathered, args.no_ignore, look)
+}
+
+/// Returns what Ctrl-C sets.
+pub(super) fn stop() -> &'static AtomicBool {
+    &STOP
 }
 
 /// Scans with a progress bar and Ctrl-C.
@@ -79,7 +95,7 @@ pub(super) fn look_at(
 }
 
 /// Returns what the arguments name.
-fn target(args: &args::Scan) -> Result<Target, CliError> {
+pub(super) fn target(args: &args::Scan) -> Result<Target, CliError> {
     let one = |mode: &'static str| match args.paths.as_slice() {
         [] => Ok(PathBuf::from(".")),
         [path] => Ok(path.clone()),
@@ -206,6 +222,8 @@ pub(super) struct Choices<'c> {
     pub(super) anchor: Option<&'c str>,
     /// A word in the category of SARIF.
     pub(super) category: Option<&'c str>,
+    /// Whether verdicts leave out the names of keys.
+    pub(super) redact_paths: bool,
 }
 
 /// Writes all reports that can be written; the first that cannot is the error.
@@ -230,6 +248,7 @@ pub(super) fn write(
             unicode: fancy,
             started: time.clone(),
             ended: time,
+            redact_paths: choices.redact_paths,
             ..report::Options::default()
         };
         if let Some(anchor) = choices.anchor {

@@ -55,6 +55,25 @@ pub(super) fn time() -> Option<String> {
     text("CI_JOB_STARTED_AT")
 }
 
+/// Returns the user's home directory.
+pub(super) fn home() -> Option<PathBuf> {
+    let name = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
+    variable(name).map(PathBuf::from)
+}
+
+/// Returns where programs keep the user's own settings (XDG Base Directory Specification; elsewhere the system's place).
+pub(super) fn config_directory() -> PathBuf {
+    if let Some(set) = variable("XDG_CONFIG_HOME").map(PathBuf::from)
+        && set.is_absolute()
+    {
+        return set;
+    }
+    if let Some(set) = variable("APPDATA").filter(|_| cfg!(windows)) {
+        return PathBuf::from(set);
+    }
+    home().unwrap_or_default().join(".config")
+}
+
 /// Returns the working directory.
 pub(super) fn working_directory() -> PathBuf {
     env::current_dir().unwrap_or_else(|_| PathBuf::from("."))
@@ -62,7 +81,12 @@ pub(super) fn working_directory() -> PathBuf {
 
 /// Returns a key of 32 random bytes.
 pub(super) fn random_key() -> Result<DigestKey, CliError> {
+    random_bytes().map(DigestKey::new)
+}
+
+/// Returns 32 random bytes.
+pub(super) fn random_bytes() -> Result<[u8; 32], CliError> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(|error| CliError::internal(&error))?;
-    Ok(DigestKey::new(bytes))
+    Ok(bytes)
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Attribution, BlobPath, CommitInfo, Confidence, Encoding, Excerpt, Fingerprint, Provenance,
-    RuleId, Secret, Severity, Span,
+    RuleId, Secret, Severity, Span, Urgency, Verdict,
 };
 
 /// What sort of fault a finding is.
@@ -112,6 +112,22 @@ pub struct Finding {
     pub line_hash: Option<String>,
     /// The value, for `--reveal` and for the search of our own output. Never serialised by derive.
     pub secret: Secret,
+    /// What the secrets stores say of it, if they were asked.
+    pub verdict: Option<Verdict>,
+}
+
+impl Finding {
+    /// Takes a verdict; the severity follows it: what is live is critical, what may be is high at least, what is proven dead is
+    /// for the record. The rule's own severity stands where the stores say nothing.
+    pub fn judge(&mut self, verdict: Verdict) {
+        self.severity = match verdict.urgency {
+            Urgency::Now => Severity::Critical,
+            Urgency::Soon => self.severity.max(Severity::High),
+            Urgency::Later => self.severity,
+            Urgency::Remediated => Severity::Info,
+        };
+        self.verdict = Some(verdict);
+    }
 }
 
 /// Why a finding was suppressed.

@@ -5,7 +5,7 @@
 
 use crate::{
     model::{Finding, Severity},
-    report::{coverage, words},
+    report::{coverage, verdicts, words},
     scan::Report,
 };
 
@@ -59,6 +59,9 @@ fn incomplete(report: &Report) -> String {
         let (headline, names) = (gap.headline(), gap.names().join(", "));
         message.push_str(&format!("\nNot read: {headline}: {names}"));
     }
+    for line in verdicts::unread(report) {
+        message.push_str(&format!("\nNot verified: {line}"));
+    }
     let command = format!("error title=keysweep is incomplete::{}", data(&message));
     // As in an annotation.
     format!("::{}", words::inert(&command, words::Escapes::PLAIN))
@@ -111,6 +114,9 @@ fn message(finding: &Finding) -> String {
             "\nAlso in {}.",
             words::count(others, "other place", "other places")
         ));
+    }
+    if let Some(verdict) = &finding.verdict {
+        message.push_str(&format!("\nVerdict: {}.", verdicts::sentence(verdict)));
     }
     message.push_str(&format!("\nFingerprint: {}", finding.fingerprint));
     message

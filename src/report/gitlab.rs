@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::{
     model::{Finding, Fingerprint, Severity},
-    report::{Options, coverage, json, markdown, words},
+    report::{Options, coverage, json, markdown, verdicts, words},
     scan::Report,
 };
 
@@ -163,7 +163,11 @@ fn messages(report: &Report) -> Vec<Message> {
         },
         value: words::closing(report),
     };
-    std::iter::once(closing).chain(gaps).collect()
+    let unread = verdicts::unread(report).into_iter().map(|line| Message {
+        level: "warn",
+        value: format!("not verified: {line}"),
+    });
+    std::iter::once(closing).chain(gaps).chain(unread).collect()
 }
 
 fn vulnerability<'a>(
@@ -237,6 +241,10 @@ fn description(finding: &Finding) -> String {
     }
     if let Some(history) = finding.attribution.as_ref().and_then(words::history) {
         text.push_str(&format!("\n\nHistory: {}.", markdown::prose(&history)));
+    }
+    if let Some(verdict) = &finding.verdict {
+        let verdict = verdicts::sentence(verdict);
+        text.push_str(&format!("\n\nVerdict: {}.", markdown::prose(&verdict)));
     }
     let others = words::other_places(finding);
     if others > 0 {

@@ -9,6 +9,7 @@ use crate::{
     model::{
         Attribution, BlobPath, Confidence, Excerpt, Finding, Fingerprint, Kind, Ledger, Location,
         ObjectId, Occurrence, Persona, Place, Related, RuleId, RuleMeta, Severity, SuppressionKind,
+        Verdict, Verification,
     },
     report::{Options, words},
     scan::{Report, Scope},
@@ -38,6 +39,9 @@ struct Document<'a> {
     unused_suppressions: &'a [String],
     /// The rules that findings and suppressed findings refer to.
     rules: Vec<&'a RuleMeta>,
+    /// What of secrets stores was read for the verdicts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verification: Option<&'a Verification>,
 }
 
 /// How much of its tree or repository the run looked at.
@@ -76,6 +80,8 @@ struct JsonFinding<'a> {
     excerpt: Option<&'a Excerpt>,
     #[serde(skip_serializing_if = "Option::is_none")]
     line_hash: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verdict: Option<&'a Verdict>,
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -149,6 +155,7 @@ pub(super) fn document(report: &Report, options: &Options) -> Vec<u8> {
             .into_iter()
             .filter_map(|id| words::rule(report, id))
             .collect(),
+        verification: report.verification.as_ref(),
     };
     pretty(&document)
 }
@@ -213,6 +220,7 @@ impl<'a> JsonFinding<'a> {
             related: &finding.related,
             excerpt: finding.excerpt.as_ref(),
             line_hash: finding.line_hash.as_deref(),
+            verdict: finding.verdict.as_ref(),
             secret,
             secret_hex,
         }

@@ -2,7 +2,7 @@
 
 use crate::{
     model::Finding,
-    report::{coverage, words},
+    report::{coverage, verdicts, words},
     scan::Report,
 };
 
@@ -43,6 +43,9 @@ fn case(report: &Report, finding: &Finding) -> String {
     if let Some(meta) = words::rule(report, &finding.rule) {
         lines.push(format!("help: {}", meta.remediation));
     }
+    if let Some(verdict) = &finding.verdict {
+        lines.push(format!("verdict: {}", verdicts::sentence(verdict)));
+    }
     lines.push(format!("fingerprint: {}", finding.fingerprint));
     format!(
         "    <testcase classname=\"{}\" name=\"{}\" file=\"{}\" line=\"{}\">\n      <failure type=\"{}\" message=\"{}\">{}</failure>\n    </testcase>\n",
@@ -62,6 +65,7 @@ fn coverage_case(report: &Report) -> String {
         lines.push(format!("{}: {}", gap.headline(), gap.names().join(", ")));
     }
     lines.extend(report.ledger.notes.iter().cloned());
+    lines.extend(verdicts::lines(report));
     let body = escape(&lines.join("\n"));
     let inner = if words::is_incomplete(report) {
         format!(

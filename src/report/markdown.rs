@@ -4,7 +4,7 @@
 
 use crate::{
     model::Finding,
-    report::{coverage, words},
+    report::{coverage, verdicts, words},
     scan::Report,
 };
 
@@ -82,7 +82,10 @@ fn row(finding: &Finding) -> String {
 /// Returns the finding's message, and what else is part of it.
 fn what(finding: &Finding) -> String {
     let parts = words::parts(finding, words::MAX_PARTS).into_iter();
-    let message = prose(words::unstopped(&finding.message));
+    let mut message = prose(words::unstopped(&finding.message));
+    if let Some(verdict) = &finding.verdict {
+        message.push_str(&format!("<br>{}", prose(&verdicts::sentence(verdict))));
+    }
     parts.fold(message, |text, part| {
         format!("{text}<br>with {}", prose(&part))
     })
@@ -118,6 +121,11 @@ fn ledger(text: &mut String, report: &Report) {
     }
     let notes: Vec<String> = report.ledger.notes.iter().map(|note| prose(note)).collect();
     details(text, "Notes", &notes);
+    let stores: Vec<String> = verdicts::lines(report)
+        .iter()
+        .map(|line| prose(line))
+        .collect();
+    details(text, "Stores", &stores);
     if let Some(line) = words::suppressed(report) {
         text.push_str(&format!("\nSuppressed: {line}.\n"));
     }

@@ -9,7 +9,7 @@ use super::ReadError;
 use crate::{
     model::{
         Finding, Fingerprint, Ledger, Location, RuleId, RuleMeta, SkipCause, Suppressed,
-        SuppressionKind,
+        SuppressionKind, Verification,
     },
     scan::{LookedFor, Report, Scope},
 };
@@ -48,6 +48,7 @@ pub fn merge(reports: Vec<(String, Report)>) -> Result<Option<Report>, ReadError
         complete &= !report.ledger.is_incomplete();
         whole.interrupted |= report.interrupted;
         whole.looked_for = whole.looked_for.and(report.looked_for);
+        whole.verification = verified(whole.verification.take(), report.verification.take());
         coverage.take(&mut report);
         let unused: BTreeSet<String> = report.unused_suppressions.drain(..).collect();
         parts.unused.retain(|line| unused.contains(line));
@@ -154,12 +155,38 @@ fn key(finding: &Finding) -> Key {
 
 /// Adds the places of another sighting of the same finding.
 fn join(known: &mut Finding, other: Finding) {
+    // The more urgent verdict counts: one part may have asked stores that another did not.
+    let urgency = |finding: &Finding| finding.verdict.as_ref().map(|verdict| verdict.urgency);
+    if urgency(&other) > urgency(known) {
+        known.verdict.clone_from(&other.verdict);
+    }
     known.occurrences.extend(other.occurrences);
     known.more_occurrences = known
         .more_occurrences
         .saturating_add(other.more_occurrences);
     known.severity = known.severity.max(other.severity);
     known.confidence = known.confidence.max(other.confidence);
+}
+
+/// Returns what two parts asked of the stores, one behind the other.
+fn verified(one: Option<Verification>, other: Option<Verification>) -> Option<Verification> {
+    let (mut one, other) = match (one, other) {
+        (Some(one), Some(other)) => (one, other),
+        (one, other) => return one.or(other),
+    };
+    one.stores.extend(other.stores);
+    one.shared.extend(other.shared);
+    one.shared.sort();
+    one.shared.dedup();
+    for (n, more) in [
+        (&mut one.compared, other.compared),
+        (&mut one.too_weak, other.too_weak),
+        (&mut one.over_limit, other.over_limit),
+        (&mut one.without_value, other.without_value),
+    ] {
+        *n = n.saturating_add(more);
+    }
+    Some(one)
 }
 
 /// Keeps the first of each of a finding's places.

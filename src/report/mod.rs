@@ -19,6 +19,7 @@ mod sarif_model;
 mod sarif_result;
 mod sarif_rules;
 mod text;
+mod verdicts;
 mod words;
 
 #[cfg(test)]
@@ -118,6 +119,8 @@ pub struct Options {
     pub repository: Option<Repository>,
     /// SARIF's own choices.
     pub sarif: Sarif,
+    /// Whether verdicts leave out the names of keys, their owners and readers.
+    pub redact_paths: bool,
 }
 
 /// The repository that a report is about.
@@ -167,6 +170,7 @@ impl Default for Options {
             started: None,
             ended: None,
             repository: None,
+            redact_paths: false,
             sarif: Sarif {
                 part: Part::All,
                 suppressed: false,
@@ -203,6 +207,17 @@ pub enum ReportError {
 /// # Errors
 /// [`ReportError::Leak`] when the text holds a secret that nobody asked to see, and would without any text of the scanned tree.
 pub fn render(report: &Report, format: Format, options: &Options) -> Result<Vec<u8>, ReportError> {
+    let mut verified;
+    let report = if report.verification.is_some() {
+        verified = report.clone();
+        verdicts::sanitise(&mut verified);
+        if options.redact_paths {
+            verdicts::withhold(&mut verified);
+        }
+        &verified
+    } else {
+        report
+    };
     if options.reveal && format.can_reveal() {
         return Ok(write(report, format, options));
     }

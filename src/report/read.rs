@@ -19,7 +19,7 @@ use crate::{
     model::{
         Attribution, BlobPath, CommitInfo, Confidence, Excerpt, Finding, Fingerprint, Kind, Ledger,
         Location, Occurrence, Persona, Provenance, Related, RuleId, RuleMeta, Secret, Severity,
-        SkipCause, Suppressed, SuppressionKind, without_values,
+        SkipCause, Suppressed, SuppressionKind, Verdict, Verification, without_values,
     },
     scan::{LookedFor, Mode, Report, Scope},
 };
@@ -104,6 +104,8 @@ struct Document {
     suppressed: Vec<Aside>,
     unused_suppressions: Vec<String>,
     rules: Vec<RuleMeta>,
+    #[serde(default)]
+    verification: Option<Verification>,
 }
 
 #[derive(Deserialize)]
@@ -154,6 +156,8 @@ struct Found {
     related: Vec<Related>,
     excerpt: Option<Excerpt>,
     line_hash: Option<String>,
+    #[serde(default)]
+    verdict: Option<Verdict>,
     #[serde(default, deserialize_with = "plain")]
     secret: Option<Secret>,
     #[serde(default, deserialize_with = "hex")]
@@ -259,6 +263,7 @@ impl Document {
                 .map(|line| safe(line))
                 .collect(),
             fixes: Vec::new(),
+            verification: self.verification,
             interrupted: self.interrupted,
         })
     }
@@ -302,6 +307,7 @@ impl Found {
             attribution: self.history.map(attribution),
             occurrences: self.occurrences,
             more_occurrences: self.more_occurrences,
+            verdict: self.verdict,
             further: BTreeMap::new(),
             related: self.related,
             excerpt: self.excerpt,

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 
 use crate::{
     engine::Redactor,
-    model::{Attribution, BlobPath, Excerpt, Finding, Location, Secret},
+    model::{Attribution, BlobPath, Excerpt, Finding, Location, Secret, StorePlace, Verdict},
     report::{Format, ReportError},
     scan::{Report, Scope},
 };
@@ -259,13 +259,55 @@ fn edit(report: &mut Report, see: &mut dyn FnMut(Text<'_>)) {
         see(Text::Path(&mut skip.path));
         see(Text::Line(&mut skip.detail));
     }
+    if let Some(verification) = &mut report.verification {
+        for problem in verification
+            .stores
+            .iter_mut()
+            .flat_map(|store| &mut store.problems)
+        {
+            see(Text::Line(&mut problem.key));
+        }
+        for place in verification
+            .shared
+            .iter_mut()
+            .flat_map(|shared| &mut shared.places)
+        {
+            edit_store_place(place, see);
+        }
+    }
     let lines = report.ledger.notes.iter_mut();
     for line in lines.chain(&mut report.unused_suppressions) {
         see(Text::Line(line));
     }
 }
 
+/// Hands out the texts of a store that a verdict names.
+fn edit_verdict(verdict: &mut Verdict, see: &mut dyn FnMut(Text<'_>)) {
+    for place in verdict.place.iter_mut().chain(&mut verdict.also) {
+        edit_store_place(place, see);
+    }
+    verdict
+        .owner
+        .iter_mut()
+        .for_each(|owner| see(Text::Line(owner)));
+    let readers = verdict.readers.iter_mut();
+    for name in readers.flat_map(|readers| &mut readers.sample) {
+        see(Text::Line(name));
+    }
+}
+
+fn edit_store_place(place: &mut StorePlace, see: &mut dyn FnMut(Text<'_>)) {
+    see(Text::Line(&mut place.key));
+    let rest = [&mut place.version, &mut place.field, &mut place.environment];
+    for text in rest.into_iter().flatten() {
+        see(Text::Line(text));
+    }
+}
+
 fn edit_finding(finding: &mut Finding, see: &mut dyn FnMut(Text<'_>)) {
+    if let Some(verdict) = &mut finding.verdict {
+        edit_verdict(verdict, see);
+    }
     let place = |location: &mut Location, see: &mut dyn FnMut(Text<'_>)| {
         see(Text::Path(&mut location.path));
     };

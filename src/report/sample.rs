@@ -43,6 +43,7 @@ pub(super) fn report() -> Report {
         ],
         unused_suppressions: vec!["allow marker at src/app.py:3".to_owned()],
         fixes: Vec::new(),
+        verification: None,
         interrupted: false,
     }
 }
@@ -189,6 +190,7 @@ fn finding(rule: &str, value: usize, digit: char, location: Location, place: Pla
         attribution: None,
         occurrences: vec![only],
         more_occurrences: 0,
+        verdict: None,
         further: BTreeMap::new(),
         related: Vec::new(),
         excerpt: None,

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     model::{Persona, Place},
-    report::{Options, Part, coverage, json, words},
+    report::{Options, Part, coverage, json, verdicts, words},
     scan::{Mode, Report, Scope},
 };
 
@@ -140,6 +140,7 @@ fn run<'a>(report: &'a Report, options: &'a Options, head: bool, limits: Limits)
             results_left_out: left_out,
             suppressed: report.suppressed.len(),
             ledger: &report.ledger,
+            verification: report.verification.as_ref(),
         },
     }
 }
@@ -211,6 +212,9 @@ fn notifications(report: &Report, left_out: usize) -> Vec<Notification> {
             .map(|skip| Location::new(sarif_result::artifact(&skip.path)))
             .collect();
         all.push(one);
+    }
+    for line in verdicts::unread(report) {
+        all.push(notification("keysweep/not-verified", "warning", line));
     }
     for note in &report.ledger.notes {
         let sentence = format!("{}.", words::unstopped(&sarif_result::plain(note)));

@@ -258,6 +258,8 @@ pub(super) struct ResultProperties {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) history: Option<crate::model::Attribution>,
     pub(super) occurrences: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) verdict: Option<crate::model::Verdict>,
 }
 
 /// The ledger and what was left out.
@@ -274,4 +276,6 @@ pub(super) struct RunProperties<'a> {
     pub(super) results_left_out: usize,
     pub(super) suppressed: usize,
     pub(super) ledger: &'a crate::model::Ledger,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) verification: Option<&'a crate::model::Verification>,
 }

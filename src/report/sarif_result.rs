@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     model::{self, BlobPath, Finding, Kind, Place, Suppressed, SuppressionKind},
-    report::{Options, words},
+    report::{Options, verdicts, words},
     scan::Report,
 };
 
@@ -97,6 +97,7 @@ pub(super) fn result(
             object: finding.provenance.object.map(|id| id.to_string()),
             history: finding.attribution.clone(),
             occurrences: words::other_places(finding).saturating_add(1),
+            verdict: finding.verdict.clone(),
         },
     }
 }
@@ -216,6 +217,20 @@ fn related(finding: &Finding, max: usize) -> Vec<Linked> {
     all
 }
 
+/// Returns what the stores say, and the place of what stands in no file.
+fn beside(finding: &Finding) -> Vec<String> {
+    let verdict = finding.verdict.as_ref();
+    let mut sentences: Vec<String> = verdict
+        .map(|verdict| format!("Verdict: {}.", plain(&verdicts::sentence(verdict))))
+        .into_iter()
+        .collect();
+    if !words::has_file(finding.provenance.place, &finding.location.path) {
+        let place = plain(&words::place(&finding.location, &finding.provenance));
+        sentences.push(format!("It stands in no file: the place is {place}."));
+    }
+    sentences
+}
+
 /// Returns the sentences that fit, with links to related locations: GitHub shows no others.
 fn message(finding: &Finding, related: &[Linked]) -> String {
     let first = format!("{}.", words::unstopped(&plain(&finding.message)));
@@ -226,12 +241,7 @@ fn message(finding: &Finding, related: &[Linked]) -> String {
             message.push_str(sentence);
         }
     };
-    if !words::has_file(finding.provenance.place, &finding.location.path) {
-        add(&format!(
-            "It stands in no file: the place is {}.",
-            plain(&words::place(&finding.location, &finding.provenance))
-        ));
-    }
+    beside(finding).iter().for_each(|sentence| add(sentence));
     if let Some(attribution) = &finding.attribution {
         if let Some(commit) = &attribution.introduced {
             let words = plain(&words::commit(commit));

@@ -11,7 +11,7 @@ use miette::{
 
 use crate::{
     model::{Excerpt, Finding, Location, Severity},
-    report::{Options, coverage, words},
+    report::{Options, coverage, verdicts, words},
     scan::Report,
 };
 
@@ -78,6 +78,10 @@ fn details(text: &mut String, finding: &Finding, options: &Options) {
             Some(_) => block(text, "value", &value),
         }
     }
+    if let Some(verdict) = &finding.verdict {
+        field(text, "verdict", &verdicts::sentence(verdict));
+        list(text, "in the store", &verdicts::facts(verdict));
+    }
     field(text, "fingerprint", finding.fingerprint.as_str());
     list(text, "with", &words::parts(finding, usize::MAX));
     list(text, "also at", &others(finding));
@@ -125,6 +129,9 @@ fn ending(text: &mut String, report: &Report, options: &Options) {
     if let Some(line) = coverage::unreachable(&report.ledger) {
         text.push_str(&format!("{line}.\n"));
     }
+    if let Some(verification) = &report.verification {
+        stores(text, verification);
+    }
     let notes: Vec<String> = report.ledger.notes.iter().map(|n| words::safe(n)).collect();
     list(text, "notes", &notes);
     if let Some(line) = words::suppressed(report) {
@@ -157,6 +164,19 @@ fn ending(text: &mut String, report: &Report, options: &Options) {
     if let Some(help) = words::accepting(report) {
         field(text, "help", &help);
     }
+}
+
+/// Appends what was read of the secrets stores.
+fn stores(text: &mut String, verification: &crate::model::Verification) {
+    text.push_str("Stores:\n");
+    for (headline, problems) in verdicts::coverage(verification) {
+        text.push_str(&format!("  {headline}\n"));
+        for problem in problems {
+            text.push_str(&format!("    - {problem}\n"));
+        }
+    }
+    text.push_str(&format!("  {}\n", verdicts::compared(verification)));
+    list(text, "shared values", &verdicts::shared(verification));
 }
 
 /// Appends what was not read, and what was left out on purpose.

@@ -10,6 +10,8 @@ use crate::{
     scan::{LookedFor, Mode, Report},
 };
 
+use super::verdicts;
+
 pub(super) use super::inert::{Escapes, inert};
 
 /// Returns the first 12 digits of an object's name.
@@ -248,7 +250,10 @@ pub(super) fn rule<'a>(report: &'a Report, id: &RuleId) -> Option<&'a RuleMeta> 
 
 /// Tells whether something that could hold a secret was not looked at.
 pub(super) fn is_incomplete(report: &Report) -> bool {
-    report.interrupted || report.ledger.is_incomplete()
+    let stores = report.verification.as_ref();
+    report.interrupted
+        || report.ledger.is_incomplete()
+        || stores.is_some_and(crate::model::Verification::is_incomplete)
 }
 
 /// Returns `1 by an allow marker, 3 by the baseline`, or `None` if nothing was suppressed.
@@ -348,14 +353,17 @@ pub(super) fn closing_under(report: &Report, fail_on: Severity) -> String {
     let found = match report.findings.len() as u64 {
         0 => None,
         n => Some(format!(
-            "{} ({}){below}",
+            "{} ({}){below}{}",
             count(n, "finding", "findings"),
-            severities(&report.findings)
+            severities(&report.findings),
+            verdicts::live(report).map_or_else(String::new, |live| format!("; {live}"))
         )),
     };
     if is_incomplete(report) {
         let why = if report.interrupted {
             "the run was stopped"
+        } else if !report.ledger.is_incomplete() {
+            "not everything could be verified"
         } else {
             "not everything could be read"
         };

@@ -159,6 +159,7 @@ impl<'a> Maker<'a> {
             attribution,
             occurrences,
             more_occurrences: total.saturating_sub(MAX_OCCURRENCES) as u64,
+            verdict: None,
             further,
             related: related.into_iter().collect(),
             excerpt,

@@ -25,7 +25,7 @@ mod testing;
 
 use std::sync::Arc;
 
-use crate::model::{BlobPath, Finding, Ledger, Persona, RuleMeta, Suppressed};
+use crate::model::{BlobPath, Finding, Ledger, Persona, RuleMeta, Suppressed, Verification};
 
 pub use collect::MAX_OCCURRENCES;
 pub use policy::Proposal;
@@ -134,6 +134,8 @@ pub struct Report {
     pub unused_suppressions: Vec<String>,
     /// Ways to mend policy findings, sorted as those; none in a report that was read again.
     pub fixes: Vec<Proposal>,
+    /// What of secrets stores was read for the verdicts, if they were asked.
+    pub verification: Option<Verification>,
     /// Whether the run was stopped by the user.
     pub interrupted: bool,
 }

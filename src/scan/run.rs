@@ -67,6 +67,10 @@ pub struct Options {
 ///
 /// # Errors
 /// If the target could not be read at all.
+#[expect(
+    clippy::too_many_lines,
+    reason = "the steps of a run, one after the other"
+)]
 pub fn run(
     target: &Target,
     options: &Options,
@@ -97,13 +101,14 @@ pub fn run(
         stage.decided(groups, known.as_ref(), unreachable, &mut ledger);
     values.extend(gathered.habits.values());
     let beside = policy::beside(target, &origin, options, &collector, &mut gathered.habits);
+    let kept = &mut gathered.habits;
     policy::past(
         &origin,
         options,
         &collector,
         &formats,
         &run,
-        &mut gathered.habits,
+        kept,
         &mut ledger,
     );
     values.extend(gathered.habits.past_values());
@@ -129,6 +134,7 @@ pub fn run(
         suppressed,
         unused_suppressions: unused(suppressor, &extent, options, run.stopped()),
         fixes,
+        verification: None,
         interrupted: run.stopped(),
     };
     mask::mask(&mut report, &values);

@@ -8,9 +8,17 @@
 //! One file or folder a kind. A new one implements [`SecretStore`], gets a variant in `config::StoreKind` and a line in
 //! `open`; docs/stores.md ("Adding a store") walks through it.
 
+pub mod buffer;
+mod connection;
+pub mod credential;
+pub mod dotenv;
 mod error;
+pub mod http;
+pub mod json;
+pub mod local;
 mod open;
 pub mod target;
+pub mod vault;
 
 use std::{collections::BTreeMap, fmt};
 

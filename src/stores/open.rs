@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Fault, SecretStore, StoreError};
+use super::{Fault, SecretStore, StoreError, dotenv::DotenvStore, local::LocalStore, vault::Vault};
 use crate::config::stores::{StoreEntry, StoreKind};
 
 /// What of the user's environment stores and targets may look at. The caller reads it: nothing below `cli` does, but the clouds'
@@ -49,12 +49,19 @@ pub fn open(
     entry: &StoreEntry,
     surroundings: &Surroundings<'_>,
 ) -> Result<Box<dyn SecretStore>, StoreError> {
-    let _ = surroundings;
     match &entry.kind {
-        StoreKind::Local(_)
-        | StoreKind::Dotenv(_)
-        | StoreKind::Vault(_)
-        | StoreKind::Command(_)
+        StoreKind::Local(settings) => {
+            let store = LocalStore::open(name, settings, &entry.prefixes, surroundings)?;
+            Ok(Box::new(store))
+        }
+        StoreKind::Dotenv(settings) => {
+            let store = DotenvStore::open(name, settings, &entry.prefixes)?;
+            Ok(Box::new(store))
+        }
+        StoreKind::Vault(settings) => {
+            Ok(Box::new(Vault::open(name, entry, settings, surroundings)?))
+        }
+        StoreKind::Command(_)
         | StoreKind::Aws(_)
         | StoreKind::Ssm(_)
         | StoreKind::Kubernetes(_)

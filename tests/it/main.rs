@@ -24,6 +24,12 @@ mod policy_page;
 mod policy_reports;
 mod ranges;
 mod reuse_history;
+#[cfg(all(unix, feature = "postgres"))]
+mod server_targets;
 mod staged;
+#[cfg(feature = "verify")]
+mod stores_local;
 mod support;
 mod suppression;
+#[cfg(all(unix, feature = "postgres"))]
+mod targets;

@@ -465,6 +465,7 @@ impl Draft {
                 encodings: Vec::new(),
             }],
             more_occurrences: 0,
+            verdict: None,
             further: BTreeMap::new(),
             related: self.related,
             excerpt,

@@ -4,9 +4,17 @@
 //! otherwise; every method but [`Target::check`] and [`Target::probe`] changes the target and can be repeated after a crash without
 //! doing it twice; "refused" is said only when the target's own answer to the authentication says so.
 
+mod open;
+#[cfg(feature = "postgres")]
+mod postgres;
+mod redis;
+mod tls;
+
 use crate::model::{ProviderState, Secret};
 
 use super::StoreError;
+
+pub use open::open;
 
 /// A system that a secret opens.
 pub trait Target: Send + Sync {

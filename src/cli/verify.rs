@@ -1,0 +1,266 @@
+//! `keysweep verify`: findings of a scan, or of a report, against the user's secrets stores.
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::atomic::{AtomicU64, Ordering},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use crate::{
+    config::stores::{StoresFile, TargetEntry},
+    model::{BlobPath, DigestKey, Finding, Kind, ProviderState, Secret, Severity, Verdict},
+    policy::environment,
+    scan::{Mode, Report, Target},
+    stores::{SecretStore, StoreError, Surroundings, target},
+    verify::{self, Opened},
+};
+
+use super::{
+    Look, args,
+    error::CliError,
+    exit::Outcome,
+    gather::{self, Gathered},
+    opened, report as reports, scan, settings,
+};
+
+/// Threads that read a store at once: a store is waited for, not computed with.
+const READERS: usize = 8;
+
+/// Runs the command.
+pub(super) fn run(args: &args::Verify, look: &Look) -> Result<Outcome, CliError> {
+    let outputs = scan::outputs(&args.scan.output)?;
+    scan::check(&outputs, args.scan.reveal)?;
+    let target = scan::target(&args.scan)?;
+    // The stores first: a scan for nothing takes minutes.
+    let file = opened::load(&args.stores)?;
+    opened::refuse_inside(&args.stores, &gather::root_of(&target))?;
+    let gathered = Gathered::new(&args.scan.common, &target)?;
+    let mut report = match &args.report {
+        None => scan::scanned(target.clone(), &args.scan, &gathered, look)?,
+        Some(path) => reported(path, &target, args, &gathered, look)?,
+    };
+    let threads = args.scan.common.threads.map_or(READERS, usize::from);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    let pool = pool.map_err(|error| CliError::internal(&error))?;
+    pool.install(|| judge(&mut report, &file, args, &gathered))?;
+    let fail_on = args.scan.fail_on.map(Severity::from);
+    let fail_on = fail_on.or(gathered.fail_on()).unwrap_or(Severity::Low);
+    let choices = scan::Choices {
+        reveal: args.scan.reveal,
+        fail_on,
+        anchor: gather::anchor(&target),
+        category: args.scan.sarif_category.as_deref(),
+        redact_paths: args.redact_paths,
+    };
+    let written = scan::write(&report, &outputs, &choices, look);
+    scan::warn(&report, &outputs);
+    written?;
+    Ok(Outcome::of(&report, fail_on))
+}
+
+/// Asks the stores, and the systems behind them if wanted, and gives each finding its verdict.
+fn judge(
+    report: &mut Report,
+    file: &StoresFile,
+    args: &args::Verify,
+    gathered: &Gathered,
+) -> Result<(), CliError> {
+    let surroundings = opened::Environment::new();
+    let opened = opened::open_all(file, &args.stores.store, &surroundings.surroundings())?;
+    let places: Vec<Opened<'_>> = opened
+        .iter()
+        .filter_map(|(name, store)| {
+            let entry = file.stores.get(name)?;
+            Some(Opened {
+                name,
+                store: store.as_ref().map(AsRef::as_ref).map_err(Clone::clone),
+                environment: entry.environment.as_deref(),
+                prefixes: &entry.prefixes,
+                max_age_days: entry.max_age_days,
+            })
+        })
+        .collect();
+    // Habits have no value to compare; a shared value is compared where it is told as a secret.
+    let secrets: Vec<usize> = (0..report.findings.len())
+        .filter(|n| {
+            report
+                .findings
+                .get(*n)
+                .is_some_and(|f| f.kind == Kind::Secret)
+        })
+        .collect();
+    let values: Vec<Option<&Secret>> = secrets
+        .iter()
+        .filter_map(|n| report.findings.get(*n))
+        .map(|finding| Some(&finding.secret).filter(|secret| !secret.is_empty()))
+        .collect();
+    let read = AtomicU64::new(0);
+    let environments = gathered.environments();
+    let options = verify::Options {
+        limits: file.verify,
+        reuse: args.reuse,
+        readers: true,
+        now: now(),
+        key: settings::random_bytes()?,
+        environment: &|key| environment_of(environments, key),
+        stop: scan::stop(),
+        progress: &|n| {
+            read.fetch_add(n, Ordering::Relaxed);
+        },
+    };
+    let outcome = verify::verify(&values, &places, &options);
+    let mut verdicts = outcome.verdicts;
+    if args.probe {
+        probe(
+            &mut verdicts,
+            &values,
+            &opened,
+            file,
+            &surroundings.surroundings(),
+        )?;
+    }
+    for (n, verdict) in secrets.into_iter().zip(verdicts) {
+        if let Some(finding) = report.findings.get_mut(n) {
+            finding.judge(verdict);
+        }
+    }
+    report.verification = Some(outcome.verification);
+    Ok(())
+}
+
+/// Asks each target once for each value that stands, or stood, in its key.
+fn probe(
+    verdicts: &mut [Verdict],
+    values: &[Option<&Secret>],
+    opened: &[(String, Result<Box<dyn SecretStore>, StoreError>)],
+    file: &StoresFile,
+    surroundings: &Surroundings<'_>,
+) -> Result<(), CliError> {
+    // One value may be told by several rules: a login that fails twice may lock an account.
+    let mut asked: BTreeMap<(usize, Vec<u8>), ProviderState> = BTreeMap::new();
+    for (verdict, value) in verdicts.iter_mut().zip(values) {
+        let (Some(value), Some(place)) = (value, verdict.place.clone()) else {
+            continue;
+        };
+        if !verify::probe::is_worth(verdict) {
+            continue;
+        }
+        let found = file.targets.iter().enumerate();
+        let mut found = found.filter(|(_, entry)| verify::probe::opens(entry, &place));
+        let Some((number, entry)) = found.next() else {
+            continue;
+        };
+        let store = opened.iter().find(|(name, _)| *name == place.store);
+        let Some((_, Ok(store))) = store else {
+            continue;
+        };
+        let key = (number, report_key(value));
+        if let Some(known) = asked.get(&key) {
+            verdict.provider = known.clone();
+            verdict.urgency = verify::urgency(&verdict.store, &verdict.provider);
+            continue;
+        }
+        ask(verdict, value, store.as_ref(), entry, surroundings)?;
+        asked.insert(key, verdict.provider.clone());
+    }
+    Ok(())
+}
+
+/// Returns what tells values apart for the time of a run.
+fn report_key(value: &Secret) -> Vec<u8> {
+    let digest = DigestKey::new([0; 32]).digest("probe", value);
+    digest.to_hex().into_bytes()
+}
+
+fn ask(
+    verdict: &mut Verdict,
+    value: &Secret,
+    store: &dyn SecretStore,
+    entry: &TargetEntry,
+    surroundings: &Surroundings<'_>,
+) -> Result<(), CliError> {
+    let target = target::open(entry, surroundings)?;
+    verify::probe::probe(verdict, value, store, entry, target.as_ref())?;
+    Ok(())
+}
+
+/// Reads a report, and finds the values of its findings again where they stood: a report holds none.
+fn reported(
+    path: &std::path::Path,
+    target: &Target,
+    args: &args::Verify,
+    gathered: &Gathered,
+    look: &Look,
+) -> Result<Report, CliError> {
+    let (_, mut report) = reports::one(path)?;
+    let lacks = |finding: &Finding| finding.kind == Kind::Secret && finding.secret.is_empty();
+    if !report.findings.iter().any(lacks) {
+        return Ok(report);
+    }
+    let again = match report.mode {
+        Mode::Tree => files_of(&report, target),
+        Mode::History => Some(Target::History {
+            repository: gather::root_of(target),
+            unreachable: args.scan.unreachable || gathered.unreachable(),
+            delta: true,
+        }),
+        // What was staged, or came through a pipe, is gone.
+        Mode::Staged | Mode::Stdin | Mode::Range => None,
+    };
+    let Some(again) = again else {
+        return Ok(report);
+    };
+    let fresh = scan::look_at(&again, gathered, args.scan.no_ignore, look)?;
+    let mut values: BTreeMap<_, Secret> = BTreeMap::new();
+    for finding in fresh.findings {
+        for occurrence in &finding.occurrences {
+            values.insert(key(&finding, &occurrence.location), finding.secret.clone());
+        }
+    }
+    for finding in report.findings.iter_mut().filter(|finding| lacks(finding)) {
+        if let Some(value) = values.get(&key(finding, &finding.location)) {
+            finding.secret = value.clone();
+        }
+    }
+    Ok(report)
+}
+
+/// What makes a place of a report and of a scan the same.
+fn key(finding: &Finding, at: &crate::model::Location) -> (String, BlobPath, u64, u64) {
+    let rule = finding.rule.as_str().to_owned();
+    (rule, at.path.clone(), at.byte_start, at.byte_end)
+}
+
+/// Returns the files that a report of a tree names, where they lie now.
+fn files_of(report: &Report, target: &Target) -> Option<Target> {
+    let root = gather::root_of(target);
+    let mut files: Vec<PathBuf> = report
+        .findings
+        .iter()
+        .filter_map(|finding| std::str::from_utf8(finding.location.path.as_bytes()).ok())
+        // A member of an archive is `archive.zip!member`: the archive is scanned.
+        .map(|path| root.join(path.split('!').next().unwrap_or(path)))
+        .filter(|path| path.is_file())
+        .collect();
+    files.sort();
+    files.dedup();
+    (!files.is_empty()).then_some(Target::Files { root, files })
+}
+
+/// Guesses the environment of a store's key from its path, by the words and globs of the configuration.
+fn environment_of(environments: &environment::Environments, key: &str) -> Option<String> {
+    let labels = environments.of_store(key);
+    match labels.environments() {
+        // Two names are a question, not an answer.
+        [one] => Some(one.name().to_owned()),
+        _ => None,
+    }
+}
+
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| {
+        i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+    })
+}

@@ -1,0 +1,366 @@
+//! One SOPS file, opened and checked: every value opens at its place, and the MAC over all of them holds.
+//!
+//! Ciphertext and places are kept, plaintext is not: a value is opened again when it is lent.
+
+use std::{collections::BTreeMap, ops::Range};
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::{Digest as _, Sha256, Sha512};
+use zeroize::Zeroizing;
+
+use super::{
+    identities::Identities,
+    metadata::{KEY, Metadata, UNENCRYPTED},
+    sealed::{DataKey, Kind, Plain, Shut, canonical},
+    tree::{self, Map, Node, Scalar},
+    trouble::Trouble,
+    words::{Word, word},
+};
+use crate::stores::{KeyPath, VersionId};
+
+/// What the MAC begins with when it leaves out values in the open: SHA-256 of `sops` (`MACOnlyEncryptedInitialization`).
+const MAC_ONLY_ENCRYPTED: &[u8] = b"sops";
+/// What the keys of our own notes begin with.
+pub(super) const NOTE: &str = "keysweep_";
+
+/// The random key of one run, for comparing values without keeping them.
+pub(super) struct RunKey(pub(super) Zeroizing<[u8; 32]>);
+
+/// A file that was opened and checked.
+pub(super) struct SopsFile {
+    pub(super) text: String,
+    pub(super) root: Map,
+    pub(super) metadata: Metadata,
+    pub(super) key: DataKey,
+    pub(super) keys: BTreeMap<KeyPath, Key>,
+}
+
+/// One key of the store: a map of the file that has values, or a value of the top level.
+#[derive(Default)]
+pub(super) struct Key {
+    /// In the order of the file.
+    pub(super) leaves: Vec<Leaf>,
+    /// Identity of the values within a run.
+    pub(super) digest: [u8; 32],
+    pub(super) owner: Option<String>,
+    pub(super) environment: Option<String>,
+}
+
+/// One value of a key.
+#[derive(Clone)]
+pub(super) struct Leaf {
+    pub(super) field: String,
+    /// What binds its ciphertext to its place: the keys above it, each followed by `:`.
+    pub(super) place: String,
+    pub(super) sealed: bool,
+    /// As in the file: ciphertext, or text that is in the open anyway.
+    pub(super) text: String,
+    pub(super) span: Range<usize>,
+    /// Bare words are written without quotes.
+    pub(super) plain: bool,
+    pub(super) kind: Kind,
+}
+
+impl Leaf {
+    /// Tells whether this is a note of ours and no value.
+    pub(super) fn is_note(&self) -> bool {
+        self.field.starts_with(NOTE) && self.field.ends_with(UNENCRYPTED)
+    }
+}
+
+impl Key {
+    /// Returns the name of these values' version: a hash of their ciphertext, which anyone who has the file can see. Sops keeps the
+    /// ciphertext of values that do not change, so other keys' changes leave it as it is.
+    pub(super) fn id(&self) -> VersionId {
+        let mut hash = Sha256::new();
+        for leaf in self.values() {
+            for part in [&leaf.field, &leaf.text] {
+                hash.update((part.len() as u64).to_le_bytes());
+                hash.update(part.as_bytes());
+            }
+        }
+        let hash = hash.finalize();
+        let hex: String = hash
+            .iter()
+            .take(16)
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        VersionId::new(hex)
+    }
+
+    /// Returns the leaves that are values and no notes of ours.
+    pub(super) fn values(&self) -> impl Iterator<Item = &Leaf> {
+        self.leaves.iter().filter(|leaf| !leaf.is_note())
+    }
+
+    /// Returns our notes, as text.
+    pub(super) fn notes(&self) -> Vec<&str> {
+        let notes = self.leaves.iter().filter(|leaf| leaf.is_note());
+        notes.map(|leaf| leaf.text.as_str()).collect()
+    }
+
+    /// Returns the value of a field.
+    pub(super) fn leaf(&self, field: &str) -> Option<&Leaf> {
+        self.leaves.iter().find(|leaf| leaf.field == field)
+    }
+}
+
+impl SopsFile {
+    /// Opens and checks the bytes of a file.
+    pub(super) fn open(
+        bytes: &[u8],
+        identities: &Identities,
+        run: &RunKey,
+    ) -> Result<Self, Trouble> {
+        let text = str::from_utf8(bytes)
+            .map_err(|_| Trouble::damaged("it is no UTF-8 text"))?
+            .to_owned();
+        let root = tree::read(&text)?;
+        let metadata = Metadata::read(&root)?;
+        let key = identities.open(&metadata.age)?;
+        Self::check(text, root, metadata, key, run)
+    }
+
+    /// Opens and checks a text whose data key is known.
+    pub(super) fn open_with(text: String, key: DataKey, run: &RunKey) -> Result<Self, Trouble> {
+        let root = tree::read(&text)?;
+        let metadata = Metadata::read(&root)?;
+        Self::check(text, root, metadata, key, run)
+    }
+
+    fn check(
+        text: String,
+        root: Map,
+        metadata: Metadata,
+        key: DataKey,
+        run: &RunKey,
+    ) -> Result<Self, Trouble> {
+        let (keys, mac) = examine(&root, &metadata, &key, run)?;
+        let place = signed_time(&metadata.modified.0);
+        let told = key.open(&metadata.mac.0, &place).map_err(|_| {
+            Trouble::damaged("its MAC does not open: the `sops` block was changed by hand")
+        })?;
+        if told.bytes.as_slice() != mac.as_bytes() {
+            return Err(Trouble::damaged(
+                "its MAC does not fit its values: a value was added, taken out, moved or changed without sops",
+            ));
+        }
+        Ok(Self {
+            text,
+            root,
+            metadata,
+            key,
+            keys,
+        })
+    }
+}
+
+/// Opens one value of a checked file.
+pub(super) fn open_leaf(key: &DataKey, leaf: &Leaf) -> Result<Plain, Trouble> {
+    if leaf.sealed {
+        return key.open(&leaf.text, &leaf.place).map_err(|shut| {
+            Trouble::damaged(format!("the value at {} {}", leaf.place, shut.why()))
+        });
+    }
+    Ok(Plain {
+        kind: leaf.kind,
+        bytes: Zeroizing::new(leaf.text.clone().into_bytes()),
+    })
+}
+
+/// Returns the time that the MAC is bound to, as Go prints it.
+pub(super) fn signed_time(text: &str) -> String {
+    match text.strip_suffix("+00:00") {
+        Some(start) => format!("{start}Z"),
+        None => text.to_owned(),
+    }
+}
+
+/// Walks over all values: what they are by key, and the MAC that fits them.
+pub(super) fn examine(
+    root: &Map,
+    metadata: &Metadata,
+    key: &DataKey,
+    run: &RunKey,
+) -> Result<(BTreeMap<KeyPath, Key>, String), Trouble> {
+    let mut walk = Walk {
+        metadata,
+        key,
+        run,
+        mac: Sha512::new(),
+        keys: BTreeMap::new(),
+        values: BTreeMap::new(),
+        path: Vec::new(),
+    };
+    if metadata.mac_only_encrypted {
+        walk.mac.update(Sha256::digest(MAC_ONLY_ENCRYPTED));
+    }
+    for entry in root.entries.iter().filter(|entry| entry.key != KEY) {
+        walk.entry(&entry.key, &entry.value, root.flow)?;
+    }
+    let Walk {
+        mac,
+        mut keys,
+        values,
+        ..
+    } = walk;
+    for (path, hash) in values {
+        if let Some(key) = keys.get_mut(&path) {
+            key.digest = hash.finalize().into_bytes().into();
+        }
+    }
+    let mac: String = mac
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02X}"))
+        .collect();
+    Ok((keys, mac))
+}
+
+/// A step from the top to a value.
+enum Step {
+    Key(String),
+    Index(usize),
+}
+
+struct Walk<'w> {
+    metadata: &'w Metadata,
+    key: &'w DataKey,
+    run: &'w RunKey,
+    mac: Sha512,
+    keys: BTreeMap<KeyPath, Key>,
+    values: BTreeMap<KeyPath, Hmac<Sha256>>,
+    path: Vec<Step>,
+}
+
+impl Walk<'_> {
+    fn entry(&mut self, key: &str, value: &Node, flow: bool) -> Result<(), Trouble> {
+        self.path.push(Step::Key(key.to_owned()));
+        self.node(value, flow)?;
+        self.path.pop();
+        Ok(())
+    }
+
+    fn node(&mut self, node: &Node, flow: bool) -> Result<(), Trouble> {
+        match node {
+            Node::Map(map) => {
+                for entry in &map.entries {
+                    self.entry(&entry.key, &entry.value, map.flow)?;
+                }
+                Ok(())
+            }
+            Node::List(list) => {
+                for (index, item) in list.items.iter().enumerate() {
+                    self.path.push(Step::Index(index));
+                    self.node(item, flow)?;
+                    self.path.pop();
+                }
+                Ok(())
+            }
+            Node::Scalar(scalar) => self.scalar(scalar, flow),
+        }
+    }
+
+    fn scalar(&mut self, scalar: &Scalar, flow: bool) -> Result<(), Trouble> {
+        let word = word(scalar)?;
+        if word == Word::Null {
+            return Ok(());
+        }
+        let sealed = self.metadata.is_sealed(self.names());
+        // Positions in lists are no part of it: sops walks a list with the path of the list.
+        let place: String = self.names().flat_map(|name| [name, ":"]).collect();
+        let (kind, value) = if sealed {
+            let plain = match word {
+                Word::Text => self.key.open(&scalar.text, &place),
+                Word::Null | Word::Other(..) => Err(Shut::Form),
+            };
+            let plain = plain
+                .and_then(canonical)
+                .map_err(|shut| Trouble::damaged(format!("the value at {place} {}", shut.why())))?;
+            (plain.kind, plain.bytes)
+        } else {
+            match word {
+                Word::Other(kind, bytes) => (kind, Zeroizing::new(bytes)),
+                Word::Text | Word::Null => {
+                    (Kind::Str, Zeroizing::new(scalar.text.clone().into_bytes()))
+                }
+            }
+        };
+        // A comment within a list is sealed as an item of it, and left out of the MAC as all comments are.
+        if kind == Kind::Comment {
+            return Ok(());
+        }
+        if sealed || !self.metadata.mac_only_encrypted {
+            self.mac.update(value.as_slice());
+        }
+        let leaf = |field| Leaf {
+            field,
+            place,
+            sealed,
+            text: scalar.text.clone(),
+            span: scalar.span.clone(),
+            plain: scalar.plain && !flow,
+            kind,
+        };
+        self.keep(leaf, &value);
+        Ok(())
+    }
+
+    fn keep(&mut self, leaf: impl FnOnce(String) -> Leaf, value: &[u8]) {
+        let (path, field) = self.names_of_leaf();
+        let leaf = leaf(field);
+        let key = self.keys.entry(path.clone()).or_default();
+        if !leaf.sealed {
+            match leaf.field.as_str() {
+                "owner_unencrypted" => key.owner = Some(leaf.text.clone()),
+                "environment_unencrypted" => key.environment = Some(leaf.text.clone()),
+                _ => {}
+            }
+        }
+        if !leaf.is_note() {
+            let run = self.run;
+            let hash = self.values.entry(path).or_insert_with(|| {
+                // An array of 32 bytes is a key of any HMAC.
+                Hmac::new_from_slice(run.0.as_slice())
+                    .unwrap_or_else(|_| Hmac::new(&[0; 64].into()))
+            });
+            for part in [leaf.field.as_bytes(), value] {
+                hash.update(&(part.len() as u64).to_le_bytes());
+                hash.update(part);
+            }
+        }
+        key.leaves.push(leaf);
+    }
+
+    /// Returns the keys above a value, without positions in lists.
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.path.iter().filter_map(|step| match step {
+            Step::Key(name) => Some(name.as_str()),
+            Step::Index(_) => None,
+        })
+    }
+
+    /// Splits the path at the innermost map: what is above it names the key, what is within it the field. A value of the top
+    /// level is a key of its own.
+    fn names_of_leaf(&self) -> (KeyPath, String) {
+        let last = self
+            .path
+            .iter()
+            .rposition(|step| matches!(step, Step::Key(_)))
+            .unwrap_or(0);
+        let split = last.max(usize::from(last == 0));
+        let (above, within) = self.path.split_at(split.min(self.path.len()));
+        (KeyPath::new(joined(above)), joined(within))
+    }
+}
+
+fn joined(steps: &[Step]) -> String {
+    let names: Vec<String> = steps
+        .iter()
+        .map(|step| match step {
+            Step::Key(name) => name.clone(),
+            Step::Index(index) => index.to_string(),
+        })
+        .collect();
+    names.join("/")
+}

@@ -1,0 +1,236 @@
+//! Atoms: everything in a text that could be one secret by itself, each with the way to it.
+//!
+//! A leaked value and a store's field are taken apart in the same way; they match if an atom of one is an atom of the other.
+//! [`replace`] goes the same way back, so that what verify finds rotate can exchange in place.
+
+use zeroize::Zeroizing;
+
+use super::{keys, parts};
+use crate::model::MatchKind;
+
+/// How deep formats are followed into each other: base64 in JSON in a URL is three. base64 alone twice at most (STORES 4.18).
+const MAX_DEPTH: u8 = 4;
+
+/// Most atoms of one text.
+const MAX_ATOMS: usize = 10_000;
+
+/// Longest text that is taken apart, bytes; longer ones are one atom, and still searched for leaked values.
+const MAX_TEXT: usize = 1 << 20;
+
+/// One atom, lent for the time of a call.
+pub(super) struct Atom<'a> {
+    /// Its bytes.
+    pub(super) bytes: &'a [u8],
+    /// The way to it: names of formats joined with `#`, as `/db/password`; empty for the whole text.
+    pub(super) way: &'a str,
+    /// How sure a match of it is.
+    pub(super) kind: MatchKind,
+}
+
+/// Lends each atom of a text, the text itself first.
+pub(super) fn visit(text: &[u8], mut each: impl FnMut(&Atom<'_>)) {
+    let mut walk = Walk {
+        each: &mut each,
+        left: MAX_ATOMS,
+    };
+    walk.text(text, "", MatchKind::Exact, 0, 0);
+}
+
+struct Walk<'e> {
+    each: &'e mut dyn FnMut(&Atom<'_>),
+    left: usize,
+}
+
+impl Walk<'_> {
+    fn text(&mut self, text: &[u8], way: &str, kind: MatchKind, depth: u8, decoded: u8) {
+        if self.left == 0 || text.is_empty() {
+            return;
+        }
+        self.left -= 1;
+        (self.each)(&Atom {
+            bytes: text,
+            way,
+            kind,
+        });
+        if depth >= MAX_DEPTH || text.len() > MAX_TEXT {
+            return;
+        }
+        for identity in keys::identities(text) {
+            (self.each)(&Atom {
+                bytes: &identity,
+                way,
+                kind: MatchKind::Fingerprint,
+            });
+        }
+        for part in parts::parts(text) {
+            let is_base64 = matches!(part.codec, parts::Codec::Base64 { .. });
+            if is_base64 && decoded >= 2 {
+                continue;
+            }
+            let raw = text.get(part.span.clone()).unwrap_or_default();
+            let Some(inner) = part.codec.decode(raw) else {
+                continue;
+            };
+            let kind = if part.codec.is_encoding() {
+                kind.max(MatchKind::Decoded)
+            } else {
+                kind
+            };
+            let inner_way = match (way.is_empty(), part.label.is_empty()) {
+                (_, true) => way.to_owned(),
+                (true, false) => part.label.clone(),
+                (false, false) => format!("{way}#{}", part.label),
+            };
+            let decoded = decoded + u8::from(is_base64);
+            self.text(&inner, &inner_way, kind, depth + 1, decoded);
+        }
+    }
+}
+
+/// Returns `field` with the atom `old` exchanged for `new`, written as its format wants it; `None` if `old` is no atom of it, or
+/// `new` cannot be written there. Every place where it stands is exchanged.
+#[must_use]
+pub fn replace(field: &[u8], old: &[u8], new: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    if old.is_empty() {
+        return None;
+    }
+    // What cannot be read back is no replacement.
+    let is_there = |text: &[u8]| memchr::memmem::find(text, new).is_some() || holds(text, new);
+    inside(field, old, new, 0, 0).filter(|written| is_there(written))
+}
+
+fn inside(
+    text: &[u8],
+    old: &[u8],
+    new: &[u8],
+    depth: u8,
+    decoded: u8,
+) -> Option<Zeroizing<Vec<u8>>> {
+    if text == old {
+        return Some(Zeroizing::new(new.to_vec()));
+    }
+    if depth >= MAX_DEPTH || text.len() > MAX_TEXT {
+        return verbatim(text, old, new);
+    }
+    // From the end, so that spans before stay right; a part that holds another that was exchanged is left alone.
+    let mut out = Zeroizing::new(text.to_vec());
+    let mut changed_from = usize::MAX;
+    let mut parts = parts::parts(text);
+    parts.sort_by_key(|part| (part.span.start, std::cmp::Reverse(part.span.end)));
+    for part in parts.iter().rev() {
+        let is_base64 = matches!(part.codec, parts::Codec::Base64 { .. });
+        if part.span.end > changed_from || (is_base64 && decoded >= 2) {
+            continue;
+        }
+        let raw = text.get(part.span.clone())?;
+        let Some(inner) = part.codec.decode(raw) else {
+            continue;
+        };
+        let deeper = decoded + u8::from(is_base64);
+        let written = inside(&inner, old, new, depth + 1, deeper);
+        let Some(written) = written.and_then(|inner| part.codec.encode(&inner)) else {
+            continue;
+        };
+        let mut next = Zeroizing::new(Vec::with_capacity(out.len() + written.len()));
+        next.extend_from_slice(out.get(..part.span.start)?);
+        next.extend_from_slice(&written);
+        next.extend_from_slice(out.get(part.span.end..)?);
+        out = next;
+        changed_from = part.span.start;
+    }
+    if changed_from == usize::MAX {
+        return verbatim(text, old, new);
+    }
+    Some(out)
+}
+
+/// Exchanges a long value that stands in a text of no known format.
+fn verbatim(text: &[u8], old: &[u8], new: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    if old.len() < super::needles::SHORTEST_INSIDE {
+        return None;
+    }
+    let mut out = Zeroizing::new(Vec::with_capacity(text.len() + new.len()));
+    let mut last = 0;
+    for at in memchr::memmem::find_iter(text, old) {
+        out.extend_from_slice(text.get(last..at)?);
+        out.extend_from_slice(new);
+        last = at + old.len();
+    }
+    if last == 0 {
+        return None;
+    }
+    out.extend_from_slice(text.get(last..)?);
+    Some(out)
+}
+
+/// Tells whether a text holds `value` as an atom, or verbatim.
+#[must_use]
+pub fn holds(text: &[u8], value: &[u8]) -> bool {
+    let mut is_there = value.len() >= super::needles::SHORTEST_INSIDE
+        && memchr::memmem::find(text, value).is_some();
+    visit(text, |atom| is_there |= atom.bytes == value);
+    is_there
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const OLD: &str = "Leaked-Passw0rd-1";
+
+    fn replaced(text: &str, new: &str) -> Option<String> {
+        let out = replace(text.as_bytes(), OLD.as_bytes(), new.as_bytes())?;
+        Some(String::from_utf8_lossy(&out).into_owned())
+    }
+
+    #[test]
+    fn exchanges_a_value_where_it_stands_and_as_it_is_written_there() {
+        let new = "N/w \"x\"@1";
+        for (text, expected) in [
+            (OLD.to_owned(), new.to_owned()),
+            (format!("{OLD}\n"), format!("{new}\n")),
+            (
+                format!("{{\"a\": 1, \"p\": \"{OLD}\" }}"),
+                "{\"a\": 1, \"p\": \"N/w \\\"x\\\"@1\" }".to_owned(),
+            ),
+            (
+                format!("postgres://me:{OLD}@db/x?a=b"),
+                "postgres://me:N%2Fw%20%22x%22%401@db/x?a=b".to_owned(),
+            ),
+            (
+                STANDARD.encode(format!("me:{OLD}")),
+                STANDARD.encode(format!("me:{new}")),
+            ),
+            (
+                format!("USER=me\nPASS={OLD}\n# end\n"),
+                format!("USER=me\nPASS={new}\n# end\n"),
+            ),
+            (
+                format!("pw1 {OLD} and {OLD}."),
+                format!("pw1 {new} and {new}."),
+            ),
+        ] {
+            assert_eq!(replaced(&text, new).as_ref(), Some(&expected), "{text}");
+        }
+        assert_eq!(replaced("nothing here", new), None);
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_exchanged_is_found_again(user in "[a-z]{1,8}", new in "[A-Za-z0-9_-]{16,40}", shape in 0..5_usize) {
+            let text = match shape {
+                0 => format!("{{\"u\":\"{user}\",\"p\":\"{OLD}\"}}"),
+                1 => format!("mysql://{user}:{OLD}@h/db"),
+                2 => STANDARD.encode(format!("{user}:{OLD}")),
+                3 => format!("{{\"auths\":{{\"r\":{{\"auth\":\"{}\"}}}}}}", STANDARD.encode(format!("{user}:{OLD}"))),
+                _ => format!("U={user}\nP=\"{OLD}\"\n"),
+            };
+            let out = replace(text.as_bytes(), OLD.as_bytes(), new.as_bytes()).unwrap();
+            prop_assert!(holds(&out, new.as_bytes()));
+            prop_assert!(!holds(&out, OLD.as_bytes()));
+        }
+    }
+}

@@ -1,0 +1,571 @@
+//! Verify: which findings are in the organisation's secrets stores, and in what state.
+//!
+//! Promises: a store's values pass by and are never kept (memory depends on the findings); nothing is written to a store; values
+//! that could be guessed are not compared, and no more than a limit (verify is an oracle); "not found" always says how much was
+//! read; results hold no value, no hash of one, no length.
+
+pub mod atoms;
+pub mod bits;
+mod judge;
+mod keys;
+mod needles;
+mod parts;
+pub mod probe;
+mod reuse;
+mod stream;
+
+#[cfg(test)]
+mod testing;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Mutex, atomic::AtomicBool},
+};
+
+use crate::{
+    config::stores::VerifyLimits,
+    model::{
+        Age, MatchKind, NotCompared, ProviderState, Secret, StoreCoverage, StorePlace, StoreState,
+        Verdict, Verification,
+    },
+    stores::{Capabilities, Field, SecretStore, StoreError},
+};
+
+pub use judge::urgency;
+
+/// Most places that are remembered for one value.
+const MAX_PLACES: usize = 1_000;
+
+/// A store of a run, opened or not.
+pub struct Opened<'s> {
+    /// Its name.
+    pub name: &'s str,
+    /// The store, or why it cannot be asked.
+    pub store: Result<&'s dyn SecretStore, StoreError>,
+    /// The environment of all its keys, if the user said one.
+    pub environment: Option<&'s str>,
+    /// Only keys below these are read; empty: all.
+    pub prefixes: &'s [String],
+    /// The most days that a value may live, if the user said so.
+    pub max_age_days: Option<u32>,
+}
+
+/// How a run compares.
+pub struct Options<'o> {
+    /// What may be compared.
+    pub limits: VerifyLimits,
+    /// Whether values that keys share are told, too.
+    pub reuse: bool,
+    /// Whether readers of matched keys are asked for.
+    pub readers: bool,
+    /// Now, Unix seconds.
+    pub now: i64,
+    /// 32 random bytes, for this run alone.
+    pub key: [u8; 32],
+    /// Guesses the environment of a key from its path.
+    pub environment: &'o (dyn Fn(&str) -> Option<String> + Sync),
+    /// Set when the user stops the run.
+    pub stop: &'o AtomicBool,
+    /// Is told how many more keys were read.
+    pub progress: &'o (dyn Fn(u64) + Sync),
+}
+
+/// What a run found out: a verdict for each value, in their order, and the coverage.
+pub struct Outcome {
+    /// One a value.
+    pub verdicts: Vec<Verdict>,
+    /// The whole.
+    pub verification: Verification,
+}
+
+/// Compares leaked values with all that the stores hold. `None` is a finding whose value is not known. Runs on rayon's current
+/// pool; a store is waited for more than computed with, so that more threads than cores pay.
+#[must_use]
+pub fn verify(values: &[Option<&Secret>], stores: &[Opened<'_>], options: &Options<'_>) -> Outcome {
+    let chosen = Chosen::new(values, options.limits);
+    let needles = needles::Needles::new(
+        options.key,
+        chosen.values.clone(),
+        u32::from(options.limits.min_bits),
+    );
+    let mut verification = Verification {
+        compared: chosen.values.len() as u64,
+        too_weak: chosen.too_weak,
+        over_limit: chosen.over_limit,
+        without_value: chosen.without_value,
+        ..Verification::default()
+    };
+    let found: Mutex<BTreeMap<usize, Found>> = Mutex::new(BTreeMap::new());
+    let reuse = options
+        .reuse
+        .then(|| reuse::Reuse::new(options.key, u32::from(options.limits.min_bits)));
+    for opened in stores {
+        let coverage = match &opened.store {
+            Err(error) => not_asked(opened.name, error),
+            Ok(store) => {
+                let pass = Pass {
+                    opened,
+                    options,
+                    needles: &needles,
+                    found: &found,
+                    reuse: reuse.as_ref(),
+                };
+                pass.read(*store)
+            }
+        };
+        verification.stores.push(coverage);
+    }
+    let complete = !stores.is_empty() && verification.stores.iter().all(StoreCoverage::is_complete);
+    let mut found = found.into_inner().unwrap_or_else(|e| e.into_inner());
+    let by_needle: Vec<Verdict> = (0..chosen.values.len())
+        .map(|n| match found.remove(&n) {
+            Some(found) => found.verdict(stores, options),
+            None => blank(StoreState::NotFound { complete }),
+        })
+        .collect();
+    if let Some(reuse) = reuse {
+        verification.shared = reuse.shared();
+    }
+    let verdicts = chosen.of.iter().map(|of| match of {
+        Ok(n) => by_needle.get(*n).cloned(),
+        Err(why) => Some(blank(StoreState::NotCompared { why: *why })),
+    });
+    Outcome {
+        verdicts: verdicts
+            .map(|verdict| verdict.expect("each chosen value has a verdict"))
+            .collect(),
+        verification,
+    }
+}
+
+/// One store being read.
+struct Pass<'p> {
+    opened: &'p Opened<'p>,
+    options: &'p Options<'p>,
+    needles: &'p needles::Needles,
+    found: &'p Mutex<BTreeMap<usize, Found>>,
+    reuse: Option<&'p reuse::Reuse>,
+}
+
+impl Pass<'_> {
+    fn read(&self, store: &dyn SecretStore) -> StoreCoverage {
+        let Self {
+            opened, options, ..
+        } = *self;
+        let look = |seen: &stream::Seen<'_>, field: Field<'_>| {
+            self.needles.meet(field.bytes, |meeting| {
+                let hit = hit(opened, options, seen, field.name, &meeting);
+                let mut found = self.found.lock().unwrap_or_else(|e| e.into_inner());
+                found.entry(meeting.needle).or_default().add(hit);
+            });
+            if let Some(reuse) = self.reuse {
+                reuse.see(field, || place(opened, options, seen, field.name, ""), seen);
+            }
+        };
+        let progress = options.progress;
+        let mut coverage = stream::read_all(store, opened.prefixes, options.stop, &look, progress);
+        opened.name.clone_into(&mut coverage.store);
+        coverage
+    }
+}
+
+/// Returns the coverage of a store that could not be opened.
+fn not_asked(name: &str, error: &StoreError) -> StoreCoverage {
+    StoreCoverage {
+        store: name.to_owned(),
+        stopped: Some(format!("{}; {}", error.what, error.help)),
+        ..StoreCoverage::default()
+    }
+}
+
+/// Returns a verdict that says no more than a state.
+fn blank(store: StoreState) -> Verdict {
+    let provider = ProviderState::NotChecked;
+    Verdict {
+        urgency: urgency(&store, &provider),
+        store,
+        provider,
+        place: None,
+        by: None,
+        owner: None,
+        readers: None,
+        age: None,
+        also: Vec::new(),
+        more: 0,
+    }
+}
+
+/// Which values are compared.
+struct Chosen {
+    /// The distinct ones, in the order of the findings.
+    values: Vec<Secret>,
+    /// For each finding its value, or why it is not compared.
+    of: Vec<Result<usize, NotCompared>>,
+    too_weak: u64,
+    over_limit: u64,
+    without_value: u64,
+}
+
+impl Chosen {
+    fn new(values: &[Option<&Secret>], limits: VerifyLimits) -> Self {
+        let mut chosen = Self {
+            values: Vec::new(),
+            of: Vec::with_capacity(values.len()),
+            too_weak: 0,
+            over_limit: 0,
+            without_value: 0,
+        };
+        let mut known: BTreeMap<&[u8], Result<usize, NotCompared>> = BTreeMap::new();
+        for value in values {
+            let Some(value) = value.filter(|value| !value.is_empty()) else {
+                chosen.without_value += 1;
+                chosen.of.push(Err(NotCompared::NoValue));
+                continue;
+            };
+            // Exposed to be judged and told apart; the map dies with this function.
+            let bytes = value.expose();
+            let of = *known.entry(bytes).or_insert_with(|| {
+                if bits::estimate(bytes) < u32::from(limits.min_bits) {
+                    chosen.too_weak += 1;
+                    Err(NotCompared::TooWeak)
+                } else if chosen.values.len() as u64 >= u64::from(limits.max_candidates) {
+                    chosen.over_limit += 1;
+                    Err(NotCompared::OverLimit)
+                } else {
+                    chosen.values.push(value.clone());
+                    Ok(chosen.values.len() - 1)
+                }
+            });
+            chosen.of.push(of);
+        }
+        chosen
+    }
+}
+
+/// One place where a value was met.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Hit {
+    state: StoreState,
+    kind: MatchKind,
+    place: StorePlace,
+    owner: Option<String>,
+    changed: Option<i64>,
+    max_age_days: Option<u32>,
+}
+
+impl Hit {
+    /// What says most comes first.
+    fn order(&self) -> (MatchKind, (u8, u32), &StorePlace) {
+        // A sure match in an old version says more than a part of something current.
+        let kind = match self.kind {
+            MatchKind::Decoded | MatchKind::Fingerprint => MatchKind::Exact,
+            kind => kind,
+        };
+        (kind, judge::rank(&self.state), &self.place)
+    }
+}
+
+fn place(
+    opened: &Opened<'_>,
+    options: &Options<'_>,
+    seen: &stream::Seen<'_>,
+    field: &str,
+    way: &str,
+) -> StorePlace {
+    let environment = seen.info.environment.clone();
+    let environment = environment.or_else(|| opened.environment.map(str::to_owned));
+    let field = match (field.is_empty(), way.is_empty()) {
+        (true, true) => None,
+        (false, true) => Some(field.to_owned()),
+        (_, false) => Some(format!("{field}#{way}")),
+    };
+    StorePlace {
+        store: opened.name.to_owned(),
+        key: seen.key.as_str().to_owned(),
+        version: Some(seen.version.id.as_str().to_owned()).filter(|id| !id.is_empty()),
+        field,
+        environment: environment.or_else(|| (options.environment)(seen.key.as_str())),
+    }
+}
+
+fn hit(
+    opened: &Opened<'_>,
+    options: &Options<'_>,
+    seen: &stream::Seen<'_>,
+    field: &str,
+    meeting: &needles::Meeting<'_>,
+) -> Hit {
+    let state = match meeting.kind {
+        MatchKind::Identity => StoreState::IdentityOnly,
+        _ => seen.state.clone(),
+    };
+    Hit {
+        state,
+        kind: meeting.kind,
+        place: place(opened, options, seen, field, meeting.way),
+        owner: seen.info.owner.clone(),
+        changed: seen.info.changed,
+        max_age_days: opened.max_age_days,
+    }
+}
+
+/// All places of one value.
+#[derive(Default)]
+struct Found {
+    hits: Vec<Hit>,
+    beyond: u64,
+}
+
+impl Found {
+    fn add(&mut self, hit: Hit) {
+        self.hits.push(hit);
+        if self.hits.len() > 2 * MAX_PLACES {
+            self.settle();
+        }
+    }
+
+    /// Sorts, joins what is one place, and keeps the first.
+    fn settle(&mut self) {
+        self.hits.sort_by(|a, b| a.order().cmp(&b.order()));
+        // One place may be met whole and in part: the surest stays.
+        let mut seen = BTreeSet::new();
+        self.hits.retain(|hit| {
+            let place = &hit.place;
+            let root = place.field.as_deref().map(|f| f.split('#').next());
+            seen.insert((
+                place.store.clone(),
+                place.key.clone(),
+                place.version.clone(),
+                root.flatten().map(str::to_owned),
+            ))
+        });
+        self.beyond += self.hits.len().saturating_sub(MAX_PLACES) as u64;
+        self.hits.truncate(MAX_PLACES);
+    }
+
+    fn verdict(mut self, stores: &[Opened<'_>], options: &Options<'_>) -> Verdict {
+        self.settle();
+        let mut hits = self.hits.into_iter();
+        let first = hits.next().expect("a value that was met has a place");
+        let readers = options
+            .readers
+            .then(|| readers_of(stores, &first.place))
+            .flatten();
+        let days = first
+            .changed
+            .map(|changed| options.now.saturating_sub(changed).max(0) / 86_400)
+            .and_then(|days| u32::try_from(days).ok());
+        let mut also: Vec<StorePlace> = hits.map(|hit| hit.place).collect();
+        let more = also.len().saturating_sub(Verdict::MAX_ALSO) as u64 + self.beyond;
+        also.truncate(Verdict::MAX_ALSO);
+        let mut verdict = blank(first.state);
+        verdict.place = Some(first.place);
+        verdict.by = Some(first.kind);
+        verdict.owner = first.owner;
+        verdict.readers = readers;
+        verdict.age = days.map(|days| Age {
+            days,
+            allowed_days: first.max_age_days,
+        });
+        verdict.also = also;
+        verdict.more = more;
+        verdict
+    }
+}
+
+/// Asks a store who reads a key; `None` if it cannot tell.
+fn readers_of(stores: &[Opened<'_>], place: &StorePlace) -> Option<crate::model::Readers> {
+    let opened = stores.iter().find(|opened| opened.name == place.store)?;
+    let store = opened.store.as_ref().ok()?;
+    let can: Capabilities = store.capabilities();
+    if !can.readers {
+        return None;
+    }
+    store
+        .readers(&crate::stores::KeyPath::new(place.key.clone()))
+        .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        testing::{Memory, version},
+        *,
+    };
+    use crate::stores::{Fault, VersionState::*};
+
+    const VALUE: &str = "kT9vLm2qPzXw7RbN";
+    const OTHER: &str = "Zq4wNc8yTb3mKd6h";
+
+    fn run_with(store: &Memory, values: &[&str], limits: VerifyLimits, reuse: bool) -> Outcome {
+        let secrets: Vec<Secret> = values.iter().map(|v| Secret::new(v.as_bytes())).collect();
+        let values: Vec<Option<&Secret>> = secrets.iter().map(Some).collect();
+        let stop = AtomicBool::new(false);
+        let opened = Opened {
+            name: "prod",
+            store: Ok(store),
+            environment: None,
+            prefixes: &[],
+            max_age_days: Some(90),
+        };
+        let options = Options {
+            limits,
+            reuse,
+            readers: true,
+            now: 100 * 86_400,
+            key: [3; 32],
+            environment: &|key| key.starts_with("prod/").then(|| "prod".to_owned()),
+            stop: &stop,
+            progress: &|_| {},
+        };
+        verify(&values, &[opened], &options)
+    }
+
+    fn run(store: &Memory, values: &[&str]) -> Outcome {
+        run_with(store, values, VerifyLimits::default(), false)
+    }
+
+    #[test]
+    fn tells_place_state_owner_readers_and_age() {
+        let store = Memory::default()
+            .with("a/x", vec![version(Current, OTHER)])
+            .with(
+                "prod/db",
+                vec![version(Current, OTHER), version(Previous, VALUE)],
+            );
+        let outcome = run(&store, &[VALUE, OTHER]);
+        let [old, current] = outcome.verdicts.as_slice() else {
+            unreachable!("two values have two verdicts")
+        };
+        assert_eq!(
+            old.store,
+            StoreState::Previous {
+                behind: 1,
+                since: None
+            }
+        );
+        assert_eq!(old.urgency, crate::model::Urgency::Soon);
+        let place = old.place.as_ref().unwrap();
+        assert_eq!(
+            (
+                place.key.as_str(),
+                place.version.as_deref(),
+                place.field.as_deref()
+            ),
+            ("prod/db", Some("1"), Some("password"))
+        );
+        assert_eq!(place.environment.as_deref(), Some("prod"));
+        assert_eq!(old.owner.as_deref(), Some("team-db"));
+        assert!(
+            old.age
+                .is_some_and(|age| age.days == 100 && age.is_overdue())
+        );
+        assert_eq!(current.store, StoreState::Current);
+        assert_eq!(current.also.len(), 1);
+        assert!(current.is_live());
+        assert_eq!(outcome.verification.stores[0].versions, 3);
+    }
+
+    #[test]
+    fn not_found_says_whether_all_was_read() {
+        let full = Memory::default().with("a", vec![version(Current, OTHER)]);
+        assert_eq!(
+            run(&full, &[VALUE]).verdicts[0].store,
+            StoreState::NotFound { complete: true }
+        );
+        let mut partial = full.with("b", vec![version(Current, VALUE)]);
+        partial.faults.insert("b", Fault::Denied);
+        let outcome = run(&partial, &[VALUE]);
+        assert_eq!(
+            outcome.verdicts[0].store,
+            StoreState::NotFound { complete: false }
+        );
+        let coverage = &outcome.verification.stores[0];
+        assert_eq!((coverage.listed, coverage.read, coverage.denied), (2, 1, 1));
+        assert_eq!(coverage.problems[0].key, "b");
+        assert!(outcome.verification.is_incomplete());
+    }
+
+    #[test]
+    fn a_store_that_stops_answering_is_left_and_says_why() {
+        let mut store = Memory::default().with("a", vec![version(Current, VALUE)]);
+        store.faults.insert("a", Fault::Unavailable);
+        let outcome = run(&store, &[VALUE]);
+        let coverage = &outcome.verification.stores[0];
+        assert!(
+            coverage
+                .stopped
+                .as_ref()
+                .is_some_and(|why| why.contains("does not answer") && why.contains("do this"))
+        );
+        assert!(outcome.verification.is_incomplete());
+    }
+
+    #[test]
+    fn deleted_and_trimmed_versions_forbid_to_say_never() {
+        let mut store = Memory::default().with(
+            "a",
+            vec![version(Current, OTHER), version(SoftDeleted, VALUE)],
+        );
+        let outcome = run(&store, &[VALUE]);
+        assert_eq!(outcome.verification.stores[0].deleted, 1);
+        assert_eq!(
+            outcome.verdicts[0].store,
+            StoreState::NotFound { complete: false }
+        );
+        assert!(!outcome.verification.is_incomplete());
+        store.trimmed.push("a");
+        assert_eq!(run(&store, &[VALUE]).verification.stores[0].trimmed, 1);
+    }
+
+    #[test]
+    fn guesses_and_too_many_values_are_not_compared() {
+        let store = Memory::default().with("a", vec![version(Current, "password1")]);
+        let outcome = run(&store, &["password1"]);
+        assert_eq!(
+            outcome.verdicts[0].store,
+            StoreState::NotCompared {
+                why: NotCompared::TooWeak
+            }
+        );
+        let limits = VerifyLimits {
+            max_candidates: 1,
+            ..VerifyLimits::default()
+        };
+        let outcome = run_with(&store, &[VALUE, OTHER, VALUE], limits, false);
+        assert_eq!(
+            outcome.verdicts[1].store,
+            StoreState::NotCompared {
+                why: NotCompared::OverLimit
+            }
+        );
+        assert_eq!(outcome.verification.over_limit, 1);
+        assert!(outcome.verification.is_incomplete());
+    }
+
+    #[test]
+    fn shared_values_are_told_across_keys_and_environments() {
+        let store = Memory::default()
+            .with("a/x", vec![version(Current, VALUE)])
+            .with(
+                "prod/db",
+                vec![(Current, vec![("url", format!("redis://u:{VALUE}@h"))])],
+            )
+            .with("prod/old", vec![version(Previous, VALUE)]);
+        let outcome = run_with(&store, &[], VerifyLimits::default(), true);
+        let [shared] = outcome.verification.shared.as_slice() else {
+            unreachable!("one value is shared: {:?}", outcome.verification.shared)
+        };
+        let keys: Vec<&str> = shared.places.iter().map(|p| p.key.as_str()).collect();
+        assert_eq!(keys, ["a/x", "prod/db"]);
+    }
+
+    #[test]
+    fn results_hold_no_value() {
+        let store = Memory::default().with("a", vec![version(Current, VALUE)]);
+        let outcome = run_with(&store, &[VALUE], VerifyLimits::default(), true);
+        let text = serde_json::to_string(&(&outcome.verdicts, &outcome.verification)).unwrap();
+        assert!(!text.contains(VALUE));
+        assert!(!format!("{:?} {:?}", outcome.verdicts, outcome.verification).contains(VALUE));
+    }
+}

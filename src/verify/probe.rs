@@ -1,0 +1,77 @@
+//! The other axis: whether the system that a value opens still lets it in. Only where the user named that system.
+
+use crate::{
+    config::stores::TargetEntry,
+    model::{ProviderState, Secret, StorePlace, Verdict},
+    stores::{
+        Field, KeyPath, SecretStore, StoreError, VersionId,
+        target::{Credential, Target},
+    },
+};
+
+/// Asks the target of a verdict's place, once, and settles the verdict's urgency anew. A verdict without place or target
+/// stays as it is.
+///
+/// # Errors
+/// Wrong settings of the target, and a store that no longer tells the user's name.
+pub fn probe(
+    verdict: &mut Verdict,
+    value: &Secret,
+    store: &dyn SecretStore,
+    entry: &TargetEntry,
+    target: &dyn Target,
+) -> Result<(), StoreError> {
+    let Some(place) = &verdict.place else {
+        return Ok(());
+    };
+    let credential = Credential {
+        user: user(place, store, entry)?,
+        secret: value.clone(),
+    };
+    verdict.provider = target.probe(&credential)?;
+    verdict.urgency = super::urgency(&verdict.store, &verdict.provider);
+    Ok(())
+}
+
+/// Tells whether a target is that of a place.
+#[must_use]
+pub fn opens(entry: &TargetEntry, place: &StorePlace) -> bool {
+    let field = place
+        .field
+        .as_deref()
+        .and_then(|field| field.split('#').next())
+        .filter(|field| !field.is_empty());
+    entry.store == place.store && entry.key == place.key && entry.field.as_deref() == field
+}
+
+/// Returns the user's name that belongs to a version: blue/green targets change it.
+///
+/// # Errors
+/// What reading the store can meet.
+pub fn user(
+    place: &StorePlace,
+    store: &dyn SecretStore,
+    entry: &TargetEntry,
+) -> Result<Option<String>, StoreError> {
+    let Some(wanted) = &entry.user_field else {
+        return Ok(entry.user.clone());
+    };
+    let mut user = None;
+    let version = VersionId::new(place.version.clone().unwrap_or_default());
+    store.read(
+        &KeyPath::new(place.key.clone()),
+        &version,
+        &mut |field: Field<'_>| {
+            if field.name == wanted {
+                user = Some(String::from_utf8_lossy(field.bytes).into_owned());
+            }
+        },
+    )?;
+    Ok(user.or_else(|| entry.user.clone()))
+}
+
+/// Tells whether a verdict is worth a question: its value stands in a store, or did.
+#[must_use]
+pub fn is_worth(verdict: &Verdict) -> bool {
+    verdict.place.is_some() && verdict.provider == ProviderState::NotChecked
+}

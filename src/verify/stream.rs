@@ -1,0 +1,293 @@
+//! One pass over a store: every key, every version it still has, each field lent to whoever looks.
+//!
+//! Promises: a page of keys at a time, so that memory does not depend on the store's size; what was not read is counted and
+//! named; a store that stops answering is left at once; nothing is written.
+
+use std::sync::{
+    Mutex,
+    atomic::{AtomicBool, Ordering},
+};
+
+use rayon::prelude::*;
+
+use crate::{
+    model::{StoreCoverage, StoreProblem, StoreState},
+    stores::{
+        Cursor, Field, KeyEntry, KeyInfo, KeyPath, ReadOutcome, SecretStore, StoreError,
+        VersionInfo, VersionState,
+    },
+};
+
+/// What is lent with each field.
+pub(super) struct Seen<'s> {
+    /// The key.
+    pub(super) key: &'s KeyPath,
+    /// What is known of it.
+    pub(super) info: &'s KeyInfo,
+    /// The version.
+    pub(super) version: &'s VersionInfo,
+    /// The version's state.
+    pub(super) state: &'s StoreState,
+}
+
+/// Reads a whole store. Fields are lent on several threads at once, in no order.
+pub(super) fn read_all(
+    store: &dyn SecretStore,
+    prefixes: &[String],
+    stop: &AtomicBool,
+    look: &(dyn Fn(&Seen<'_>, Field<'_>) + Sync),
+    progress: &(dyn Fn(u64) + Sync),
+) -> StoreCoverage {
+    let coverage = Mutex::new(StoreCoverage {
+        store: store.name().to_owned(),
+        address: store.address(),
+        ..StoreCoverage::default()
+    });
+    let gone = AtomicBool::new(false);
+    let pass = Pass {
+        store,
+        look,
+        coverage: &coverage,
+        gone: &gone,
+        stop,
+    };
+    let mut after: Option<Cursor> = None;
+    loop {
+        let page = match store.list(after.as_ref()) {
+            Ok(page) => page,
+            Err(error) => {
+                pass.end(&error);
+                break;
+            }
+        };
+        for (key, error) in &page.problems {
+            pass.problem(key, error);
+        }
+        let wanted: Vec<&KeyEntry> = page
+            .keys
+            .iter()
+            .filter(|entry| is_wanted(&entry.key, prefixes))
+            .collect();
+        pass.with(|coverage| coverage.listed += wanted.len() as u64);
+        wanted.par_iter().for_each(|entry| {
+            if !gone.load(Ordering::Relaxed) && !stop.load(Ordering::Relaxed) {
+                pass.key(entry);
+                progress(1);
+            }
+        });
+        after = page.next;
+        if after.is_none() || gone.load(Ordering::Relaxed) || stop.load(Ordering::Relaxed) {
+            break;
+        }
+    }
+    if stop.load(Ordering::Relaxed) {
+        pass.with(|coverage| coverage.stopped = Some("stopped by the user".to_owned()));
+    }
+    let mut coverage = coverage.into_inner().unwrap_or_else(|e| e.into_inner());
+    coverage.problems.sort();
+    coverage.problems.dedup();
+    coverage.problems.truncate(StoreCoverage::MAX_PROBLEMS);
+    coverage
+}
+
+/// Tells whether a key is below one of the prefixes, or there are none. A prefix ends at a `/` of the key.
+fn is_wanted(key: &KeyPath, prefixes: &[String]) -> bool {
+    prefixes.is_empty()
+        || prefixes.iter().any(|prefix| {
+            let prefix = prefix.trim_end_matches('/');
+            let rest = key.as_str().strip_prefix(prefix);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        })
+}
+
+struct Pass<'p> {
+    store: &'p dyn SecretStore,
+    look: &'p (dyn Fn(&Seen<'_>, Field<'_>) + Sync),
+    coverage: &'p Mutex<StoreCoverage>,
+    gone: &'p AtomicBool,
+    stop: &'p AtomicBool,
+}
+
+impl Pass<'_> {
+    fn with(&self, change: impl FnOnce(&mut StoreCoverage)) {
+        // A panic of another thread leaves counts that are still counts.
+        let mut coverage = self.coverage.lock().unwrap_or_else(|e| e.into_inner());
+        change(&mut coverage);
+    }
+
+    /// Notes a fault that ends the pass.
+    fn end(&self, error: &StoreError) {
+        self.gone.store(true, Ordering::Relaxed);
+        let told = told(error);
+        self.with(|coverage| {
+            coverage.stopped.get_or_insert(told);
+        });
+    }
+
+    fn problem(&self, key: &KeyPath, error: &StoreError) {
+        if error.fault.stops() {
+            self.end(error);
+            return;
+        }
+        let problem = StoreProblem {
+            key: key.as_str().to_owned(),
+            what: told(error),
+        };
+        self.with(|coverage| {
+            match error.fault {
+                crate::stores::Fault::Denied => coverage.denied += 1,
+                _ => coverage.failed += 1,
+            }
+            coverage.problems.push(problem);
+            if coverage.problems.len() > StoreCoverage::MAX_PROBLEMS * 64 {
+                coverage.problems.sort();
+                coverage.problems.truncate(StoreCoverage::MAX_PROBLEMS);
+            }
+        });
+    }
+
+    fn key(&self, entry: &KeyEntry) {
+        let described;
+        let info = match &entry.info {
+            Some(info) => info,
+            None => match self.store.describe(&entry.key) {
+                Ok(info) => {
+                    described = info;
+                    &described
+                }
+                Err(error) => return self.problem(&entry.key, &error),
+            },
+        };
+        if info.hidden {
+            self.with(|coverage| coverage.hidden += 1);
+            return;
+        }
+        let mut done = Done::default();
+        for (version, state) in with_states(info) {
+            if self.gone.load(Ordering::Relaxed) || self.stop.load(Ordering::Relaxed) {
+                return;
+            }
+            let seen = Seen {
+                key: &entry.key,
+                info,
+                version,
+                state: &state,
+            };
+            let read = self.store.read(&entry.key, &version.id, &mut |field| {
+                (self.look)(&seen, field)
+            });
+            match read {
+                Ok(ReadOutcome::Read) => done.versions += 1,
+                Ok(ReadOutcome::Gone) => done.deleted += 1,
+                Ok(ReadOutcome::Hidden) => done.hidden += 1,
+                Err(error) => return self.problem(&entry.key, &error),
+            }
+        }
+        self.with(|coverage| {
+            coverage.read += 1;
+            coverage.versions += done.versions;
+            coverage.deleted += done.deleted;
+            coverage.hidden += done.hidden;
+            coverage.trimmed += u64::from(info.trimmed);
+        });
+    }
+}
+
+#[derive(Default)]
+struct Done {
+    versions: u64,
+    deleted: u64,
+    hidden: u64,
+}
+
+/// Returns the versions with what each state means to a reader of the verdict.
+pub(super) fn with_states(info: &KeyInfo) -> impl Iterator<Item = (&VersionInfo, StoreState)> {
+    let mut behind = 0;
+    let mut newer: Option<i64> = None;
+    info.versions.iter().map(move |version| {
+        let state = match version.state {
+            VersionState::Current => StoreState::Current,
+            VersionState::Pending => StoreState::Pending,
+            VersionState::Disabled => StoreState::Disabled,
+            VersionState::SoftDeleted => StoreState::SoftDeleted,
+            VersionState::Destroyed => StoreState::Destroyed,
+            VersionState::Previous => StoreState::Previous {
+                behind: behind + 1,
+                since: newer.and_then(date),
+            },
+        };
+        match version.state {
+            VersionState::Pending => {}
+            VersionState::Current => newer = version.created,
+            VersionState::Previous
+            | VersionState::Disabled
+            | VersionState::SoftDeleted
+            | VersionState::Destroyed => {
+                behind += 1;
+                newer = version.created;
+            }
+        }
+        (version, state)
+    })
+}
+
+/// Returns a time as RFC 3339, UTC.
+pub(super) fn date(seconds: i64) -> Option<String> {
+    jiff::Timestamp::from_second(seconds)
+        .ok()
+        .map(|time| time.to_string())
+}
+
+fn told(error: &StoreError) -> String {
+    if error.help.is_empty() {
+        error.what.clone()
+    } else {
+        format!("{}; {}", error.what, error.help)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stores::VersionId;
+
+    #[test]
+    fn prefixes_end_at_folders() {
+        let wanted = |key: &str| is_wanted(&KeyPath::new(key), &["secret/app/".to_owned()]);
+        assert!(wanted("secret/app"));
+        assert!(wanted("secret/app/db"));
+        assert!(!wanted("secret/apple"));
+        assert!(is_wanted(&KeyPath::new("x"), &[]));
+    }
+
+    #[test]
+    fn previous_versions_count_from_the_current_one() {
+        let version = |n: i64, state| VersionInfo {
+            id: VersionId::new(n.to_string()),
+            state,
+            created: Some(n * 60),
+        };
+        let info = KeyInfo {
+            versions: vec![
+                version(4, VersionState::Pending),
+                version(3, VersionState::Current),
+                version(2, VersionState::SoftDeleted),
+                version(1, VersionState::Previous),
+            ],
+            ..KeyInfo::default()
+        };
+        let states: Vec<StoreState> = with_states(&info).map(|(_, state)| state).collect();
+        assert_eq!(
+            states,
+            [
+                StoreState::Pending,
+                StoreState::Current,
+                StoreState::SoftDeleted,
+                StoreState::Previous {
+                    behind: 2,
+                    since: Some("1970-01-01T00:02:00Z".to_owned())
+                },
+            ]
+        );
+    }
+}

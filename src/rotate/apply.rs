@@ -16,7 +16,6 @@ use super::{
     journal::{self, Begin, Event, Journal},
     machine::{Context, Machine, Stop},
     permit::Permits,
-    place::Place,
     plan::{Action, Plan, expiry},
     rotators::rotator,
     seal::Held,
@@ -347,7 +346,7 @@ fn machine<'m>(
     let store = world
         .store(&action.store)
         .ok_or_else(|| missing("store", &action.store))?;
-    let place = Place::of(action.field.as_deref());
+    let place = action.place();
     let open = world.target(&action.store, &action.key, place.field);
     let target = open.and_then(|open| open.target.as_deref());
     // The target that the plan was approved for, and no other one that took its place in the file.

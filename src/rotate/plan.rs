@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::{
     PlanError, RotateError,
     canonical::{canonical, sha256, time_of, time_text},
+    place::Place,
     value::ValuePolicy,
 };
-use crate::model::{Urgency, quotable, without_values};
+use crate::model::{MatchKind, Urgency, quotable, without_values};
 
 /// A plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +45,8 @@ pub struct Action {
     pub key: String,
     /// The field, as `password` or `config#/db/password`; `None` if the secret is one whole value.
     pub field: Option<String>,
+    /// How the leaked value was recognised there.
+    pub by: MatchKind,
     /// The key's environment.
     pub environment: Option<String>,
     /// The version that was current when the plan was made; if another one is, nothing is done.
@@ -314,6 +317,11 @@ pub(super) fn minutes_later(now: i64, minutes: u32) -> String {
 }
 
 impl Action {
+    /// Returns where in a version the secret stands.
+    pub(super) fn place(&self) -> Place<'_> {
+        Place::of(self.field.as_deref(), self.by)
+    }
+
     /// Returns what is done to what, for people.
     #[must_use]
     pub fn title(&self) -> String {
@@ -383,6 +391,7 @@ pub(super) mod tests {
             store: "fake".into(),
             key: "apps/db".into(),
             field: Some("password".into()),
+            by: MatchKind::Exact,
             environment: None,
             base: "1".into(),
             exposed: "1".into(),

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     config::stores::RotateLimits,
-    model::{StorePlace, Verdict, quotable},
+    model::{MatchKind, StorePlace, Verdict, quotable},
     stores::{KeyPath, SecretStore, VersionId},
 };
 
@@ -191,7 +191,8 @@ impl Planning<'_> {
                 "look at the key in its store",
             );
         };
-        let field = Place::of(place.field.as_deref()).field;
+        let by = verdict.by.unwrap_or(MatchKind::Exact);
+        let field = Place::of(place.field.as_deref(), by).field;
         let open = self.world.target(&place.store, &place.key, field);
         let (kind, exposed) = what(verdict, place, &base, open)?;
         readable(&info, &exposed)?;
@@ -205,6 +206,7 @@ impl Planning<'_> {
             store: place.store.clone(),
             key: place.key.clone(),
             field: place.field.clone(),
+            by,
             needs_approval: environment.as_ref().is_some_and(protected),
             environment,
             base: base.as_str().to_owned(),

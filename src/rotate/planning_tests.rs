@@ -308,7 +308,7 @@ fn one_key_has_one_action_and_findings_of_one_value_share_it() {
     };
     let pending = candidate(verdict(StoreState::Pending, "1"));
     let mut another = pending.clone();
-    another.verdict.place.as_mut().unwrap().environment = None;
+    another.verdict.place.as_mut().unwrap().environment = Some("staging".into());
     let candidates = [candidate(current()), other, another];
     let plan = plan(&candidates, &limits, &bench.world(), &wishes(), &random).unwrap();
     assert_eq!(plan.actions.len(), 1);

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::{
     journal::Step,
     machine::{Machine, Stop, Which, step, told},
-    place::{self, Place},
+    place,
     plan::ActionKind,
     seal::Held,
     state::State,
@@ -139,7 +139,7 @@ impl Machine<'_> {
         let action = &self.journal.begin.action;
         let old = self.credential(&VersionId::new(action.exposed.clone()))?;
         let fields = self.fields(&self.base())?;
-        let place = Place::of(action.field.as_deref());
+        let place = action.place();
         let mut before = BTreeMap::new();
         let user_field = self.target.and_then(|target| target.user_field.as_deref());
         for name in std::iter::once(place.field).chain(user_field) {
@@ -156,7 +156,7 @@ impl Machine<'_> {
     /// Reads the credential of a version; `None` if the store does not tell it.
     pub(super) fn credential(&self, version: &VersionId) -> Result<Option<Credential>, Stop> {
         let fields = self.fields(version)?;
-        let place = Place::of(self.journal.begin.action.field.as_deref());
+        let place = self.journal.begin.action.place();
         // Exposed to be taken apart; only the part is kept.
         let secret = fields
             .get(place.field)
@@ -207,7 +207,7 @@ impl Machine<'_> {
         held: &Held,
         new: &Credential,
     ) -> Result<BTreeMap<String, Secret>, Stop> {
-        let place = Place::of(self.journal.begin.action.field.as_deref());
+        let place = self.journal.begin.action.place();
         let field = held.before.get(place.field);
         let field = field.ok_or_else(|| no_field(place.field))?;
         // Exposed to be written into the field that the store gets.

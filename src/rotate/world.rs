@@ -45,13 +45,12 @@ impl<'w> World<'w> {
         found.map(AsRef::as_ref)
     }
 
-    /// Returns the target of a key's field: the entry that names the field, else the one that names the key alone.
+    /// Returns the target of a key's field (the empty name is the whole value).
     pub(super) fn target(&self, store: &str, key: &str, field: &str) -> Option<&'w OpenTarget> {
-        let of_key = |open: &&OpenTarget| open.entry.store == store && open.entry.key == key;
-        let named = |open: &&OpenTarget| open.entry.field.as_deref() == Some(field);
-        let whole = |open: &&OpenTarget| open.entry.field.is_none();
-        let mut entries = self.targets.iter().filter(of_key);
-        let exact = entries.clone().find(named);
-        exact.or_else(|| entries.find(whole))
+        let field = Some(field).filter(|field| !field.is_empty());
+        self.targets.iter().find(|open| {
+            let entry = &open.entry;
+            entry.store == store && entry.key == key && entry.field.as_deref() == field
+        })
     }
 }

@@ -57,12 +57,17 @@ impl Environment {
 /// Returns the versions of a file that git keeps.
 fn history(path: &Path) -> Result<Vec<FileVersion>, String> {
     let versions = repo::versions(path).map_err(|error| error.to_string())?;
-    let versions = versions.into_iter().map(|version| FileVersion {
-        commit: version.commit,
-        time: version.time,
-        bytes: version.bytes,
+    let versions = versions.into_iter().map(|version| {
+        let bytes = version
+            .bytes
+            .ok_or("a version in git cannot be read, or is too large")?;
+        Ok(FileVersion {
+            commit: version.commit.to_string(),
+            time: version.time,
+            bytes,
+        })
     });
-    Ok(versions.collect())
+    versions.collect()
 }
 
 /// Returns where the stores file is, or would be.

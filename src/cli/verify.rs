@@ -12,7 +12,7 @@ use crate::{
     model::{BlobPath, DigestKey, Finding, Kind, ProviderState, Secret, Severity, Verdict},
     policy::environment,
     scan::{Mode, Report, Target},
-    stores::{SecretStore, StoreError, Surroundings, target},
+    stores::{SecretStore, Surroundings, target},
     verify::{self, Opened},
 };
 
@@ -133,7 +133,7 @@ fn judge(
 fn probe(
     verdicts: &mut [Verdict],
     values: &[Option<&Secret>],
-    opened: &[(String, Result<Box<dyn SecretStore>, StoreError>)],
+    opened: &opened::Stores,
     file: &StoresFile,
     surroundings: &Surroundings<'_>,
 ) -> Result<(), CliError> {

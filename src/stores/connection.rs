@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use ureq::{
-    Proxy,
+    Proxy, ProxyProtocol,
     http::Uri,
     tls::{PemItem, RootCerts, parse_pem},
 };
@@ -94,6 +94,18 @@ pub(super) fn proxy(
         )
     };
     let parsed = Proxy::new(&address).map_err(|_| wrong())?;
+    // ureq would panic: what it takes for SOCKS is not built in.
+    if !matches!(
+        parsed.protocol(),
+        ProxyProtocol::Http | ProxyProtocol::Https
+    ) {
+        return Err(StoreError::new(
+            store,
+            Fault::Setup,
+            "HTTPS_PROXY (or ALL_PROXY) names a SOCKS proxy, which keysweep cannot use",
+            "set HTTPS_PROXY to an HTTP proxy (http://host:port), or unset it for this run",
+        ));
+    }
     let mut builder = Proxy::builder(parsed.protocol())
         .host(parsed.host())
         .port(parsed.port());
@@ -164,6 +176,9 @@ mod tests {
     fn the_proxy_is_the_users_and_never_for_loopback() {
         let none = surroundings(&[("http_proxy", "http://p:1")], |s| proxy("s", s));
         assert!(none.expect("no fault").is_none());
+        let socks = [("ALL_PROXY", "socks5://127.0.0.1:1080")];
+        let refused = surroundings(&socks, |s| proxy("s", s)).err();
+        assert_eq!(refused.map(|error| error.fault), Some(Fault::Setup));
         let variables = [
             ("HTTPS_PROXY", "http://proxy.example.com:3128"),
             ("no_proxy", "internal.example.com, .corp.example.com"),

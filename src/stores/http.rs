@@ -1,7 +1,7 @@
 //! The thin HTTP client of stores: blocking, shared by threads, one connection pool for each store.
 //!
 //! Promises: `https` only, but for hosts on loopback; no redirect is followed; no request takes longer than [`WHOLE`], no body is larger than
-//! [`MAX_BODY`]; bodies stand in one buffer that is wiped; only reads are repeated; a proxy is used only if the user's
+//! [`MAX_BODY`]; bodies stand in one buffer that is wiped, as are those of connections; only reads are repeated; a proxy is used only if the user's
 //! environment names one, and never for loopback; errors are our own words and hold nothing of an answer or a header.
 
 use std::{
@@ -16,6 +16,10 @@ use ureq::{
     Agent, Body, Error, Timeout,
     http::{self, HeaderMap, HeaderValue, Response},
     tls::TlsConfig,
+    unversioned::{
+        resolver::DefaultResolver,
+        transport::{Connector as _, DefaultConnector},
+    },
 };
 use zeroize::Zeroizing;
 
@@ -23,6 +27,7 @@ use super::{
     Fault, StoreError, Surroundings,
     buffer::Buffer,
     connection::{certificates, check_address, proxy},
+    wiping::WipingConnector,
 };
 
 /// Most bytes of an answer.
@@ -142,7 +147,11 @@ impl Http {
             .build();
         Ok(Self {
             store: store.to_owned(),
-            agent: config.new_agent(),
+            agent: Agent::with_parts(
+                config,
+                DefaultConnector::default().chain(WipingConnector),
+                DefaultResolver::default(),
+            ),
         })
     }
 

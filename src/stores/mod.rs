@@ -19,6 +19,7 @@ pub mod local;
 mod open;
 pub mod target;
 pub mod vault;
+mod wiping;
 
 use std::{collections::BTreeMap, fmt};
 

@@ -27,7 +27,7 @@ pub struct FileVersion {
     pub commit: String,
     /// Its committer time, Unix seconds.
     pub time: i64,
-    /// The file's bytes (of a SOPS file: ciphertext).
+    /// The file's bytes (of a SOPS file: ciphertext); empty if they cannot be read or are too many: then older values may be missing.
     pub bytes: Vec<u8>,
 }
 

@@ -26,9 +26,19 @@ mod ranges;
 mod reuse_history;
 #[cfg(all(unix, feature = "postgres"))]
 mod server_targets;
+#[cfg(feature = "verify")]
+mod servers;
 mod staged;
 #[cfg(feature = "verify")]
 mod stores_local;
+#[cfg(feature = "verify")]
+mod stores_memory;
+#[cfg(feature = "verify")]
+mod stores_vault;
+#[cfg(feature = "verify")]
+mod stores_vault_access;
+#[cfg(feature = "verify")]
+mod stores_vault_fakes;
 mod support;
 mod suppression;
 #[cfg(all(unix, feature = "postgres"))]

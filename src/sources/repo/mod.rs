@@ -25,6 +25,7 @@ mod revision;
 mod root;
 mod settings;
 mod store;
+mod versions;
 
 use std::{
     path::{Path, PathBuf},
@@ -37,6 +38,7 @@ pub use find::Absent;
 pub use object::{Commit, Kind, Signature, Tag, TreeEntries, TreeEntry, parse_hex, split_message};
 pub use refs::{Head, Reference, Reflog, Refs};
 pub use root::RootEntry;
+pub use versions::{PathVersion, versions};
 pub(crate) use {
     delta::{Copies, Delta},
     find::{Finder, MISNAMED, absent_delta},

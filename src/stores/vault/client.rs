@@ -18,6 +18,9 @@ use crate::model::Secret;
 /// So long a token that was looked up is taken for alive: many keys may be denied in a row.
 const ALIVE: Duration = Duration::from_secs(5);
 
+/// What a refusal for a missing right says, and one for an unknown token does not.
+const MISSING_RIGHT: &str = "1 error occurred";
+
 /// The server, and who we are to it.
 pub(super) struct Client {
     /// The way to the server.
@@ -44,7 +47,7 @@ impl Client {
         if answer.status != 403 {
             return Ok(answer);
         }
-        if self.is_alive(&token)? {
+        if self.is_alive(&token, &answer)? {
             return Err(self.denied(call.what));
         }
         if self.session.log_in_again(&self.wire, login)? {
@@ -103,15 +106,16 @@ impl Client {
     }
 
     /// Finds out whether a token that was refused is known at all.
-    fn is_alive(&self, token: &Secret) -> Result<bool, StoreError> {
+    fn is_alive(&self, token: &Secret, refusal: &Answer) -> Result<bool, StoreError> {
         let mut alive = self.alive.lock().unwrap_or_else(PoisonError::into_inner);
-        if alive.is_some_and(|at| at.elapsed() < ALIVE) {
+        // The words alone are no proof, for they have changed between versions; they are enough to go on trusting an earlier answer.
+        if says(refusal, MISSING_RIGHT) && alive.is_some_and(|at| at.elapsed() < ALIVE) {
             return Ok(true);
         }
         let call = Call::get("auth/token/lookup-self", "look our token up");
         let answer = self.send(&call, token)?;
         // A token without the default policy may not look itself up; such a refusal has other words than that of an unknown token.
-        let known = answer.is_fine() || says(&answer, "1 error occurred");
+        let known = answer.is_fine() || says(&answer, MISSING_RIGHT);
         if known {
             *alive = Some(Instant::now());
         }

@@ -10,6 +10,7 @@ mod audit;
 mod client;
 mod database;
 mod health;
+mod jwt;
 mod keys;
 mod list;
 mod mounts;

@@ -16,9 +16,10 @@ use super::{
         Fault, StoreError, Surroundings,
         buffer::Buffer,
         credential::{at_home, credential_file},
-        http::{Answer, Effect, Request, encode},
+        http::{Answer, Effect, encode},
         json::Json,
     },
+    jwt::JwtSource,
     wire::{Call, Wire, says},
 };
 use crate::{config::stores::VaultAuth, model::Secret};
@@ -45,14 +46,6 @@ enum Login {
         role: String,
         source: JwtSource,
     },
-}
-
-/// Where a JWT comes from. Matched without `_`.
-enum JwtSource {
-    /// A file that somebody keeps fresh.
-    File(PathBuf),
-    /// GitHub Actions' own service (GitHub docs, "OpenID Connect reference").
-    Actions { url: String, bearer: Secret },
 }
 
 struct State {
@@ -112,7 +105,7 @@ impl Session {
                 role: role.clone(),
                 source: match file {
                     Some(file) => JwtSource::File(at_home(file, home)),
-                    None => actions(
+                    None => JwtSource::actions(
                         wire,
                         audience.as_deref().unwrap_or("keysweep"),
                         surroundings,
@@ -263,43 +256,6 @@ impl Login {
     }
 }
 
-impl JwtSource {
-    fn fetch(&self, wire: &Wire) -> Result<Secret, StoreError> {
-        let (url, bearer) = match self {
-            Self::File(file) => return credential_file(&wire.name, file, "auth.file"),
-            Self::Actions { url, bearer } => (url, bearer),
-        };
-        let what = "ask GitHub Actions for a token";
-        let mut header = Buffer::default();
-        header.push(b"bearer ");
-        // The runner's own token for its own service.
-        header.push(bearer.expose());
-        let answer = wire.http.send(&Request {
-            method: "GET",
-            url,
-            headers: &[("authorization", header.bytes())],
-            body: None,
-            effect: Effect::Read,
-            what,
-            settled: |_| false,
-        })?;
-        let json = answer
-            .is_fine()
-            .then(|| Json::parse(&answer.body).ok())
-            .flatten();
-        let token = json.and_then(|json| json.member("value")?.string());
-        token
-            .map(|token| Secret::new(token.as_bytes()))
-            .ok_or_else(|| {
-                wire.error(
-                    Fault::Unauthenticated,
-                    format!("{what}: it gave none"),
-                    "check that the job has `permissions: id-token: write`",
-                )
-            })
-    }
-}
-
 /// Writes an object of two members.
 fn object(body: &mut Buffer, name: &str, value: &str, secret_name: &str, secret: &Secret) {
     body.push(b"{");
@@ -379,27 +335,6 @@ fn environment_token(wire: &Wire, surroundings: &Surroundings<'_>) -> Result<Sec
             "log in (bao login), set BAO_TOKEN, or set `auth` for the store",
         )),
     }
-}
-
-fn actions(
-    wire: &Wire,
-    audience: &str,
-    surroundings: &Surroundings<'_>,
-) -> Result<JwtSource, StoreError> {
-    let url = surroundings.text(&["ACTIONS_ID_TOKEN_REQUEST_URL"]);
-    let bearer = surroundings.text(&["ACTIONS_ID_TOKEN_REQUEST_TOKEN"]);
-    let (Some(url), Some(bearer)) = (url, bearer.map(Zeroizing::new)) else {
-        return Err(wire.error(
-            Fault::Setup,
-            "log in by JWT: no `file` is set, and this is no GitHub Actions job that may ask for a token",
-            "give the job `permissions: id-token: write`, or set `file` in `auth` to the file that holds the token",
-        ));
-    };
-    let audience = encode(audience).replace('/', "%2F");
-    Ok(JwtSource::Actions {
-        url: format!("{url}&audience={audience}"),
-        bearer: Secret::new(bearer.as_bytes()),
-    })
 }
 
 /// Returns the file of a setting or of the environment.

@@ -4,6 +4,7 @@
 //! with and never begun twice; the run stops at the first one that needs a person.
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
@@ -22,7 +23,7 @@ use super::{
     state::{Outcome, State},
     world::World,
 };
-use crate::{model::quotable, stores::KeyPath};
+use crate::{config::stores::RotateLimits, model::quotable, stores::KeyPath};
 
 /// The directory of journals in the state directory.
 pub const JOURNALS: &str = "journals";
@@ -57,6 +58,49 @@ pub struct Status {
     pub last: i64,
 }
 
+impl Status {
+    /// Returns the end of grace while it lasts, Unix seconds.
+    #[must_use]
+    pub fn grace(&self) -> Option<i64> {
+        self.until.filter(|_| self.state == State::Grace)
+    }
+
+    /// Returns the exit code that fits (DESIGN section 3): 12 for all that go on, 13 for what was taken back, 14 for what needs a person.
+    #[must_use]
+    pub const fn code(&self) -> u8 {
+        match self.state {
+            State::Done => 0,
+            State::RolledBack => 13,
+            State::NeedsHuman => 14,
+            _ => 12,
+        }
+    }
+}
+
+/// Returns the keys (store, key) of a rotation, or of all that have not ended: what `resume` needs opened.
+///
+/// # Errors
+/// As [`resume`].
+pub fn pending_keys(
+    id: Option<&str>,
+    journals: &Path,
+) -> Result<BTreeSet<(String, String)>, RotateError> {
+    let paths = match id {
+        Some(id) => vec![known(journals, id)?],
+        None => all(journals)?,
+    };
+    let mut keys = BTreeSet::new();
+    for path in paths {
+        if let Some(journal) = Journal::open(&path)?
+            && (id.is_some() || !has_ended(&journal))
+        {
+            let action = &journal.begin.action;
+            keys.insert((action.store.clone(), action.key.clone()));
+        }
+    }
+    Ok(keys)
+}
+
 /// Returns the id of a plan's rotation, by its place in the plan.
 #[must_use]
 pub fn rotation_id(digest: &str, n: usize) -> String {
@@ -77,7 +121,7 @@ pub fn apply(
 ) -> Result<Vec<Rotation>, RotateError> {
     let digest = plan.digest();
     let mut done = Vec::new();
-    let approvers = match approve(plan, &digest, approvals, context) {
+    let approvers = match approved(plan, approvals, context.limits, world) {
         Ok(approvers) => approvers,
         Err(why) => {
             done.push(Rotation {
@@ -89,6 +133,16 @@ pub fn apply(
             return Ok(done);
         }
     };
+    let most = context.limits.max_keys;
+    if plan.actions.len() > usize::try_from(most).unwrap_or(usize::MAX) {
+        return Err(RotateError::Unknown {
+            what: format!(
+                "the plan has {} keys, and `max-keys` of stores.toml is {most}",
+                plan.actions.len()
+            ),
+            help: "make a smaller plan, or raise [rotate] max-keys".to_owned(),
+        });
+    }
     for (n, action) in plan.actions.iter().enumerate() {
         let id = rotation_id(&digest, n);
         let path = journal::path(journals, &id);
@@ -126,23 +180,25 @@ pub fn apply(
     Ok(done)
 }
 
-/// Returns who approved; the error is why the plan must wait.
-fn approve(
+/// Returns who approved a plan.
+///
+/// # Errors
+/// Why the plan must wait, in words: nobody has approved it who must, or an approval does not count.
+pub fn approved(
     plan: &Plan,
-    digest: &str,
     approvals: &[Approval],
-    context: &Context<'_>,
+    limits: &RotateLimits,
+    world: &World<'_>,
 ) -> Result<Vec<String>, String> {
-    let limits = context.limits;
-    // What is protected today needs an approval, also if it was not when the plan was made.
+    // What is protected today needs an approval, whatever the plan says of it.
     let is_protected = |action: &Action| {
-        let environment = action.environment.as_ref();
-        environment.is_some_and(|name| limits.protected.contains(name))
+        let said = action.environment.as_ref();
+        world.is_in(&limits.protected, &action.store, &action.key, said)
     };
     let mut approvers = Vec::new();
     let mut whys = Vec::new();
     for approval in approvals {
-        match approval.check(digest, &plan.planner, &limits.approvers) {
+        match approval.check(&plan.digest(), &plan.planner, &limits.approvers) {
             Ok(name) => approvers.push(name.to_owned()),
             Err(error) => whys.push(error.to_string()),
         }
@@ -203,11 +259,7 @@ pub fn resume(
         let Some(journal) = Journal::open(&path)? else {
             continue;
         };
-        let has_ended = matches!(
-            journal.progress.state,
-            State::Done | State::RolledBack | State::NeedsHuman
-        );
-        if id.is_none() && has_ended {
+        if id.is_none() && has_ended(&journal) {
             continue;
         }
         let rotation = go_on(journal, world, context, by_hand)?;
@@ -262,6 +314,13 @@ fn all(journals: &Path) -> Result<Vec<PathBuf>, RotateError> {
     }
     paths.sort();
     Ok(paths)
+}
+
+fn has_ended(journal: &Journal) -> bool {
+    matches!(
+        journal.progress.state,
+        State::Done | State::RolledBack | State::NeedsHuman
+    )
 }
 
 fn known(journals: &Path, id: &str) -> Result<PathBuf, RotateError> {

@@ -84,7 +84,8 @@ pub(super) fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
 }
 
 /// Returns a time (Unix seconds) as RFC 3339 in UTC, as `2026-11-30T20:00:00Z`.
-pub(super) fn time_text(seconds: i64) -> String {
+#[must_use]
+pub fn time_text(seconds: i64) -> String {
     jiff::Timestamp::from_second(seconds)
         .unwrap_or(jiff::Timestamp::UNIX_EPOCH)
         .to_string()

@@ -40,9 +40,12 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use apply::{JOURNALS, Rotation, Status, apply, resume, rotation_id, status};
+pub use apply::{
+    JOURNALS, Rotation, Status, apply, approved, pending_keys, resume, rotation_id, status,
+};
 pub use approval::{Approval, public_key};
 pub use audit::{Actor, Audit, AuditEvent, AuditReport, verify as verify_audit};
+pub use canonical::time_text;
 pub use error::{PlanError, RotateError};
 pub use faults::{Crash, Faults, NoFaults, Point};
 pub use machine::Context;

@@ -200,14 +200,15 @@ impl Planning<'_> {
         let readers = self.readers(store, &key)?;
         self.not_ours(store, &key, &[&base, &exposed], open)?;
         let environment = place.environment.clone();
-        let protected = |name: &String| self.limits.protected.contains(name);
+        let protected = &self.limits.protected;
+        let said = environment.as_ref();
         let mut action = Action {
             kind,
             store: place.store.clone(),
             key: place.key.clone(),
             field: place.field.clone(),
             by,
-            needs_approval: environment.as_ref().is_some_and(protected),
+            needs_approval: self.world.is_in(protected, &place.store, &place.key, said),
             environment,
             base: base.as_str().to_owned(),
             exposed: exposed.as_str().to_owned(),

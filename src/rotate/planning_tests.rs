@@ -295,6 +295,40 @@ fn protected_environments_need_an_approval_and_apply_waits_for_it() {
 }
 
 #[test]
+fn a_plan_that_calls_its_environment_otherwise_waits_all_the_same() {
+    use super::{apply, approved};
+    let mut bench = Bench::new(Way::Grace, false);
+    bench.limits.protected = vec!["prod".into()];
+    let mut staging = current();
+    staging.place.as_mut().unwrap().environment = Some("staging".into());
+    let plan = made(&bench, staging, &bench.limits, &wishes());
+    assert!(!plan.needs_approval());
+    let of = |_: &str, key: &str| vec![if key == KEY { "prod" } else { "dev" }.to_owned()];
+    let world = super::World {
+        environments: Some(&of),
+        ..bench.world()
+    };
+    assert!(approved(&plan, &[], &bench.limits, &world).is_err());
+    let done = bench.with(|context| apply(&plan, &[], &world, context, &bench.journals()));
+    assert_eq!(done.unwrap()[0].outcome.code(), 11);
+}
+
+#[test]
+fn a_plan_beyond_todays_limits_does_not_begin() {
+    let mut bench = Bench::new(Way::Grace, false);
+    bench.limits.max_keys = 0;
+    assert!(bench.apply().is_err());
+    bench.limits.max_keys = 1;
+    bench.limits.deny = vec!["fake:**".into()];
+    assert!(bench.apply().is_err());
+    bench.limits.deny.clear();
+    bench.plan.actions[0].cutover = true;
+    let done = bench.apply().unwrap();
+    assert_eq!(done[0].outcome.code(), 13, "{done:?}");
+    assert_eq!(bench.store.calls("stage") + bench.target.calls("issue"), 0);
+}
+
+#[test]
 fn one_key_has_one_action_and_findings_of_one_value_share_it() {
     let bench = Bench::new(Way::Grace, false);
     let limits = RotateLimits {

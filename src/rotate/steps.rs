@@ -118,7 +118,13 @@ impl Machine<'_> {
 
     pub(super) fn check_store(&self, info: &KeyInfo) -> Result<(), Stop> {
         let can = self.store.capabilities();
-        let is_rotate = self.journal.begin.action.kind == ActionKind::Rotate;
+        let action = &self.journal.begin.action;
+        let is_rotate = action.kind == ActionKind::Rotate;
+        if is_rotate && action.cutover != self.rotator.kills_on_issue() {
+            return Err(Stop::Back(
+                "the plan says otherwise than the target whether there is a time of grace: make a new one".to_owned(),
+            ));
+        }
         if is_rotate && self.rotator.is_native() && !info.native_rotation {
             return Err(Stop::Back(format!(
                 "{} is no key that its store rotates by itself",

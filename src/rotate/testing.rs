@@ -45,11 +45,11 @@ pub(super) struct Script {
 #[derive(Default)]
 struct StoreData {
     versions: Vec<(String, VersionState, Fields)>,
-    tokens: BTreeMap<String, (String, Fields)>,
     scripts: Vec<Script>,
     calls: Vec<String>,
-    /// Polls until the store's own rotation ends.
-    running: Option<(String, u32)>,
+    /// Looks until the store's own rotation ends: it goes on whether it is asked or not.
+    running: Option<u32>,
+    rotations: u32,
 }
 
 pub(super) struct FakeStore {
@@ -90,6 +90,23 @@ impl FakeStore {
         match script {
             Some((why, _)) => Err(fault("fake", why, call)),
             None => result,
+        }
+    }
+
+    /// Lets the store's own rotation go on.
+    fn advance(&self, data: &mut StoreData) {
+        match data.running.take() {
+            Some(left) if left > 1 => data.running = Some(left - 1),
+            Some(_) => {
+                let version = data.versions.iter();
+                let mut version = version.filter(|v| v.1 == VersionState::Current);
+                let mut fields = version.next().unwrap().2.clone();
+                let new = format!("made-up-native-{}", data.versions.len()).into_bytes();
+                self.target.replace_all(&new);
+                fields.insert("password".into(), new);
+                make_current(data, fields);
+            }
+            None => {}
         }
     }
 
@@ -183,6 +200,7 @@ impl SecretStore for Arc<FakeStore> {
             if key.as_str() != KEY {
                 return Err(fault("fake", Fault::NotFound, "no such key"));
             }
+            self.advance(data);
             let versions = data.versions.iter().rev().map(|v| VersionInfo {
                 id: VersionId::new(v.0.clone()),
                 state: v.1,
@@ -234,10 +252,6 @@ impl SecretStore for Arc<FakeStore> {
                 assert!(fields.contains_key(name), "no field {name}");
                 fields.insert(name.clone(), value.expose().to_vec());
             }
-            if let Some((version, before)) = data.tokens.get(change.token) {
-                assert_eq!(*before, fields, "one token, two values");
-                return Ok(VersionId::new(version.clone()));
-            }
             if id != change.base.as_str() {
                 return Err(fault("fake", Fault::Conflict, "another version is current"));
             }
@@ -247,13 +261,11 @@ impl SecretStore for Arc<FakeStore> {
             let new = if self.pending {
                 let new = (data.versions.len() + 1).to_string();
                 data.versions
-                    .push((new.clone(), VersionState::Pending, fields.clone()));
+                    .push((new.clone(), VersionState::Pending, fields));
                 new
             } else {
-                make_current(data, fields.clone())
+                make_current(data, fields)
             };
-            data.tokens
-                .insert(change.token.to_owned(), (new.clone(), fields));
             Ok(VersionId::new(new))
         })
     }
@@ -322,43 +334,27 @@ impl SecretStore for Arc<FakeStore> {
         })
     }
 
-    fn native_rotate(&self, key: &KeyPath, token: &str) -> Result<NativeRotation, StoreError> {
+    fn native_rotate(&self, key: &KeyPath, _: &str) -> Result<NativeRotation, StoreError> {
         self.call("native_rotate", |data| {
-            if let Some((running, _)) = &data.running {
-                assert_eq!(running, token, "a second rotation was begun");
-            } else {
-                assert!(
-                    !data.tokens.contains_key(token),
-                    "begun again after its end"
-                );
-                data.running = Some((token.to_owned(), 2));
-                data.tokens
-                    .insert(token.to_owned(), (String::new(), Fields::new()));
-            }
-            let current = data.versions.iter().find(|v| v.1 == VersionState::Current);
+            // Like the stores that know no tokens: each call is a rotation of its own.
+            assert_eq!(data.rotations, 0, "a second rotation was begun");
+            data.rotations += 1;
+            data.running = Some(2);
+            let current = data.versions.iter();
+            let mut current = current.filter(|v| v.1 == VersionState::Current);
             Ok(NativeRotation {
                 key: key.clone(),
-                mark: current.unwrap().0.clone(),
+                mark: current.next().unwrap().0.clone(),
             })
         })
     }
 
     fn poll(&self, rotation: &NativeRotation) -> Result<NativeProgress, StoreError> {
         self.call("poll", |data| {
-            if let Some((token, left)) = data.running.take() {
-                if left > 1 {
-                    data.running = Some((token, left - 1));
-                    return Ok(NativeProgress::Running);
-                }
-                let version = data.versions.iter().find(|v| v.1 == VersionState::Current);
-                let mut fields = version.unwrap().2.clone();
-                let new = format!("made-up-native-{}", data.versions.len()).into_bytes();
-                self.target.replace_all(&new);
-                fields.insert("password".into(), new);
-                make_current(data, fields);
-            }
-            let current = data.versions.iter().find(|v| v.1 == VersionState::Current);
-            let current = current.unwrap().0.clone();
+            self.advance(data);
+            let current = data.versions.iter();
+            let mut current = current.filter(|v| v.1 == VersionState::Current);
+            let current = current.next().unwrap().0.clone();
             Ok(if current == rotation.mark {
                 NativeProgress::Running
             } else {
@@ -743,6 +739,7 @@ impl Bench {
             stores: &self.stores,
             targets: &self.targets,
             own: &[],
+            environments: None,
         }
     }
 

@@ -67,6 +67,17 @@ impl ValuePolicy {
     /// The longest value.
     pub const MOST: u16 = 1024;
 
+    /// Returns the shortest policy with so many bits.
+    #[must_use]
+    pub const fn of_bits(bits: u16, alphabet: Alphabet) -> Self {
+        let length = (bits as u32 * 1000).div_ceil(alphabet.millibits());
+        Self {
+            alphabet,
+            // At most 65,535 bits of four each: it fits.
+            length: length as u16,
+        }
+    }
+
     /// Returns the bits of a value, rounded down.
     #[must_use]
     pub const fn bits(self) -> u32 {
@@ -114,6 +125,11 @@ mod tests {
     #[test]
     fn values_have_their_length_letters_and_256_bits() {
         assert!(ValuePolicy::default().bits() >= 256);
+        assert_eq!(
+            ValuePolicy::of_bits(256, Alphabet::Alphanumeric),
+            ValuePolicy::default()
+        );
+        assert_eq!(ValuePolicy::of_bits(256, Alphabet::Hex).length, 64);
         for alphabet in [Alphabet::Alphanumeric, Alphabet::Base64url, Alphabet::Hex] {
             let policy = ValuePolicy {
                 alphabet,

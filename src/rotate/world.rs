@@ -29,6 +29,9 @@ pub struct World<'w> {
     pub targets: &'w [OpenTarget],
     /// The credentials that keysweep itself uses: contents of the files and variables that stores.toml names.
     pub own: &'w [Secret],
+    /// All environments that a store's key may belong to, by the user's own configuration: a plan is asked for an approval by them, too,
+    /// for whoever wrote it may have called them otherwise.
+    pub environments: Option<&'w dyn Fn(&str, &str) -> Vec<String>>,
 }
 
 impl std::fmt::Debug for World<'_> {
@@ -43,6 +46,22 @@ impl<'w> World<'w> {
     pub(super) fn store(&self, name: &str) -> Option<&'w dyn SecretStore> {
         let found = self.stores.iter().find(|store| store.name() == name);
         found.map(AsRef::as_ref)
+    }
+
+    /// Tells whether a key is in one of these environments, or may be; `said` is what a report or plan says.
+    pub(super) fn is_in(
+        &self,
+        environments: &[String],
+        store: &str,
+        key: &str,
+        said: Option<&String>,
+    ) -> bool {
+        let known = self
+            .environments
+            .map(|of| of(store, key))
+            .unwrap_or_default();
+        said.is_some_and(|said| environments.contains(said))
+            || known.iter().any(|name| environments.contains(name))
     }
 
     /// Returns the target of a key's field (the empty name is the whole value).

@@ -220,7 +220,12 @@ mod tests {
         for (text, way, kind, expected) in [
             (OLD, "", MatchKind::Exact, Some(OLD)),
             (json.as_str(), "/a/p", MatchKind::Exact, Some(OLD)),
-            (json.as_str(), "/q", MatchKind::Exact, Some(encoded.as_str())),
+            (
+                json.as_str(),
+                "/q",
+                MatchKind::Exact,
+                Some(encoded.as_str()),
+            ),
             (json.as_str(), "/q", MatchKind::Decoded, Some(OLD)),
             (json.as_str(), "/r", MatchKind::Exact, None),
             (url.as_str(), "password", MatchKind::Exact, Some(OLD)),

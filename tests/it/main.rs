@@ -24,6 +24,8 @@ mod policy_page;
 mod policy_reports;
 mod ranges;
 mod reuse_history;
+#[cfg(feature = "verify")]
+mod rotate;
 #[cfg(all(unix, feature = "postgres"))]
 mod server_targets;
 #[cfg(feature = "verify")]

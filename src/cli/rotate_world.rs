@@ -10,7 +10,7 @@ use crate::{
     config::stores::{StoreKind, StoresFile, TargetKind, VaultAuth},
     model::Secret,
     policy::environment::Environments,
-    rotate::{OpenTarget, World},
+    rotate::{EnvironmentsOf, OpenTarget, World},
     stores::{
         SecretStore, Surroundings,
         credential::{at_home, credential_file},
@@ -35,7 +35,7 @@ pub(super) struct Opened {
     stores: Vec<Box<dyn SecretStore>>,
     targets: Vec<OpenTarget>,
     own: Vec<Secret>,
-    environments: Box<dyn Fn(&str, &str) -> Vec<String>>,
+    environments: Box<EnvironmentsOf>,
 }
 
 impl Opened {
@@ -90,7 +90,7 @@ impl Opened {
 }
 
 /// Returns what tells the environments of a key: that of its store, else all that its path names.
-fn environments(file: &StoresFile) -> Box<dyn Fn(&str, &str) -> Vec<String>> {
+fn environments(file: &StoresFile) -> Box<EnvironmentsOf> {
     let of_stores: BTreeMap<String, Option<String>> = file
         .stores
         .iter()

@@ -55,4 +55,4 @@ pub use seal::Sealer;
 pub use state::{Effect, Outcome, State};
 pub use tombstone::{Tombstone, Tombstones};
 pub use value::{Alphabet, ValuePolicy};
-pub use world::{OpenTarget, World};
+pub use world::{EnvironmentsOf, OpenTarget, World};

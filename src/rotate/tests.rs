@@ -115,6 +115,13 @@ fn failures() -> Vec<(Way, bool, &'static str, Script)> {
             "promote",
             script("promote", Fault::Denied),
         ),
+        // The new value is what readers get already: they must have the old one again before the target drops the new one.
+        (
+            Way::Grace,
+            false,
+            "promote",
+            script("promote", Fault::Denied),
+        ),
         (Way::Grace, false, "issue", script("issue", Fault::Denied)),
         (Way::Cutover, false, "stage", script("stage", Fault::Denied)),
         (

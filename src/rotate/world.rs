@@ -20,6 +20,9 @@ impl std::fmt::Debug for OpenTarget {
     }
 }
 
+/// Returns all environments that a key (store, key) may belong to.
+pub type EnvironmentsOf = dyn Fn(&str, &str) -> Vec<String>;
+
 /// Everything outside.
 #[derive(Clone, Copy, Default)]
 pub struct World<'w> {
@@ -31,7 +34,7 @@ pub struct World<'w> {
     pub own: &'w [Secret],
     /// All environments that a store's key may belong to, by the user's own configuration: a plan is asked for an approval by them, too,
     /// for whoever wrote it may have called them otherwise.
-    pub environments: Option<&'w dyn Fn(&str, &str) -> Vec<String>>,
+    pub environments: Option<&'w EnvironmentsOf>,
 }
 
 impl std::fmt::Debug for World<'_> {

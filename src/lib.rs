@@ -7,6 +7,7 @@
 //! |---|---|---|
 //! | 6 | [`cli`] | arguments, environment, terminal, exit codes |
 //! | 5 | [`report`] | one file a format, and the search of our own output |
+//! | 4 | [`rotate`] | from verdicts to dead credentials: plan, approval, journal, audit log |
 //! | 3 | [`scan`] | source × engine → findings: collect, group, attribute, suppress, sort |
 //! | 3 | [`verify`] | findings × stores → verdicts and coverage
 //! | 2 | [`engine`] | the hot path: anchors, probes, windows, checks, filters, decoding |
@@ -26,6 +27,8 @@ mod masks;
 pub mod model;
 pub mod policy;
 pub mod report;
+#[cfg(feature = "verify")]
+pub mod rotate;
 pub mod rules;
 pub mod scan;
 pub mod sources;

@@ -38,6 +38,14 @@ pub(super) enum Command {
     /// Ask your secrets stores which findings of a scan, or of a report, are live
     #[cfg(feature = "verify")]
     Verify(Box<Verify>),
+    /// Replace what verify found live in the stores: plan it, have it approved, apply it, come back to it
+    #[cfg(feature = "verify")]
+    #[command(subcommand)]
+    Rotate(Box<Rotate>),
+    /// Check the log of what rotations changed
+    #[cfg(feature = "verify")]
+    #[command(subcommand)]
+    Audit(Audit),
     /// Say why a line of a file is or is not reported
     Explain(Explain),
     /// Show and test the rules
@@ -113,6 +121,138 @@ pub(super) struct Verify {
     /// Leave names of keys, owners and readers out of the reports
     #[arg(long)]
     pub(super) redact_paths: bool,
+}
+
+/// From a plan to dead credentials.
+#[cfg(feature = "verify")]
+#[derive(Debug, Subcommand)]
+pub(super) enum Rotate {
+    /// Make a plan from a verified report; changes nothing
+    Plan(RotatePlan),
+    /// Sign a plan that somebody else made
+    Approve(RotateApprove),
+    /// Show what a plan would do; with --apply do it, as far as it goes without waiting
+    Apply(RotateApply),
+    /// Go on with what was begun: after its time of grace, a crash or an outage
+    Resume(RotateResume),
+    /// Show how far each rotation is
+    Status {
+        #[command(flatten)]
+        stores: StoresArgs,
+    },
+}
+
+/// What is planned.
+#[cfg(feature = "verify")]
+#[derive(Debug, Args)]
+pub(super) struct RotatePlan {
+    /// The report of `keysweep verify`, in JSON
+    #[arg(long, value_name = "FILE")]
+    pub(super) report: PathBuf,
+    /// Where the plan goes
+    #[arg(long, value_name = "FILE", default_value = "plan.json")]
+    pub(super) out: PathBuf,
+    /// Accept rotations in which the old value dies before readers have the new one
+    #[arg(long)]
+    pub(super) accept_cutover: bool,
+    /// Accept keys whose readers nobody can tell, and values that other keys share
+    #[arg(long)]
+    pub(super) ack_unknown: bool,
+    /// Leave the version with the leaked value in the store
+    #[arg(long)]
+    pub(super) keep_old_version: bool,
+    /// Letters of new values [default: as many as 256 bits need]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(super) length: Option<u16>,
+    /// Which letters new values have [default: alphanumeric]
+    #[arg(long, value_name = "NAME", value_enum)]
+    pub(super) alphabet: Option<AlphabetArg>,
+    /// Who makes the plan, as approvers are named; whoever does cannot approve it [default: your user's name]
+    #[arg(long, value_name = "NAME")]
+    pub(super) planner: Option<String>,
+    #[command(flatten)]
+    pub(super) stores: StoresArgs,
+}
+
+#[cfg(feature = "verify")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum AlphabetArg {
+    /// A-Z a-z 0-9
+    Alphanumeric,
+    /// A-Z a-z 0-9 - _
+    Base64url,
+    /// 0-9 a-f
+    Hex,
+}
+
+#[cfg(feature = "verify")]
+impl From<AlphabetArg> for crate::rotate::Alphabet {
+    fn from(arg: AlphabetArg) -> Self {
+        match arg {
+            AlphabetArg::Alphanumeric => Self::Alphanumeric,
+            AlphabetArg::Base64url => Self::Base64url,
+            AlphabetArg::Hex => Self::Hex,
+        }
+    }
+}
+
+/// What is approved.
+#[cfg(feature = "verify")]
+#[derive(Debug, Args)]
+pub(super) struct RotateApprove {
+    /// The plan
+    pub(super) plan: PathBuf,
+    /// The file of your ed25519 key, 64 hex digits: (umask 077; openssl rand -hex 32 > FILE)
+    #[arg(long, value_name = "FILE")]
+    pub(super) key: PathBuf,
+    /// Your name in [rotate.approvers] of the stores file
+    #[arg(long, value_name = "NAME")]
+    pub(super) name: String,
+    /// Where the approval goes [default: PLAN.approval]
+    #[arg(long, value_name = "FILE")]
+    pub(super) out: Option<PathBuf>,
+}
+
+/// What is applied.
+#[cfg(feature = "verify")]
+#[derive(Debug, Args)]
+pub(super) struct RotateApply {
+    /// The plan
+    pub(super) plan: PathBuf,
+    /// An approval of it; several at once
+    #[arg(long, value_name = "FILE", action = ArgAction::Append)]
+    pub(super) approval: Vec<PathBuf>,
+    /// Do it
+    #[arg(long)]
+    pub(super) apply: bool,
+    #[command(flatten)]
+    pub(super) stores: StoresArgs,
+}
+
+/// What is gone on with.
+#[cfg(feature = "verify")]
+#[derive(Debug, Args)]
+pub(super) struct RotateResume {
+    /// The rotation, as `keysweep rotate status` lists it [default: all that have not ended]
+    pub(super) id: Option<String>,
+    /// You have looked at what stopped it: go on, although it is old, its key has moved or it asked for a person
+    #[arg(long, requires = "id")]
+    pub(super) by_hand: bool,
+    #[command(flatten)]
+    pub(super) stores: StoresArgs,
+}
+
+/// The log of what rotations changed.
+#[cfg(feature = "verify")]
+#[derive(Debug, Subcommand)]
+pub(super) enum Audit {
+    /// Check that no record is missing, moved or changed, and print the head
+    Verify {
+        /// The log [default: that of the stores file's state directory]
+        file: Option<PathBuf>,
+        #[command(flatten)]
+        stores: StoresArgs,
+    },
 }
 
 /// One of these at most.

@@ -51,6 +51,45 @@ pub(super) enum CliError {
         #[source]
         source: io::Error,
     },
+    /// A rotation.
+    #[cfg(feature = "verify")]
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Rotate(#[from] crate::rotate::RotateError),
+    /// A report that no store was asked about.
+    #[cfg(feature = "verify")]
+    #[error("the stores were not asked about {name}")]
+    #[diagnostic(
+        code(keysweep::cli::not_verified),
+        help("verify first: keysweep verify --output json=FILE, then plan from that file")
+    )]
+    NotVerified {
+        /// The report.
+        name: String,
+    },
+    /// New values that could be guessed.
+    #[cfg(feature = "verify")]
+    #[error("new values would have {bits} bits")]
+    #[diagnostic(
+        code(keysweep::cli::weak_value),
+        help("{least} bits are the least, and 256 the default: raise --length, or leave it out")
+    )]
+    WeakValue {
+        /// What --length and --alphabet come to.
+        bits: u32,
+        /// The least.
+        least: u32,
+    },
+    /// No age identity.
+    #[cfg(feature = "verify")]
+    #[error("there is no age identity to seal new values in journals with")]
+    #[diagnostic(
+        code(keysweep::cli::no_identity),
+        help(
+            "set `[rotate] identity` of the stores file to one: age-keygen -o FILE, or `keysweep store init`"
+        )
+    )]
+    NoIdentity,
     /// A report could not be made.
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -444,7 +483,11 @@ impl CliError {
             | Self::NoHome
             | Self::WhichStore { .. }
             | Self::Value { .. }
-            | Self::NoValue => Outcome::Usage,
+            | Self::NoValue
+            | Self::Rotate(_)
+            | Self::NotVerified { .. }
+            | Self::WeakValue { .. }
+            | Self::NoIdentity => Outcome::Usage,
             #[cfg(feature = "verify")]
             Self::Store(error) => of_fault(&error.fault),
             Self::Report(_) | Self::Internal { .. } => Outcome::Internal,

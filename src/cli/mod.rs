@@ -16,6 +16,10 @@ mod patch;
 mod progress;
 mod ranged;
 mod report;
+#[cfg(feature = "verify")]
+mod rotate;
+#[cfg(feature = "verify")]
+mod rotate_world;
 mod rules;
 mod scan;
 mod settings;
@@ -58,6 +62,10 @@ pub fn main() -> ExitCode {
         args::Command::Scan(scan) => scan::run(scan, &look),
         #[cfg(feature = "verify")]
         args::Command::Verify(args) => verify::run(args, &look),
+        #[cfg(feature = "verify")]
+        args::Command::Rotate(command) => rotate::run(command).and_then(print),
+        #[cfg(feature = "verify")]
+        args::Command::Audit(command) => rotate::audit(command).and_then(print),
         args::Command::Explain(args) => explain::run(args, &look).and_then(print),
         args::Command::Fix(args) => fix::run(args, &look).and_then(print),
         args::Command::Rules(command) => rules::run(command).and_then(print),

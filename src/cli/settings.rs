@@ -61,6 +61,63 @@ pub(super) fn home() -> Option<PathBuf> {
     env::home_dir().filter(|home| home.is_absolute())
 }
 
+/// Returns where programs keep what they must remember (XDG Base Directory Specification; elsewhere the system's place).
+#[cfg(feature = "verify")]
+pub(super) fn state_directory() -> PathBuf {
+    if let Some(set) = variable("XDG_STATE_HOME").map(PathBuf::from)
+        && set.is_absolute()
+    {
+        return set;
+    }
+    if let Some(set) = variable("LOCALAPPDATA").filter(|_| cfg!(windows)) {
+        return PathBuf::from(set);
+    }
+    home().unwrap_or_default().join(".local/state")
+}
+
+/// Returns the user's name, as the system has it.
+#[cfg(feature = "verify")]
+pub(super) fn user() -> String {
+    let names = [
+        "GITHUB_ACTOR",
+        "GITLAB_USER_LOGIN",
+        "USER",
+        "LOGNAME",
+        "USERNAME",
+    ];
+    let mut names = names.iter().filter_map(|name| variable(name));
+    let name = names.next().and_then(|name| name.into_string().ok());
+    name.unwrap_or_else(|| "unknown".to_owned())
+}
+
+/// Returns who acts and from where, for journals and the audit log: the job of GitHub Actions or GitLab CI, else the user here.
+#[cfg(feature = "verify")]
+pub(super) fn actor() -> crate::rotate::Actor {
+    let text = |name| variable(name).and_then(|value| value.into_string().ok());
+    let github = || {
+        let (server, repository) = (text("GITHUB_SERVER_URL")?, text("GITHUB_REPOSITORY")?);
+        Some(format!(
+            "{server}/{repository}/actions/runs/{}",
+            text("GITHUB_RUN_ID")?
+        ))
+    };
+    let source = github().or_else(|| text("CI_JOB_URL"));
+    let host = || text("HOSTNAME").or_else(|| text("COMPUTERNAME"));
+    crate::rotate::Actor {
+        name: user(),
+        source: source.or_else(host).unwrap_or_else(|| "here".to_owned()),
+    }
+}
+
+/// Returns the time, Unix seconds.
+#[cfg(feature = "verify")]
+pub(super) fn now() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| {
+        i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+    })
+}
+
 /// Returns the working directory.
 pub(super) fn working_directory() -> PathBuf {
     env::current_dir().unwrap_or_else(|_| PathBuf::from("."))

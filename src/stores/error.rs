@@ -24,6 +24,9 @@ pub enum Fault {
     /// Somebody else changed the key meanwhile; nothing was written.
     #[error("the key has changed meanwhile")]
     Conflict,
+    /// The new value breaks a rule of the store or target (length, letters, reuse); nothing was changed. Another value may pass.
+    #[error("the new value is not accepted")]
+    Rejected,
     /// The store cannot do this, or this build cannot.
     #[error("this store cannot do that")]
     Unsupported,
@@ -51,6 +54,7 @@ impl Fault {
             | Self::NotFound
             | Self::Retryable { .. }
             | Self::Conflict
+            | Self::Rejected
             | Self::Unsupported
             | Self::Unknown
             | Self::Protocol => false,

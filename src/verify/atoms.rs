@@ -87,6 +87,31 @@ impl Walk<'_> {
     }
 }
 
+/// Returns the atom at the end of a way (what stands behind the first `#` of a place's field; empty for the whole text) that a match
+/// of this kind means; `None` if there is none, or several that differ in more than blanks at their ends and written line breaks:
+/// then the innermost.
+///
+/// A match by [`MatchKind::Fingerprint`] means the text of the key.
+#[must_use]
+pub fn at(field: &[u8], way: &str, kind: MatchKind) -> Option<Zeroizing<Vec<u8>>> {
+    let wanted = match kind {
+        MatchKind::Fingerprint => MatchKind::Exact,
+        other => other,
+    };
+    let plain = |bytes: &[u8]| parts::Codec::Newlines.decode(bytes.trim_ascii());
+    let mut found: Option<Zeroizing<Vec<u8>>> = None;
+    let mut is_one = true;
+    visit(field, |atom| {
+        if atom.way == way && atom.kind == wanted {
+            if let Some(before) = &found {
+                is_one &= plain(before) == plain(atom.bytes);
+            }
+            found = Some(Zeroizing::new(atom.bytes.to_vec()));
+        }
+    });
+    found.filter(|_| is_one)
+}
+
 /// Returns `field` with the atom `old` exchanged for `new`, written as its format wants it; `None` if `old` is no atom of it, or
 /// `new` cannot be written there. Every place where it stands is exchanged.
 #[must_use]
@@ -184,6 +209,34 @@ mod tests {
     fn replaced(text: &str, new: &str) -> Option<String> {
         let out = replace(text.as_bytes(), OLD.as_bytes(), new.as_bytes())?;
         Some(String::from_utf8_lossy(&out).into_owned())
+    }
+
+    #[test]
+    fn finds_the_atom_that_a_place_names() {
+        let encoded = STANDARD.encode(OLD);
+        let json = format!("{{\"a\": {{\"p\": \"{OLD}\\n\"}}, \"q\": \"{encoded}\"}}");
+        let url = format!("postgres://me:{OLD}@db/x");
+        let two = format!("{url} {}", url.replace(OLD, "other"));
+        for (text, way, kind, expected) in [
+            (OLD, "", MatchKind::Exact, Some(OLD)),
+            (json.as_str(), "/a/p", MatchKind::Exact, Some(OLD)),
+            (
+                json.as_str(),
+                "/q",
+                MatchKind::Exact,
+                Some(encoded.as_str()),
+            ),
+            (json.as_str(), "/q", MatchKind::Decoded, Some(OLD)),
+            (json.as_str(), "/r", MatchKind::Exact, None),
+            (url.as_str(), "password", MatchKind::Exact, Some(OLD)),
+            (two.as_str(), "password", MatchKind::Exact, None),
+        ] {
+            let found = at(text.as_bytes(), way, kind);
+            let found = found.map(|found| String::from_utf8_lossy(&found).into_owned());
+            assert_eq!(found.as_deref(), expected, "{text} {way} {kind:?}");
+        }
+        let ended = at(format!("{OLD}\n").as_bytes(), "", MatchKind::Exact);
+        assert_eq!(ended.unwrap().as_slice(), OLD.as_bytes());
     }
 
     #[test]

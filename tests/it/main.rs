@@ -26,6 +26,8 @@ mod policy_reports;
 mod programs;
 mod ranges;
 mod reuse_history;
+#[cfg(feature = "verify")]
+mod rotate;
 #[cfg(all(unix, feature = "postgres", feature = "ssh"))]
 mod server_targets;
 #[cfg(feature = "verify")]

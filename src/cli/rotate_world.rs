@@ -1,0 +1,186 @@
+//! What a rotation works on, opened from the user's stores file: the stores and targets of the keys at hand, the state directory,
+//! the identity of journals, and the credentials that keysweep itself uses.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    config::stores::{StoreKind, StoresFile, TargetKind, VaultAuth},
+    model::Secret,
+    policy::environment::Environments,
+    rotate::{EnvironmentsOf, OpenTarget, World},
+    stores::{
+        SecretStore, Surroundings,
+        credential::{at_home, credential_file},
+        target,
+    },
+};
+
+use super::{error::CliError, settings, stores as opening};
+
+/// Variables whose values open stores and targets.
+const OWN_VARIABLES: [&str; 6] = [
+    "BAO_TOKEN",
+    "VAULT_TOKEN",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AZURE_CLIENT_SECRET",
+    "SOPS_AGE_KEY",
+];
+
+/// The stores and targets of some keys.
+pub(super) struct Opened {
+    stores: Vec<Box<dyn SecretStore>>,
+    targets: Vec<OpenTarget>,
+    own: Vec<Secret>,
+    environments: Box<EnvironmentsOf>,
+}
+
+impl Opened {
+    /// Opens what these keys (store, key) need.
+    pub(super) fn new(
+        file: &StoresFile,
+        keys: &BTreeSet<(String, String)>,
+    ) -> Result<Self, CliError> {
+        let surroundings = opening::surroundings();
+        // A store that the file does not have is told by the plan, with the reason.
+        let names = keys.iter().map(|(store, _)| store.clone());
+        let names = names.filter(|name| file.stores.contains_key(name));
+        let mut names: Vec<String> = names.collect();
+        names.dedup();
+        let mut stores = Vec::new();
+        if !names.is_empty() {
+            for (_, store) in opening::open_all(file, &names) {
+                stores.push(store?);
+            }
+        }
+        let mut targets = Vec::new();
+        for entry in &file.targets {
+            if !keys.contains(&(entry.store.clone(), entry.key.clone())) {
+                continue;
+            }
+            let target = match entry.kind {
+                TargetKind::None => None,
+                _ => Some(target::open(entry, &surroundings)?),
+            };
+            targets.push(OpenTarget {
+                entry: entry.clone(),
+                target,
+            });
+        }
+        Ok(Self {
+            stores,
+            targets,
+            own: own(file, &surroundings),
+            environments: environments(file),
+        })
+    }
+
+    pub(super) fn world(&self) -> World<'_> {
+        World {
+            stores: &self.stores,
+            targets: &self.targets,
+            own: &self.own,
+            environments: Some(self.environments.as_ref()),
+        }
+    }
+}
+
+/// Returns what tells the environments of a key: that of its store, else all that its path names.
+fn environments(file: &StoresFile) -> Box<EnvironmentsOf> {
+    let of_stores: BTreeMap<String, Option<String>> = file
+        .stores
+        .iter()
+        .map(|(name, entry)| (name.clone(), entry.environment.clone()))
+        .collect();
+    let words = Environments::default();
+    Box::new(move |store, key| {
+        if let Some(Some(environment)) = of_stores.get(store) {
+            return vec![environment.clone()];
+        }
+        let labels = words.of_store(key);
+        let names = labels.environments().iter().map(|one| one.name());
+        names.map(str::to_owned).collect()
+    })
+}
+
+/// Returns where journals, the audit log and tombstones are.
+pub(super) fn state(file: &StoresFile) -> PathBuf {
+    let own = || settings::state_directory().join("keysweep");
+    let set = file.rotate.state.as_deref();
+    set.map_or_else(own, |path| at_home(path, settings::home().as_deref()))
+}
+
+/// Returns the text of the age identities that seal journals: the one of `[rotate]`, else where the local store looks.
+pub(super) fn identity(file: &StoresFile) -> Result<Secret, CliError> {
+    let home = settings::home();
+    let from = |path: &Path| {
+        let path = at_home(path, home.as_deref());
+        Ok(credential_file("rotate", &path, "[rotate] identity")?)
+    };
+    if let Some(path) = &file.rotate.identity {
+        return from(path);
+    }
+    if let Some(path) = settings::variable("SOPS_AGE_KEY_FILE") {
+        return from(Path::new(&path));
+    }
+    if let Some(text) = settings::variable("SOPS_AGE_KEY") {
+        return Ok(Secret::new(text.as_encoded_bytes()));
+    }
+    let config = opening::user_folder();
+    let config = config
+        .as_deref()
+        .and_then(Path::parent)
+        .unwrap_or(Path::new(""));
+    let places = ["sops/age/keys.txt", "keysweep/age.txt"].map(|place| config.join(place));
+    match places.iter().find(|place| place.is_file()) {
+        Some(place) => from(place),
+        None => Err(CliError::NoIdentity),
+    }
+}
+
+/// Returns the values that keysweep logs in with, as far as they can be read: a plan must not rotate them.
+fn own(file: &StoresFile, surroundings: &Surroundings<'_>) -> Vec<Secret> {
+    let variables = OWN_VARIABLES.iter().filter_map(|name| {
+        let value = (surroundings.variable)(name)?;
+        Some(Secret::new(value.as_encoded_bytes()))
+    });
+    let mut own: Vec<Secret> = variables.collect();
+    let mut files: Vec<&Path> = Vec::new();
+    for entry in file.stores.values() {
+        match &entry.kind {
+            StoreKind::Vault(settings) => match &settings.auth {
+                VaultAuth::Token { file } => files.push(file),
+                VaultAuth::Approle { secret_id_file, .. } => files.push(secret_id_file),
+                VaultAuth::Jwt { file, .. } => files.extend(file.as_deref()),
+                VaultAuth::Environment => files.push(Path::new("~/.vault-token")),
+            },
+            StoreKind::Openorch(settings) => files.push(&settings.token_file),
+            StoreKind::Local(settings) => files.extend(settings.identity.as_deref()),
+            StoreKind::Dotenv(_)
+            | StoreKind::Command(_)
+            | StoreKind::Aws(_)
+            | StoreKind::Ssm(_)
+            | StoreKind::Kubernetes(_)
+            | StoreKind::Gcp(_)
+            | StoreKind::Azure(_) => {}
+        }
+    }
+    for entry in &file.targets {
+        match &entry.kind {
+            TargetKind::Postgres(settings) => files.push(&settings.admin_password_file),
+            TargetKind::Redis(settings) => files.push(&settings.admin_password_file),
+            TargetKind::Ssh(settings) => files.extend(settings.admin_identity_file.as_deref()),
+            TargetKind::Webhook(settings) => files.push(&settings.key_file),
+            TargetKind::AwsIam(_) | TargetKind::Command(_) | TargetKind::None => {}
+        }
+    }
+    for path in files {
+        let path = at_home(path, surroundings.home.as_deref());
+        // One that cannot be read opens nothing either; whoever needs it says so.
+        own.extend(credential_file("own", &path, "file").ok());
+    }
+    own
+}

@@ -1,0 +1,428 @@
+//! From a plan to rotations, and from journals to their end: `apply`, `resume`, `status`.
+//!
+//! Promises: nothing begins that the configuration of today does not allow, whatever the plan says; a rotation that has begun is gone on
+//! with and never begun twice; the run stops at the first one that needs a person.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    Actor, PlanError, RotateError,
+    approval::Approval,
+    error::shown,
+    faults::Point,
+    journal::{self, Begin, Event, Journal},
+    machine::{Context, Machine, Stop},
+    permit::Permits,
+    plan::{Action, Plan, expiry},
+    rotators::rotator,
+    seal::Held,
+    state::{Outcome, State},
+    world::World,
+};
+use crate::{config::stores::RotateLimits, model::quotable, stores::KeyPath};
+
+/// The directory of journals in the state directory.
+pub const JOURNALS: &str = "journals";
+
+/// What became of one rotation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rotation {
+    /// The journal's id, for `rotate resume`.
+    pub id: String,
+    /// What is done to what, for people.
+    pub title: String,
+    /// What it came to.
+    pub outcome: Outcome,
+    /// Bytes of the journal's last record that a crash had torn and that were cut.
+    pub cut: usize,
+}
+
+/// One line of `rotate status`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// The journal's id.
+    pub id: String,
+    /// What is done to what.
+    pub title: String,
+    /// How far it is.
+    pub state: State,
+    /// What the last record notes.
+    pub note: Option<String>,
+    /// The end of grace, Unix seconds.
+    pub until: Option<i64>,
+    /// When the last record was written, Unix seconds.
+    pub last: i64,
+}
+
+impl Status {
+    /// Returns the end of grace while it lasts, Unix seconds.
+    #[must_use]
+    pub fn grace(&self) -> Option<i64> {
+        self.until.filter(|_| self.state == State::Grace)
+    }
+
+    /// Returns the exit code that fits (DESIGN section 3): 12 for all that go on, 13 for what was taken back, 14 for what needs a person.
+    #[must_use]
+    pub const fn code(&self) -> u8 {
+        match self.state {
+            State::Done => 0,
+            State::RolledBack => 13,
+            State::NeedsHuman => 14,
+            _ => 12,
+        }
+    }
+}
+
+/// Returns the keys (store, key) of a rotation, or of all that have not ended: what `resume` needs opened.
+///
+/// # Errors
+/// As [`resume`].
+pub fn pending_keys(
+    id: Option<&str>,
+    journals: &Path,
+) -> Result<BTreeSet<(String, String)>, RotateError> {
+    let paths = match id {
+        Some(id) => vec![known(journals, id)?],
+        None => all(journals)?,
+    };
+    let mut keys = BTreeSet::new();
+    for path in paths {
+        if let Some(journal) = Journal::open(&path)?
+            && (id.is_some() || !has_ended(&journal))
+        {
+            let action = &journal.begin.action;
+            keys.insert((action.store.clone(), action.key.clone()));
+        }
+    }
+    Ok(keys)
+}
+
+/// Returns the id of a plan's rotation, by its place in the plan.
+#[must_use]
+pub fn rotation_id(digest: &str, n: usize) -> String {
+    format!("{}-{n}", digest.get(..16).unwrap_or(digest))
+}
+
+/// Applies a plan: begins each rotation, or goes on with those that an earlier run has begun.
+///
+/// # Errors
+/// [`RotateError::Plan`] if it has expired and something has not begun, and what files meet. Faults of stores and targets are
+/// outcomes.
+pub fn apply(
+    plan: &Plan,
+    approvals: &[Approval],
+    world: &World<'_>,
+    context: &Context<'_>,
+    journals: &Path,
+) -> Result<Vec<Rotation>, RotateError> {
+    let digest = plan.digest();
+    let mut done = Vec::new();
+    let approvers = match approved(plan, approvals, context.limits, world) {
+        Ok(approvers) => approvers,
+        Err(why) => {
+            done.push(Rotation {
+                id: rotation_id(&digest, 0),
+                title: format!("{} rotations", plan.actions.len()),
+                outcome: Outcome::WaitsForApproval { why },
+                cut: 0,
+            });
+            return Ok(done);
+        }
+    };
+    let most = context.limits.max_keys;
+    if plan.actions.len() > usize::try_from(most).unwrap_or(usize::MAX) {
+        return Err(RotateError::Unknown {
+            what: format!(
+                "the plan has {} keys, and `max-keys` of stores.toml is {most}",
+                plan.actions.len()
+            ),
+            help: "make a smaller plan, or raise [rotate] max-keys".to_owned(),
+        });
+    }
+    for (n, action) in plan.actions.iter().enumerate() {
+        let id = rotation_id(&digest, n);
+        let path = journal::path(journals, &id);
+        let begun = if path.exists() {
+            Journal::open(&path)?
+        } else {
+            None
+        };
+        let rotation = if let Some(journal) = begun {
+            go_on(journal, world, context, false)?
+        } else {
+            if expiry(plan)? < (context.now)() {
+                return Err(PlanError::Expired {
+                    at: quotable(&plan.expires),
+                }
+                .into());
+            }
+            let begin = Begin {
+                schema: journal::SCHEMA,
+                id,
+                plan: digest.clone(),
+                expires: expiry(plan)?,
+                actor: context.actor.clone(),
+                approvers: approvers.clone(),
+                action: action.clone(),
+            };
+            begin_one(begin, world, context, journals)?
+        };
+        let stop = matches!(rotation.outcome, Outcome::NeedsHuman { .. });
+        done.push(rotation);
+        if stop {
+            break;
+        }
+    }
+    Ok(done)
+}
+
+/// Returns who approved a plan.
+///
+/// # Errors
+/// Why the plan must wait, in words: nobody has approved it who must, or an approval does not count.
+pub fn approved(
+    plan: &Plan,
+    approvals: &[Approval],
+    limits: &RotateLimits,
+    world: &World<'_>,
+) -> Result<Vec<String>, String> {
+    // What is protected today needs an approval, whatever the plan says of it.
+    let is_protected = |action: &Action| {
+        let said = action.environment.as_ref();
+        world.is_in(&limits.protected, &action.store, &action.key, said)
+    };
+    let mut approvers = Vec::new();
+    let mut whys = Vec::new();
+    for approval in approvals {
+        match approval.check(&plan.digest(), &plan.planner, &limits.approvers) {
+            Ok(name) => approvers.push(name.to_owned()),
+            Err(error) => whys.push(error.to_string()),
+        }
+    }
+    let must = plan.needs_approval() || plan.actions.iter().any(is_protected);
+    if !whys.is_empty() {
+        // One that does not count is never passed over: somebody thinks that it does.
+        return Err(whys.join("; "));
+    }
+    if must && approvers.is_empty() {
+        return Err("somebody who did not make the plan must approve it: keysweep rotate approve PLAN --key FILE".to_owned());
+    }
+    approvers.sort();
+    approvers.dedup();
+    Ok(approvers)
+}
+
+fn begin_one(
+    begin: Begin,
+    world: &World<'_>,
+    context: &Context<'_>,
+    journals: &Path,
+) -> Result<Rotation, RotateError> {
+    let action = &begin.action;
+    if let Err((_, why, help)) = Permits::new(context.limits)?.check(&action.store, &action.key) {
+        return Err(RotateError::Unknown { what: why, help });
+    }
+    crash_at(context, Point::BeforeState(State::Planned))?;
+    let journal = Journal::create(journals, (context.now)(), begin)?;
+    crash_at(context, Point::AfterState(State::Planned))?;
+    drive(journal, world, context)
+}
+
+fn crash_at(context: &Context<'_>, point: Point) -> Result<(), RotateError> {
+    context.faults.at(point).map_err(|_| RotateError::Crash {
+        point: point.to_string(),
+    })
+}
+
+/// Goes on with one rotation, or with all that have not ended. `by_hand`: a person has looked at what stopped it, so one that needed a
+/// person, is old or whose key has moved goes on, too.
+///
+/// # Errors
+/// [`RotateError::Unknown`] for an id without journal, and what files meet.
+pub fn resume(
+    id: Option<&str>,
+    by_hand: bool,
+    world: &World<'_>,
+    context: &Context<'_>,
+    journals: &Path,
+) -> Result<Vec<Rotation>, RotateError> {
+    let paths = match id {
+        Some(id) => vec![known(journals, id)?],
+        None => all(journals)?,
+    };
+    let mut done = Vec::new();
+    for path in paths {
+        let Some(journal) = Journal::open(&path)? else {
+            continue;
+        };
+        if id.is_none() && has_ended(&journal) {
+            continue;
+        }
+        let rotation = go_on(journal, world, context, by_hand)?;
+        let stop = matches!(rotation.outcome, Outcome::NeedsHuman { .. });
+        done.push(rotation);
+        if stop {
+            break;
+        }
+    }
+    Ok(done)
+}
+
+/// Returns how far all rotations are, by their ids.
+///
+/// # Errors
+/// What files meet; a journal that is in use is told as such.
+pub fn status(journals: &Path) -> Result<Vec<Status>, RotateError> {
+    let mut found = Vec::new();
+    for path in all(journals)? {
+        let Some(journal) = Journal::open(&path)? else {
+            continue;
+        };
+        let progress = &journal.progress;
+        found.push(Status {
+            id: journal.begin.id.clone(),
+            title: journal.begin.action.title(),
+            state: progress.state,
+            note: progress.note.clone(),
+            until: progress.until,
+            last: progress.last,
+        });
+    }
+    Ok(found)
+}
+
+fn all(journals: &Path) -> Result<Vec<PathBuf>, RotateError> {
+    let error = |source| RotateError::file("read", journals, source);
+    let entries = match fs::read_dir(journals) {
+        Ok(entries) => entries,
+        Err(source) if source.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(source) => return Err(error(source)),
+    };
+    let mut paths = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(error)?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "jsonl")
+        {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+fn has_ended(journal: &Journal) -> bool {
+    matches!(
+        journal.progress.state,
+        State::Done | State::RolledBack | State::NeedsHuman
+    )
+}
+
+fn known(journals: &Path, id: &str) -> Result<PathBuf, RotateError> {
+    let path = journal::path(journals, id);
+    // An id is a file's name and nothing that leads elsewhere.
+    let is_name = id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    if is_name && path.exists() {
+        Ok(path)
+    } else {
+        Err(RotateError::Unknown {
+            what: format!(
+                "there is no rotation `{}` in {}",
+                quotable(id),
+                shown(journals)
+            ),
+            help: "keysweep rotate status lists them".to_owned(),
+        })
+    }
+}
+
+fn go_on(
+    mut journal: Journal,
+    world: &World<'_>,
+    context: &Context<'_>,
+    by_hand: bool,
+) -> Result<Rotation, RotateError> {
+    let state = journal.progress.state;
+    if by_hand && !matches!(state, State::Done | State::RolledBack) {
+        let actor: Actor = context.actor.clone();
+        journal.write((context.now)(), &Event::Continue { actor })?;
+        return drive(journal, world, context);
+    }
+    if matches!(state, State::Done | State::RolledBack | State::NeedsHuman) {
+        return drive(journal, world, context);
+    }
+    let mut machine = machine(journal, world, context)?;
+    match machine.may_go_on() {
+        Ok(()) => {}
+        Err(Stop::Human(why) | Stop::Back(why) | Stop::Rejected(why)) => machine.ask(why)?,
+        Err(Stop::Later(why)) => return Ok(rotation(&machine, Outcome::Later { why })),
+        Err(Stop::Grace(until)) => return Ok(rotation(&machine, Outcome::InGrace { until })),
+        Err(Stop::Error(error)) => return Err(error),
+    }
+    let outcome = machine.run()?;
+    Ok(rotation(&machine, outcome))
+}
+
+fn drive(
+    journal: Journal,
+    world: &World<'_>,
+    context: &Context<'_>,
+) -> Result<Rotation, RotateError> {
+    let mut machine = machine(journal, world, context)?;
+    let outcome = machine.run()?;
+    Ok(rotation(&machine, outcome))
+}
+
+fn rotation(machine: &Machine<'_>, outcome: Outcome) -> Rotation {
+    Rotation {
+        id: machine.journal.begin.id.clone(),
+        title: machine.journal.begin.action.title(),
+        outcome,
+        cut: machine.journal.cut,
+    }
+}
+
+fn machine<'m>(
+    journal: Journal,
+    world: &World<'m>,
+    context: &Context<'m>,
+) -> Result<Machine<'m>, RotateError> {
+    let action = &journal.begin.action;
+    let missing = |what: &str, name: &str| RotateError::Unknown {
+        what: format!(
+            "the rotation {} needs the {what} {}, and stores.toml has none",
+            journal.begin.id,
+            quotable(name)
+        ),
+        help: "put it back; a rotation ends with the stores and targets that it began with"
+            .to_owned(),
+    };
+    let store = world
+        .store(&action.store)
+        .ok_or_else(|| missing("store", &action.store))?;
+    let place = action.place();
+    let open = world.target(&action.store, &action.key, place.field);
+    let target = open.and_then(|open| open.target.as_deref());
+    // The target that the plan was approved for, and no other one that took its place in the file.
+    let address = target.map(|target| target.address());
+    if action.target != address {
+        let name = action.target.as_deref().unwrap_or("none");
+        return Err(missing("target", name));
+    }
+    let rotator = rotator(action.strategy, action.kind, store, target)
+        .ok_or_else(|| missing("target", &action.key))?;
+    Ok(Machine {
+        context: *context,
+        store,
+        rotator,
+        target: open.map(|open| &open.entry),
+        held: Held::default(),
+        key: KeyPath::new(action.key.clone()),
+        journal,
+    })
+}

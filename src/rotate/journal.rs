@@ -1,0 +1,324 @@
+//! The journal of one rotation: what was meant, what was done. It is what a rotation goes on from after a crash.
+//!
+//! Promises: a record is on the disk before the effect that it announces; values are sealed; one process at a time; a last record that
+//! was not written to its end is cut, all other damage is an error; a newer program reads what an older one wrote.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Actor, RotateError,
+    canonical::{sha256, time_of},
+    chain::{Chain, Line, private_directory},
+    error::shown,
+    plan::Action,
+    state::{Effect, State},
+};
+
+/// The version of the records' form. A program reads all up to its own.
+pub(super) const SCHEMA: u32 = 1;
+
+/// What a record says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "payload", rename_all = "kebab-case")]
+pub(super) enum Event {
+    /// What the rotation is about; always the first.
+    Begin(Box<Begin>),
+    /// A step is over.
+    State(Step),
+    /// An effect is meant.
+    Intent(Intent),
+    /// An effect is done.
+    Did(Did),
+    /// An effect was refused, and nothing was done.
+    Failed { effect: Effect, why: String },
+    /// From here on everything is taken back.
+    Back { why: String },
+    /// A person has looked at it and lets it go on.
+    Continue { actor: Actor },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Begin {
+    pub(super) schema: u32,
+    pub(super) id: String,
+    /// The plan's digest.
+    pub(super) plan: String,
+    /// When the plan expires, Unix seconds.
+    pub(super) expires: i64,
+    pub(super) actor: Actor,
+    /// Who approved.
+    pub(super) approvers: Vec<String>,
+    pub(super) action: Action,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Step {
+    pub(super) state: State,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) note: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) sealed: Option<String>,
+    /// End of grace, Unix seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) until: Option<i64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Intent {
+    pub(super) effect: Effect,
+    pub(super) attempt: u32,
+    /// The name of the request, the same when it is repeated.
+    pub(super) token: String,
+}
+
+/// What an effect came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Did {
+    pub(super) effect: Effect,
+    /// Whether it was found done after a crash or a lost answer.
+    #[serde(default)]
+    pub(super) confirmed: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) version: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) mark: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) sealed: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) note: Option<String>,
+}
+
+impl Did {
+    pub(super) const fn new(effect: Effect) -> Self {
+        Self {
+            effect,
+            confirmed: false,
+            version: None,
+            mark: None,
+            sealed: None,
+            note: None,
+        }
+    }
+}
+
+/// How far a rotation is: its records, folded.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Progress {
+    pub(super) state: State,
+    pub(super) note: Option<String>,
+    /// Effects that were meant and of which nothing is known since.
+    pub(super) open: BTreeMap<Effect, Intent>,
+    /// Intents of each effect so far.
+    pub(super) attempts: BTreeMap<Effect, u32>,
+    /// When the last intent of an effect was written.
+    pub(super) meant_at: BTreeMap<Effect, i64>,
+    pub(super) did: BTreeSet<Effect>,
+    /// The version that was staged.
+    pub(super) version: Option<String>,
+    /// The mark of a store's own rotation.
+    pub(super) mark: Option<String>,
+    pub(super) sealed: Option<String>,
+    pub(super) until: Option<i64>,
+    /// How many values were generated.
+    pub(super) generated: u32,
+    /// Why everything is taken back.
+    pub(super) back: Option<String>,
+    /// When the last record was written, Unix seconds.
+    pub(super) last: i64,
+}
+
+impl Progress {
+    fn take(&mut self, time: i64, event: &Event) {
+        self.last = time;
+        match event {
+            Event::Begin(_) => self.state = State::Planned,
+            Event::State(step) => {
+                // After a person let it go on, the state before counts, not the stop.
+                self.state = step.state;
+                self.note.clone_from(&step.note);
+                self.generated += u32::from(step.state == State::Generated);
+                if step.sealed.is_some() {
+                    self.sealed.clone_from(&step.sealed);
+                }
+                self.until = step.until.or(self.until);
+            }
+            Event::Intent(intent) => {
+                self.attempts.insert(intent.effect, intent.attempt);
+                self.meant_at.insert(intent.effect, time);
+                self.open.insert(intent.effect, intent.clone());
+            }
+            Event::Did(did) => {
+                self.open.remove(&did.effect);
+                self.did.insert(did.effect);
+                for (mine, new) in [
+                    (&mut self.version, &did.version),
+                    (&mut self.mark, &did.mark),
+                    (&mut self.sealed, &did.sealed),
+                ] {
+                    if new.is_some() {
+                        mine.clone_from(new);
+                    }
+                }
+            }
+            Event::Failed { effect, .. } => drop(self.open.remove(effect)),
+            Event::Back { why } => self.back = Some(why.clone()),
+            Event::Continue { .. } => {}
+        }
+    }
+
+    /// Tells whether an effect was ever begun, whatever came of it, unless it is known that nothing did.
+    pub(super) fn may_have(&self, effect: Effect) -> bool {
+        self.did.contains(&effect) || self.open.contains_key(&effect)
+    }
+}
+
+/// An open journal.
+#[derive(Debug)]
+pub(super) struct Journal {
+    chain: Chain,
+    pub(super) begin: Begin,
+    pub(super) progress: Progress,
+    /// The state before a person was asked for.
+    before: State,
+    /// Bytes of a last record that were cut.
+    pub(super) cut: usize,
+}
+
+impl Journal {
+    /// Makes a journal; its first record is on the disk when this returns.
+    pub(super) fn create(directory: &Path, now: i64, begin: Begin) -> Result<Self, RotateError> {
+        private_directory(directory)?;
+        let path = path(directory, &begin.id);
+        let mut chain = if path.exists() {
+            // A crash between the file and its first record leaves it empty.
+            let (chain, parsed) = Chain::open::<Event>(&path)?;
+            if !parsed.lines.is_empty() {
+                return Err(RotateError::Busy { path: shown(&path) });
+            }
+            chain
+        } else {
+            Chain::create(&path)?
+        };
+        let event = Event::Begin(Box::new(begin.clone()));
+        chain.append(now, &event)?;
+        let mut progress = Progress::default();
+        progress.take(now, &event);
+        Ok(Self {
+            chain,
+            begin,
+            progress,
+            before: State::Planned,
+            cut: 0,
+        })
+    }
+
+    /// Opens a journal and cuts what was not written to its end. `None` if it holds no record: nothing was done.
+    pub(super) fn open(path: &Path) -> Result<Option<Self>, RotateError> {
+        let (chain, parsed) = Chain::open::<serde_json::Value>(path)?;
+        let Some((begin, progress, before)) = fold(path, &parsed.lines)? else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            chain,
+            begin,
+            progress,
+            before,
+            cut: parsed.torn,
+        }))
+    }
+
+    /// Writes a record and waits until it is on the disk.
+    pub(super) fn write(&mut self, now: i64, event: &Event) -> Result<(), RotateError> {
+        self.chain.append(now, event)?;
+        note_state(&mut self.before, event);
+        self.progress.take(now, event);
+        if matches!(event, Event::Continue { .. }) {
+            self.progress.state = self.before;
+        }
+        Ok(())
+    }
+
+    /// Returns the name of a request: a UUID of version 8 (RFC 9562, section 5.8) made of the journal, the effect and the attempt.
+    pub(super) fn token(&self, effect: Effect, attempt: u32) -> String {
+        let text = format!(
+            "keysweep/rotate/v1\0{}\0{}\0{attempt}",
+            self.begin.id,
+            effect.as_str()
+        );
+        let digest = sha256(text.as_bytes());
+        let part = |range| digest.get(range).unwrap_or_default();
+        format!(
+            "{}-{}-8{}-8{}-{}",
+            part(0..8),
+            part(8..12),
+            part(12..15),
+            part(15..18),
+            part(18..30)
+        )
+    }
+}
+
+fn note_state(before: &mut State, event: &Event) {
+    if let Event::State(step) = event
+        && step.state != State::NeedsHuman
+    {
+        *before = step.state;
+    }
+}
+
+/// Returns the path of a rotation's journal.
+pub(super) fn path(directory: &Path, id: &str) -> PathBuf {
+    directory.join(format!("{id}.jsonl"))
+}
+
+/// Folds records into what they come to.
+fn fold(
+    path: &Path,
+    lines: &[Line<serde_json::Value>],
+) -> Result<Option<(Begin, Progress, State)>, RotateError> {
+    let damaged = |n: usize, what: &str| RotateError::Damaged {
+        path: shown(path),
+        line: n + 1,
+        what: what.to_owned(),
+    };
+    let Some(first) = lines.first() else {
+        return Ok(None);
+    };
+    let schema = first.body.pointer("/payload/schema");
+    let schema = schema.and_then(serde_json::Value::as_u64).unwrap_or(0);
+    if schema > u64::from(SCHEMA) {
+        return Err(RotateError::Newer {
+            path: shown(path),
+            schema: u32::try_from(schema).unwrap_or(u32::MAX),
+            known: SCHEMA,
+        });
+    }
+    let mut progress = Progress::default();
+    let mut before = State::Planned;
+    let mut begin = None;
+    for (n, line) in lines.iter().enumerate() {
+        let event: Event = serde_json::from_value(line.body.clone())
+            .map_err(|_| damaged(n, "it is no record of a rotation"))?;
+        match (&event, n) {
+            (Event::Begin(first), 0) => begin = Some((**first).clone()),
+            (Event::Begin(_), _) | (_, 0) => {
+                return Err(damaged(
+                    n,
+                    "the first record, and no other, says what it is about",
+                ));
+            }
+            _ => {}
+        }
+        note_state(&mut before, &event);
+        progress.take(time_of(&line.time).unwrap_or_default(), &event);
+        if matches!(event, Event::Continue { .. }) {
+            progress.state = before;
+        }
+    }
+    Ok(begin.map(|begin| (begin, progress, before)))
+}

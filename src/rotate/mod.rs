@@ -1,0 +1,58 @@
+//! Rotation: from verdicts to a plan, from a plan to a dead credential, with a journal to come back to and an audit log.
+//!
+//! Promises: nothing outside is changed without a plan, an entry in `allow` and, where it is asked for, a second person; everything that
+//! can fail is checked before the first change; a crash at any point loses no credential and repeats no change blindly; "dead" is said
+//! when the target has refused the old credential, or the plan said that it cannot be proven; no value is in any output, plan, audit
+//! log or, but for its sealed fields, journal. The outside is reached through [`SecretStore`] and [`Target`] alone.
+//!
+//! [`SecretStore`]: crate::stores::SecretStore
+//! [`Target`]: crate::stores::target::Target
+
+mod apply;
+mod approval;
+mod audit;
+mod back;
+mod canonical;
+mod chain;
+mod change;
+mod ending;
+mod error;
+mod faults;
+mod grounds;
+mod journal;
+mod machine;
+mod permit;
+mod place;
+mod plan;
+mod planning;
+mod rotators;
+mod seal;
+mod state;
+mod steps;
+mod tombstone;
+mod value;
+mod world;
+
+#[cfg(test)]
+mod planning_tests;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use apply::{
+    JOURNALS, Rotation, Status, apply, approved, pending_keys, resume, rotation_id, status,
+};
+pub use approval::{Approval, public_key};
+pub use audit::{Actor, Audit, AuditEvent, AuditReport, verify as verify_audit};
+pub use canonical::time_text;
+pub use error::{PlanError, RotateError};
+pub use faults::{Crash, Faults, NoFaults, Point};
+pub use machine::Context;
+pub use plan::{Action, ActionKind, Declares, Plan, Reason, Refusal, Retire, Strategy};
+pub use planning::{Candidate, Wishes, plan};
+pub use seal::Sealer;
+pub use state::{Effect, Outcome, State};
+pub use tombstone::{Tombstone, Tombstones};
+pub use value::{Alphabet, ValuePolicy};
+pub use world::{EnvironmentsOf, OpenTarget, World};

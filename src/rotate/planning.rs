@@ -1,0 +1,348 @@
+//! From verdicts to a plan: which live values are rotated or revoked, how, and which are not, with the reason of each.
+//!
+//! Promises: only reads; every live value is an action or a refusal; the order is urgency, then name, so equal input gives equal
+//! actions.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Declares, RotateError,
+    canonical::{hex, time_text},
+    grounds::{No, is_admin, managed, no, of_store, readable, strategy, sure, what},
+    permit::Permits,
+    place::{self, Place},
+    plan::{Action, ActionKind, Plan, Reason, Refusal, Retire, Strategy, minutes_later},
+    rotators::rotator,
+    value::ValuePolicy,
+    world::{OpenTarget, World},
+};
+use crate::{
+    config::stores::RotateLimits,
+    model::{MatchKind, StorePlace, Verdict, quotable},
+    stores::{KeyPath, SecretStore, VersionId},
+};
+
+/// One finding of a verified report.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// The rule that found it.
+    pub rule: String,
+    /// The finding's fingerprint.
+    pub fingerprint: String,
+    /// What the stores say of it.
+    pub verdict: Verdict,
+}
+
+/// What the user wants of a plan.
+#[derive(Clone, Debug, Default)]
+pub struct Wishes {
+    /// Who makes it.
+    pub planner: String,
+    /// Unix seconds.
+    pub now: i64,
+    /// Rotations without grace are accepted, also where the target's entry does not say so.
+    pub accept_cutover: bool,
+    /// Keys are rotated though nobody can tell all who read them, or other keys share the value.
+    pub acknowledge_unknown: bool,
+    /// The version with the leaked value stays in the store as it is.
+    pub keep_old_version: bool,
+    /// What new values are like.
+    pub value: ValuePolicy,
+}
+
+/// Findings of one value in one place.
+struct Group<'c> {
+    verdict: &'c Verdict,
+    rules: Vec<String>,
+    findings: Vec<String>,
+}
+
+/// Makes a plan.
+///
+/// # Errors
+/// [`RotateError::Unknown`] for globs in stores.toml that are none, [`RotateError::Random`]. Faults of stores are refusals.
+pub fn plan(
+    candidates: &[Candidate],
+    limits: &RotateLimits,
+    world: &World<'_>,
+    wishes: &Wishes,
+    random: &dyn Fn(&mut [u8]) -> Result<(), RotateError>,
+) -> Result<Plan, RotateError> {
+    let permits = Permits::new(limits)?;
+    let mut actions: Vec<Action> = Vec::new();
+    let mut refused = Vec::new();
+    for group in groups(candidates) {
+        let made = Planning {
+            limits,
+            permits: &permits,
+            world,
+            wishes,
+        }
+        .action(&group);
+        let made = made.and_then(|action| fits(&actions, action, limits));
+        match made {
+            Ok(action) => actions.push(action),
+            Err((reason, why, help)) => refused.push(Refusal {
+                store: group.verdict.place.as_ref().map(|p| p.store.clone()),
+                key: group.verdict.place.as_ref().map(|p| p.key.clone()),
+                reason,
+                why,
+                help,
+                findings: group.findings,
+            }),
+        }
+    }
+    refused.sort();
+    let mut id = [0_u8; 16];
+    random(&mut id)?;
+    Ok(Plan {
+        schema: Plan::SCHEMA,
+        id: hex(&id),
+        made: time_text(wishes.now),
+        expires: minutes_later(wishes.now, limits.plan_minutes),
+        planner: wishes.planner.clone(),
+        actions,
+        refused,
+    })
+}
+
+/// Returns the live values, most urgent first, then by place.
+fn groups(candidates: &[Candidate]) -> Vec<Group<'_>> {
+    let mut groups: BTreeMap<(Option<&StorePlace>, &str), Group<'_>> = BTreeMap::new();
+    for candidate in candidates {
+        if !candidate.verdict.is_live() {
+            continue;
+        }
+        let place = candidate.verdict.place.as_ref();
+        // Values without a place have nothing in common: each is told.
+        let own = if place.is_some() {
+            ""
+        } else {
+            candidate.fingerprint.as_str()
+        };
+        let group = groups.entry((place, own)).or_insert_with(|| Group {
+            verdict: &candidate.verdict,
+            rules: Vec::new(),
+            findings: Vec::new(),
+        });
+        group.rules.push(candidate.rule.clone());
+        group.findings.push(candidate.fingerprint.clone());
+    }
+    let mut groups: Vec<Group<'_>> = groups.into_values().collect();
+    for group in &mut groups {
+        group.rules.sort();
+        group.rules.dedup();
+        group.findings.sort();
+        group.findings.dedup();
+    }
+    // Stable: equal urgency stays in the order of places.
+    groups.sort_by_key(|group| std::cmp::Reverse(group.verdict.urgency));
+    groups
+}
+
+/// Checks an action against those before it: one a key, and no more keys than the limit.
+fn fits(before: &[Action], action: Action, limits: &RotateLimits) -> Result<Action, No> {
+    let same = |other: &&Action| other.store == action.store && other.key == action.key;
+    if before.iter().any(|other| same(&other)) {
+        return no(
+            Reason::TooManyKeys,
+            "another value of the same key is rotated by this plan already",
+            "apply this plan first, then verify and plan again",
+        );
+    }
+    if before.len() >= usize::try_from(limits.max_keys).unwrap_or(usize::MAX) {
+        return no(
+            Reason::TooManyKeys,
+            format!("the plan has {} keys already", before.len()),
+            "apply this plan and make the next one, or raise `[rotate] max-keys` of stores.toml",
+        );
+    }
+    Ok(action)
+}
+
+struct Planning<'p> {
+    limits: &'p RotateLimits,
+    permits: &'p Permits,
+    world: &'p World<'p>,
+    wishes: &'p Wishes,
+}
+
+impl Planning<'_> {
+    fn action(&self, group: &Group<'_>) -> Result<Action, No> {
+        let verdict = group.verdict;
+        let place = managed(verdict)?;
+        sure(verdict)?;
+        self.permits.check(&place.store, &place.key)?;
+        let Some(store) = self.world.store(&place.store) else {
+            return no(
+                Reason::Store,
+                format!("stores.toml has no store {}", quotable(&place.store)),
+                "verify with the same stores.toml as you plan with",
+            );
+        };
+        self.shared(verdict, place)?;
+        let key = KeyPath::new(place.key.clone());
+        let info = store.describe(&key).map_err(of_store)?;
+        let base = info.current().map(|version| version.id.clone());
+        let Some(base) = base else {
+            return no(
+                Reason::Store,
+                "the key has no current version",
+                "look at the key in its store",
+            );
+        };
+        let by = verdict.by.unwrap_or(MatchKind::Exact);
+        let field = Place::of(place.field.as_deref(), by).field;
+        let open = self.world.target(&place.store, &place.key, field);
+        let (kind, exposed) = what(verdict, place, &base, open)?;
+        readable(&info, &exposed)?;
+        let strategy = strategy(kind, &info, open)?;
+        let readers = self.readers(store, &key)?;
+        self.not_ours(store, &key, &[&base, &exposed], open)?;
+        let environment = place.environment.clone();
+        let protected = &self.limits.protected;
+        let said = environment.as_ref();
+        let mut action = Action {
+            kind,
+            store: place.store.clone(),
+            key: place.key.clone(),
+            field: place.field.clone(),
+            by,
+            needs_approval: self.world.is_in(protected, &place.store, &place.key, said),
+            environment,
+            base: base.as_str().to_owned(),
+            exposed: exposed.as_str().to_owned(),
+            strategy,
+            target: None,
+            cutover: false,
+            grace_minutes: self.limits.grace_minutes,
+            value: self.wishes.value,
+            retire: self.retire(store),
+            declares: Declares::default(),
+            readers,
+            urgency: verdict.urgency,
+            rules: group.rules.clone(),
+            findings: group.findings.clone(),
+        };
+        self.declare(&mut action, store, open)?;
+        Ok(action)
+    }
+
+    /// Writes down what the way can do, and refuses one without grace that nobody has accepted.
+    fn declare(
+        &self,
+        action: &mut Action,
+        store: &dyn SecretStore,
+        open: Option<&OpenTarget>,
+    ) -> Result<(), No> {
+        let target = open.and_then(|open| open.target.as_deref());
+        let Some(way) = rotator(action.strategy, action.kind, store, target) else {
+            return no(
+                Reason::NoTarget,
+                "no target says what the value opens",
+                "add [[targets]] for the key to stores.toml (docs/rotate.md)",
+            );
+        };
+        action.declares = way.declares();
+        action.target = target.map(|target| target.address());
+        action.cutover = action.kind == ActionKind::Rotate && way.kills_on_issue();
+        let accepted = open.is_some_and(|open| open.entry.accept_cutover);
+        if action.cutover && !accepted && !self.wishes.accept_cutover {
+            return no(
+                Reason::NoGrace,
+                "the old value would die before readers have the new one",
+                "`accept-cutover = true` at the target in stores.toml, or --accept-cutover, accepts it",
+            );
+        }
+        let names_user = open.is_some_and(|open| open.entry.user_field.is_some());
+        if action.declares.makes_value && action.strategy == Strategy::Target && !names_user {
+            return no(
+                Reason::NoTarget,
+                "the target makes a new id with each new value, and no field of the key is known to hold it",
+                "set `user-field` of the target in stores.toml",
+            );
+        }
+        Ok(())
+    }
+
+    fn retire(&self, store: &dyn SecretStore) -> Retire {
+        let can = store.capabilities();
+        if self.wishes.keep_old_version {
+            Retire::Keep
+        } else if can.destroy {
+            Retire::Destroy
+        } else if can.disable {
+            Retire::Disable
+        } else {
+            Retire::Keep
+        }
+    }
+
+    fn shared(&self, verdict: &Verdict, place: &StorePlace) -> Result<(), No> {
+        let elsewhere = |other: &&StorePlace| other.store != place.store || other.key != place.key;
+        let others = verdict.also.iter().filter(elsewhere).count() as u64 + verdict.more;
+        if others == 0 || self.wishes.acknowledge_unknown {
+            return Ok(());
+        }
+        no(
+            Reason::Shared,
+            format!("{others} other places hold the same value: what reads them would lose it"),
+            "give each its own value first, or accept it with --ack-unknown",
+        )
+    }
+
+    fn readers(&self, store: &dyn SecretStore, key: &KeyPath) -> Result<Option<u64>, No> {
+        let readers = store.readers(key).ok();
+        let known = readers.as_ref().map(|readers| readers.known);
+        if let Some(known) = known.filter(|known| *known > self.limits.max_readers) {
+            return no(
+                Reason::TooManyReaders,
+                format!("{known} may read the key"),
+                "raise `[rotate] max-readers` of stores.toml, or rotate it by hand",
+            );
+        }
+        let all = readers.is_some_and(|readers| readers.complete);
+        if all || self.wishes.acknowledge_unknown {
+            return Ok(known);
+        }
+        no(
+            Reason::UnknownReaders,
+            "the store cannot tell everybody who reads the key",
+            "find out who does, then accept it with --ack-unknown",
+        )
+    }
+
+    /// Refuses what keysweep itself logs in with: after a rotation it could not go on.
+    fn not_ours(
+        &self,
+        store: &dyn SecretStore,
+        key: &KeyPath,
+        versions: &[&VersionId],
+        open: Option<&OpenTarget>,
+    ) -> Result<(), No> {
+        let ours = |why: &str| {
+            no(
+                Reason::OwnCredential,
+                why,
+                "rotate it by hand, with another credential at work",
+            )
+        };
+        if open.is_some_and(is_admin) {
+            return ours("keysweep itself works at the target as this user");
+        }
+        for version in versions {
+            let fields = place::fields(store, key, version).map_err(of_store)?;
+            for field in fields.unwrap_or_default().values() {
+                let is_own = self.world.own.iter().any(|own| {
+                    // Exposed to be compared with what the caller has already; below 8 bytes chance would do.
+                    let own = own.expose().trim_ascii();
+                    own.len() >= 8 && memchr::memmem::find(field.expose(), own).is_some()
+                });
+                if is_own {
+                    return ours("keysweep itself uses it to reach a store or target");
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,440 @@
+//! Rotations that crash, lose answers and meet other people's writes; in each moment no credential is lost.
+
+use std::collections::BTreeSet;
+
+use super::{
+    Effect, Outcome, Point, RotateError, State,
+    journal::Event,
+    testing::{Bench, OLD, Script, Way},
+    verify_audit,
+};
+use crate::stores::Fault;
+
+const WAYS: [(Way, bool); 9] = [
+    (Way::Grace, false),
+    (Way::Grace, true),
+    (Way::Cutover, false),
+    (Way::Cutover, true),
+    (Way::Put, false),
+    (Way::Put, true),
+    (Way::Native, false),
+    (Way::MakesValue, true),
+    (Way::Revoke, false),
+];
+
+/// Returns the points that a way passes when nothing fails.
+fn passed(bench: &Bench) -> BTreeSet<Point> {
+    let outcome = bench.finish();
+    bench.check_end(&outcome);
+    bench.faults.seen.borrow().clone()
+}
+
+#[test]
+fn every_way_ends_done_and_each_effect_happens_once() {
+    for (way, pending) in WAYS {
+        let bench = Bench::new(way, pending);
+        let outcome = bench.finish();
+        assert_eq!(outcome, Outcome::Done, "{way:?}");
+        bench.check_end(&outcome);
+        for call in ["stage", "native_rotate"] {
+            assert!(bench.store.calls(call) <= 1, "{way:?} {call}");
+        }
+        for call in ["issue", "disable", "end_sessions", "target_destroy"] {
+            assert!(bench.target.calls(call) <= 1, "{way:?} {call}");
+        }
+    }
+}
+
+#[test]
+fn a_crash_at_every_point_of_every_way_loses_nothing_and_ends_done() {
+    let mut crashes = 0;
+    let mut points = BTreeSet::new();
+    for (way, pending) in WAYS {
+        for point in passed(&Bench::new(way, pending)) {
+            let bench = Bench::new(way, pending);
+            bench.crash_at(point);
+            let outcome = bench.finish();
+            assert!(bench.has_crashed(), "{way:?} did not come to {point}");
+            assert_eq!(outcome, Outcome::Done, "{way:?} at {point}");
+            bench.check_end(&outcome);
+            crashes += 1;
+            points.insert(point);
+        }
+    }
+    assert!(points.len() >= 50, "{}", points.len());
+    assert!(crashes >= 300, "{crashes}");
+}
+
+#[test]
+fn a_torn_record_after_a_crash_is_cut_and_said() {
+    for (way, pending) in WAYS {
+        for point in passed(&Bench::new(way, pending)) {
+            let bench = Bench::new(way, pending);
+            bench.crash_at(point);
+            let error = loop {
+                match bench.apply() {
+                    Err(error) => break error,
+                    Ok(done) => match done[0].outcome {
+                        Outcome::InGrace { until } => bench.now.set(until),
+                        _ => bench.now.set(bench.now.get() + 400),
+                    },
+                }
+            };
+            assert!(matches!(error, RotateError::Crash { .. }), "{error}");
+            let path = bench.journals().join(format!("{}.jsonl", bench.id()));
+            if !path.exists() {
+                continue;
+            }
+            let mut bytes = std::fs::read(&path).unwrap();
+            bytes.extend_from_slice(b"{\"kind\":\"did\",\"payl");
+            std::fs::write(&path, bytes).unwrap();
+            let done = bench.apply().unwrap();
+            if point != Point::BeforeState(State::Planned) {
+                assert!(done[0].cut > 0, "{way:?} at {point}");
+            }
+            let outcome = bench.finish();
+            assert!(matches!(outcome, Outcome::Done), "{way:?} at {point}");
+        }
+    }
+}
+
+/// What makes a rotation turn back.
+fn failures() -> Vec<(Way, bool, &'static str, Script)> {
+    let script = |call, fault| Script {
+        call,
+        fault,
+        works: false,
+        times: 1,
+    };
+    vec![
+        (Way::Grace, false, "stage", script("stage", Fault::Denied)),
+        (Way::Grace, true, "stage", script("stage", Fault::Conflict)),
+        (
+            Way::Grace,
+            true,
+            "promote",
+            script("promote", Fault::Denied),
+        ),
+        // The new value is what readers get already: they must have the old one again before the target drops the new one.
+        (
+            Way::Grace,
+            false,
+            "promote",
+            script("promote", Fault::Denied),
+        ),
+        (Way::Grace, false, "issue", script("issue", Fault::Denied)),
+        (Way::Cutover, false, "stage", script("stage", Fault::Denied)),
+        (
+            Way::MakesValue,
+            true,
+            "stage",
+            script("stage", Fault::Denied),
+        ),
+        (Way::Put, false, "stage", script("stage", Fault::Denied)),
+    ]
+}
+
+fn failing((way, pending, call, script): &(Way, bool, &'static str, Script)) -> Bench {
+    let bench = Bench::new(*way, *pending);
+    if ["stage", "promote"].contains(call) {
+        bench.store.script(script.clone());
+    } else {
+        bench.target.script(script.clone());
+    }
+    bench
+}
+
+#[test]
+fn a_refusal_before_the_old_one_is_touched_takes_everything_back_through_every_crash() {
+    let mut points = BTreeSet::new();
+    for failure in failures() {
+        let bench = failing(&failure);
+        let outcome = bench.finish();
+        assert!(
+            matches!(outcome, Outcome::RolledBack { .. }),
+            "{failure:?}: {outcome:?}"
+        );
+        if failure.0 == Way::Put {
+            assert_eq!(bench.store.current().get("password").unwrap(), OLD);
+        } else {
+            bench.check_end(&outcome);
+        }
+        let seen = bench.faults.seen.borrow().clone();
+        for point in seen {
+            let bench = failing(&failure);
+            bench.crash_at(point);
+            let outcome = bench.finish();
+            let ok = matches!(outcome, Outcome::RolledBack { .. } | Outcome::Done);
+            // A crash right after the refused call: whether it was done is looked up, and then it is done.
+            assert!(ok, "{failure:?} at {point}: {outcome:?}");
+            if failure.0 != Way::Put {
+                bench.check_end(&outcome);
+            }
+            points.insert(point);
+        }
+    }
+    for effect in [Effect::Unstage, Effect::Withdraw] {
+        assert!(points.contains(&Point::AfterEffect(effect)), "{effect:?}");
+    }
+}
+
+#[test]
+fn a_new_credential_that_is_refused_is_taken_back_from_store_and_target() {
+    for (pending, point) in [false, true]
+        .into_iter()
+        .flat_map(|pending| Point::all().into_iter().map(move |point| (pending, point)))
+    {
+        let bench = Bench::new(Way::Grace, pending);
+        // It is lost at the target between promotion and the look at it.
+        bench.crash_at(Point::AfterState(State::Promoted));
+        assert!(bench.apply().is_err());
+        let new = bench.store.current().get("password").unwrap().clone();
+        bench.target.forget(&new);
+        bench.crash_at(point);
+        let mut outcome = None;
+        for _ in 0..4 {
+            if let Ok(done) = bench.resume(false)
+                && let Some(first) = done.first()
+            {
+                outcome = Some(first.outcome.clone());
+            }
+        }
+        if outcome.is_none() {
+            // The crash came after its last record.
+            outcome = Some(bench.apply().unwrap()[0].outcome.clone());
+        }
+        let outcome = outcome.unwrap();
+        assert!(
+            matches!(outcome, Outcome::RolledBack { .. }),
+            "{point}: {outcome:?}"
+        );
+        bench.check_end(&outcome);
+    }
+}
+
+#[test]
+fn a_lost_answer_is_looked_into_and_nothing_is_done_twice() {
+    for (way, pending) in WAYS {
+        for call in [
+            "stage",
+            "promote",
+            "annotate",
+            "destroy",
+            "native_rotate",
+            "poll",
+            "describe",
+            "read",
+            "issue",
+            "disable",
+            "end_sessions",
+            "target_destroy",
+            "probe",
+        ] {
+            for works in [false, true] {
+                let bench = Bench::new(way, pending);
+                let script = Script {
+                    call,
+                    fault: Fault::Unknown,
+                    works,
+                    times: 1,
+                };
+                let of_target = [
+                    "issue",
+                    "disable",
+                    "end_sessions",
+                    "target_destroy",
+                    "probe",
+                ];
+                if of_target.contains(&call) {
+                    bench.target.script(script);
+                } else {
+                    bench.store.script(script);
+                }
+                let outcome = bench.finish();
+                bench.check();
+                let first_look = matches!(call, "probe" | "describe" | "read");
+                let back = matches!(outcome, Outcome::RolledBack { .. });
+                assert!(
+                    outcome == Outcome::Done || (first_look && back),
+                    "{way:?} {call} {works}: {outcome:?}"
+                );
+                if outcome == Outcome::Done {
+                    bench.check_end(&outcome);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_write_of_somebody_else_stops_it_for_a_person() {
+    for state in [
+        State::Validated,
+        State::Generated,
+        State::Issued,
+        State::Promoted,
+        State::Grace,
+    ] {
+        let bench = Bench::new(Way::Grace, false);
+        bench.crash_at(Point::AfterState(state));
+        while let Ok(done) = bench.apply() {
+            if let Outcome::InGrace { until } = done[0].outcome {
+                bench.now.set(until);
+            }
+        }
+        bench.store.write_elsewhere(b"made-up-elsewhere");
+        let done = bench.resume(false).unwrap();
+        match &done[0].outcome {
+            Outcome::NeedsHuman { why } => assert!(why.contains("somebody else"), "{why}"),
+            other => panic!("{state:?}: {other:?}"),
+        }
+        assert!(
+            bench.target.accepted().contains(&OLD.to_vec()),
+            "the old one was touched"
+        );
+        // It stays so until a person says otherwise.
+        assert!(bench.resume(false).unwrap().is_empty());
+    }
+}
+
+#[test]
+fn a_write_of_somebody_else_before_it_begins_changes_nothing() {
+    let bench = Bench::new(Way::Grace, false);
+    bench.store.write_elsewhere(b"made-up-elsewhere");
+    let done = bench.apply().unwrap();
+    assert!(
+        matches!(done[0].outcome, Outcome::RolledBack { .. }),
+        "{done:?}"
+    );
+    assert_eq!(bench.store.calls("stage") + bench.target.calls("issue"), 0);
+}
+
+#[test]
+fn an_old_journal_goes_on_by_hand_only() {
+    let bench = Bench::new(Way::Grace, false);
+    bench.crash_at(Point::AfterState(State::Promoted));
+    assert!(bench.apply().is_err());
+    bench.now.set(bench.now.get() + 25 * 3600);
+    let done = bench.resume(false).unwrap();
+    assert!(
+        matches!(done[0].outcome, Outcome::NeedsHuman { .. }),
+        "{done:?}"
+    );
+    let done = bench.resume(true).unwrap();
+    assert!(
+        matches!(done[0].outcome, Outcome::InGrace { .. }),
+        "{done:?}"
+    );
+    let outcome = bench.finish();
+    assert_eq!(outcome, Outcome::Done);
+    bench.check_end(&outcome);
+}
+
+#[test]
+fn a_credential_that_is_still_accepted_is_not_dead() {
+    let bench = Bench::new(Way::Grace, false);
+    // The target says that it did, and did not.
+    bench.crash_at(Point::AfterState(State::OldDisabled));
+    while let Ok(done) = bench.apply() {
+        if let Outcome::InGrace { until } = done[0].outcome {
+            bench.now.set(until);
+        }
+    }
+    bench.target.accept(OLD);
+    let done = bench.resume(false).unwrap();
+    match &done[0].outcome {
+        Outcome::NeedsHuman { why } => assert!(why.contains("still accepted"), "{why}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn no_answer_is_no_proof_of_death() {
+    let bench = Bench::new(Way::Grace, false);
+    bench.crash_at(Point::AfterState(State::SessionsEnded));
+    while let Ok(done) = bench.apply() {
+        if let Outcome::InGrace { until } = done[0].outcome {
+            bench.now.set(until);
+        }
+    }
+    bench.target.script(Script {
+        call: "probe",
+        fault: Fault::Unknown,
+        works: true,
+        times: 3,
+    });
+    for _ in 0..3 {
+        let done = bench.resume(false).unwrap();
+        assert!(matches!(done[0].outcome, Outcome::Later { .. }), "{done:?}");
+    }
+    assert_eq!(bench.finish(), Outcome::Done);
+}
+
+#[test]
+fn a_value_that_breaks_a_rule_is_made_anew_at_most_twice() {
+    for (times, ends_done) in [(1, true), (2, true), (3, false)] {
+        let bench = Bench::new(Way::Grace, false);
+        bench.target.script(Script {
+            call: "issue",
+            fault: Fault::Rejected,
+            works: false,
+            times,
+        });
+        let outcome = bench.finish();
+        assert_eq!(outcome == Outcome::Done, ends_done, "{times}: {outcome:?}");
+        assert!(bench.target.calls("issue") <= 3);
+        bench.check_end(&outcome);
+    }
+}
+
+#[test]
+fn journals_and_the_audit_log_hold_no_value_and_the_chain_holds() {
+    use base64::Engine as _;
+    for (way, pending) in WAYS {
+        let bench = Bench::new(way, pending);
+        let outcome = bench.finish();
+        let new = bench.store.current().get("password").unwrap().clone();
+        let journal = serde_json::to_string(
+            &bench
+                .events()
+                .iter()
+                .map(without_sealed)
+                .collect::<Vec<_>>(),
+        );
+        let path = bench.directory.path().join("audit.jsonl");
+        let audit = std::fs::read_to_string(&path).unwrap();
+        let raw = std::fs::read_to_string(bench.journals().join(format!("{}.jsonl", bench.id())));
+        let stones = std::fs::read_to_string(bench.directory.path().join("tombstones.jsonl"));
+        let texts = [
+            journal.unwrap(),
+            raw.unwrap(),
+            audit,
+            stones.unwrap(),
+            bench.plan.to_text(),
+            format!("{outcome:?} {:?}", bench.plan.steps()),
+        ];
+        for text in texts {
+            for value in [OLD, &new] {
+                let plain = String::from_utf8_lossy(value).into_owned();
+                let base64 = base64::engine::general_purpose::STANDARD_NO_PAD.encode(value);
+                let reversed: String = plain.chars().rev().collect();
+                let hash = super::canonical::sha256(value);
+                for form in [plain, base64, super::canonical::hex(value), reversed, hash] {
+                    assert!(!text.contains(&form), "{way:?}: {text}");
+                }
+            }
+        }
+        let report = verify_audit(&path).unwrap();
+        assert!(report.records >= 5 && report.torn == 0);
+    }
+}
+
+fn without_sealed(event: &Event) -> Event {
+    let mut event = event.clone();
+    match &mut event {
+        Event::State(step) => step.sealed = None,
+        Event::Did(did) => did.sealed = None,
+        _ => {}
+    }
+    event
+}

@@ -1,0 +1,78 @@
+//! The opened stores and targets that a rotation works on.
+
+use crate::{
+    config::stores::TargetEntry,
+    model::Secret,
+    stores::{SecretStore, target::Target},
+};
+
+/// A `[[targets]]` entry, and the target that it opens; `None` for `kind = "none"`.
+pub struct OpenTarget {
+    /// The entry.
+    pub entry: TargetEntry,
+    /// The target.
+    pub target: Option<Box<dyn Target>>,
+}
+
+impl std::fmt::Debug for OpenTarget {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "OpenTarget({}:{})", self.entry.store, self.entry.key)
+    }
+}
+
+/// Returns all environments that a key (store, key) may belong to.
+pub type EnvironmentsOf = dyn Fn(&str, &str) -> Vec<String>;
+
+/// Everything outside.
+#[derive(Clone, Copy, Default)]
+pub struct World<'w> {
+    /// The opened stores.
+    pub stores: &'w [Box<dyn SecretStore>],
+    /// The opened targets.
+    pub targets: &'w [OpenTarget],
+    /// The credentials that keysweep itself uses: contents of the files and variables that stores.toml names.
+    pub own: &'w [Secret],
+    /// All environments that a store's key may belong to, by the user's own configuration: a plan is asked for an approval by them, too,
+    /// for whoever wrote it may have called them otherwise.
+    pub environments: Option<&'w EnvironmentsOf>,
+}
+
+impl std::fmt::Debug for World<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (stores, targets) = (self.stores.len(), self.targets.len());
+        write!(f, "World({stores} stores, {targets} targets)")
+    }
+}
+
+impl<'w> World<'w> {
+    /// Returns a store by its name.
+    pub(super) fn store(&self, name: &str) -> Option<&'w dyn SecretStore> {
+        let found = self.stores.iter().find(|store| store.name() == name);
+        found.map(AsRef::as_ref)
+    }
+
+    /// Tells whether a key is in one of these environments, or may be; `said` is what a report or plan says.
+    pub(super) fn is_in(
+        &self,
+        environments: &[String],
+        store: &str,
+        key: &str,
+        said: Option<&String>,
+    ) -> bool {
+        let known = self
+            .environments
+            .map(|of| of(store, key))
+            .unwrap_or_default();
+        said.is_some_and(|said| environments.contains(said))
+            || known.iter().any(|name| environments.contains(name))
+    }
+
+    /// Returns the target of a key's field (the empty name is the whole value).
+    pub(super) fn target(&self, store: &str, key: &str, field: &str) -> Option<&'w OpenTarget> {
+        let field = Some(field).filter(|field| !field.is_empty());
+        self.targets.iter().find(|open| {
+            let entry = &open.entry;
+            entry.store == store && entry.key == key && entry.field.as_deref() == field
+        })
+    }
+}

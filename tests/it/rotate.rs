@@ -1,0 +1,292 @@
+//! From a leak in a repository to a new value in the store, with the program as people run it: verify, plan, approve, apply, resume,
+//! status, audit.
+
+use std::{collections::BTreeMap, ffi::OsString, fs, path::PathBuf};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
+use keysweep::{
+    config::stores::LocalSettings,
+    model::Secret,
+    stores::{
+        Change, KeyPath, SecretStore, Surroundings, VersionId,
+        local::{self, LocalStore},
+    },
+};
+
+use crate::support::{Repo, Run, keysweep, token};
+
+/// A repository with a leak, and a local store that holds the leaked value, outside of it.
+struct Place {
+    repo: Repo,
+    own: tempfile::TempDir,
+    leaked: String,
+}
+
+impl Place {
+    fn new(rotate: &str, target: &str) -> Self {
+        let place = Self {
+            repo: Repo::new(),
+            own: tempfile::tempdir().unwrap(),
+            leaked: token(4711),
+        };
+        let identity = place.path("age.txt");
+        local::generate_identity(&identity).unwrap();
+        let recipients = local::recipients(&identity).unwrap();
+        local::create(&place.path("s.sops.yaml"), &recipients).unwrap();
+        place.put(&place.leaked, "");
+        let text = format!(
+            "[stores.own]\nkind = \"local\"\nfile = {:?}\nidentity = {identity:?}\nenvironment = \"prod\"\n\n\
+             [rotate]\nidentity = {identity:?}\nstate = {:?}\n{rotate}\n\n{target}",
+            place.path("s.sops.yaml"),
+            place.path("state"),
+        );
+        fs::write(place.path("stores.toml"), text).unwrap();
+        let leak = format!("token = \"{}\"\n", place.leaked);
+        place.repo.write("app.toml", leak).commit("leak");
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.own.path().join(name)
+    }
+
+    fn store(&self) -> LocalStore {
+        let settings = LocalSettings {
+            file: self.path("s.sops.yaml"),
+            identity: Some(self.path("age.txt")),
+            no_history: true,
+        };
+        let nothing = |_: &str| -> Option<OsString> { None };
+        let surroundings = Surroundings {
+            variable: &nothing,
+            home: None,
+            history: &|_| Ok(Vec::new()),
+        };
+        LocalStore::open("own", &settings, &[], &surroundings).unwrap()
+    }
+
+    fn put(&self, value: &str, base: &str) {
+        let fields = BTreeMap::from([("password".to_owned(), Secret::new(value.as_bytes()))]);
+        let change = Change {
+            key: &KeyPath::new("apps/db"),
+            base: &VersionId::new(base),
+            fields: &fields,
+            token: "00000000-0000-8000-8000-000000000000",
+        };
+        self.store().stage(&change).unwrap();
+    }
+
+    /// Returns what readers of the key get.
+    fn current(&self) -> String {
+        let (store, key) = (self.store(), KeyPath::new("apps/db"));
+        let info = store.describe(&key).unwrap();
+        let mut value = String::new();
+        store
+            .read(&key, &info.current().unwrap().id, &mut |field| {
+                if field.name == "password" {
+                    value = String::from_utf8_lossy(field.bytes).into_owned();
+                }
+            })
+            .unwrap();
+        value
+    }
+
+    fn run(&self, args: &[&str]) -> Run {
+        let stores = self.path("stores.toml");
+        let mut all = args.to_vec();
+        all.extend(["--stores", stores.to_str().unwrap()]);
+        keysweep(self.repo.path(), &all)
+    }
+
+    fn named(&self, name: &str) -> String {
+        self.path(name).to_str().unwrap().to_owned()
+    }
+
+    /// Verifies and plans; returns the plan's run.
+    fn plan(&self, more: &[&str]) -> Run {
+        let report = self.named("report.json");
+        let verified = self.run(&["verify", ".", "--output", &format!("json={report}")]);
+        assert_eq!(verified.code, 10, "{}", verified.stderr);
+        let plan = self.named("plan.json");
+        let mut args = vec!["rotate", "plan", "--report", &report, "--out", &plan];
+        args.extend(more);
+        self.run(&args)
+    }
+
+    fn apply(&self, more: &[&str]) -> Run {
+        let plan = self.named("plan.json");
+        let mut args = vec!["rotate", "apply", &plan];
+        args.extend(more);
+        self.run(&args)
+    }
+
+    /// Returns everything that a rotation has left behind, but the store and the identity.
+    fn left(&self) -> String {
+        let mut text = String::new();
+        let mut folders = vec![self.path("state")];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    text.push_str(&fs::read_to_string(path).unwrap());
+                }
+            }
+        }
+        for file in ["plan.json", "report.json"] {
+            text.push_str(&fs::read_to_string(self.path(file)).unwrap());
+        }
+        text
+    }
+}
+
+const NONE: &str =
+    "[[targets]]\nstore = \"own\"\nkey = \"apps/db\"\nfield = \"password\"\nkind = \"none\"\n";
+
+#[test]
+fn a_leaked_value_of_the_local_store_is_replaced_and_nothing_tells_either_value() {
+    let place = Place::new("allow = [\"own:**\"]\ngrace-minutes = 0", NONE);
+    let planned = place.plan(&[]);
+    assert_eq!(planned.code, 0, "{}{}", planned.text(), planned.stderr);
+    assert!(planned.text().contains("NO PROOF"), "{}", planned.text());
+    let dry = place.apply(&[]);
+    assert_eq!(dry.code, 0, "{}", dry.stderr);
+    assert!(dry.text().contains("nothing was done"), "{}", dry.text());
+    assert_eq!(place.current(), place.leaked);
+    let applied = place.apply(&["--apply"]);
+    assert_eq!(applied.code, 0, "{}{}", applied.text(), applied.stderr);
+    let new = place.current();
+    assert_ne!(new, place.leaked);
+    assert_eq!(new.len(), 43);
+    // Once more does nothing more.
+    let again = place.apply(&["--apply"]);
+    assert_eq!(again.code, 0, "{}{}", again.text(), again.stderr);
+    assert_eq!(place.current(), new);
+    let status = place.run(&["rotate", "status"]);
+    assert_eq!(status.code, 0, "{}", status.stderr);
+    assert!(
+        status.text().contains("done  rotate own:apps/db"),
+        "{}",
+        status.text()
+    );
+    let audit = place.run(&["audit", "verify"]);
+    assert_eq!(audit.code, 0, "{}", audit.stderr);
+    let told = [planned, dry, applied, again, status, audit];
+    let told: String = told.iter().map(|run| run.text() + &run.stderr).collect();
+    let told = told + &place.left();
+    for value in [&place.leaked, &new] {
+        for form in [value.clone(), STANDARD_NO_PAD.encode(value)] {
+            assert!(!told.contains(&form), "{told}");
+        }
+    }
+}
+
+#[test]
+fn grace_ends_with_the_process_and_resume_says_when_it_is_too_early() {
+    let place = Place::new("allow = [\"own:**\"]\ngrace-minutes = 15", NONE);
+    place.plan(&[]);
+    let applied = place.apply(&["--apply"]);
+    assert_eq!(applied.code, 12, "{}{}", applied.text(), applied.stderr);
+    let resumed = place.run(&["rotate", "resume"]);
+    assert_eq!(resumed.code, 12, "{}{}", resumed.text(), resumed.stderr);
+    assert!(resumed.text().contains("valid until"), "{}", resumed.text());
+    assert_eq!(place.run(&["rotate", "status"]).code, 12);
+}
+
+#[test]
+fn what_is_not_allowed_is_listed_and_nothing_is_written() {
+    let place = Place::new("", NONE);
+    let planned = place.plan(&[]);
+    assert_eq!(planned.code, 10, "{}{}", planned.text(), planned.stderr);
+    assert!(
+        planned.text().contains("`allow` of stores.toml"),
+        "{}",
+        planned.text()
+    );
+    assert!(!place.path("plan.json").exists());
+    assert_eq!(place.current(), place.leaked);
+}
+
+#[test]
+fn a_protected_environment_waits_for_a_second_person() {
+    let place = Place::new(
+        "allow = [\"own:**\"]\nprotected = [\"prod\"]\ngrace-minutes = 0",
+        NONE,
+    );
+    let planned = place.plan(&["--planner", "bob"]);
+    assert_eq!(planned.code, 11, "{}{}", planned.text(), planned.stderr);
+    let waits = place.apply(&["--apply"]);
+    assert_eq!(waits.code, 11, "{}{}", waits.text(), waits.stderr);
+    assert_eq!(place.current(), place.leaked);
+    let key = place.named("alice.key");
+    fs::write(&key, "5a".repeat(32)).unwrap();
+    let plan = place.named("plan.json");
+    let args = ["rotate", "approve", &plan, "--key", &key, "--name", "alice"];
+    let approved = keysweep(place.repo.path(), &args);
+    assert_eq!(approved.code, 0, "{}", approved.stderr);
+    let approval = place.named("plan.json.approval");
+    // A signature counts only if the stores file knows its key.
+    let unknown = place.apply(&["--approval", &approval, "--apply"]);
+    assert_eq!(unknown.code, 11, "{}{}", unknown.text(), unknown.stderr);
+    let text = approved.text();
+    let public = text.split('"').nth(1).unwrap();
+    let stores = place.path("stores.toml");
+    let file = fs::read_to_string(&stores).unwrap();
+    let approvers = format!("\n[rotate.approvers]\nalice = \"{public}\"\n\n[[targets]]");
+    fs::write(&stores, file.replace("\n[[targets]]", &approvers)).unwrap();
+    let applied = place.apply(&["--approval", &approval, "--apply"]);
+    assert_eq!(applied.code, 0, "{}{}", applied.text(), applied.stderr);
+    assert_ne!(place.current(), place.leaked);
+}
+
+#[test]
+fn a_changed_plan_and_a_changed_log_are_refused() {
+    let place = Place::new("allow = [\"own:**\"]\ngrace-minutes = 0", NONE);
+    place.plan(&[]);
+    let plan = place.path("plan.json");
+    let text = fs::read_to_string(&plan).unwrap();
+    fs::write(&plan, text.replace("apps/db", "apps/dc")).unwrap();
+    let refused = place.apply(&["--apply"]);
+    assert_eq!(refused.code, 2, "{}", refused.text());
+    assert!(
+        refused.stderr.contains("changed after it was made"),
+        "{}",
+        refused.stderr
+    );
+    fs::write(&plan, text).unwrap();
+    assert_eq!(place.apply(&["--apply"]).code, 0);
+    let log = place.path("state/audit.jsonl");
+    let lines = fs::read_to_string(&log).unwrap();
+    let without_second: Vec<&str> = lines
+        .lines()
+        .enumerate()
+        .filter(|(n, _)| *n != 1)
+        .map(|(_, line)| line)
+        .collect();
+    fs::write(&log, without_second.join("\n") + "\n").unwrap();
+    let audit = place.run(&["audit", "verify"]);
+    assert_eq!(audit.code, 2, "{}", audit.text());
+    assert!(audit.stderr.contains("line 2"), "{}", audit.stderr);
+}
+
+#[test]
+fn a_report_that_was_not_verified_makes_no_plan() {
+    let place = Place::new("allow = [\"own:**\"]", NONE);
+    let report = place.named("scan.json");
+    place_scan(&place, &report);
+    let plan = place.named("plan.json");
+    let planned = place.run(&["rotate", "plan", "--report", &report, "--out", &plan]);
+    assert_eq!(planned.code, 2, "{}", planned.text());
+    assert!(
+        planned.stderr.contains("keysweep verify"),
+        "{}",
+        planned.stderr
+    );
+}
+
+fn place_scan(place: &Place, report: &str) {
+    let output = format!("json={report}");
+    let scanned = keysweep(place.repo.path(), &["scan", ".", "--output", &output]);
+    assert_eq!(scanned.code, 1, "{}", scanned.stderr);
+}

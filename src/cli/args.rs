@@ -99,6 +99,10 @@ pub(super) struct Scan {
     /// Write the secrets themselves into json and text reports
     #[arg(long)]
     pub(super) reveal: bool,
+    /// Index of store values (keysweep store index): says which findings are live secrets without asking a store
+    #[cfg(feature = "verify")]
+    #[arg(long, value_name = "FILE", env = "KEYSWEEP_INDEX")]
+    pub(super) index: Option<PathBuf>,
 }
 
 /// What is verified and where.
@@ -480,11 +484,38 @@ pub(super) enum Store {
         #[command(flatten)]
         stores: StoresArgs,
     },
+    /// Write an index of the stores' values as keyed tags, for commit hooks that have no access to a store; reads only
+    Index(StoreIndex),
+    /// Print the least policy that Vault or OpenBao must grant
+    Policy {
+        /// Also what a rotation writes
+        #[arg(long)]
+        rotate: bool,
+        #[command(flatten)]
+        stores: StoresArgs,
+    },
     /// Say for each store whether it answers, who we are to it, and what is in the way; reads only, exits with 3 if one does not answer
     Doctor {
         #[command(flatten)]
         stores: StoresArgs,
     },
+}
+
+/// What is indexed.
+#[cfg(feature = "verify")]
+#[derive(Debug, Args)]
+pub(super) struct StoreIndex {
+    /// The index
+    #[arg(long, value_name = "FILE")]
+    pub(super) out: PathBuf,
+    /// Days that it is good for
+    #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..=366))]
+    pub(super) days: u16,
+    /// Also names of keys and versions: then verify knows versions that their store has thrown away since
+    #[arg(long)]
+    pub(super) names: bool,
+    #[command(flatten)]
+    pub(super) stores: StoresArgs,
 }
 
 #[cfg(feature = "verify")]

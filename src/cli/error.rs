@@ -51,6 +51,29 @@ pub(super) enum CliError {
         #[source]
         source: io::Error,
     },
+    /// An index of store values.
+    #[cfg(feature = "verify")]
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Index(#[from] crate::verify::index::IndexError),
+    /// No team key.
+    #[cfg(feature = "verify")]
+    #[error("there is no team key")]
+    #[diagnostic(
+        code(keysweep::cli::no_team_key),
+        help(
+            "set KEYSWEEP_TEAM_KEY to the key that the index was made with; `keysweep store index` makes one"
+        )
+    )]
+    NoTeamKey,
+    /// `KEYSWEEP_TEAM_KEY` or its file.
+    #[cfg(feature = "verify")]
+    #[error("the team key is none")]
+    #[diagnostic(
+        code(keysweep::cli::team_key),
+        help("a key has 64 hex digits; make one with `openssl rand -hex 32`")
+    )]
+    TeamKey,
     /// A rotation.
     #[cfg(feature = "verify")]
     #[error(transparent)]
@@ -485,6 +508,9 @@ impl CliError {
             | Self::Value { .. }
             | Self::NoValue
             | Self::Rotate(_)
+            | Self::Index(_)
+            | Self::NoTeamKey
+            | Self::TeamKey
             | Self::NotVerified { .. }
             | Self::WeakValue { .. }
             | Self::NoIdentity => Outcome::Usage,
@@ -505,6 +531,7 @@ const fn of_fault(fault: &crate::stores::Fault) -> Outcome {
         | Fault::Unauthenticated
         | Fault::Retryable { .. }
         | Fault::Conflict
+        | Fault::Rejected
         | Fault::Unavailable
         | Fault::Unknown
         | Fault::Protocol => Outcome::Incomplete,

@@ -483,6 +483,12 @@ fn today() -> Date {
     Date::from_unix(now())
 }
 
+/// Returns the time in seconds since 1970, as stores count it.
+#[cfg(feature = "verify")]
+pub(super) fn seconds() -> i64 {
+    i64::try_from(now()).unwrap_or(i64::MAX)
+}
+
 /// Returns the time in seconds since 1970.
 fn now() -> u64 {
     let passed = SystemTime::now().duration_since(UNIX_EPOCH);

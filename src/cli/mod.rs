@@ -12,6 +12,8 @@ mod explain_policy;
 mod fix;
 mod gather;
 mod hook;
+#[cfg(feature = "verify")]
+mod index;
 mod patch;
 mod progress;
 mod ranged;

@@ -31,7 +31,21 @@ pub(super) fn run(args: &args::Scan, look: &Look) -> Result<Outcome, CliError> {
     check(&outputs, args.reveal)?;
     let target = target(args)?;
     let gathered = Gathered::new(&args.common, &target)?;
-    let report = scanned(target.clone(), args, &gathered, look)?;
+    #[cfg(feature = "verify")]
+    let index = args
+        .index
+        .as_deref()
+        .map(|path| super::index::read(path, None))
+        .transpose()?;
+    #[cfg_attr(
+        not(feature = "verify"),
+        expect(unused_mut, reason = "verdicts need stores")
+    )]
+    let mut report = scanned(target.clone(), args, &gathered, look)?;
+    #[cfg(feature = "verify")]
+    if let Some(index) = index {
+        super::index::judge(&mut report.findings, &index);
+    }
     let fail_on = args
         .fail_on
         .map(Severity::from)
@@ -309,6 +323,29 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
     let temporary = neighbour(path);
     // NOTE: made anew or not at all: a link that somebody planted under this name is not followed.
     let mut file = fs::File::create_new(&temporary).map_err(failed)?;
+    let done = file
+        .write_all(bytes)
+        .and_then(|()| fs::rename(&temporary, path));
+    if done.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    done.map_err(failed)
+}
+
+/// Writes a file as [`replace`] does, for its owner alone.
+#[cfg(feature = "verify")]
+pub(super) fn replace_private(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
+    use std::io::Write as _;
+    let failed = |source| CliError::Write {
+        path: path.to_owned(),
+        source,
+    };
+    let temporary = neighbour(path);
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(&temporary).map_err(failed)?;
     let done = file
         .write_all(bytes)
         .and_then(|()| fs::rename(&temporary, path));

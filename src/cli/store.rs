@@ -18,8 +18,10 @@ use super::{
     settings, stores,
 };
 use crate::{
-    config::stores::StoresFile,
-    stores::{Change, Cursor, Fault, KeyEntry, KeyPath, SecretStore, StoreError, VersionId, local},
+    config::stores::{StoreKind, StoresFile},
+    stores::{
+        Change, Cursor, Fault, KeyEntry, KeyPath, SecretStore, StoreError, VersionId, local, vault,
+    },
 };
 
 /// Most pages of one listing: a store that never ends its listing is broken.
@@ -43,6 +45,8 @@ pub(super) fn run(command: &args::Store) -> Result<(String, Outcome), CliError> 
         args::Store::Put { key, field, stores } => {
             put(&load(stores, &here)?, stores, key, field.as_deref())
         }
+        args::Store::Index(args) => super::index::write(args),
+        args::Store::Policy { rotate, stores } => policy(&load(stores, &here)?, stores, *rotate),
         args::Store::Doctor { stores } => doctor(&load(stores, &here)?, stores),
     }
 }
@@ -50,6 +54,31 @@ pub(super) fn run(command: &args::Store) -> Result<(String, Outcome), CliError> 
 fn load(args: &StoresArgs, here: &Path) -> Result<StoresFile, CliError> {
     stores::refuse_inside(args, here)?;
     stores::load(args)
+}
+
+/// `store policy`: what each Vault must grant.
+fn policy(
+    file: &StoresFile,
+    args: &StoresArgs,
+    rotate: bool,
+) -> Result<(String, Outcome), CliError> {
+    let wanted = |name: &String| args.store.is_empty() || args.store.contains(name);
+    let mut text = String::new();
+    for (name, entry) in file.stores.iter().filter(|(name, _)| wanted(name)) {
+        if let StoreKind::Vault(settings) = &entry.kind {
+            let _ = writeln!(text, "# {name}\n{}", vault::policy(settings, rotate));
+        }
+    }
+    if text.is_empty() {
+        return Err(StoreError::new(
+            "stores",
+            Fault::Setup,
+            "none of the stores is a Vault or OpenBao",
+            "`kind = \"vault\"` makes one; other stores have no policies of this form",
+        )
+        .into());
+    }
+    Ok((text, Outcome::Clean))
 }
 
 /// `store init`: the identity, the file, the entry; each is left alone if it is there.

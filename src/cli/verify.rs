@@ -4,7 +4,6 @@ use std::{
     collections::BTreeMap,
     path::PathBuf,
     sync::atomic::{AtomicU64, Ordering},
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 use crate::{
@@ -21,6 +20,7 @@ use super::{
     error::CliError,
     exit::Outcome,
     gather::{self, Gathered},
+    index::Memory,
     report as reports, scan, settings, stores as opening,
 };
 
@@ -67,19 +67,8 @@ fn judge(
     gathered: &Gathered,
 ) -> Result<(), CliError> {
     let opened = opening::open_all(file, &args.stores.store);
-    let places: Vec<Opened<'_>> = opened
-        .iter()
-        .filter_map(|(name, store)| {
-            let entry = file.stores.get(name)?;
-            Some(Opened {
-                name,
-                store: store.as_ref().map(AsRef::as_ref).map_err(Clone::clone),
-                environment: entry.environment.as_deref(),
-                prefixes: &entry.prefixes,
-                max_age_days: entry.max_age_days,
-            })
-        })
-        .collect();
+    let places = places(&opened, file);
+    let memory = Memory::new(file, args.scan.index.as_deref())?;
     // Habits have no value to compare; a shared value is compared where it is told as a secret.
     let secrets: Vec<usize> = (0..report.findings.len())
         .filter(|n| {
@@ -100,8 +89,9 @@ fn judge(
         limits: file.verify,
         reuse: args.reuse,
         readers: true,
-        now: now(),
+        now: gather::seconds(),
         key: settings::random_bytes()?,
+        remembered: &|value| memory.of(value),
         environment: &|key| environment_of(environments, key),
         stop: scan::stop(),
         progress: &|n| {
@@ -111,13 +101,7 @@ fn judge(
     let outcome = verify::verify(&values, &places, &options);
     let mut verdicts = outcome.verdicts;
     if args.probe {
-        probe(
-            &mut verdicts,
-            &values,
-            &opened,
-            file,
-            &surroundings.surroundings(),
-        )?;
+        probe(&mut verdicts, &values, &opened, file)?;
     }
     for (n, verdict) in secrets.into_iter().zip(verdicts) {
         if let Some(finding) = report.findings.get_mut(n) {
@@ -126,6 +110,21 @@ fn judge(
     }
     report.verification = Some(outcome.verification);
     Ok(())
+}
+
+/// Returns the stores as verify takes them.
+pub(super) fn places<'s>(opened: &'s [opening::Opened], file: &'s StoresFile) -> Vec<Opened<'s>> {
+    let place = |(name, store): &'s opening::Opened| {
+        let entry = file.stores.get(name);
+        Opened {
+            name,
+            store: store.as_ref().map(AsRef::as_ref).map_err(Clone::clone),
+            environment: entry.and_then(|entry| entry.environment.as_deref()),
+            prefixes: entry.map_or(&[], |entry| &entry.prefixes),
+            max_age_days: entry.and_then(|entry| entry.max_age_days),
+        }
+    };
+    opened.iter().map(place).collect()
 }
 
 /// Asks each target once for each value that stands, or stood, in its key.
@@ -246,18 +245,14 @@ fn files_of(report: &Report, target: &Target) -> Option<Target> {
 }
 
 /// Guesses the environment of a store's key from its path, by the words and globs of the configuration.
-fn environment_of(environments: &environment::Environments, key: &str) -> Option<String> {
+pub(super) fn environment_of(
+    environments: &environment::Environments,
+    key: &str,
+) -> Option<String> {
     let labels = environments.of_store(key);
     match labels.environments() {
         // Two names are a question, not an answer.
         [one] => Some(one.name().to_owned()),
         _ => None,
     }
-}
-
-fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| {
-        i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
-    })
 }

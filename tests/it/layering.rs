@@ -54,6 +54,8 @@ const MODULES: [(&str, u8, &[&str]); 14] = [
         "verify",
         3,
         &[
+            "miette",
+            "serde",
             "rayon",
             "aho_corasick",
             "base64",

@@ -1,0 +1,230 @@
+//! `keysweep store index`, and what scans and verify remember by it: which values the stores hold or held, without asking them.
+//!
+//! The key of an index is the team key: `KEYSWEEP_TEAM_KEY`, else `team.key` in the state directory (64 hex digits, made when the
+//! first index is written).
+
+use std::{fs, path::Path};
+
+use zeroize::Zeroizing;
+
+use crate::{
+    config::stores::{StoresFile, VerifyLimits},
+    model::{
+        DigestKey, Finding, Kind, MatchKind, ProviderState, Secret, StorePlace, StoreState, Verdict,
+    },
+    policy::environment::Environments,
+    rotate::{Tombstone, Tombstones},
+    verify::{
+        self,
+        index::{Builder, Index},
+    },
+};
+
+use super::{
+    args,
+    error::{CliError, shown},
+    exit::Outcome,
+    gather, rotate_world, scan, settings, stores as opening, verify as verifying,
+};
+
+/// Largest index that is read, bytes: 40 million values.
+const MAX_INDEX: u64 = 512 << 20;
+/// Seconds of a day.
+const DAY: i64 = 86_400;
+
+/// `keysweep store index`: writes the index of the wanted stores.
+pub(super) fn write(args: &args::StoreIndex) -> Result<(String, Outcome), CliError> {
+    let here = settings::working_directory();
+    opening::refuse_inside(&args.stores, &here)?;
+    let file = opening::load(&args.stores)?;
+    scan::check_file(&args.out)?;
+    let opened = opening::open_all(&file, &args.stores.store);
+    let places = verifying::places(&opened, &file);
+    let key = made_key(&file)?;
+    let builder = Builder::new(*key, u32::from(file.verify.min_bits), args.names);
+    let environments = Environments::default();
+    let options = verify::Options {
+        limits: file.verify,
+        reuse: false,
+        readers: false,
+        now: gather::seconds(),
+        key: settings::random_bytes()?,
+        remembered: &|_| None,
+        environment: &|key| verifying::environment_of(&environments, key),
+        stop: scan::stop(),
+        progress: &|_| {},
+    };
+    let mut text = String::new();
+    let mut whole = true;
+    for place in &places {
+        let coverage = builder.read(place, &options);
+        whole &= coverage.is_read();
+        let stopped = coverage.stopped.as_deref().unwrap_or_default();
+        text.push_str(&format!(
+            "{}: {} of {} keys, {} versions {stopped}\n",
+            coverage.store, coverage.read, coverage.listed, coverage.versions
+        ));
+        for problem in &coverage.problems {
+            text.push_str(&format!("  not read: {}: {}\n", problem.key, problem.what));
+        }
+    }
+    let now = gather::seconds();
+    let bytes = builder.finish(now, now.saturating_add(i64::from(args.days) * DAY));
+    scan::replace_private(&args.out, &bytes)?;
+    text.push_str(&format!(
+        "wrote {}, {} bytes, good for {} days; it needs the team key: whoever has both can test guesses\n",
+        shown(&args.out),
+        bytes.len(),
+        args.days
+    ));
+    // An index that lacks something must not look like one that has everything.
+    let outcome = if whole {
+        Outcome::Clean
+    } else {
+        Outcome::Incomplete
+    };
+    Ok((text, outcome))
+}
+
+/// Gives the findings of a scan that the index knows their verdicts.
+pub(super) fn judge(findings: &mut [Finding], index: &Index) {
+    for finding in findings {
+        // Exposed to be keyed and looked for.
+        let value = finding.secret.expose();
+        if finding.kind != Kind::Secret || value.is_empty() {
+            continue;
+        }
+        if let Some(found) = index.find(value) {
+            let provider = ProviderState::NotChecked;
+            finding.judge(Verdict {
+                urgency: verify::urgency(&found.state, &provider),
+                store: found.state.clone(),
+                provider,
+                place: Some(found.place.clone()),
+                by: Some(MatchKind::Exact),
+                owner: None,
+                readers: None,
+                age: None,
+                also: Vec::new(),
+                more: 0,
+            });
+        }
+    }
+}
+
+/// Reads the index that a flag or variable names.
+pub(super) fn read(path: &Path, min_bits: Option<u16>) -> Result<Index, CliError> {
+    let file = |source| CliError::File {
+        path: path.to_owned(),
+        source,
+    };
+    if fs::metadata(path).map_err(file)?.len() > MAX_INDEX {
+        return Err(file(std::io::ErrorKind::FileTooLarge.into()));
+    }
+    let bytes = fs::read(path).map_err(file)?;
+    let key = team_key(&rotate_world::state(&StoresFile::default()))?;
+    let key = key.ok_or(CliError::NoTeamKey)?;
+    let bits = min_bits.unwrap_or(VerifyLimits::default().min_bits);
+    let name = shown(path).to_string();
+    Ok(Index::read(
+        &name,
+        &bytes,
+        *key,
+        u32::from(bits),
+        gather::seconds(),
+    )?)
+}
+
+/// What is remembered of values that stores may have forgotten.
+pub(super) struct Memory {
+    index: Option<Index>,
+    stones: Vec<Tombstone>,
+    tombstones: Option<Tombstones>,
+}
+
+impl Memory {
+    /// Reads the index, if one is named, and the tombstones of past rotations.
+    pub(super) fn new(file: &StoresFile, index: Option<&Path>) -> Result<Self, CliError> {
+        let state = rotate_world::state(file);
+        // Only looked at: verify makes neither the directory nor a key.
+        let has_stones = state.join(Tombstones::FILE).is_file();
+        let random = |_: &mut [u8]| Ok(());
+        let tombstones = has_stones
+            .then(|| Tombstones::open(&state, &random))
+            .transpose()?;
+        Ok(Self {
+            index: index
+                .map(|path| read(path, Some(file.verify.min_bits)))
+                .transpose()?,
+            stones: tombstones
+                .as_ref()
+                .map(Tombstones::all)
+                .transpose()?
+                .unwrap_or_default(),
+            tombstones,
+        })
+    }
+
+    /// Returns where a value stood once.
+    pub(super) fn of(&self, value: &Secret) -> Option<StorePlace> {
+        let tag = self.tombstones.as_ref().map(|stones| stones.tag(value));
+        let stone = self
+            .stones
+            .iter()
+            .rev()
+            .find(|stone| Some(&stone.tag) == tag.as_ref());
+        if let Some(stone) = stone {
+            return Some(StorePlace {
+                store: stone.store.clone(),
+                key: stone.key.clone(),
+                version: Some(stone.version.clone()),
+                field: stone.field.clone(),
+                environment: None,
+            });
+        }
+        // Exposed to be keyed.
+        let found = self.index.as_ref()?.find(value.expose())?;
+        let is_named = !found.place.key.is_empty() && !matches!(found.state, StoreState::Pending);
+        is_named.then(|| found.place.clone())
+    }
+}
+
+/// Returns the team key, if there is one.
+fn team_key(state: &Path) -> Result<Option<Zeroizing<[u8; 32]>>, CliError> {
+    let text = match settings::variable("KEYSWEEP_TEAM_KEY") {
+        Some(text) => Zeroizing::new(text.into_string().map_err(|_| CliError::TeamKey)?),
+        None => {
+            let path = state.join(Tombstones::KEY_FILE);
+            match fs::read_to_string(&path) {
+                Ok(text) => Zeroizing::new(text),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+                Err(source) => return Err(CliError::File { path, source }),
+            }
+        }
+    };
+    let key = DigestKey::from_hex(text.trim()).ok_or(CliError::TeamKey)?;
+    let mut bytes = Zeroizing::new([0; 32]);
+    let hex = Zeroizing::new(key.to_hex());
+    for (byte, pair) in bytes.iter_mut().zip(hex.as_bytes().chunks(2)) {
+        let pair = std::str::from_utf8(pair).unwrap_or_default();
+        *byte = u8::from_str_radix(pair, 16).map_err(|_| CliError::TeamKey)?;
+    }
+    Ok(Some(bytes))
+}
+
+/// Returns the team key; makes one if there is none.
+fn made_key(file: &StoresFile) -> Result<Zeroizing<[u8; 32]>, CliError> {
+    let state = rotate_world::state(file);
+    if let Some(key) = team_key(&state)? {
+        return Ok(key);
+    }
+    let fresh = Zeroizing::new(settings::random_bytes()?);
+    let random = |bytes: &mut [u8]| {
+        for (byte, fresh) in bytes.iter_mut().zip(fresh.iter()) {
+            *byte = *fresh;
+        }
+        Ok(())
+    };
+    Tombstones::open(&state, &random)?;
+    team_key(&state)?.ok_or(CliError::NoTeamKey)
+}

@@ -526,7 +526,7 @@ impl CliError {
 const fn of_fault(fault: &crate::stores::Fault) -> Outcome {
     use crate::stores::Fault;
     match fault {
-        Fault::Setup | Fault::NotFound | Fault::Unsupported => Outcome::Usage,
+        Fault::Setup | Fault::NotFound | Fault::Rejected | Fault::Unsupported => Outcome::Usage,
         Fault::Denied
         | Fault::Unauthenticated
         | Fault::Retryable { .. }

@@ -28,6 +28,7 @@ mod planning;
 mod rotators;
 mod seal;
 mod state;
+mod status;
 mod steps;
 mod tombstone;
 mod value;
@@ -40,9 +41,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use apply::{
-    JOURNALS, Rotation, Status, apply, approved, pending_keys, resume, rotation_id, status,
-};
+pub use apply::{JOURNALS, Rotation, apply, approved, resume, rotation_id};
 pub use approval::{Approval, public_key};
 pub use audit::{Actor, Audit, AuditEvent, AuditReport, verify as verify_audit};
 pub use canonical::time_text;
@@ -53,6 +52,7 @@ pub use plan::{Action, ActionKind, Declares, Plan, Reason, Refusal, Retire, Stra
 pub use planning::{Candidate, Wishes, plan};
 pub use seal::Sealer;
 pub use state::{Effect, Outcome, State};
+pub use status::{Status, pending_keys, status};
 pub use tombstone::{Tombstone, Tombstones};
 pub use value::{Alphabet, ValuePolicy};
 pub use world::{EnvironmentsOf, OpenTarget, World};

@@ -122,9 +122,18 @@ pub(super) struct Verify {
     /// Also tell values that several keys of the stores share
     #[arg(long)]
     pub(super) reuse: bool,
-    /// Leave names of keys, owners and readers out of the reports
+    /// Leave names of keys, owners and readers out of all reports; in CI the log never has them
     #[arg(long)]
     pub(super) redact_paths: bool,
+    /// What is done about what is live: nothing, a plan (written to --plan), or its rotation within the allow-list of the stores file
+    #[arg(long, value_name = "WHAT", value_enum, default_value = "nothing")]
+    pub(super) on_live: OnLive,
+    /// Where --on-live writes its plan
+    #[arg(long, value_name = "FILE", default_value = "plan.json")]
+    pub(super) plan: PathBuf,
+    /// Also look for each value's uses in the audit log of Vault or OpenBao, without the right to read a secret
+    #[arg(long)]
+    pub(super) trace: bool,
 }
 
 /// From a plan to dead credentials.
@@ -176,6 +185,18 @@ pub(super) struct RotatePlan {
     pub(super) planner: Option<String>,
     #[command(flatten)]
     pub(super) stores: StoresArgs,
+}
+
+/// What is done about what is live.
+#[cfg(feature = "verify")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum OnLive {
+    /// It is told
+    Nothing,
+    /// A plan is made
+    Plan,
+    /// A plan is made and applied, if it needs no approval
+    Rotate,
 }
 
 #[cfg(feature = "verify")]

@@ -56,6 +56,27 @@ pub(super) enum CliError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Index(#[from] crate::verify::index::IndexError),
+    /// An event that strangers can cause.
+    #[cfg(feature = "verify")]
+    #[error("stores are not asked and nothing is changed for this CI event: {why}")]
+    #[diagnostic(
+        code(keysweep::cli::untrusted),
+        help(
+            "verify answers whether a value is in a store: run it on pushes, schedules or by hand; `keysweep scan` is what pull requests need"
+        )
+    )]
+    Untrusted {
+        /// What the event says.
+        why: String,
+    },
+    /// `--trace`.
+    #[cfg(feature = "verify")]
+    #[error("no store of kind `vault` has an audit log to look into")]
+    #[diagnostic(
+        code(keysweep::cli::no_audit),
+        help("set `audit-device` and `audit-file` of the store in stores.toml (docs/vault.md)")
+    )]
+    NoAuditLog,
     /// No team key.
     #[cfg(feature = "verify")]
     #[error("there is no team key")]
@@ -509,6 +530,8 @@ impl CliError {
             | Self::NoValue
             | Self::Rotate(_)
             | Self::Index(_)
+            | Self::Untrusted { .. }
+            | Self::NoAuditLog
             | Self::NoTeamKey
             | Self::TeamKey
             | Self::NotVerified { .. }
@@ -531,7 +554,6 @@ const fn of_fault(fault: &crate::stores::Fault) -> Outcome {
         | Fault::Unauthenticated
         | Fault::Retryable { .. }
         | Fault::Conflict
-        | Fault::Rejected
         | Fault::Unavailable
         | Fault::Unknown
         | Fault::Protocol => Outcome::Incomplete,

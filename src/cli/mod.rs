@@ -6,6 +6,8 @@
 mod args;
 mod baseline;
 mod error;
+#[cfg(feature = "verify")]
+mod event;
 mod exit;
 mod explain;
 mod explain_policy;

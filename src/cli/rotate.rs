@@ -23,6 +23,7 @@ use crate::{
 use super::{
     args,
     error::{CliError, shown},
+    event,
     exit::Outcome,
     report as reports,
     rotate_world::{self, Opened},
@@ -37,6 +38,13 @@ const MAX_FILE: u64 = 16 << 20;
 
 /// Runs `keysweep rotate`.
 pub(super) fn run(command: &args::Rotate) -> Result<Told, CliError> {
+    match command {
+        args::Rotate::Status { .. } => {}
+        args::Rotate::Plan(_)
+        | args::Rotate::Approve(_)
+        | args::Rotate::Apply(_)
+        | args::Rotate::Resume(_) => event::trusted()?,
+    }
     match command {
         args::Rotate::Plan(args) => plan(args),
         args::Rotate::Approve(args) => approve(args),
@@ -76,13 +84,6 @@ fn plan(args: &args::RotatePlan) -> Result<Told, CliError> {
     if report.verification.is_none() {
         return Err(CliError::NotVerified { name });
     }
-    let candidates = candidates(&report);
-    let keys = candidates.iter().filter_map(|candidate| {
-        let place = candidate.verdict.place.as_ref()?;
-        let is_live = candidate.verdict.is_live();
-        is_live.then(|| (place.store.clone(), place.key.clone()))
-    });
-    let opened = Opened::new(&file, &keys.collect::<BTreeSet<_>>())?;
     let wishes = Wishes {
         planner: args.planner.clone().unwrap_or_else(settings::user),
         now: settings::now(),
@@ -91,19 +92,33 @@ fn plan(args: &args::RotatePlan) -> Result<Told, CliError> {
         keep_old_version: args.keep_old_version,
         value: value(args)?,
     };
-    let plan = rotate::plan(&candidates, &file.rotate, &opened.world(), &wishes, &random)?;
+    let (_, told) = planned(&file, &report, &wishes, &args.out)?;
+    Ok(told)
+}
+
+/// Plans what to do about a verified report, and writes the plan if it does anything.
+fn planned(
+    file: &StoresFile,
+    report: &Report,
+    wishes: &Wishes,
+    out: &Path,
+) -> Result<(Plan, Told), CliError> {
+    let candidates = candidates(report);
+    let keys = candidates.iter().filter_map(|candidate| {
+        let place = candidate.verdict.place.as_ref()?;
+        let is_live = candidate.verdict.is_live();
+        is_live.then(|| (place.store.clone(), place.key.clone()))
+    });
+    let opened = Opened::new(file, &keys.collect::<BTreeSet<_>>())?;
+    let plan = rotate::plan(&candidates, &file.rotate, &opened.world(), wishes, &random)?;
     let mut text = plan.steps().join("\n");
     if plan.actions.is_empty() {
         text.push_str("\nnothing to rotate\n");
     } else {
-        scan::replace(&args.out, plan.to_text().as_bytes())?;
-        let path = shown(&args.out);
-        let _ = writeln!(
-            text,
-            "\nplan {} in {path}, good until {}",
-            plan.digest(),
-            plan.expires
-        );
+        scan::replace(out, plan.to_text().as_bytes())?;
+        let path = shown(out);
+        let (digest, expires) = (plan.digest(), &plan.expires);
+        let _ = writeln!(text, "\nplan {digest} in {path}, good until {expires}");
         if plan.needs_approval() {
             let _ = writeln!(
                 text,
@@ -120,7 +135,61 @@ fn plan(args: &args::RotatePlan) -> Result<Told, CliError> {
         // Something live stays live unless somebody does what the reasons say.
         Outcome::Live
     };
-    Ok((text, outcome))
+    Ok((plan, (text, outcome)))
+}
+
+/// Does what `keysweep verify --on-live` asks for about a report that it has just verified. Nothing happens beyond the allow-list,
+/// and nothing that needs an approval is applied.
+pub(super) fn on_live(
+    file: &StoresFile,
+    report: &Report,
+    wish: args::OnLive,
+    out: &Path,
+) -> Result<Told, CliError> {
+    let wishes = Wishes {
+        planner: settings::user(),
+        now: settings::now(),
+        accept_cutover: false,
+        acknowledge_unknown: false,
+        keep_old_version: false,
+        value: ValuePolicy::default(),
+    };
+    let (plan, (mut text, outcome)) = planned(file, report, &wishes, out)?;
+    let apply = match wish {
+        args::OnLive::Nothing | args::OnLive::Plan => false,
+        args::OnLive::Rotate => !plan.actions.is_empty() && !plan.needs_approval(),
+    };
+    if !apply {
+        return Ok((text, outcome));
+    }
+    let done = applied(file, &plan, &[])?;
+    let (more, rotated) = told(&done);
+    text.push_str(&more);
+    // What the plan refused stays live; what it did may be worse.
+    Ok((
+        text,
+        if rotated == Outcome::Clean {
+            outcome
+        } else {
+            rotated
+        },
+    ))
+}
+
+fn applied(
+    file: &StoresFile,
+    plan: &Plan,
+    approvals: &[Approval],
+) -> Result<Vec<Rotation>, CliError> {
+    let keys = plan
+        .actions
+        .iter()
+        .map(|a| (a.store.clone(), a.key.clone()));
+    let opened = Opened::new(file, &keys.collect())?;
+    let journals = rotate_world::state(file).join(JOURNALS);
+    with(file, |context| {
+        rotate::apply(plan, approvals, &opened.world(), context, &journals)
+    })
 }
 
 fn value(args: &args::RotatePlan) -> Result<ValuePolicy, CliError> {
@@ -202,15 +271,7 @@ fn apply(args: &args::RotateApply) -> Result<Told, CliError> {
         let _ = writeln!(text, "\nnothing was done; --apply does it");
         return Ok((text, outcome));
     }
-    let keys = plan
-        .actions
-        .iter()
-        .map(|a| (a.store.clone(), a.key.clone()));
-    let opened = Opened::new(&file, &keys.collect())?;
-    let journals = rotate_world::state(&file).join(JOURNALS);
-    let done = with(&file, |context| {
-        rotate::apply(&plan, &approvals, &opened.world(), context, &journals)
-    })?;
+    let done = applied(&file, &plan, &approvals)?;
     Ok(told(&done))
 }
 

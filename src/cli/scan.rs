@@ -262,7 +262,8 @@ pub(super) fn write(
             unicode: fancy,
             started: time.clone(),
             ended: time,
-            redact_paths: choices.redact_paths,
+            // A log is read by more people than a file.
+            redact_paths: choices.redact_paths || (look.ci && output.file.is_none()),
             ..report::Options::default()
         };
         if let Some(anchor) = choices.anchor {
@@ -274,7 +275,7 @@ pub(super) fn write(
             report::render(report, output.format, &options)?,
         ));
         if let (Format::Github, Some(summary)) = (output.format, settings::step_summary()) {
-            summaries.push((summary, report::github_summary(report)?));
+            summaries.push((summary, report::github_summary(report, true)?));
         }
     }
     let nothing =

@@ -207,16 +207,13 @@ pub enum ReportError {
 /// # Errors
 /// [`ReportError::Leak`] when the text holds a secret that nobody asked to see, and would without any text of the scanned tree.
 pub fn render(report: &Report, format: Format, options: &Options) -> Result<Vec<u8>, ReportError> {
-    let mut verified;
-    let report = if report.verification.is_some() {
-        verified = report.clone();
-        verdicts::sanitise(&mut verified);
-        if options.redact_paths {
-            verdicts::withhold(&mut verified);
+    let shown;
+    let report = match verified(report, options.redact_paths) {
+        Some(safe) => {
+            shown = safe;
+            &shown
         }
-        &verified
-    } else {
-        report
+        None => report,
     };
     if options.reveal && format.can_reveal() {
         return Ok(write(report, format, options));
@@ -231,11 +228,37 @@ pub fn render(report: &Report, format: Format, options: &Options) -> Result<Vec<
     release::release(report, format, |report| write(report, format, &options))
 }
 
+/// Returns a report with safe verdicts, without names of keys if they are not to be shown; `None` if it has no verdicts.
+fn verified(report: &Report, redact_paths: bool) -> Option<Report> {
+    let has_verdicts = report.verification.is_some()
+        || report
+            .findings
+            .iter()
+            .any(|finding| finding.verdict.is_some());
+    if !has_verdicts {
+        return None;
+    }
+    let mut safe = report.clone();
+    verdicts::sanitise(&mut safe);
+    if redact_paths {
+        verdicts::withhold(&mut safe);
+    }
+    Some(safe)
+}
+
 /// Returns the Markdown for `GITHUB_STEP_SUMMARY`, within GitHub's limit of 1 MiB, searched like every format.
 ///
 /// # Errors
 /// As [`render`].
-pub fn github_summary(report: &Report) -> Result<Vec<u8>, ReportError> {
+pub fn github_summary(report: &Report, redact_paths: bool) -> Result<Vec<u8>, ReportError> {
+    let shown;
+    let report = match verified(report, redact_paths) {
+        Some(safe) => {
+            shown = safe;
+            &shown
+        }
+        None => report,
+    };
     release::release(report, Format::Markdown, markdown::summary)
 }
 

@@ -108,6 +108,9 @@ impl Needles {
 
     /// Lends each meeting of a store's field with a leaked value, the surest of each first.
     pub(super) fn meet(&self, field: &[u8], mut each: impl FnMut(Meeting<'_>)) {
+        if self.values.is_empty() {
+            return;
+        }
         atoms::visit(field, |atom| {
             for (needle, kind) in self
                 .atoms

@@ -62,6 +62,13 @@ pub fn main() -> ExitCode {
         }
     };
     let look = Look::new(&cli.global);
+    #[cfg(feature = "verify")]
+    if matches!(
+        cli.command,
+        args::Command::Verify(_) | args::Command::Rotate(_) | args::Command::Store(_)
+    ) {
+        settings::keep_memory_private();
+    }
     let done = match &cli.command {
         args::Command::Scan(scan) => scan::run(scan, &look),
         #[cfg(feature = "verify")]

@@ -49,5 +49,7 @@ mod support;
 mod suppression;
 #[cfg(all(unix, feature = "postgres", feature = "ssh"))]
 mod targets;
+#[cfg(all(target_os = "linux", feature = "verify"))]
+mod verify_memory;
 #[cfg(feature = "verify")]
 mod verify_vault;

@@ -5,10 +5,14 @@
 //! current), and AWSPENDING is always cleared after it; what AWS only says when it is asked to do something (no rotation function, a
 //! rotation under way) is looked up before; docs/aws.md says what is not seen.
 
+mod fault;
+mod history;
 mod read;
+mod readers;
 mod rotation;
 pub(super) mod session;
 mod ssm;
+mod versions;
 mod write;
 
 use aws_sdk_secretsmanager::Client;

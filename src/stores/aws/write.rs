@@ -18,8 +18,9 @@ use super::{
         http::Effect, json::Json,
     },
     SecretsManager,
-    read::{CURRENT, PENDING, Value, object},
+    read::{Value, object},
     session::code,
+    versions::{CURRENT, PENDING},
 };
 use crate::model::Secret;
 

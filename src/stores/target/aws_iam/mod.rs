@@ -5,6 +5,8 @@
 //! that a key whose answer was lost is known for ours, deleted and made again, and no other; a key that has been used is never taken
 //! for lost; "refused" is said only for STS's own words for it.
 
+mod refusal;
+
 use std::time::Duration;
 
 use aws_sdk_iam::{
@@ -15,6 +17,7 @@ use aws_sdk_iam::{
 use aws_sdk_sts::config::{Credentials, SharedCredentialsProvider};
 use zeroize::Zeroizing;
 
+use self::refusal::{refusal, unknown};
 use super::{Credential, Target, TargetTraits};
 use crate::{
     config::stores::{AwsSettings, TargetEntry},
@@ -391,63 +394,5 @@ impl Target for AwsIam {
         self.delete(&user, self.id(old)?)?;
         self.end(&user);
         Ok(())
-    }
-}
-
-fn unknown(why: &str) -> ProviderState {
-    ProviderState::Unknown {
-        why: why.to_owned(),
-    }
-}
-
-/// Judges an error of sts:GetCallerIdentity, which needs no permission ("GetCallerIdentity").
-fn refusal(code: &str, message: &str) -> ProviderState {
-    // A wrong clock has the type of a wrong secret.
-    let is_clock = message.starts_with("Signature expired")
-        || message.starts_with("Signature not yet current");
-    match code {
-        "InvalidClientTokenId" | "InvalidAccessKeyId" => ProviderState::Refused,
-        "SignatureDoesNotMatch" if !is_clock => ProviderState::Refused,
-        "SignatureDoesNotMatch" | "RequestExpired" => {
-            unknown("the clock of this machine is wrong, so AWS does not look at the key")
-        }
-        "Throttling" | "ThrottlingException" | "TooManyRequestsException" => {
-            unknown("AWS asks to come back later")
-        }
-        "" => unknown("AWS did not answer"),
-        _ => unknown("AWS answered with an error that is no refusal"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_words_that_mean_nothing_else_are_a_refusal() {
-        let refused = ProviderState::Refused;
-        assert_eq!(
-            refusal("InvalidClientTokenId", "The security token"),
-            refused
-        );
-        assert_eq!(
-            refusal("SignatureDoesNotMatch", "The request signature"),
-            refused
-        );
-        for (code, message) in [
-            (
-                "SignatureDoesNotMatch",
-                "Signature expired: 20260101T000000Z is now earlier",
-            ),
-            ("SignatureDoesNotMatch", "Signature not yet current: 2027"),
-            ("Throttling", "Rate exceeded"),
-            ("AccessDenied", "no"),
-            ("ExpiredToken", "old"),
-            ("InternalFailure", ""),
-            ("", ""),
-        ] {
-            let state = refusal(code, message);
-            assert!(matches!(state, ProviderState::Unknown { .. }), "{code}");
-        }
     }
 }

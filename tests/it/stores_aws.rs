@@ -1,16 +1,17 @@
 //! AWS on the strict fake: every state of a version, writes that nobody's change is lost to, rotations that AWS does by itself, access
 //! keys, and one test for each thing that the emulators do otherwise than AWS.
 
-use std::{collections::BTreeMap, ffi::OsString};
+use std::{collections::BTreeMap, ffi::OsString, sync::atomic::AtomicBool};
 
 use keysweep::{
-    config::stores::{AwsSettings, StoreEntry, StoreKind, StoresFile, TargetEntry},
-    model::{ProviderState, Secret},
+    config::stores::{AwsSettings, StoreEntry, StoreKind, StoresFile, TargetEntry, VerifyLimits},
+    model::{ProviderState, Secret, StoreState, Verification},
     stores::{
         Change, Fault, KeyInfo, KeyPath, NativeProgress, Page, ReadOutcome, SecretStore,
         StoreError, Surroundings, VersionId, VersionState, open,
         target::{self, Credential, Target},
     },
+    verify::{Opened, Options, verify},
 };
 
 use super::aws_fake::{AccessKey, Aws, Lies, admin};
@@ -848,4 +849,101 @@ fn lie_an_inactive_key_that_is_let_in_is_not_called_dead() {
     assert_eq!(target.probe(&credential(&old)), Ok(ProviderState::Accepted));
     aws.world().lies.inactive_works = false;
     assert_eq!(target.probe(&credential(&old)), Ok(ProviderState::Refused));
+}
+
+// Verify.
+
+/// Returns a value of 30 letters that nobody guesses, the same for the same number.
+fn planted(n: u64) -> String {
+    const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+    let mut state = n.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5bd1_e995_97f4_a7c1;
+    (0..30)
+        .map(|_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            char::from(LETTERS[usize::try_from(state % 32).expect("small")])
+        })
+        .collect()
+}
+
+fn verdicts(stores: &[&dyn SecretStore], values: &[String]) -> (Vec<StoreState>, Verification) {
+    let opened: Vec<_> = stores
+        .iter()
+        .map(|store| Opened {
+            name: store.name(),
+            store: Ok(*store),
+            environment: None,
+            prefixes: &[],
+            max_age_days: None,
+        })
+        .collect();
+    let secrets: Vec<_> = values
+        .iter()
+        .map(|value| Secret::new(value.as_bytes()))
+        .collect();
+    let wanted: Vec<_> = secrets.iter().map(Some).collect();
+    let options = Options {
+        limits: VerifyLimits::default(),
+        reuse: false,
+        readers: true,
+        now: 1_770_000_000,
+        key: [7; 32],
+        remembered: &|_| None,
+        environment: &|_| None,
+        stop: &AtomicBool::new(false),
+        progress: &|_| {},
+    };
+    let outcome = verify(&wanted, &opened, &options);
+    let states = outcome.verdicts.into_iter().map(|verdict| verdict.store);
+    (states.collect(), outcome.verification)
+}
+
+#[test]
+fn verify_finds_a_planted_value_in_each_state() {
+    let aws = with_parameter("SecureString", 1);
+    let values: Vec<_> = (1..=7).map(planted).collect();
+    {
+        let mut world = aws.world();
+        let older = world.version("older", &[], Some(&values[0]));
+        let before = world.version("before", &["AWSPREVIOUS"], Some(&values[1]));
+        let pending = world.version("pending", &["AWSPENDING"], Some(&values[3]));
+        let now = format!("{{\"password\":\"{}\"}}", values[2]);
+        world
+            .secret("db", &now)
+            .versions
+            .extend([older, before, pending]);
+        world.secret("gone", &values[6]).deleted = true;
+        let parameter = world.parameters.get_mut(NAME).expect("there");
+        parameter.values = vec![values[4].clone(), values[5].clone()];
+    }
+    let (secrets, parameters) = (manager(&aws), parameters(&aws));
+    let (states, told) = verdicts(&[&*secrets, &*parameters], &values);
+    let behind = |state: &StoreState| match state {
+        StoreState::Previous { behind, .. } => *behind,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!((behind(&states[0]), behind(&states[1])), (2, 1));
+    assert_eq!(states[2], StoreState::Current);
+    assert_eq!(states[3], StoreState::Pending);
+    assert_eq!(behind(&states[4]), 1);
+    assert_eq!(states[5], StoreState::Current);
+    // AWS tells no value of a deleted secret, so "never" is too big a word.
+    assert_eq!(states[6], StoreState::NotFound { complete: false });
+    assert_eq!(told.stores[0].deleted, 1);
+    assert_eq!(told.stores[0].versions, 4);
+    // The ciphertext of a SecureString is no value.
+    let world = aws.world();
+    let mut asked = world
+        .ops
+        .iter()
+        .filter(|(name, _)| name == "GetParameterHistory");
+    assert!(asked.any(|(_, body)| body["WithDecryption"] == true));
+    drop(world);
+    let sealed: String = values[5]
+        .bytes()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let (states, _) = verdicts(&[&*parameters], &[format!("AQICAHh{sealed}")]);
+    assert_eq!(states, [StoreState::NotFound { complete: true }]);
 }

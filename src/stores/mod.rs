@@ -8,6 +8,8 @@
 //! One file or folder a kind. A new one implements [`SecretStore`], gets a variant in `config::StoreKind` and a line in
 //! `open`; docs/stores.md ("Adding a store") walks through it.
 
+#[cfg(feature = "aws")]
+pub mod aws;
 pub mod buffer;
 #[cfg(unix)]
 mod child;

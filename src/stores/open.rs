@@ -68,9 +68,19 @@ pub fn open(
         }
         #[cfg(not(unix))]
         StoreKind::Command(_) => Err(left_out(name, entry.kind.as_str())),
-        StoreKind::Aws(_)
-        | StoreKind::Ssm(_)
-        | StoreKind::Kubernetes(_)
+        #[cfg(feature = "aws")]
+        StoreKind::Aws(settings) => {
+            let store = super::aws::SecretsManager::open(name, entry, settings, surroundings)?;
+            Ok(Box::new(store))
+        }
+        #[cfg(feature = "aws")]
+        StoreKind::Ssm(settings) => {
+            let store = super::aws::ParameterStore::open(name, entry, settings, surroundings)?;
+            Ok(Box::new(store))
+        }
+        #[cfg(not(feature = "aws"))]
+        StoreKind::Aws(_) | StoreKind::Ssm(_) => Err(left_out(name, "aws")),
+        StoreKind::Kubernetes(_)
         | StoreKind::Gcp(_)
         | StoreKind::Azure(_)
         | StoreKind::Openorch(_) => Err(left_out(name, entry.kind.as_str())),

@@ -98,6 +98,8 @@ const MODULES: [(&str, u8, &[&str]); 14] = [
             "tokio_postgres",
             "tokio_postgres_rustls",
             "aws_config",
+            "aws_runtime",
+            "aws_smithy_http_client",
             "aws_sdk_secretsmanager",
             "aws_sdk_ssm",
             "aws_sdk_iam",

@@ -9,6 +9,8 @@
     reason = "a test says what is wrong by panicking; the clippy settings for tests see #[test] functions only"
 )]
 
+#[cfg(feature = "aws")]
+mod aws_fake;
 mod detection;
 mod examples;
 mod formats;
@@ -35,6 +37,10 @@ mod servers;
 mod staged;
 #[cfg(feature = "verify")]
 mod store_cli;
+#[cfg(feature = "aws")]
+mod stores_aws;
+#[cfg(feature = "aws")]
+mod stores_aws_moto;
 #[cfg(feature = "verify")]
 mod stores_local;
 #[cfg(feature = "verify")]

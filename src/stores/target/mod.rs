@@ -4,6 +4,8 @@
 //! otherwise; every method but [`Target::check`] and [`Target::probe`] changes the target and can be repeated after a crash without
 //! doing it twice; "refused" is said only when the target's own answer to the authentication says so.
 
+#[cfg(feature = "aws")]
+mod aws_iam;
 #[cfg(unix)]
 mod command;
 mod open;

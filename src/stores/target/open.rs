@@ -42,6 +42,13 @@ pub fn open(
         TargetKind::Ssh(settings) => Ok(Box::new(super::ssh::Ssh::open(settings, surroundings)?)),
         #[cfg(not(all(unix, feature = "ssh")))]
         TargetKind::Ssh(_) => Err(left_out(entry, "ssh")),
+        #[cfg(feature = "aws")]
+        TargetKind::AwsIam(settings) => Ok(Box::new(super::aws_iam::AwsIam::open(
+            entry,
+            settings,
+            surroundings,
+        )?)),
+        #[cfg(not(feature = "aws"))]
         TargetKind::AwsIam(_) => Err(left_out(entry, "aws")),
         #[cfg(unix)]
         TargetKind::Command(settings) => {

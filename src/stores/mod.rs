@@ -23,6 +23,7 @@ pub mod local;
 mod open;
 #[cfg(unix)]
 mod program;
+pub mod saas;
 pub mod target;
 pub mod vault;
 mod wiping;

@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Fault, SecretStore, StoreError, dotenv::DotenvStore, local::LocalStore, vault::Vault};
+use super::{
+    Fault, SecretStore, StoreError, dotenv::DotenvStore, local::LocalStore,
+    saas::openorch::Openorch, vault::Vault,
+};
 use crate::config::stores::{StoreEntry, StoreKind};
 
 /// What of the user's environment stores and targets may look at. The caller reads it: nothing below `cli` does, but the clouds'
@@ -61,6 +64,12 @@ pub fn open(
         StoreKind::Vault(settings) => {
             Ok(Box::new(Vault::open(name, entry, settings, surroundings)?))
         }
+        StoreKind::Openorch(settings) => Ok(Box::new(Openorch::open(
+            name,
+            entry,
+            settings,
+            surroundings,
+        )?)),
         #[cfg(unix)]
         StoreKind::Command(settings) => {
             let store = super::command::CommandStore::open(name, settings, surroundings)?;
@@ -72,8 +81,7 @@ pub fn open(
         | StoreKind::Ssm(_)
         | StoreKind::Kubernetes(_)
         | StoreKind::Gcp(_)
-        | StoreKind::Azure(_)
-        | StoreKind::Openorch(_) => Err(left_out(name, entry.kind.as_str())),
+        | StoreKind::Azure(_) => Err(left_out(name, entry.kind.as_str())),
     }
 }
 

@@ -40,6 +40,8 @@ mod stores_local;
 #[cfg(feature = "verify")]
 mod stores_memory;
 #[cfg(feature = "verify")]
+mod stores_openorch;
+#[cfg(feature = "verify")]
 mod stores_vault;
 #[cfg(feature = "verify")]
 mod stores_vault_access;

@@ -70,6 +70,13 @@ pub fn open(
             settings,
             surroundings,
         )?)),
+        #[cfg(feature = "kubernetes")]
+        StoreKind::Kubernetes(settings) => {
+            let store = super::kubernetes::Kubernetes::open(name, entry, settings, surroundings)?;
+            Ok(Box::new(store))
+        }
+        #[cfg(not(feature = "kubernetes"))]
+        StoreKind::Kubernetes(_) => Err(left_out(name, entry.kind.as_str())),
         #[cfg(unix)]
         StoreKind::Command(settings) => {
             let store = super::command::CommandStore::open(name, settings, surroundings)?;
@@ -77,11 +84,9 @@ pub fn open(
         }
         #[cfg(not(unix))]
         StoreKind::Command(_) => Err(left_out(name, entry.kind.as_str())),
-        StoreKind::Aws(_)
-        | StoreKind::Ssm(_)
-        | StoreKind::Kubernetes(_)
-        | StoreKind::Gcp(_)
-        | StoreKind::Azure(_) => Err(left_out(name, entry.kind.as_str())),
+        StoreKind::Aws(_) | StoreKind::Ssm(_) | StoreKind::Gcp(_) | StoreKind::Azure(_) => {
+            Err(left_out(name, entry.kind.as_str()))
+        }
     }
 }
 

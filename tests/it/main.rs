@@ -15,6 +15,8 @@ mod formats;
 mod hiding_places;
 mod hooks;
 mod hostile;
+#[cfg(feature = "kubernetes")]
+mod kubernetes_fake;
 mod layering;
 mod leak;
 mod passwords;
@@ -35,6 +37,8 @@ mod servers;
 mod staged;
 #[cfg(feature = "verify")]
 mod store_cli;
+#[cfg(feature = "kubernetes")]
+mod stores_kubernetes;
 #[cfg(feature = "verify")]
 mod stores_local;
 #[cfg(feature = "verify")]

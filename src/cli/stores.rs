@@ -13,7 +13,7 @@ use crate::{
     config::stores::{StoreKind, StoresFile},
     model::{closest, quotable},
     sources::{SourceError, repo},
-    stores::{self, Fault, FileVersion, SecretStore, StoreError, Surroundings},
+    stores::{self, Fault, FileVersion, SecretStore, StoreError, Surroundings, credential},
 };
 
 /// Most bytes of a stores file.
@@ -171,12 +171,15 @@ fn history(file: &Path) -> Result<Vec<FileVersion>, String> {
         .collect())
 }
 
-/// Lets relative paths of stores that are files begin at `folder`.
+/// Lets relative paths of files begin at `folder`, never at the tree that is scanned, and `~/` at the user's home.
 fn anchor(file: &mut StoresFile, folder: &Path) {
+    let home = settings::home();
     let whole = |path: &mut PathBuf| {
-        if path.is_relative() && !path.as_os_str().is_empty() {
-            *path = folder.join(&*path);
+        if path.as_os_str().is_empty() {
+            return;
         }
+        let at_home = credential::at_home(path, home.as_deref());
+        *path = folder.join(at_home);
     };
     for entry in file.stores.values_mut() {
         match &mut entry.kind {
@@ -187,14 +190,14 @@ fn anchor(file: &mut StoresFile, folder: &Path) {
                 }
             }
             StoreKind::Dotenv(settings) => settings.files.iter_mut().for_each(whole),
+            StoreKind::Openorch(settings) => whole(&mut settings.token_file),
+            StoreKind::Kubernetes(settings) => settings.kubeconfig.iter_mut().for_each(whole),
             StoreKind::Vault(_)
             | StoreKind::Command(_)
             | StoreKind::Aws(_)
             | StoreKind::Ssm(_)
-            | StoreKind::Kubernetes(_)
             | StoreKind::Gcp(_)
-            | StoreKind::Azure(_)
-            | StoreKind::Openorch(_) => {}
+            | StoreKind::Azure(_) => {}
         }
     }
 }

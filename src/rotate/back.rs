@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     model::ProviderState,
-    stores::{Fault, StoreError, VersionId},
+    stores::{Change, Fault, StoreError, VersionId},
 };
 
 impl Machine<'_> {
@@ -79,7 +79,7 @@ impl Machine<'_> {
                     machine.key
                 )))
             },
-            &|machine, _| {
+            &|machine, token| {
                 let base = machine.base();
                 let can = machine.store.capabilities();
                 let info = machine.store.describe(&machine.key)?;
@@ -87,10 +87,34 @@ impl Machine<'_> {
                 if can.pending && current == Some(&staged) {
                     machine.store.promote(&machine.key, &staged, &base)?;
                 }
-                machine.store.unstage(&machine.key, &base, &staged)?;
+                match machine.store.unstage(&machine.key, &base, &staged) {
+                    Err(error) if error.fault == Fault::Unsupported => {
+                        machine.write_before(&staged, token, error)?;
+                    }
+                    other => other?,
+                }
                 Ok(Did::new(Effect::Unstage))
             },
         )
+    }
+
+    /// Writes the values of before, which the journal holds sealed, for a store that keeps no older ones.
+    fn write_before(
+        &self,
+        staged: &VersionId,
+        token: &str,
+        unsupported: StoreError,
+    ) -> Result<(), StoreError> {
+        if self.held.before.is_empty() {
+            return Err(unsupported);
+        }
+        let change = Change {
+            key: &self.key,
+            base: staged,
+            fields: &self.held.before,
+            token,
+        };
+        self.store.stage(&change).map(drop)
     }
 
     /// Takes the new credential from the target, and sees that the old one still opens it.

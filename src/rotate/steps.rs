@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     model::{ProviderState, Secret},
-    stores::{Fault, KeyInfo, StoreError, VersionId, VersionState, target::Credential},
+    stores::{Change, Fault, KeyInfo, StoreError, VersionId, VersionState, target::Credential},
 };
 
 impl Machine<'_> {
@@ -204,7 +204,16 @@ impl Machine<'_> {
             user: old.user.clone(),
             secret: trial,
         });
-        self.after(held, &new).map(drop)
+        let after = self.after(held, &new)?;
+        let change = Change {
+            key: &self.key,
+            base: &self.base(),
+            fields: &after,
+            token: "rehearsal-of-a-rotation-by-keysweep",
+        };
+        self.store
+            .rehearse(&change)
+            .map_err(|error| before_anything(&error))
     }
 
     /// Returns the changed fields with a new credential in them.

@@ -309,7 +309,7 @@ const fn passing(status: u16) -> bool {
 }
 
 /// Returns a random pause: full jitter, as AWS's "Exponential Backoff And Jitter" measured to be best.
-fn jitter(tries: u32) -> Duration {
+pub(super) fn jitter(tries: u32) -> Duration {
     let most = FIRST_PAUSE.saturating_mul(1 << tries.saturating_sub(1).min(6));
     let random = getrandom::u32().unwrap_or(u32::MAX / 2);
     most.mul_f64(f64::from(random) / f64::from(u32::MAX))

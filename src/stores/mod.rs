@@ -21,10 +21,13 @@ pub mod dotenv;
 mod error;
 pub mod http;
 pub mod json;
+#[cfg(feature = "kubernetes")]
+pub mod kubernetes;
 pub mod local;
 mod open;
 #[cfg(unix)]
 mod program;
+pub mod saas;
 pub mod target;
 pub mod vault;
 mod wiping;
@@ -85,6 +88,15 @@ pub trait SecretStore: Send + Sync {
         Err(StoreError::unsupported(self.name(), "tell readers"))
     }
 
+    /// Finds out whether [`Self::stage`] would take a change, as far as the store can say so without changing anything.
+    ///
+    /// # Errors
+    /// Those of [`Self::stage`], but for [`Fault::Unknown`].
+    fn rehearse(&self, change: &Change<'_>) -> Result<(), StoreError> {
+        let _ = change;
+        Ok(())
+    }
+
     /// Writes new values of fields on top of version `change.base`, and only of that: the other fields stay. Where the
     /// store knows a pending state the new version is pending, elsewhere it is current at once ([`Capabilities::pending`]).
     ///
@@ -107,7 +119,8 @@ pub trait SecretStore: Send + Sync {
     /// Takes a pending version back, or restores the values of `base` as a new current version where `stage` was final.
     ///
     /// # Errors
-    /// [`Fault::Conflict`] if somebody has written after `staged`.
+    /// [`Fault::Conflict`] if somebody has written after `staged`; [`Fault::Unsupported`] where the values of `base` are gone: whoever
+    /// still holds them stages them on top of `staged`.
     fn unstage(
         &self,
         key: &KeyPath,

@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Fault, SecretStore, StoreError, dotenv::DotenvStore, local::LocalStore, vault::Vault};
+use super::{
+    Fault, SecretStore, StoreError, dotenv::DotenvStore, local::LocalStore,
+    saas::openorch::Openorch, vault::Vault,
+};
 use crate::config::stores::{StoreEntry, StoreKind};
 
 /// What of the user's environment stores and targets may look at. The caller reads it: nothing below `cli` does, but the clouds'
@@ -61,6 +64,19 @@ pub fn open(
         StoreKind::Vault(settings) => {
             Ok(Box::new(Vault::open(name, entry, settings, surroundings)?))
         }
+        StoreKind::Openorch(settings) => Ok(Box::new(Openorch::open(
+            name,
+            entry,
+            settings,
+            surroundings,
+        )?)),
+        #[cfg(feature = "kubernetes")]
+        StoreKind::Kubernetes(settings) => {
+            let store = super::kubernetes::Kubernetes::open(name, entry, settings, surroundings)?;
+            Ok(Box::new(store))
+        }
+        #[cfg(not(feature = "kubernetes"))]
+        StoreKind::Kubernetes(_) => Err(left_out(name, entry.kind.as_str())),
         #[cfg(unix)]
         StoreKind::Command(settings) => {
             let store = super::command::CommandStore::open(name, settings, surroundings)?;
@@ -80,10 +96,7 @@ pub fn open(
         }
         #[cfg(not(feature = "aws"))]
         StoreKind::Aws(_) | StoreKind::Ssm(_) => Err(left_out(name, "aws")),
-        StoreKind::Kubernetes(_)
-        | StoreKind::Gcp(_)
-        | StoreKind::Azure(_)
-        | StoreKind::Openorch(_) => Err(left_out(name, entry.kind.as_str())),
+        StoreKind::Gcp(_) | StoreKind::Azure(_) => Err(left_out(name, entry.kind.as_str())),
     }
 }
 

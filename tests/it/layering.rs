@@ -104,6 +104,7 @@ const MODULES: [(&str, u8, &[&str]); 14] = [
             "aws_sdk_ssm",
             "aws_sdk_iam",
             "aws_sdk_sts",
+            "http_body_util",
             "kube",
             "k8s_openapi",
             "google_cloud_secretmanager_v1",

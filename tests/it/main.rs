@@ -17,6 +17,8 @@ mod formats;
 mod hiding_places;
 mod hooks;
 mod hostile;
+#[cfg(feature = "kubernetes")]
+mod kubernetes_fake;
 mod layering;
 mod leak;
 mod passwords;
@@ -41,10 +43,14 @@ mod store_cli;
 mod stores_aws;
 #[cfg(feature = "aws")]
 mod stores_aws_moto;
+#[cfg(feature = "kubernetes")]
+mod stores_kubernetes;
 #[cfg(feature = "verify")]
 mod stores_local;
 #[cfg(feature = "verify")]
 mod stores_memory;
+#[cfg(feature = "verify")]
+mod stores_openorch;
 #[cfg(feature = "verify")]
 mod stores_vault;
 #[cfg(feature = "verify")]

@@ -11,12 +11,16 @@
 pub mod buffer;
 #[cfg(unix)]
 mod child;
+#[cfg(feature = "gcp")]
+mod cloud;
 #[cfg(unix)]
 mod command;
 mod connection;
 pub mod credential;
 pub mod dotenv;
 mod error;
+#[cfg(feature = "gcp")]
+mod gcp;
 pub mod http;
 pub mod json;
 pub mod local;

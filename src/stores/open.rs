@@ -68,10 +68,16 @@ pub fn open(
         }
         #[cfg(not(unix))]
         StoreKind::Command(_) => Err(left_out(name, entry.kind.as_str())),
+        #[cfg(feature = "gcp")]
+        StoreKind::Gcp(settings) => {
+            let store = super::gcp::Gcp::open(name, settings, surroundings)?;
+            Ok(Box::new(store))
+        }
+        #[cfg(not(feature = "gcp"))]
+        StoreKind::Gcp(_) => Err(left_out(name, entry.kind.as_str())),
         StoreKind::Aws(_)
         | StoreKind::Ssm(_)
         | StoreKind::Kubernetes(_)
-        | StoreKind::Gcp(_)
         | StoreKind::Azure(_)
         | StoreKind::Openorch(_) => Err(left_out(name, entry.kind.as_str())),
     }

@@ -9,9 +9,13 @@
     reason = "a test says what is wrong by panicking; the clippy settings for tests see #[test] functions only"
 )]
 
+#[cfg(feature = "gcp")]
+mod cloud_support;
 mod detection;
 mod examples;
 mod formats;
+#[cfg(feature = "gcp")]
+mod gcp_fake;
 mod hiding_places;
 mod hooks;
 mod hostile;
@@ -35,6 +39,8 @@ mod servers;
 mod staged;
 #[cfg(feature = "verify")]
 mod store_cli;
+#[cfg(feature = "gcp")]
+mod stores_gcp;
 #[cfg(feature = "verify")]
 mod stores_local;
 #[cfg(feature = "verify")]

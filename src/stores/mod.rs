@@ -8,10 +8,12 @@
 //! One file or folder a kind. A new one implements [`SecretStore`], gets a variant in `config::StoreKind` and a line in
 //! `open`; docs/stores.md ("Adding a store") walks through it.
 
+#[cfg(feature = "azure")]
+mod azure;
 pub mod buffer;
 #[cfg(unix)]
 mod child;
-#[cfg(feature = "gcp")]
+#[cfg(any(feature = "azure", feature = "gcp"))]
 mod cloud;
 #[cfg(unix)]
 mod command;

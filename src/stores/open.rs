@@ -75,10 +75,16 @@ pub fn open(
         }
         #[cfg(not(feature = "gcp"))]
         StoreKind::Gcp(_) => Err(left_out(name, entry.kind.as_str())),
+        #[cfg(feature = "azure")]
+        StoreKind::Azure(settings) => {
+            let store = super::azure::Azure::open(name, settings, surroundings)?;
+            Ok(Box::new(store))
+        }
+        #[cfg(not(feature = "azure"))]
+        StoreKind::Azure(_) => Err(left_out(name, entry.kind.as_str())),
         StoreKind::Aws(_)
         | StoreKind::Ssm(_)
         | StoreKind::Kubernetes(_)
-        | StoreKind::Azure(_)
         | StoreKind::Openorch(_) => Err(left_out(name, entry.kind.as_str())),
     }
 }

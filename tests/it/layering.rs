@@ -113,6 +113,7 @@ const MODULES: [(&str, u8, &[&str]); 14] = [
             "azure_identity",
             "azure_core",
             "async_trait",
+            "futures_util",
             "reqwest",
         ],
     ),

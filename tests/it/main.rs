@@ -9,7 +9,9 @@
     reason = "a test says what is wrong by panicking; the clippy settings for tests see #[test] functions only"
 )]
 
-#[cfg(feature = "gcp")]
+#[cfg(feature = "azure")]
+mod azure_fake;
+#[cfg(any(feature = "azure", feature = "gcp"))]
 mod cloud_support;
 mod detection;
 mod examples;
@@ -39,6 +41,8 @@ mod servers;
 mod staged;
 #[cfg(feature = "verify")]
 mod store_cli;
+#[cfg(feature = "azure")]
+mod stores_azure;
 #[cfg(feature = "gcp")]
 mod stores_gcp;
 #[cfg(feature = "verify")]

@@ -51,7 +51,7 @@ pub(super) fn check_address(store: &str, url: &str) -> Result<(), StoreError> {
     )
 }
 
-fn is_loopback(host: &str) -> bool {
+pub(super) fn is_loopback(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']');
     host.eq_ignore_ascii_case("localhost")
         || address

@@ -10,15 +10,21 @@
 
 #[cfg(feature = "aws")]
 pub mod aws;
+#[cfg(feature = "azure")]
+mod azure;
 pub mod buffer;
 #[cfg(unix)]
 mod child;
+#[cfg(any(feature = "azure", feature = "gcp"))]
+mod cloud;
 #[cfg(unix)]
 mod command;
 mod connection;
 pub mod credential;
 pub mod dotenv;
 mod error;
+#[cfg(feature = "gcp")]
+mod gcp;
 pub mod http;
 pub mod json;
 #[cfg(feature = "kubernetes")]

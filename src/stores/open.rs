@@ -96,7 +96,20 @@ pub fn open(
         }
         #[cfg(not(feature = "aws"))]
         StoreKind::Aws(_) | StoreKind::Ssm(_) => Err(left_out(name, "aws")),
-        StoreKind::Gcp(_) | StoreKind::Azure(_) => Err(left_out(name, entry.kind.as_str())),
+        #[cfg(feature = "gcp")]
+        StoreKind::Gcp(settings) => {
+            let store = super::gcp::Gcp::open(name, settings, surroundings)?;
+            Ok(Box::new(store))
+        }
+        #[cfg(not(feature = "gcp"))]
+        StoreKind::Gcp(_) => Err(left_out(name, entry.kind.as_str())),
+        #[cfg(feature = "azure")]
+        StoreKind::Azure(settings) => {
+            let store = super::azure::Azure::open(name, settings, surroundings)?;
+            Ok(Box::new(store))
+        }
+        #[cfg(not(feature = "azure"))]
+        StoreKind::Azure(_) => Err(left_out(name, entry.kind.as_str())),
     }
 }
 

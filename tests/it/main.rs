@@ -11,9 +11,15 @@
 
 #[cfg(feature = "aws")]
 mod aws_fake;
+#[cfg(feature = "azure")]
+mod azure_fake;
+#[cfg(any(feature = "azure", feature = "gcp"))]
+mod cloud_support;
 mod detection;
 mod examples;
 mod formats;
+#[cfg(feature = "gcp")]
+mod gcp_fake;
 mod hiding_places;
 mod hooks;
 mod hostile;
@@ -43,6 +49,10 @@ mod store_cli;
 mod stores_aws;
 #[cfg(feature = "aws")]
 mod stores_aws_moto;
+#[cfg(feature = "azure")]
+mod stores_azure;
+#[cfg(feature = "gcp")]
+mod stores_gcp;
 #[cfg(feature = "kubernetes")]
 mod stores_kubernetes;
 #[cfg(feature = "verify")]

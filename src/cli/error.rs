@@ -531,7 +531,6 @@ const fn of_fault(fault: &crate::stores::Fault) -> Outcome {
         | Fault::Unauthenticated
         | Fault::Retryable { .. }
         | Fault::Conflict
-        | Fault::Rejected
         | Fault::Unavailable
         | Fault::Unknown
         | Fault::Protocol => Outcome::Incomplete,

@@ -38,6 +38,12 @@ mod ranges;
 mod reuse_history;
 #[cfg(feature = "verify")]
 mod rotate;
+#[cfg(all(unix, feature = "verify", feature = "postgres", feature = "ssh"))]
+mod rotate_bed;
+#[cfg(all(unix, feature = "verify", feature = "postgres", feature = "ssh"))]
+mod rotate_crash;
+#[cfg(all(unix, feature = "verify", feature = "postgres", feature = "ssh"))]
+mod rotate_live;
 #[cfg(all(unix, feature = "postgres", feature = "ssh"))]
 mod server_targets;
 #[cfg(feature = "verify")]

@@ -1,0 +1,289 @@
+//! Rotations and revocations as those who depend on them see them: an application that logs in all the time, and `keysweep verify --probe`
+//! on values that are no longer current and still let in.
+
+use std::{
+    fs,
+    path::PathBuf,
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
+};
+
+use keysweep::rotate::{Crash, Faults, Outcome, Point};
+use serde_json::{Value, json};
+
+use crate::{
+    rotate_bed::{Bed, forms, login, sql},
+    rotate_crash::{Case, Way},
+    server_targets::{Postgres, Redis, Sshd, keygen, me, private_file},
+    servers::Bao,
+    support::{Repo, Run, keysweep_with, token},
+};
+
+/// What an application has seen.
+#[derive(Debug, Default)]
+struct Seen {
+    logins: u32,
+    /// Logins that were refused, with what the store held a moment later, too.
+    failures: u32,
+    /// The longest time between two logins with a failure between them.
+    gap: Duration,
+}
+
+/// Logs in until it is told to stop. It keeps what it read, or reads anew each time; when it is refused it reads and tries once more.
+fn application(bed: &Bed, name: &str, keeps: bool, stop: &AtomicBool) -> Seen {
+    let mut seen = Seen::default();
+    let mut credential = bed.current(name);
+    let (mut last, mut failed) = (Instant::now(), false);
+    while !stop.load(Ordering::SeqCst) {
+        if !keeps {
+            credential = bed.current(name);
+        }
+        let mut is_in = login(bed.port(), &credential.0, &credential.1).is_some();
+        if !is_in {
+            credential = bed.current(name);
+            is_in = login(bed.port(), &credential.0, &credential.1).is_some();
+        }
+        if is_in {
+            seen.logins += 1;
+            if failed {
+                seen.gap = seen.gap.max(last.elapsed());
+            }
+            (last, failed) = (Instant::now(), false);
+        } else {
+            seen.failures += 1;
+            failed = true;
+        }
+    }
+    assert!(!failed, "{name}: it is out in the end: {seen:?}");
+    seen
+}
+
+/// Waits at each place, so that an application sees each state.
+struct Slowly(Duration);
+
+impl Faults for Slowly {
+    fn at(&self, _: Point) -> Result<(), Crash> {
+        std::thread::sleep(self.0);
+        Ok(())
+    }
+}
+
+/// Rotates while two applications log in; returns what they saw.
+fn watched(bed: &Bed, way: Way, minutes: u32, pause: Duration) -> [Seen; 2] {
+    let case = Case::new(bed, &format!("c{}", bed.next()), way, minutes);
+    case.plan();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let [keeping, reading] = [true, false].map(|keeps| {
+            let (name, stop) = (&case.name, &stop);
+            scope.spawn(move || application(bed, name, keeps, stop))
+        });
+        let outcome = case.run(&Slowly(pause));
+        stop.store(true, Ordering::SeqCst);
+        let seen = [keeping.join().unwrap(), reading.join().unwrap()];
+        assert_eq!(outcome, Outcome::Done, "{seen:?}");
+        seen
+    })
+}
+
+#[test]
+fn an_application_is_never_out_with_two_roles_and_for_a_moment_with_one() {
+    let bed = Bed::start();
+    for minutes in [0, 15] {
+        for seen in watched(&bed, Way::BlueGreen, minutes, Duration::from_millis(30)) {
+            assert_eq!(seen.failures, 0, "grace of {minutes} minutes: {seen:?}");
+            assert!(seen.logins > 5, "{seen:?}");
+        }
+    }
+    let mut gaps = Vec::new();
+    for _ in 0..5 {
+        for seen in watched(&bed, Way::Cutover, 15, Duration::ZERO) {
+            assert!(seen.gap < Duration::from_secs(10), "{seen:?}");
+            gaps.push(seen.gap);
+        }
+    }
+    eprintln!("cutover: an application was out for {gaps:?}");
+}
+
+/// OpenBao with one key whose value before the last leaked, and the target that it opens.
+struct Place {
+    bao: Bao,
+    repo: Repo,
+    own: tempfile::TempDir,
+    old: String,
+    new: String,
+}
+
+impl Place {
+    /// `target` are the lines of its entry.
+    fn new(versions: [&Value; 2], [old, new]: [&str; 2], target: &str) -> Self {
+        let place = Self {
+            bao: Bao::start(),
+            repo: Repo::plain(),
+            own: tempfile::tempdir().unwrap(),
+            old: old.to_owned(),
+            new: new.to_owned(),
+        };
+        for data in versions {
+            let body = json!({ "data": data });
+            place.bao.root("POST", "secret/data/live/app", &body);
+        }
+        place.repo.write("leak.txt", format!("token = {old}\n"));
+        let identity = place.path("age.txt");
+        keysweep::stores::local::generate_identity(&identity).unwrap();
+        let text = format!(
+            "[stores.main]\nkind = \"vault\"\naddress = \"{}\"\nmounts = [\"secret\"]\n\n\
+             [rotate]\nallow = [\"main:**\"]\ngrace-minutes = 0\nidentity = {identity:?}\nstate = {:?}\n\n\
+             [[targets]]\nstore = \"main\"\nkey = \"secret/live/app\"\nfield = \"password\"\n{target}\n",
+            place.bao.address,
+            place.path("state"),
+        );
+        fs::write(place.path("stores.toml"), text).unwrap();
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.own.path().join(name)
+    }
+
+    fn run(&self, args: &[&str]) -> Run {
+        let stores = self.path("stores.toml");
+        let mut all = args.to_vec();
+        all.extend(["--stores", stores.to_str().unwrap()]);
+        let run = keysweep_with(self.repo.path(), &all, &[("BAO_TOKEN", Bao::ROOT)], b"");
+        let told = run.text() + &run.stderr;
+        for value in [&self.old, &self.new] {
+            for form in forms(value) {
+                assert!(!told.contains(&form), "{args:?} tells {form}");
+            }
+        }
+        run
+    }
+
+    /// Returns the exit code, and the verdict of the one finding.
+    fn verify(&self) -> (i32, Value) {
+        let report = self.path("report.json");
+        let output = format!("json={}", report.display());
+        let run = self.run(&["verify", ".", "--probe", "--output", &output]);
+        let text = fs::read(&report).unwrap_or_else(|_| panic!("{}", run.stderr));
+        let report: Value = serde_json::from_slice(&text).unwrap();
+        let findings = report["findings"].as_array().unwrap();
+        assert_eq!(findings.len(), 1, "{findings:#?}");
+        (run.code, findings[0]["verdict"].clone())
+    }
+
+    /// Plans and applies.
+    fn revoke(&self, more: &[&str]) {
+        let named = |name: &str| self.path(name).to_str().unwrap().to_owned();
+        let (report, plan) = (named("report.json"), named("plan.json"));
+        let mut args = vec!["rotate", "plan", "--report", &report, "--out", &plan];
+        args.push("--ack-unknown");
+        args.extend(more);
+        let planned = self.run(&args);
+        assert_eq!(planned.code, 0, "{}{}", planned.text(), planned.stderr);
+        let told = planned.text();
+        assert!(
+            told.contains("revoke the old value of main:secret/live/app"),
+            "{told}"
+        );
+        let applied = self.run(&["rotate", "apply", &plan, "--apply"]);
+        assert_eq!(applied.code, 0, "{}{}", applied.text(), applied.stderr);
+    }
+
+    /// Asserts that the old value lives, ends it, and asserts that it does not.
+    fn dies(&self, keep: bool) {
+        let (code, verdict) = self.verify();
+        assert_eq!(verdict["store"]["state"], "previous", "{verdict}");
+        assert_eq!(verdict["provider"]["state"], "accepted", "{verdict}");
+        assert_eq!(verdict["urgency"], "now", "{verdict}");
+        assert_eq!(code, 10);
+        self.revoke(if keep { &["--keep-old-version"] } else { &[] });
+        let (code, verdict) = self.verify();
+        let state = if keep { "previous" } else { "destroyed" };
+        assert_eq!(verdict["store"]["state"], state, "{verdict}");
+        assert_eq!(verdict["provider"]["state"], "refused", "{verdict}");
+        assert_eq!(verdict["urgency"], "remediated", "{verdict}");
+        assert_eq!(code, 1, "{verdict}");
+    }
+}
+
+#[test]
+fn an_old_password_of_redis_that_still_opens_is_ended() {
+    for (n, keep) in [(10, true), (12, false)] {
+        let (old, new) = (token(n), token(n + 1));
+        let users = format!(
+            "user default on >made-up-admin ~* +@all\nuser app on >{old} >{new} ~* +@all\n"
+        );
+        let redis = Redis::start("", Some(&users));
+        let admin = private_file(&redis.dir.path().join("admin"), "made-up-admin");
+        let target = format!(
+            "kind = \"redis\"\nuser = \"app\"\naddress = \"127.0.0.1:{}\"\nadmin-password-file = {admin:?}",
+            redis.port
+        );
+        let versions = [json!({"password": old}), json!({"password": new})];
+        let place = Place::new([&versions[0], &versions[1]], [&old, &new], &target);
+        place.dies(keep);
+        let (_, said) = redis.say(&format!("AUTH app {new}\r\n"));
+        assert!(said.starts_with("+OK"), "{said}");
+        let (_, said) = redis.say(&format!("AUTH app {old}\r\n"));
+        assert!(said.starts_with("-WRONGPASS"), "{said}");
+    }
+}
+
+#[test]
+fn an_old_role_of_postgresql_that_still_opens_is_ended() {
+    for (n, keep) in [(20, true), (22, false)] {
+        let (old, new) = (token(n), token(n + 1));
+        let server = Postgres::start("", "");
+        sql(
+            server.port,
+            &format!(
+                "create role grp nologin; create role app login password '{old}' in role grp;
+                 create role app_ks2 login password '{new}' in role grp"
+            ),
+        );
+        let admin = private_file(&server.dir.path().join("admin"), Postgres::SUPER);
+        let target = format!(
+            "user-field = \"user\"\nkind = \"postgres\"\naddress = \"127.0.0.1:{}\"\nadmin = \"postgres\"\n\
+             admin-password-file = {admin:?}\ngroup = \"grp\"",
+            server.port
+        );
+        let versions = [
+            json!({"user": "app", "password": old}),
+            json!({"user": "app_ks2", "password": new}),
+        ];
+        let place = Place::new([&versions[0], &versions[1]], [&old, &new], &target);
+        place.dies(keep);
+        assert!(login(server.port, "app_ks2", &new).is_some());
+        assert!(login(server.port, "app", &old).is_none());
+    }
+}
+
+#[test]
+fn an_old_key_of_ssh_that_still_opens_is_ended() {
+    for keep in [true, false] {
+        let server = Sshd::start("");
+        let pair = |name: &str| {
+            let path = server.dir.path().join(name);
+            let secret = keygen(&path, "ed25519");
+            (
+                secret,
+                fs::read_to_string(path.with_extension("pub")).unwrap(),
+            )
+        };
+        let ((old, first), (new, second)) = (pair("old"), pair("new"));
+        fs::write(server.keys(), format!("{first}{second}")).unwrap();
+        let target = format!(
+            "kind = \"ssh\"\naddress = \"127.0.0.1:{}\"\nuser = \"{}\"\nauthorized-keys = {:?}\nknown-hosts-file = {:?}",
+            server.port,
+            me(),
+            server.keys(),
+            server.dir.path().join("known")
+        );
+        let versions = [json!({"password": old}), json!({"password": new})];
+        let place = Place::new([&versions[0], &versions[1]], [&old, &new], &target);
+        place.repo.write("leak.txt", &old);
+        place.dies(keep);
+        assert_eq!(fs::read_to_string(server.keys()).unwrap(), second);
+    }
+}

@@ -83,12 +83,13 @@ impl Event {
             }
         }
         if self.gitlab {
+            // A child pipeline of a merge request has another source, and the same two projects.
             return match (self.source.as_deref(), &self.from, &self.to) {
                 (Some("external_pull_request_event"), ..) => {
                     Some("the pull request comes from another forge".to_owned())
                 }
-                (Some("merge_request_event"), Some(from), Some(to)) if from == to => None,
-                (Some("merge_request_event"), ..) => {
+                (_, Some(from), Some(to)) if from == to => None,
+                (Some("merge_request_event"), ..) | (_, Some(_), Some(_)) => {
                     Some("the merge request comes from a fork".to_owned())
                 }
                 _ => None,
@@ -172,5 +173,10 @@ mod tests {
         assert_eq!(event(Some("7")).stranger(), None);
         assert!(event(Some("8")).stranger().is_some());
         assert!(event(None).stranger().is_some());
+        let child = Event {
+            source: Some("parent_pipeline".to_owned()),
+            ..event(Some("8"))
+        };
+        assert!(child.stranger().is_some());
     }
 }

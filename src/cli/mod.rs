@@ -74,15 +74,15 @@ pub fn main() -> ExitCode {
         #[cfg(feature = "verify")]
         args::Command::Verify(args) => verify::run(args, &look),
         #[cfg(feature = "verify")]
-        args::Command::Rotate(command) => rotate::run(command).and_then(print),
+        args::Command::Rotate(command) => rotate::run(command).and_then(print_safe),
         #[cfg(feature = "verify")]
-        args::Command::Audit(command) => rotate::audit(command).and_then(print),
+        args::Command::Audit(command) => rotate::audit(command).and_then(print_safe),
         args::Command::Explain(args) => explain::run(args, &look).and_then(print),
         args::Command::Fix(args) => fix::run(args, &look).and_then(print),
         args::Command::Rules(command) => rules::run(command).and_then(print),
         args::Command::Baseline(command) => baseline::run(command, &look).and_then(print),
         #[cfg(feature = "verify")]
-        args::Command::Store(command) => store::run(command).and_then(print),
+        args::Command::Store(command) => store::run(command).and_then(print_safe),
         args::Command::Report(command) => report::run(command, &look),
         args::Command::Hook(args::Hook::Install { path, apply }) => {
             let path = path.clone().unwrap_or_else(|| ".".into());
@@ -123,6 +123,21 @@ impl Look {
             ci: settings::is_set("CI"),
         }
     }
+}
+
+/// Prints lines that hold texts of stores, servers and reports: nothing in them moves a cursor or turns the reading direction.
+#[cfg(feature = "verify")]
+fn print_safe((text, outcome): (String, Outcome)) -> Result<Outcome, CliError> {
+    print((safe_lines(&text), outcome))
+}
+
+/// Returns text whose only control characters are line breaks.
+#[cfg(feature = "verify")]
+fn safe_lines(text: &str) -> String {
+    let lines = text
+        .split('\n')
+        .map(|line| crate::model::BlobPath::from(line).to_text().into_owned());
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// Prints text to standard output; a reader that went away is no error.

@@ -80,7 +80,7 @@ pub(super) fn run(args: &args::Verify, look: &Look) -> Result<Outcome, CliError>
 /// Says on standard error what was done: standard output may be a report.
 fn tell(text: &str) -> Result<(), CliError> {
     use std::io::Write as _;
-    let text = crate::report::inert(text);
+    let text = crate::report::inert(&super::safe_lines(text));
     let written = std::io::stderr().lock().write_all(text.as_bytes());
     written.map_err(|source| CliError::Write {
         path: "standard error".into(),

@@ -72,7 +72,11 @@ struct Head {
     made: i64,
     /// Unix seconds.
     expires: i64,
+    /// Proves the key.
     check: String,
+    /// Proves head and records: whoever lacks the key can change neither.
+    #[serde(default)]
+    seal: String,
     records: u64,
     places: Vec<Remembered>,
 }
@@ -169,21 +173,24 @@ impl Builder {
             .map(|(at, number)| (number, at))
             .collect();
         by_number.sort_by_key(|(number, _)| *number);
-        let head = Head {
+        let mut records = Vec::with_capacity(tags.len() * RECORD);
+        for (tag, number) in &tags {
+            records.extend_from_slice(&tag.to_be_bytes());
+            records.extend_from_slice(&number.to_be_bytes());
+        }
+        let mut head = Head {
             schema: SCHEMA.to_owned(),
             made,
             expires,
             check: check(&self.key),
+            seal: String::new(),
             records: tags.len() as u64,
             places: by_number.into_iter().map(|(_, at)| at).collect(),
         };
+        head.seal = seal(&self.key, &head, &records);
         let mut bytes = serde_json::to_vec(&head).expect("plain data with text keys");
         bytes.push(b'\n');
-        bytes.reserve(tags.len() * RECORD);
-        for (tag, number) in tags {
-            bytes.extend_from_slice(&tag.to_be_bytes());
-            bytes.extend_from_slice(&number.to_be_bytes());
-        }
+        bytes.extend_from_slice(&records);
         bytes
     }
 }
@@ -217,7 +224,7 @@ impl Index {
         let end = end.ok_or_else(shape)?;
         let (head, records) = bytes.split_at(end);
         let records = records.get(1..).unwrap_or_default();
-        let head: Head = serde_json::from_slice(head).map_err(|_| shape())?;
+        let mut head: Head = serde_json::from_slice(head).map_err(|_| shape())?;
         let fits = usize::try_from(head.records)
             .ok()
             .and_then(|n| n.checked_mul(RECORD))
@@ -229,6 +236,10 @@ impl Index {
             return Err(IndexError::Key {
                 name: name.to_owned(),
             });
+        }
+        let told = std::mem::take(&mut head.seal);
+        if told != seal(&key, &head, records) {
+            return Err(shape());
         }
         if head.expires < now {
             return Err(IndexError::Expired {
@@ -292,6 +303,15 @@ impl Index {
 /// Returns the first half of a value's tag: among 10^6 values a foreign one is taken for one of them with a chance of 10^-13.
 fn tag(key: &[u8; 32], value: &[u8]) -> u64 {
     u64::try_from(needles::tag(key, value) >> 64).expect("the upper half has 64 bits")
+}
+
+/// Returns the keyed identity of a head, whose own seal is empty, and its records.
+fn seal(key: &[u8; 32], head: &Head, records: &[u8]) -> String {
+    let mut bytes = b"keysweep/index/seal\0".to_vec();
+    bytes.extend(serde_json::to_vec(head).expect("plain data with text keys"));
+    bytes.push(b'\n');
+    bytes.extend_from_slice(records);
+    format!("{:032x}", needles::tag(key, &bytes))
 }
 
 fn check(key: &[u8; 32]) -> String {
@@ -361,6 +381,20 @@ mod tests {
                 Some(IndexError::Shape { name: name() })
             );
         }
+        // Whoever lacks the key changes nothing unseen.
+        let at = memchr::memmem::find(&bytes, b"current").unwrap();
+        let mut other = bytes.clone();
+        other.splice(at..at + 7, b"pending".iter().copied());
+        assert_eq!(
+            read(&other, [1; 32], 50),
+            Some(IndexError::Shape { name: name() })
+        );
+        let mut other = bytes;
+        *other.last_mut().unwrap() ^= 1;
+        assert_eq!(
+            read(&other, [1; 32], 50),
+            Some(IndexError::Shape { name: name() })
+        );
     }
 
     proptest! {

@@ -131,7 +131,18 @@ impl Walk<'_> {
 
     fn folders(&mut self, top: &str) -> Result<(), StoreError> {
         let mut pending = vec![top.to_owned()];
+        let mut seen = 0_usize;
         while let Some(folder) = pending.pop() {
+            seen += 1;
+            // A server that names folders below folders without end must not keep us for ever.
+            if seen > MAX_FOLDERS || folder.matches('/').count() > MAX_DEPTH {
+                let place = KeyPath::new(format!("{}{folder}", self.mount.path));
+                self.page.problems.push((place, self.endless()));
+                if seen > MAX_FOLDERS {
+                    return Ok(());
+                }
+                continue;
+            }
             match self.folder(&folder, &mut pending) {
                 Ok(()) => {}
                 Err(error) if error.fault.stops() => return Err(error),
@@ -142,6 +153,15 @@ impl Walk<'_> {
             }
         }
         Ok(())
+    }
+
+    fn endless(&self) -> StoreError {
+        StoreError::new(
+            self.client.wire.name(),
+            Fault::Protocol,
+            "there are more folders, or deeper ones, than any store of secrets has reason to have",
+            "name what is to be read with `prefixes` in stores.toml",
+        )
     }
 
     fn folder(&mut self, folder: &str, pending: &mut Vec<String>) -> Result<(), StoreError> {

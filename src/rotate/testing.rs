@@ -242,6 +242,16 @@ impl SecretStore for Arc<FakeStore> {
         })
     }
 
+    fn rehearse(&self, change: &Change<'_>) -> Result<(), StoreError> {
+        self.call("rehearse", |data| {
+            let current = data.versions.iter().find(|v| v.1 == VersionState::Current);
+            let (id, _, fields) = current.unwrap();
+            assert_eq!(id, change.base.as_str());
+            assert!(change.fields.keys().all(|name| fields.contains_key(name)));
+            Ok(())
+        })
+    }
+
     fn stage(&self, change: &Change<'_>) -> Result<VersionId, StoreError> {
         self.call("stage", |data| {
             assert!((32..=64).contains(&change.token.len()));

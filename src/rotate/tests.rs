@@ -178,6 +178,72 @@ fn a_refusal_before_the_old_one_is_touched_takes_everything_back_through_every_c
     }
 }
 
+/// A store that refuses the promotion, and has no older values to bring back.
+fn forgetful() -> Bench {
+    let bench = Bench::new(Way::Grace, false);
+    for (call, fault, times) in [
+        ("promote", Fault::Denied, 1),
+        ("unstage", Fault::Unsupported, 9),
+    ] {
+        let works = false;
+        bench.store.script(Script {
+            call,
+            fault,
+            works,
+            times,
+        });
+    }
+    bench
+}
+
+#[test]
+fn a_store_without_older_values_gets_the_old_one_from_the_journal_through_every_crash() {
+    let bench = forgetful();
+    let outcome = bench.finish();
+    assert!(matches!(outcome, Outcome::RolledBack { .. }), "{outcome:?}");
+    assert_eq!(bench.store.current().get("password").unwrap(), OLD);
+    assert_eq!(bench.store.calls("stage"), 2);
+    let seen = bench.faults.seen.borrow().clone();
+    assert!(seen.contains(&Point::AfterEffect(Effect::Unstage)));
+    for point in seen {
+        let bench = forgetful();
+        bench.crash_at(point);
+        let outcome = bench.finish();
+        match outcome {
+            Outcome::RolledBack { .. } => {
+                assert_eq!(
+                    bench.store.current().get("password").unwrap(),
+                    OLD,
+                    "{point}"
+                );
+                assert_eq!(bench.store.calls("stage"), 2, "{point}");
+            }
+            // A crash right after the refused call: it is looked up, and done.
+            Outcome::Done => {}
+            other => panic!("{point}: {other:?}"),
+        }
+        bench.check();
+    }
+}
+
+#[test]
+fn what_the_store_refuses_in_a_rehearsal_is_never_begun() {
+    for (way, pending) in [(Way::Grace, false), (Way::Put, true), (Way::Cutover, false)] {
+        let bench = Bench::new(way, pending);
+        bench.store.script(Script {
+            call: "rehearse",
+            fault: Fault::Denied,
+            works: false,
+            times: 1,
+        });
+        let outcome = bench.finish();
+        assert!(matches!(outcome, Outcome::RolledBack { .. }), "{outcome:?}");
+        assert_eq!(bench.store.calls("stage"), 0);
+        assert_eq!(bench.target.calls("issue"), 0);
+        assert_eq!(bench.store.current().get("password").unwrap(), OLD);
+    }
+}
+
 #[test]
 fn a_new_credential_that_is_refused_is_taken_back_from_store_and_target() {
     for (pending, point) in [false, true]

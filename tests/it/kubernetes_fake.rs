@@ -176,6 +176,22 @@ fn answer(state: &mut State, asked: &Asked) -> Reply {
     if rights.is_some_and(|rights| !rights.iter().any(|right| wanted.starts_with(right))) {
         return status(403, "Forbidden", &json!({}));
     }
+    let query = parse(query);
+    if let Some(rest) = path.strip_prefix("/apis/rbac.authorization.k8s.io/v1/") {
+        let items = state.rbac.get(rest).cloned().unwrap_or_default();
+        return Reply::Json(
+            200,
+            json!({"kind": "List", "metadata": {}, "items": items}).to_string(),
+        );
+    }
+    match path.strip_prefix("/api/v1/") {
+        Some(rest) => core(state, asked, rest, &query),
+        None => status(404, "NotFound", &json!({})),
+    }
+}
+
+/// Reads a query; what the server would not know fails.
+fn parse(query: &str) -> BTreeMap<String, String> {
     let query: BTreeMap<String, String> = query
         .split('&')
         .filter_map(|pair| pair.split_once('='))
@@ -194,22 +210,17 @@ fn answer(state: &mut State, asked: &Asked) -> Reply {
         query.keys().all(|name| known.contains(&name.as_str())),
         "{query:?}"
     );
-    if let Some(rest) = path.strip_prefix("/apis/rbac.authorization.k8s.io/v1/") {
-        let items = state.rbac.get(rest).cloned().unwrap_or_default();
-        return Reply::Json(
-            200,
-            json!({"kind": "List", "metadata": {}, "items": items}).to_string(),
-        );
-    }
-    let Some(rest) = path.strip_prefix("/api/v1/") else {
-        return status(404, "NotFound", &json!({}));
-    };
+    query
+}
+
+/// Answers below `/api/v1/`.
+fn core(state: &mut State, asked: &Asked, rest: &str, query: &BTreeMap<String, String>) -> Reply {
     let parts: Vec<&str> = rest.split('/').collect();
     match (asked.method.as_str(), parts.as_slice()) {
-        ("GET", ["namespaces"]) => list(state, asked, "", &query, true),
-        ("GET", ["secrets"]) => list(state, asked, "", &query, false),
+        ("GET", ["namespaces"]) => list(state, asked, "", query, true),
+        ("GET", ["secrets"]) => list(state, asked, "", query, false),
         ("GET", ["namespaces", namespace, "secrets"]) => {
-            list(state, asked, &format!("{namespace}/"), &query, false)
+            list(state, asked, &format!("{namespace}/"), query, false)
         }
         ("GET", ["namespaces", name]) => match state.namespaces.get(*name) {
             Some(namespace) => Reply::Json(200, namespace.to_string()),
@@ -222,7 +233,7 @@ fn answer(state: &mut State, asked: &Asked) -> Reply {
             }
         }
         ("PATCH", ["namespaces", namespace, "secrets", name]) => {
-            patch(state, asked, &format!("{namespace}/{name}"), &query)
+            patch(state, asked, &format!("{namespace}/{name}"), query)
         }
         _ => status(405, "MethodNotAllowed", &json!({})),
     }

@@ -195,6 +195,12 @@ fn denied_namespaces_are_problems_and_the_rest_is_listed() {
     // A namespace that is misspelt is not an empty one.
     let (_, problems) = all(&*open_with(&cluster, ADMIN, &["prdo"], &[]));
     assert_eq!(safe(&problems[0].1), Fault::NotFound);
+    // Settings that leave nothing to list are no empty store, either.
+    let nothing = open_with(&cluster, ADMIN, &["prod"], &["app/a"]);
+    assert_eq!(
+        safe(&nothing.list(None).expect_err("nothing")),
+        Fault::Setup
+    );
 }
 
 #[test]
@@ -386,6 +392,71 @@ fn a_rehearsal_says_what_a_write_would_and_writes_nothing() {
 }
 
 #[test]
+fn a_webhook_that_knows_no_dry_run_stops_no_rehearsal() {
+    let cluster = filled();
+    let store = admin(&cluster);
+    let base = VersionId::new(cluster.state().version_of("prod/a"));
+    let key = KeyPath::new("prod/a");
+    let fields = [("password".to_owned(), Secret::new(b"made-up-new"))].into();
+    let change = Change {
+        key: &key,
+        base: &base,
+        fields: &fields,
+        token: "t",
+    };
+    let whole = cluster.state().secrets["prod/a"].to_string();
+    let answered = |message: &str| {
+        let refused =
+            json!({"kind": "Status", "reason": "BadRequest", "code": 400, "message": message});
+        let whole = Reply::Json(200, whole.clone());
+        cluster.state().instead = vec![Reply::Json(400, refused.to_string()), whole];
+        store.rehearse(&change)
+    };
+    assert_eq!(
+        answered("admission webhook \"w\" does not support dry run"),
+        Ok(())
+    );
+    assert_eq!(
+        safe(&answered(CANARY).expect_err("another reason")),
+        Fault::Protocol
+    );
+}
+
+#[test]
+fn a_page_that_is_too_large_is_asked_for_in_parts() {
+    let cluster = Cluster::start();
+    let note = "x".repeat(1 << 20);
+    for n in 0..24 {
+        let metadata =
+            json!({"annotations": {"kubectl.kubernetes.io/last-applied-configuration": note}});
+        cluster
+            .state()
+            .put(&format!("prod/{n:02}"), &[("k", b"made-up")], &metadata);
+    }
+    cluster.state().page = 500;
+    let (keys, problems) = all(&*admin(&cluster));
+    assert_eq!(keys.len(), 24);
+    assert!(problems.is_empty(), "{problems:?}");
+    // Each page once too large, then in the next smaller size that fits.
+    let limits: Vec<String> = cluster
+        .fake
+        .asked()
+        .iter()
+        .map(|asked| asked.path.clone())
+        .collect();
+    assert!(
+        limits.iter().any(|path| path.contains("limit=250")),
+        "{limits:?}"
+    );
+    assert!(
+        limits
+            .iter()
+            .any(|path| path.contains("limit=10&") || path.ends_with("limit=10")),
+        "{limits:?}"
+    );
+}
+
+#[test]
 fn what_cannot_be_written_says_so() {
     let cluster = filled();
     cluster.state().secrets.get_mut("prod/a").expect("there")["immutable"] = json!(true);
@@ -502,17 +573,15 @@ fn garbage_and_dead_credentials_have_their_faults() {
     assert_eq!(safe(&error), Fault::Unavailable);
 }
 
-#[test]
-fn readers_are_those_of_roles_and_bindings() {
-    let cluster = filled();
+/// Binds a user to all secrets, an account to one of `prod`, and a group to deployments there.
+fn with_roles(cluster: &Cluster) {
     let role =
         |name: &str, rule: serde_json::Value| json!({"metadata": {"name": name}, "rules": [rule]});
     let bind = |kind: &str, name: &str, subject: serde_json::Value| json!({"metadata": {"name": "b"}, "roleRef": {"kind": kind, "name": name}, "subjects": [subject]});
-    let mut state = cluster.state();
     let all = json!({"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]});
     let one = json!({"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"], "resourceNames": ["b"]});
     let run = json!({"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["create"]});
-    state.rbac = [
+    cluster.state().rbac = [
         ("clusterroles", vec![role("all", all), role("run", run)]),
         (
             "clusterrolebindings",
@@ -541,7 +610,12 @@ fn readers_are_those_of_roles_and_bindings() {
     ]
     .map(|(path, items)| (path.to_owned(), items))
     .into();
-    drop(state);
+}
+
+#[test]
+fn readers_are_those_of_roles_and_bindings() {
+    let cluster = filled();
+    with_roles(&cluster);
     let store = admin(&cluster);
     let told = |key: &str| store.readers(&KeyPath::new(key)).expect("told");
     let of_a = told("prod/a");

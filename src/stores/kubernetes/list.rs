@@ -15,7 +15,7 @@ use super::{
 };
 
 /// Secrets asked for at once; fewer if so many do not fit into an answer, for the notes of `kubectl apply` hold all values again.
-const PAGE: [u16; 3] = [250, 20, 1];
+const PAGE: [u16; 3] = [250, 10, 1];
 
 /// How often a listing is begun anew before it is given up.
 const MOST_ANEW: u8 = 5;

@@ -7,6 +7,7 @@
 //! The `kube` crate finds the cluster and logs in; which requests are sent and how answers are read is decided here.
 //! tests/it/kubernetes_fake.rs says what was seen at kube-apiserver 1.20.2.
 
+mod cluster;
 mod list;
 mod meta;
 mod readers;
@@ -64,7 +65,7 @@ impl Kubernetes {
         surroundings: &Surroundings<'_>,
     ) -> Result<Self, StoreError> {
         Ok(Self {
-            wire: Wire::open(name, settings, surroundings)?,
+            wire: cluster::open(name, settings, surroundings)?,
             namespaces: settings.namespaces.clone(),
             prefixes: entry.prefixes.clone(),
             roots: Mutex::default(),
@@ -246,6 +247,13 @@ impl SecretStore for Kubernetes {
             return self.page(&roots, position);
         }
         let roots = Arc::new(list::roots(&self.namespaces, &self.prefixes));
+        if roots.is_empty() {
+            return Err(self.wire.error(
+                Fault::Setup,
+                "list: `namespaces` and `prefixes` of the store have nothing in common",
+                "write prefixes as NAMESPACE/NAME, and name their namespaces or none",
+            ));
+        }
         *self.roots.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&roots);
         let mut page = self.page(&roots, position)?;
         let is_cluster = roots.first() == Some(&Root::Cluster);

@@ -197,6 +197,8 @@ pub(super) fn stage(
     })?;
     match answer.status {
         200 => {}
+        // A webhook that changes something elsewhere takes no dry runs: then nothing can be said beforehand.
+        400 if rehearse && says(&answer, &["message"], "dry run") => return Ok(current),
         404 => return Err(missing(wire, &what)),
         409 => return Err(conflict(wire, &what)),
         422 if is_immutable(&answer) => return Err(immutable(wire, &what)),
@@ -242,17 +244,22 @@ fn immutable(wire: &Wire, what: &str) -> StoreError {
 }
 
 fn is_immutable(answer: &Answer) -> bool {
-    // The words are compared, never shown.
-    let says = |cause: Json<'_>| {
-        let text = cause.member("message").and_then(Json::string);
-        text.is_some_and(|text| text.contains("immutable"))
-    };
     Json::parse(&answer.body).is_ok_and(|json| {
         json.at(&["details", "causes"])
             .into_iter()
             .flat_map(Json::items)
-            .any(says)
+            .any(|cause| has_words(cause.member("message"), "immutable"))
     })
+}
+
+/// Tells whether a text of an answer has these words; they are compared, never shown.
+fn says(answer: &Answer, place: &[&str], words: &str) -> bool {
+    Json::parse(&answer.body).is_ok_and(|json| has_words(json.at(place), words))
+}
+
+fn has_words(text: Option<Json<'_>>, words: &str) -> bool {
+    let text = text.and_then(Json::string);
+    text.is_some_and(|text| text.contains(words))
 }
 
 /// Returns the merge patch: the version that it is for, and the values.

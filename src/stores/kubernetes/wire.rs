@@ -1,36 +1,28 @@
-//! Requests to an API server, and what their answers mean. The `kube` crate finds the cluster and logs in (kubeconfig, exec plugins, the pod's
-//! own account) and speaks TLS; what it answers is read here, so that no value becomes a `String` of a parser.
+//! Requests to an API server, and what their answers mean. The `kube` crate's client logs in and speaks TLS; what it answers is read here, so that
+//! no value becomes a `String` of a parser.
 //!
-//! Promises: TLS is always checked, plain http is for loopback only; no request takes longer than [`WHOLE`], no answer is larger than
-//! [`MAX_BODY`]; only reads are repeated; nothing of an answer, a kubeconfig or a plugin's output gets into an error.
+//! Promises: no request takes longer than [`WHOLE`], no answer is larger than [`MAX_BODY`]; only reads are repeated; nothing of an answer or of
+//! a plugin's output gets into an error.
 //!
 //! Source: "Kubernetes API Concepts" and "API Conventions: Response Status Kind" of the Kubernetes documentation.
 
 use std::{
     error::Error as _,
-    path::PathBuf,
     time::{Duration, Instant},
 };
 
 use http_body_util::BodyExt as _;
-use kube::{
-    Client, Config,
-    client::{Body, ClientBuilder},
-    config::{KubeConfigOptions, Kubeconfig, KubeconfigError},
-};
-use tokio::runtime::{Builder, Runtime};
-use ureq::http::{Request, Uri};
+use kube::{Client, client::Body};
+use tokio::runtime::Runtime;
+use ureq::http::Request;
 use zeroize::Zeroizing;
 
 use super::super::{
-    Fault, StoreError, Surroundings,
+    Fault, StoreError,
     buffer::Buffer,
-    connection::{check_address, proxy},
-    credential::at_home,
-    http::{CONNECT, Effect, TRIES, WHOLE, jitter},
+    http::{Effect, TRIES, WHOLE, jitter},
     json::Json,
 };
-use crate::config::stores::KubernetesSettings;
 
 /// Most bytes of an answer. One secret has 1 MiB at most, in base64 a third more, and may stand in a note of `kubectl apply` once again.
 pub(super) const MAX_BODY: usize = 16 << 20;
@@ -41,9 +33,9 @@ pub(super) struct Wire {
     pub(super) name: String,
     /// The server's address.
     pub(super) address: String,
-    client: Client,
+    pub(super) client: Client,
     // Dropped last: the client's tasks live in it.
-    runtime: Runtime,
+    pub(super) runtime: Runtime,
 }
 
 /// One request.
@@ -129,66 +121,7 @@ enum Trouble {
 }
 
 impl Wire {
-    /// Finds the cluster. Nothing is sent, but an exec plugin of the kubeconfig may be run.
-    pub(super) fn open(
-        name: &str,
-        settings: &KubernetesSettings,
-        surroundings: &Surroundings<'_>,
-    ) -> Result<Self, StoreError> {
-        let setup = |what: &str, help: &str| StoreError::new(name, Fault::Setup, what, help);
-        // The requests of one thread drive those of all: no threads of our own.
-        let runtime = Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|_| {
-                setup(
-                    "the system gives no means to wait for connections",
-                    "raise the limit of open files: ulimit -n 1024",
-                )
-            })?;
-        let file = settings
-            .kubeconfig
-            .as_deref()
-            .map(|file| at_home(file, surroundings.home.as_deref()));
-        let mut config = runtime
-            .block_on(find(file.clone(), settings.context.clone()))
-            .map_err(|error| unfound(name, &error))?;
-        let address = config.cluster_url.to_string();
-        check_address(name, &address)?;
-        if config.accept_invalid_certs {
-            return Err(setup(
-                "the kubeconfig says `insecure-skip-tls-verify`: whoever is in between would get the values",
-                "put the cluster's CA into the kubeconfig (certificate-authority) and remove the line",
-            ));
-        }
-        let direct = is_direct(name, &config.cluster_url, surroundings)?;
-        if direct {
-            config.proxy_url = None;
-        }
-        config.connect_timeout = Some(CONNECT);
-        // Its retries would repeat writes, too.
-        config.default_retry = false;
-        let client = {
-            let _inside = runtime.enter();
-            ClientBuilder::try_from(config).map_err(|_| {
-                setup(
-                    "the kubeconfig's certificates, credential or proxy cannot be used",
-                    "see whether it works for `kubectl get namespaces`; of proxies only http and https are known",
-                )
-            })?
-        };
-        let _inside = runtime.enter();
-        let client = client.build();
-        drop(_inside);
-        Ok(Self {
-            name: name.to_owned(),
-            address: address.trim_end_matches('/').to_owned(),
-            client,
-            runtime,
-        })
-    }
-
-    /// Sends a request. Faults of the server and refusals are errors; 2xx, 404, 409, 410 and 422 are answers.
+    /// Sends a request. Faults of the server and refusals are errors; 2xx, 400, 404, 409, 410 and 422 are answers.
     pub(super) fn call(&self, call: &Call<'_>) -> Result<Answer, StoreError> {
         let start = Instant::now();
         let mut tries = 0;
@@ -256,6 +189,7 @@ impl Wire {
         let reason = answer.reason();
         let (fault, happened, help) = match (answer.status, reason.as_str()) {
             (200..=299, _)
+            | (400, "BadRequest")
             | (404, "NotFound")
             | (409, "Conflict")
             | (410, _)
@@ -373,67 +307,6 @@ impl Wire {
             .filter(|json| json.text().starts_with('{'))
             .ok_or_else(|| self.garbled(what))
     }
-}
-
-/// Loads the kubeconfig, or what a pod has.
-async fn find(file: Option<PathBuf>, context: Option<String>) -> Result<Config, KubeconfigError> {
-    let named = file.is_some() || context.is_some();
-    let options = KubeConfigOptions {
-        context,
-        ..KubeConfigOptions::default()
-    };
-    let found = match file {
-        Some(file) => Config::from_custom_kubeconfig(Kubeconfig::read_from(file)?, &options).await,
-        None => Config::from_kubeconfig(&options).await,
-    };
-    match found {
-        // Not `Config::infer`: that lets variables for debugging send the requests elsewhere.
-        Err(KubeconfigError::ReadConfig(..) | KubeconfigError::FindPath) if !named => {
-            Config::incluster().map_err(|_| KubeconfigError::FindPath)
-        }
-        other => other,
-    }
-}
-
-/// Says why there is no cluster; the library's own words may quote the file.
-fn unfound(name: &str, error: &KubeconfigError) -> StoreError {
-    let (what, help) = match error {
-        KubeconfigError::FindPath => (
-            "there is no kubeconfig, and this is no pod with an account",
-            "set `kubeconfig` for the store, or KUBECONFIG",
-        ),
-        KubeconfigError::ReadConfig(..) => (
-            "the kubeconfig cannot be read",
-            "name a file that is there and readable by you, as `kubeconfig` or in KUBECONFIG",
-        ),
-        KubeconfigError::CurrentContextNotSet | KubeconfigError::LoadContext(_) => (
-            "the kubeconfig has no such context",
-            "`kubectl config get-contexts` lists them; set `context` for the store",
-        ),
-        _ => (
-            "the kubeconfig is not whole, or a file that it names cannot be read",
-            "see whether `kubectl config view` and `kubectl get namespaces` work with it",
-        ),
-    };
-    StoreError::new(name, Fault::Setup, what, help)
-}
-
-/// Tells whether requests go straight to the cluster though a proxy may be set: it is on this machine, or exempt.
-fn is_direct(
-    name: &str,
-    cluster: &Uri,
-    surroundings: &Surroundings<'_>,
-) -> Result<bool, StoreError> {
-    let host = cluster.host().unwrap_or_default();
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    let is_loopback = host.eq_ignore_ascii_case("localhost")
-        || address
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|address| address.is_loopback());
-    if is_loopback {
-        return Ok(true);
-    }
-    Ok(proxy(name, surroundings)?.is_some_and(|proxy| proxy.is_no_proxy(cluster)))
 }
 
 async fn exchange(client: &Client, request: Request<Body>) -> Result<Answer, Trouble> {

@@ -406,7 +406,7 @@ impl Faults for Hand<'_> {
             let own = rustix::process::getpid();
             rustix::process::kill_process(own, rustix::process::Signal::KILL).unwrap();
             // The signal is on its way.
-            std::thread::sleep(std::time::Duration::from_secs(60));
+            std::thread::sleep(Duration::from_secs(60));
         }
         self.n.set(self.n.get() + 1);
         Ok(())

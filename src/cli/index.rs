@@ -112,8 +112,9 @@ pub(super) fn judge(findings: &mut [Finding], index: &Index) {
     }
 }
 
-/// Reads the index that a flag or variable names.
-pub(super) fn read(path: &Path, min_bits: Option<u16>) -> Result<Index, CliError> {
+/// Reads the index that a flag or variable names; `stores` says where the team key lies and how weak a value may be, if a stores file is
+/// at hand.
+pub(super) fn read(path: &Path, stores: Option<&StoresFile>) -> Result<Index, CliError> {
     let file = |source| CliError::File {
         path: path.to_owned(),
         source,
@@ -122,15 +123,18 @@ pub(super) fn read(path: &Path, min_bits: Option<u16>) -> Result<Index, CliError
         return Err(file(std::io::ErrorKind::FileTooLarge.into()));
     }
     let bytes = fs::read(path).map_err(file)?;
-    let key = team_key(&rotate_world::state(&StoresFile::default()))?;
+    let key = match stores {
+        Some(stores) => team_key(&rotate_world::state(stores))?,
+        None => team_key(&rotate_world::state(&StoresFile::default()))?,
+    };
     let key = key.ok_or(CliError::NoTeamKey)?;
-    let bits = min_bits.unwrap_or(VerifyLimits::default().min_bits);
+    let limits = stores.map_or_else(VerifyLimits::default, |stores| stores.verify);
     let name = shown(path).to_string();
     Ok(Index::read(
         &name,
         &bytes,
         *key,
-        u32::from(bits),
+        u32::from(limits.min_bits),
         gather::seconds(),
     )?)
 }
@@ -153,9 +157,7 @@ impl Memory {
             .then(|| Tombstones::open(&state, &random))
             .transpose()?;
         Ok(Self {
-            index: index
-                .map(|path| read(path, Some(file.verify.min_bits)))
-                .transpose()?,
+            index: index.map(|path| read(path, Some(file))).transpose()?,
             stones: tombstones
                 .as_ref()
                 .map(Tombstones::all)

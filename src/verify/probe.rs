@@ -10,10 +10,10 @@ use crate::{
 };
 
 /// Asks the target of a verdict's place, once, and settles the verdict's urgency anew. A verdict without place or target
-/// stays as it is.
+/// stays as it is; where the store no longer tells the user's name, nobody can be asked, and the verdict says so.
 ///
 /// # Errors
-/// Wrong settings of the target, and a store that no longer tells the user's name.
+/// Wrong settings of the target.
 pub fn probe(
     verdict: &mut Verdict,
     value: &Secret,
@@ -24,11 +24,19 @@ pub fn probe(
     let Some(place) = &verdict.place else {
         return Ok(());
     };
-    let credential = Credential {
-        user: user(place, store, entry)?,
-        secret: value.clone(),
+    verdict.provider = match user(place, store, entry) {
+        Ok(None) if entry.user_field.is_some() => ProviderState::Unknown {
+            why: "the store no longer tells which user it belongs to".to_owned(),
+        },
+        Ok(user) => target.probe(&Credential {
+            user,
+            secret: value.clone(),
+        })?,
+        // One key that cannot be read must not cost the verdicts of all others.
+        Err(error) => ProviderState::Unknown {
+            why: error.to_string(),
+        },
     };
-    verdict.provider = target.probe(&credential)?;
     verdict.urgency = super::urgency(&verdict.store, &verdict.provider);
     Ok(())
 }

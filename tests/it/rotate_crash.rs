@@ -11,6 +11,7 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
     sync::atomic::{AtomicUsize, Ordering},
+    time::{Duration, Instant},
 };
 
 use keysweep::{
@@ -44,6 +45,13 @@ pub(crate) enum Way {
     /// The store takes no write any more when the target has the new password.
     CutoverBack,
 }
+
+const WAYS: [Way; 4] = [
+    Way::BlueGreen,
+    Way::Cutover,
+    Way::BlueGreenBack,
+    Way::CutoverBack,
+];
 
 impl Way {
     const fn has_grace(self) -> bool {
@@ -122,13 +130,7 @@ impl Case {
     fn read(folder: &Path) -> Self {
         let about = fs::read(folder.join("case.json")).unwrap();
         let about: Value = serde_json::from_slice(&about).unwrap();
-        let ways = [
-            Way::BlueGreen,
-            Way::Cutover,
-            Way::BlueGreenBack,
-            Way::CutoverBack,
-        ];
-        let way = ways
+        let way = WAYS
             .into_iter()
             .find(|way| about["way"] == format!("{way:?}"));
         Self {
@@ -268,7 +270,7 @@ impl Case {
         panic!("{}: no end", self.name);
     }
 
-    fn child(&self, at: Option<usize>) -> std::process::Output {
+    fn command(&self, at: Option<usize>) -> Command {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command
             .args([CHILD, "--exact", "--ignored", "--nocapture"])
@@ -276,7 +278,11 @@ impl Case {
         if let Some(at) = at {
             command.env(AT, at.to_string());
         }
-        let output = command.output().unwrap();
+        command
+    }
+
+    fn child(&self, at: Option<usize>) -> std::process::Output {
+        let output = self.command(at).output().unwrap();
         let told = [output.stdout.as_slice(), &output.stderr].concat();
         fs::write(self.folder.join("told"), told).unwrap();
         output
@@ -296,7 +302,9 @@ impl Case {
             .map(|f| fs::read_to_string(f.path()).unwrap())
             .collect();
         let mut last = None;
-        for line in text.lines() {
+        // The last line may be torn.
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        for line in whole.lines() {
             let record: Value = serde_json::from_str(line).unwrap();
             if let Some(sealed) = record.pointer("/payload/sealed").and_then(Value::as_str) {
                 last = Some(sealed.to_owned());
@@ -398,7 +406,7 @@ impl Faults for Hand<'_> {
             let own = rustix::process::getpid();
             rustix::process::kill_process(own, rustix::process::Signal::KILL).unwrap();
             // The signal is on its way.
-            std::thread::sleep(std::time::Duration::from_secs(60));
+            std::thread::sleep(Duration::from_secs(60));
         }
         self.n.set(self.n.get() + 1);
         Ok(())
@@ -482,10 +490,13 @@ fn check_end(bed: &Bed, case: &Case, outcome: &Outcome, session: &Session, at: &
 }
 
 /// Asserts that nothing that is left behind tells a value in any form.
-fn check_left(bed: &Bed, case: &Case) {
+fn check_left(bed: &Bed, case: &Case, outcome: &Outcome) {
     let values = [case.old.clone(), bed.current(&case.name).1];
+    fs::write(case.folder.join("outcome"), format!("{outcome:?}")).unwrap();
     let mut folders = vec![case.folder.join("state")];
-    let mut left = vec![case.folder.join("plan.json"), case.folder.join("told")];
+    let mut left = ["plan.json", "told", "outcome"]
+        .map(|name| case.folder.join(name))
+        .to_vec();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -497,7 +508,7 @@ fn check_left(bed: &Bed, case: &Case) {
             list.push(path);
         }
     }
-    assert!(left.len() > 4, "{left:?}");
+    assert!(left.len() > 3, "{left:?}");
     for file in left {
         let bytes = fs::read(&file).unwrap();
         for form in values.iter().flat_map(|value| forms(value)) {
@@ -507,11 +518,26 @@ fn check_left(bed: &Bed, case: &Case) {
     }
 }
 
-/// Rotates with a process that ends itself at the `at`-th place, and goes on.
-fn crash(bed: &Bed, way: Way, at: usize, place: &str) {
+/// A rotation that has not begun, with a session of the old credential.
+fn planned(bed: &Bed, way: Way) -> (Case, Session) {
     let case = Case::new(bed, &format!("c{}", bed.next()), way, 15);
     case.plan();
     let session = Session::open(bed.port(), &case.name, &case.old);
+    (case, session)
+}
+
+/// Looks, goes on, and looks again.
+fn go_on(bed: &Bed, case: &Case, session: &Session, at: &str) {
+    check(bed, case, at);
+    let outcome = case.run(&Hand::new(case, None));
+    check(bed, case, at);
+    check_end(bed, case, &outcome, session, at);
+    check_left(bed, case, &outcome);
+}
+
+/// Rotates with a process that ends itself at the `at`-th place, and goes on.
+fn crash(bed: &Bed, way: Way, at: usize, place: &str) {
+    let (case, session) = planned(bed, way);
     let output = case.child(Some(at));
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.signal(), Some(9), "{way:?} {place}: {told}");
@@ -520,65 +546,101 @@ fn crash(bed: &Bed, way: Way, at: usize, place: &str) {
         Some(place),
         "{way:?}"
     );
-    check(bed, &case, place);
-    let outcome = case.run(&Hand::new(&case, None));
-    check(bed, &case, place);
-    check_end(bed, &case, &outcome, &session, place);
-    check_left(bed, &case);
+    go_on(bed, &case, &session, place);
 }
 
-/// Rotates once without an accident; returns the places.
-fn record(bed: &Bed, way: Way) -> Vec<String> {
-    let case = Case::new(bed, &format!("c{}", bed.next()), way, 15);
-    case.plan();
-    let session = Session::open(bed.port(), &case.name, &case.old);
+/// Rotates with a process that is killed after this time, wherever it is: in the middle of a request, too.
+fn crash_after(bed: &Bed, way: Way, time: Duration) {
+    let (case, session) = planned(bed, way);
+    let told = fs::File::create(case.folder.join("told")).unwrap();
+    let mut child = case.command(None).stdout(told).spawn().unwrap();
+    std::thread::sleep(time);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // What the servers were asked at the last moment is done by now.
+    std::thread::sleep(Duration::from_millis(200));
+    let at = case.trace().last().cloned().unwrap_or_default();
+    if way.turn() == Some(at.as_str()) {
+        // The other hand may have been stopped, too.
+        Hand::new(&case, None).turn();
+    }
+    go_on(bed, &case, &session, &format!("{time:?} after {at}"));
+}
+
+/// Rotates once without an accident; returns the places, and how long it took.
+fn record(bed: &Bed, way: Way) -> (Vec<String>, Duration) {
+    let (case, session) = planned(bed, way);
+    let start = Instant::now();
     let output = case.child(None);
+    let took = start.elapsed();
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{way:?}: {told}");
     let places = case.trace();
     // It has ended: going on does nothing more, and says the same again.
-    let outcome = case.run(&Hand::new(&case, None));
+    go_on(bed, &case, &session, "the end");
     assert_eq!(case.trace(), places, "{way:?}");
-    check(bed, &case, "the end");
-    check_end(bed, &case, &outcome, &session, "the end");
-    check_left(bed, &case);
-    places
+    (places, took)
+}
+
+/// Does things with several threads.
+fn each<T: Sync>(all: &[T], act: impl Fn(&T) + Sync) {
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while let Some(one) = all.get(next.fetch_add(1, Ordering::SeqCst)) {
+                    act(one);
+                }
+            });
+        }
+    });
 }
 
 #[test]
 fn a_rotation_that_is_killed_anywhere_ends_and_loses_nothing() {
     let bed = Bed::start();
-    let mut all = Vec::new();
-    for way in [
-        Way::BlueGreen,
-        Way::Cutover,
-        Way::BlueGreenBack,
-        Way::CutoverBack,
-    ] {
-        let places = record(&bed, way);
+    let (mut all, mut times) = (Vec::new(), Vec::new());
+    for way in WAYS {
+        let (places, took) = record(&bed, way);
         // What comes before the turn is the same as on the way that does not turn.
         let first = way.turn().map_or(0, |turn| {
             let found = places.iter().position(|place| place == turn);
             found.expect("the other hand comes in")
         });
         all.extend((first..places.len()).map(|at| (way, at, places[at].clone())));
+        times.extend((1..=10).map(|n| (way, took * n / 11)));
     }
     let distinct: BTreeSet<&String> = all.iter().map(|(_, _, place)| place).collect();
     assert!(distinct.len() >= 30, "{distinct:?}");
-    let next = AtomicUsize::new(0);
-    std::thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| {
-                while let Some((way, at, place)) = all.get(next.fetch_add(1, Ordering::SeqCst)) {
-                    crash(&bed, *way, *at, place);
-                }
-            });
-        }
-    });
+    each(&all, |(way, at, place)| crash(&bed, *way, *at, place));
+    each(&times, |(way, time)| crash_after(&bed, *way, *time));
     eprintln!(
-        "{} rotations killed at {} places",
+        "{} rotations killed at {} places, {} at some time",
         all.len(),
-        distinct.len()
+        distinct.len(),
+        times.len()
     );
     bed.servers_tell_nothing();
+}
+
+#[test]
+fn the_invariants_see_what_they_are_for() {
+    let bed = Bed::start();
+    let fails = |case: &Case| {
+        let looked = std::panic::AssertUnwindSafe(|| check(&bed, case, "a broken state"));
+        std::panic::catch_unwind(looked).is_err()
+    };
+    for way in [Way::BlueGreen, Way::Cutover] {
+        let (case, _session) = planned(&bed, way);
+        assert!(!fails(&case), "{way:?}: it has not begun");
+        let name = &case.name;
+        sql(
+            bed.port(),
+            &format!("create role {name}_ks2 login password 'made-up'"),
+        );
+        assert!(fails(&case), "{way:?}: a role that nobody knows");
+        sql(bed.port(), &format!("drop role {name}_ks2"));
+        sql(bed.port(), &format!("alter role {name} password 'made-up'"));
+        assert!(fails(&case), "{way:?}: a password that nobody knows");
+    }
 }

@@ -25,15 +25,21 @@ fn fill(bao: &Bao) {
 }
 
 fn verify(bao: &Bao, repo: &Repo, as_token: &str) -> Run {
+    run(bao, repo, as_token, &["verify", "--output", "json", "."])
+}
+
+/// Runs the program with a stores file that names one store.
+fn run(bao: &Bao, repo: &Repo, as_token: &str, args: &[&str]) -> Run {
     let stores = bao.dir().join("stores.toml");
     let text = format!(
-        "[stores.main]\nkind = \"vault\"\naddress = \"{}\"\nmounts = [\"secret\"]\n",
-        bao.address
+        "[stores.main]\nkind = \"vault\"\naddress = \"{}\"\nmounts = [\"secret\"]\n\n[rotate]\nstate = {:?}\n",
+        bao.address,
+        bao.dir().join("state")
     );
     fs::write(&stores, text).expect("written");
-    let stores = stores.to_str().expect("UTF-8");
-    let args = ["verify", "--stores", stores, "--output", "json", "."];
-    keysweep_with(repo.path(), &args, &[("BAO_TOKEN", as_token)], b"")
+    let mut all = args.to_vec();
+    all.extend(["--stores", stores.to_str().expect("UTF-8")]);
+    keysweep_with(repo.path(), &all, &[("BAO_TOKEN", as_token)], b"")
 }
 
 /// Returns file and verdict of each finding.
@@ -113,4 +119,193 @@ fn a_sealed_store_is_an_incomplete_run() {
     }
     // Findings outrank an incomplete run (exit codes: 10, 1, 3, 0).
     assert_eq!(run.code, 1, "{text}");
+}
+
+/// Returns what a run says of its one store.
+fn coverage(run: &Run) -> Value {
+    let report = run.json();
+    let stores = report["verification"]["stores"].as_array().expect("stores");
+    assert_eq!(stores.len(), 1, "{report:#}");
+    stores[0].clone()
+}
+
+#[test]
+fn versions_that_are_gone_are_known_by_an_index_made_before() {
+    let (bao, repo) = (Bao::start(), leaky());
+    for n in 1..=4 {
+        put(&bao, "prod/api", &json!({"token": token(n)}));
+    }
+    let index = bao.dir().join("store.index");
+    let index = index.to_str().expect("UTF-8");
+    let args = ["store", "index", "--names", "--out", index];
+    let indexed = run(&bao, &repo, Bao::ROOT, &args);
+    assert_eq!(indexed.code, 0, "{}{}", indexed.text(), indexed.stderr);
+    let gone = |how: &str, version: u32| {
+        let path = format!("secret/{how}/prod/api");
+        bao.root("POST", &path, &json!({"versions": [version]}));
+    };
+    gone("delete", 1);
+    gone("destroy", 2);
+    let args = ["verify", "--output", "json", "--index", index, "."];
+    let verified = run(&bao, &repo, Bao::ROOT, &args);
+    assert_eq!(verified.code, 1, "{}", verified.stderr);
+    let [(_, deleted), (_, destroyed), (_, previous)] =
+        verdicts(&verified.json()).try_into().expect("three");
+    for (verdict, state, version) in [
+        (&deleted, "soft-deleted", "1"),
+        (&destroyed, "destroyed", "2"),
+        (&previous, "previous", "3"),
+    ] {
+        assert_eq!(verdict["store"]["state"], state, "{verdict}");
+        assert_eq!(verdict["place"]["key"], "secret/prod/api");
+        assert_eq!(verdict["place"]["version"], version, "{verdict}");
+    }
+    // Without the index nobody knows what the deleted versions held, and it is not said that it was never there.
+    let without = verify(&bao, &repo, Bao::ROOT);
+    let [(_, deleted), (_, destroyed), _] = verdicts(&without.json()).try_into().expect("three");
+    let unknown = json!({"state": "not-found", "complete": false});
+    assert_eq!(deleted["store"], unknown);
+    assert_eq!(destroyed["store"], unknown);
+    assert_eq!(coverage(&without)["deleted"], 2);
+    // It was undeleted: it is what it was.
+    bao.root(
+        "POST",
+        "secret/undelete/prod/api",
+        &json!({"versions": [1]}),
+    );
+    let again = verify(&bao, &repo, Bao::ROOT);
+    assert_eq!(verdicts(&again.json())[0].1["store"]["state"], "previous");
+}
+
+#[test]
+fn versions_that_the_store_has_trimmed_leave_a_doubt() {
+    let (bao, repo) = (Bao::start(), leaky());
+    bao.root(
+        "POST",
+        "secret/metadata/prod/api",
+        &json!({"max_versions": 2}),
+    );
+    for n in [3, 2, 1] {
+        put(&bao, "prod/api", &json!({"token": token(n)}));
+    }
+    let verified = verify(&bao, &repo, Bao::ROOT);
+    assert_eq!(verified.code, 10, "{}", verified.stderr);
+    let [(_, current), (_, previous), (_, trimmed)] =
+        verdicts(&verified.json()).try_into().expect("three");
+    assert_eq!(current["store"]["state"], "current");
+    assert_eq!(previous["store"]["state"], "previous");
+    let unknown = json!({"state": "not-found", "complete": false});
+    assert_eq!(trimmed["store"], unknown);
+    assert_eq!(coverage(&verified)["trimmed"], 1);
+}
+
+#[test]
+fn a_value_that_keys_share_is_told_with_both_and_crosses_environments() {
+    let (bao, repo) = (Bao::start(), leaky());
+    for key in ["prod/api", "dev/api"] {
+        put(&bao, key, &json!({"token": token(1)}));
+    }
+    let args = ["verify", "--output", "json", "--reuse", "."];
+    let verified = run(&bao, &repo, Bao::ROOT, &args);
+    assert_eq!(verified.code, 10, "{}", verified.stderr);
+    let report = verified.json();
+    let shared = report["verification"]["shared"].as_array().expect("shared");
+    assert_eq!(shared.len(), 1, "{shared:?}");
+    let keys = shared[0]["places"].as_array().expect("places").iter();
+    let keys: Vec<&str> = keys.filter_map(|place| place["key"].as_str()).collect();
+    assert_eq!(keys, ["secret/dev/api", "secret/prod/api"]);
+    assert_eq!(shared[0]["crosses_environments"], true);
+    let also = &verdicts(&report)[0].1["also"];
+    assert_eq!(also.as_array().map(Vec::len), Some(1), "{also}");
+}
+
+#[test]
+fn each_reason_for_a_gap_has_words_of_its_own() {
+    let (bao, repo) = (Bao::start(), Repo::plain());
+    // Nothing that outranks the gap: no finding at all.
+    repo.write("clean.txt", "nothing\n");
+    put(&bao, "prod/api", &json!({"token": token(9)}));
+    policy(
+        &bao,
+        "blind",
+        "path \"cubbyhole/*\" { capabilities = [\"read\"] }",
+    );
+    let short = bao.token(&["root"], "1s");
+    std::thread::sleep(std::time::Duration::from_millis(2500));
+    let full = verify(&bao, &repo, Bao::ROOT);
+    assert_eq!(full.code, 0, "{}", full.stderr);
+    let mut words = Vec::new();
+    let mut gap = |token: &str, word: &str| {
+        let run = verify(&bao, &repo, token);
+        assert_eq!(run.code, 3, "{word}: {}{}", run.text(), run.stderr);
+        let told = coverage(&run).to_string();
+        assert!(told.contains(word), "{word}: {told}");
+        let text = self::run(&bao, &repo, token, &["verify", "."]);
+        assert_eq!(text.code, 3, "{word}: {}", text.stderr);
+        let people = text.text() + &text.stderr;
+        assert!(people.contains(word), "{word}: {people}");
+        let is_told = !token.is_empty() && token != Bao::ROOT;
+        assert!(!is_told || !(told.contains(token) || people.contains(token)));
+        words.push(told);
+    };
+    gap(&bao.token(&["blind"], "5m"), "no right");
+    gap(&short, "expired, revoked or wrong");
+    gap("", "there is no token");
+    let quota = json!({"rate": 1, "interval": "5m", "path": "secret/"});
+    bao.root("POST", "sys/quotas/rate-limit/tight", &quota);
+    gap(Bao::ROOT, "quota");
+    let free = json!({"rate": 100_000, "path": "secret/"});
+    bao.root("POST", "sys/quotas/rate-limit/tight", &free);
+    bao.root("PUT", "sys/seal", &json!({}));
+    gap(Bao::ROOT, "sealed");
+    words.sort();
+    words.dedup();
+    assert_eq!(words.len(), 5, "{words:#?}");
+}
+
+/// A store that has what OpenBao's KV has not: a version that waits to become current, and one that is switched off.
+#[cfg(unix)]
+#[test]
+fn pending_and_disabled_versions_of_a_program_s_store_are_told() {
+    let (own, repo) = (Repo::plain(), leaky());
+    let read = |n: u64| {
+        let field = json!({"name": "token", "encoding": "utf-8", "value": token(n)});
+        json!({"ok": {"fields": [field]}}).to_string()
+    };
+    let script = format!(
+        r#"request=$(cat)
+case "$request" in
+*'"health"'*) echo '{{"ok":{{"can":["history","pending","disable"]}}}}' ;;
+*'"list"'*) echo '{{"ok":{{"keys":["apps/api"]}}}}' ;;
+*'"describe"'*) echo '{{"ok":{{"versions":[{{"id":"v3","state":"pending"}},{{"id":"v2","state":"current"}},{{"id":"v1","state":"disabled"}}]}}}}' ;;
+*'"v3"'*) echo '{}' ;;
+*'"v2"'*) echo '{}' ;;
+*'"v1"'*) echo '{}' ;;
+*) echo '{{"error":"unsupported"}}' ;;
+esac
+"#,
+        read(3),
+        read(2),
+        read(1)
+    );
+    own.write("store.sh", script);
+    let program = own.path().join("store.sh");
+    let stores = format!("[stores.own]\nkind = \"command\"\nprogram = [\"sh\", {program:?}]\n");
+    own.write("stores.toml", stores);
+    let stores = own.path().join("stores.toml");
+    let stores = stores.to_str().expect("UTF-8");
+    let args = ["verify", "--output", "json", "--stores", stores, "."];
+    let run = keysweep_with(repo.path(), &args, &[], b"");
+    assert_eq!(run.code, 10, "{}", run.stderr);
+    let [(_, disabled), (_, current), (_, pending)] =
+        verdicts(&run.json()).try_into().expect("three");
+    for (verdict, state, version) in [
+        (&disabled, "disabled", "v1"),
+        (&current, "current", "v2"),
+        (&pending, "pending", "v3"),
+    ] {
+        assert_eq!(verdict["store"]["state"], state, "{verdict}");
+        assert_eq!(verdict["place"]["version"], version, "{verdict}");
+    }
+    assert_eq!(coverage(&run)["versions"], 3);
 }

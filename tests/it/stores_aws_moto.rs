@@ -159,7 +159,10 @@ fn moto_and_we_agree_on_writes() {
     let staged = stage(&*store, "prod/db", base.as_str(), "password", "made-up-2").expect("staged");
     assert_eq!(staged.as_str(), TOKEN);
     let info = store.describe(&key("prod/db")).expect("described");
-    assert_eq!(state(&info, VersionState::Pending), [staged.clone()]);
+    assert_eq!(
+        state(&info, VersionState::Pending),
+        std::slice::from_ref(&staged)
+    );
     let fields = read(&*store, "prod/db", TOKEN)
         .expect("read")
         .expect("a value");
@@ -170,7 +173,10 @@ fn moto_and_we_agree_on_writes() {
         .expect("promoted");
     let info = store.describe(&key("prod/db")).expect("described");
     assert_eq!(info.current().map(|v| &v.id), Some(&staged));
-    assert_eq!(state(&info, VersionState::Previous), [base.clone()]);
+    assert_eq!(
+        state(&info, VersionState::Previous),
+        std::slice::from_ref(&base)
+    );
     assert!(state(&info, VersionState::Pending).is_empty());
     let fields = read(&*store, "prod/db", base.as_str())
         .expect("read")

@@ -216,7 +216,8 @@ fn keys(surroundings: &Surroundings<'_>) -> Option<Credentials> {
 
 /// Returns where profiles are, as the AWS CLI looks for them.
 fn files(surroundings: &Surroundings<'_>) -> EnvConfigFiles {
-    let mut files = EnvConfigFiles::builder();
+    // The builder panics if it gets no file at all.
+    let mut files = EnvConfigFiles::builder().with_contents(EnvConfigFileKind::Config, "");
     for (kind, variable, file) in [
         (EnvConfigFileKind::Config, "AWS_CONFIG_FILE", ".aws/config"),
         (

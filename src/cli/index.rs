@@ -9,11 +9,10 @@ use zeroize::Zeroizing;
 
 use crate::{
     config::stores::{StoresFile, VerifyLimits},
-    model::{
-        DigestKey, Finding, Kind, MatchKind, ProviderState, Secret, StorePlace, StoreState, Verdict,
-    },
+    model::{DigestKey, Kind, MatchKind, ProviderState, Secret, StorePlace, StoreState, Verdict},
     policy::environment::Environments,
     rotate::{Tombstone, Tombstones},
+    scan::Report,
     verify::{
         self,
         index::{Builder, Index},
@@ -55,10 +54,11 @@ pub(super) fn write(args: &args::StoreIndex) -> Result<(String, Outcome), CliErr
         progress: &|_| {},
     };
     let mut text = String::new();
-    let mut whole = true;
+    let (mut whole, mut read_any) = (true, false);
     for place in &places {
         let coverage = builder.read(place, &options);
         whole &= coverage.is_read();
+        read_any |= coverage.read > 0;
         let stopped = coverage.stopped.as_deref().unwrap_or_default();
         text.push_str(&format!(
             "{}: {} of {} keys, {} versions {stopped}\n",
@@ -68,11 +68,15 @@ pub(super) fn write(args: &args::StoreIndex) -> Result<(String, Outcome), CliErr
             text.push_str(&format!("  not read: {}: {}\n", problem.key, problem.what));
         }
     }
+    if !read_any {
+        text.push_str("nothing of any store could be read: no index was written\n");
+        return Ok((text, Outcome::Incomplete));
+    }
     let now = gather::seconds();
-    let bytes = builder.finish(now, now.saturating_add(i64::from(args.days) * DAY));
+    let bytes = builder.finish(now, now.saturating_add(i64::from(args.days) * DAY), whole);
     scan::replace_private(&args.out, &bytes)?;
     text.push_str(&format!(
-        "wrote {}, {} bytes, good for {} days; it needs the team key: whoever has both can test guesses\n",
+        "wrote {}, {} bytes, good for {} days; it needs the team key (KEYSWEEP_TEAM_KEY, or team.key in the state directory): whoever has both can test guesses\n",
         shown(&args.out),
         bytes.len(),
         args.days
@@ -87,8 +91,16 @@ pub(super) fn write(args: &args::StoreIndex) -> Result<(String, Outcome), CliErr
 }
 
 /// Gives the findings of a scan that the index knows their verdicts.
-pub(super) fn judge(findings: &mut [Finding], index: &Index) {
-    for finding in findings {
+pub(super) fn judge(report: &mut Report, index: &Index) {
+    let made = crate::rotate::time_text(index.made);
+    let part = if index.complete {
+        ""
+    } else {
+        ", and not all of the stores is in it"
+    };
+    let note = format!("verdicts are those of an index made {made}{part}");
+    report.ledger.note(note);
+    for finding in &mut report.findings {
         // Exposed to be keyed and looked for.
         let value = finding.secret.expose();
         if finding.kind != Kind::Secret || value.is_empty() {

@@ -44,7 +44,7 @@ pub(super) fn run(args: &args::Scan, look: &Look) -> Result<Outcome, CliError> {
     let mut report = scanned(target.clone(), args, &gathered, look)?;
     #[cfg(feature = "verify")]
     if let Some(index) = index {
-        super::index::judge(&mut report.findings, &index);
+        super::index::judge(&mut report, &index);
     }
     let fail_on = args
         .fail_on

@@ -77,13 +77,16 @@ pub(super) fn load(args: &StoresArgs) -> Result<StoresFile, CliError> {
 /// # Errors
 /// [`CliError::StoresFileInside`].
 pub(super) fn refuse_inside(args: &StoresArgs, root: &Path) -> Result<(), CliError> {
-    let path = place(args)?;
-    // A tree without a repository may be the user's whole home, where the default place is the user's all the same.
-    let plain = || args.stores.is_some().then(|| root.to_owned());
-    match work_tree(root).or_else(plain) {
-        Some(tree) if is_below(&path, &tree) => Err(CliError::StoresFileInside { path, tree }),
-        Some(_) | None => Ok(()),
+    // The default place is the user's own, though a home directory may itself be a repository (dotfiles).
+    if args.stores.is_none() {
+        return Ok(());
     }
+    let path = place(args)?;
+    let tree = work_tree(root).unwrap_or_else(|| root.to_owned());
+    if is_below(&path, &tree) {
+        return Err(CliError::StoresFileInside { path, tree });
+    }
+    Ok(())
 }
 
 /// Returns the work tree that `path` is in, if it is in one.

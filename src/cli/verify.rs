@@ -12,7 +12,7 @@ use crate::{
     policy::environment,
     scan::{Mode, Report, Target},
     stores::{
-        SecretStore, target,
+        Fault, SecretStore, StoreError, target,
         vault::{self, Vault},
     },
     verify::{self, Opened},
@@ -39,6 +39,15 @@ pub(super) fn run(args: &args::Verify, look: &Look) -> Result<Outcome, CliError>
     let target = scan::target(&args.scan)?;
     // The stores first: a scan for nothing takes minutes.
     let file = opening::load(&args.stores)?;
+    if file.stores.is_empty() {
+        return Err(StoreError::new(
+            "stores.toml",
+            Fault::Setup,
+            "it names no store",
+            "`keysweep store init` makes one; docs/stores.md has the others",
+        )
+        .into());
+    }
     opening::refuse_inside(&args.stores, &gather::root_of(&target))?;
     let gathered = Gathered::new(&args.scan.common, &target)?;
     let mut report = match &args.report {
@@ -229,10 +238,27 @@ pub(super) fn places<'s>(opened: &'s [opening::Opened], file: &'s StoresFile) ->
             store: store.as_ref().map(AsRef::as_ref).map_err(Clone::clone),
             environment: entry.and_then(|entry| entry.environment.as_deref()),
             prefixes: entry.map_or(&[], |entry| &entry.prefixes),
+            narrowed: entry.is_some_and(|entry| is_narrowed(&entry.kind)),
             max_age_days: entry.and_then(|entry| entry.max_age_days),
         }
     };
     opened.iter().map(place).collect()
+}
+
+/// Tells whether the settings of a kind leave parts of the store out.
+fn is_narrowed(kind: &StoreKind) -> bool {
+    match kind {
+        StoreKind::Vault(settings) => !settings.mounts.is_empty(),
+        StoreKind::Kubernetes(settings) => !settings.namespaces.is_empty(),
+        StoreKind::Local(settings) => settings.no_history,
+        StoreKind::Dotenv(_)
+        | StoreKind::Command(_)
+        | StoreKind::Aws(_)
+        | StoreKind::Ssm(_)
+        | StoreKind::Gcp(_)
+        | StoreKind::Azure(_)
+        | StoreKind::Openorch(_) => false,
+    }
 }
 
 /// Asks each target once for each value that stands, or stood, in its key.

@@ -265,6 +265,9 @@ pub struct StoreCoverage {
     pub deleted: u64,
     /// Keys whose oldest versions the store has thrown away.
     pub trimmed: u64,
+    /// Whether the user's settings leave parts of the store out (prefixes, mounts, namespaces).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub narrowed: bool,
     /// Why the rest was not read, if the store stopped answering (sealed, expired token, quota).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopped: Option<String>,
@@ -287,7 +290,7 @@ impl StoreCoverage {
             self.deleted,
             self.trimmed,
         ];
-        self.stopped.is_none() && missed.iter().all(|n| *n == 0)
+        self.stopped.is_none() && !self.narrowed && missed.iter().all(|n| *n == 0)
     }
 
     /// Tells whether all that the store would give to a reader with every right was compared; deleted and trimmed versions are gone

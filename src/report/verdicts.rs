@@ -24,8 +24,10 @@ pub(super) fn sentence(verdict: &Verdict) -> String {
         StoreState::Current => format!("the current value of {there}"),
         StoreState::Pending => format!("the pending value of {there}: a rotation under way"),
         StoreState::Previous { behind, since } => {
-            let since = since.as_deref().and_then(|since| since.get(..10));
-            let since = since.map_or_else(String::new, |day| format!(", until {}", safe(day)));
+            let since = since.as_deref().and_then(|since| since.get(..16));
+            let since = since.map_or_else(String::new, |day| {
+                format!(", until {} UTC", safe(&day.replace('T', " ")))
+            });
             let ago = match behind {
                 1 => "the value before the current one".to_owned(),
                 n => format!(
@@ -120,7 +122,12 @@ pub(super) fn place(place: &StorePlace) -> String {
     .into_iter()
     .flatten()
     .collect();
-    let key = format!("{}:{}", safe(&place.store), safe(&place.key));
+    // An index without names knows the store alone.
+    let key = if place.key.is_empty() {
+        format!("the store {}", safe(&place.store))
+    } else {
+        format!("{}:{}", safe(&place.store), safe(&place.key))
+    };
     if details.is_empty() {
         key
     } else {
@@ -144,6 +151,9 @@ fn headline(store: &StoreCoverage) -> String {
         count(store.listed, "key", "keys"),
         count(store.versions, "version", "versions"),
     );
+    if store.narrowed {
+        text.push_str(", only the part that stores.toml names");
+    }
     for (n, what) in [
         (store.denied, "denied"),
         (store.failed, "failed"),

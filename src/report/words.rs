@@ -333,7 +333,9 @@ pub(super) fn handling(report: &Report) -> Option<String> {
         }
         (false, _) => "write `keysweep:allow[rule-id] reason` beside what is meant so",
     });
-    if has(true) {
+    if verdicts::live(report).is_some() {
+        parts.push("`keysweep rotate plan --report FILE` plans to replace what is live (FILE: this report as json)");
+    } else if has(true) {
         parts.push("if it is one, take it out, and revoke it if it was ever shared");
     }
     Some(parts.join("; "))

@@ -78,6 +78,8 @@ struct Head {
     #[serde(default)]
     seal: String,
     records: u64,
+    /// Whether all of the stores was read.
+    complete: bool,
     places: Vec<Remembered>,
 }
 
@@ -164,9 +166,9 @@ impl Builder {
         seen.tags.extend(tags.into_iter().map(|tag| (tag, number)));
     }
 
-    /// Returns the file's bytes; times are Unix seconds.
+    /// Returns the file's bytes; times are Unix seconds; `complete` says whether all of the stores was read.
     #[must_use]
-    pub fn finish(self, made: i64, expires: i64) -> Vec<u8> {
+    pub fn finish(self, made: i64, expires: i64, complete: bool) -> Vec<u8> {
         let Seen { places, tags } = self.seen.into_inner().unwrap_or_else(|e| e.into_inner());
         let mut by_number: Vec<(u32, Remembered)> = places
             .into_iter()
@@ -185,6 +187,7 @@ impl Builder {
             check: check(&self.key),
             seal: String::new(),
             records: tags.len() as u64,
+            complete,
             places: by_number.into_iter().map(|(_, at)| at).collect(),
         };
         head.seal = seal(&self.key, &head, &records);
@@ -203,6 +206,8 @@ pub struct Index {
     records: Vec<u8>,
     /// When it was made, Unix seconds.
     pub made: i64,
+    /// Whether all of the stores was read for it.
+    pub complete: bool,
 }
 
 impl Index {
@@ -252,6 +257,7 @@ impl Index {
             places: head.places,
             records: records.to_vec(),
             made: head.made,
+            complete: head.complete,
         })
     }
 
@@ -347,7 +353,7 @@ mod tests {
         );
         builder.see(VALUE.as_bytes(), &at("prod", StoreState::Current));
         builder.see(b"changeme", &at("prod", StoreState::Current));
-        builder.finish(10, 100)
+        builder.finish(10, 100, true)
     }
 
     #[test]

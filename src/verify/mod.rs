@@ -47,6 +47,8 @@ pub struct Opened<'s> {
     pub environment: Option<&'s str>,
     /// Only keys below these are read; empty: all.
     pub prefixes: &'s [String],
+    /// Whether other settings of the store leave parts of it out.
+    pub narrowed: bool,
     /// The most days that a value may live, if the user said so.
     pub max_age_days: Option<u32>,
 }
@@ -124,7 +126,13 @@ pub fn verify(values: &[Option<&Secret>], stores: &[Opened<'_>], options: &Optio
         .map(|n| match found.remove(&n) {
             Some(found) => found.verdict(stores, options),
             None => {
+                // What a store says today comes before what is remembered of it: a store that was not read proves nothing.
+                let asked = |place: &StorePlace| {
+                    let mut stores = verification.stores.iter();
+                    stores.any(|store| store.store == place.store && store.is_read())
+                };
                 let past = chosen.values.get(n).and_then(options.remembered);
+                let past = past.filter(asked);
                 past.map_or_else(
                     || blank(StoreState::NotFound { complete }),
                     |place| gone(place, stores),
@@ -174,6 +182,7 @@ impl Pass<'_> {
         let progress = options.progress;
         let mut coverage = stream::read_all(store, opened.prefixes, options.stop, &look, progress);
         opened.name.clone_into(&mut coverage.store);
+        coverage.narrowed = opened.narrowed || !opened.prefixes.is_empty();
         coverage
     }
 }
@@ -444,6 +453,7 @@ mod tests {
             store: Ok(store),
             environment: None,
             prefixes: &[],
+            narrowed: false,
             max_age_days: Some(90),
         };
         let options = Options {
@@ -580,6 +590,30 @@ mod tests {
         assert_eq!(state(&deleted(Destroyed)), StoreState::Destroyed);
         let trimmed = Memory::default().with("a", vec![version(Current, OTHER)]);
         assert_eq!(state(&trimmed), StoreState::Destroyed);
+    }
+
+    #[test]
+    fn what_is_remembered_of_a_store_that_was_not_read_proves_nothing() {
+        let mut store = Memory::default().with("a", vec![version(Current, VALUE)]);
+        store.faults.insert("a", Fault::Unauthenticated);
+        let remembered = |_: &Secret| {
+            Some(StorePlace {
+                store: "prod".to_owned(),
+                key: "a".to_owned(),
+                version: Some("0".to_owned()),
+                field: None,
+                environment: None,
+            })
+        };
+        let outcome = run_remembering(
+            &store,
+            &[VALUE],
+            VerifyLimits::default(),
+            false,
+            &remembered,
+        );
+        let expected = StoreState::NotFound { complete: false };
+        assert_eq!(outcome.verdicts[0].store, expected);
     }
 
     #[test]

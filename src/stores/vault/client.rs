@@ -101,7 +101,7 @@ impl Client {
         self.wire.error(
             Fault::Denied,
             format!("{what}: the token has no right to do this"),
-            "`keysweep store policy` prints the least policy that it needs",
+            "`keysweep store policy` prints the least policy that it needs, with --rotate that of rotations",
         )
     }
 

@@ -17,6 +17,10 @@ use super::{
 pub(super) const CURRENT: &str = "current";
 /// Names asked for in one page of LIST.
 const PAGE: usize = 1000;
+/// Most folders of one mount that are gone into.
+const MAX_FOLDERS: usize = 100_000;
+/// Deepest folder that is gone into.
+const MAX_DEPTH: usize = 64;
 
 /// A folder where a walk begins.
 #[derive(Debug, PartialEq, Eq)]

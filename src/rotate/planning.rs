@@ -160,6 +160,37 @@ fn fits(before: &[Action], action: Action, limits: &RotateLimits) -> Result<Acti
     Ok(action)
 }
 
+/// Refuses to end a value that the current version holds, too.
+fn differs(
+    store: &dyn SecretStore,
+    key: &KeyPath,
+    base: &VersionId,
+    exposed: &VersionId,
+    place: &StorePlace,
+    by: MatchKind,
+) -> Result<(), No> {
+    let place = Place::of(place.field.as_deref(), by);
+    let secret = |version| {
+        let fields = place::fields(store, key, version).map_err(of_store)?;
+        // Exposed to be taken apart; only the part is kept.
+        let field = fields.as_ref().and_then(|fields| fields.get(place.field));
+        Ok(field.and_then(|field| place.secret(field.expose())))
+    };
+    match (secret(base)?, secret(exposed)?) {
+        (Some(current), Some(old)) if current != old => Ok(()),
+        (Some(_), Some(_)) => no(
+            Reason::Store,
+            "the current version holds the same value: ending it would lock readers out",
+            "write another value into the key by hand, then verify and plan again",
+        ),
+        _ => no(
+            Reason::Unreadable,
+            "the values of the old and the current version cannot be compared",
+            "look at the key in its store, then verify again",
+        ),
+    }
+}
+
 struct Planning<'p> {
     limits: &'p RotateLimits,
     permits: &'p Permits,
@@ -194,9 +225,12 @@ impl Planning<'_> {
         let by = verdict.by.unwrap_or(MatchKind::Exact);
         let field = Place::of(place.field.as_deref(), by).field;
         let open = self.world.target(&place.store, &place.key, field);
-        let (kind, exposed) = what(verdict, place, &base, open)?;
+        let (kind, exposed) = what(verdict, place, &base, &info, open)?;
         readable(&info, &exposed)?;
         let strategy = strategy(kind, &info, open)?;
+        if kind == ActionKind::Revoke {
+            differs(store, &key, &base, &exposed, place, by)?;
+        }
         let readers = self.readers(store, &key)?;
         self.not_ours(store, &key, &[&base, &exposed], open)?;
         let environment = place.environment.clone();

@@ -132,6 +132,46 @@ fn an_old_value_that_is_still_accepted_is_revoked_and_the_current_one_stays() {
 }
 
 #[test]
+fn a_report_that_calls_the_current_version_old_revokes_nothing() {
+    for state in [
+        StoreState::Previous {
+            behind: 1,
+            since: None,
+        },
+        StoreState::Disabled,
+    ] {
+        let mut bench = Bench::new(Way::Grace, false);
+        let plan = made(&bench, verdict(state, "1"), &bench.limits, &wishes());
+        assert!(plan.actions.is_empty(), "{:?}", plan.actions);
+        assert_eq!(plan.refused[0].reason, Reason::Store);
+        // A plan that says so all the same, as one that was not made by us, comes no further than the look at the store.
+        bench.plan.actions[0].kind = ActionKind::Revoke;
+        let done = bench.apply().unwrap();
+        assert_eq!(done[0].outcome.code(), 13, "{done:?}");
+        assert_eq!(bench.target.accepted(), [OLD]);
+        assert_eq!(bench.target.calls("disable"), 0);
+    }
+}
+
+#[test]
+fn an_old_version_with_the_current_value_is_not_revoked() {
+    let mut bench = Bench::new(Way::Revoke, false);
+    // Somebody has put the leaked value back: version 3 holds it, as version 1 does.
+    bench.store.write_elsewhere(OLD);
+    let previous = StoreState::Previous {
+        behind: 2,
+        since: None,
+    };
+    let plan = made(&bench, verdict(previous, "1"), &bench.limits, &wishes());
+    assert_eq!(plan.refused[0].reason, Reason::Store);
+    bench.plan.actions[0].base = "3".into();
+    let done = bench.apply().unwrap();
+    assert_eq!(done[0].outcome.code(), 13, "{done:?}");
+    assert!(bench.target.accepted().contains(&OLD.to_vec()));
+    assert_eq!(bench.target.calls("disable"), 0);
+}
+
+#[test]
 fn dead_values_are_neither_planned_nor_refused() {
     let bench = Bench::new(Way::Grace, false);
     let dead = Verdict {

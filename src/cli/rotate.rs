@@ -96,7 +96,7 @@ fn plan(args: &args::RotatePlan) -> Result<Told, CliError> {
     Ok(told)
 }
 
-/// Plans what to do about a verified report, and writes the plan if it does anything.
+/// Plans what to do about a verified report, and writes the plan, an empty one as well.
 fn planned(
     file: &StoresFile,
     report: &Report,
@@ -112,10 +112,11 @@ fn planned(
     let opened = Opened::new(file, &keys.collect::<BTreeSet<_>>())?;
     let plan = rotate::plan(&candidates, &file.rotate, &opened.world(), wishes, &random)?;
     let mut text = plan.steps().join("\n");
+    // An empty plan, too: an older one, or one of somebody else, would lie there and be applied as this one.
+    scan::replace(out, plan.to_text().as_bytes())?;
     if plan.actions.is_empty() {
         text.push_str("\nnothing to rotate\n");
     } else {
-        scan::replace(out, plan.to_text().as_bytes())?;
         let path = shown(out);
         let (digest, expires) = (plan.digest(), &plan.expires);
         let _ = writeln!(text, "\nplan {digest} in {path}, good until {expires}");
@@ -252,8 +253,14 @@ fn apply(args: &args::RotateApply) -> Result<Told, CliError> {
         .map(|path| Ok(Approval::read(&read(path)?)?));
     let approvals = approvals.collect::<Result<Vec<_>, CliError>>()?;
     let file = opening::load(&args.stores)?;
+    if plan.actions.is_empty() {
+        return Ok((
+            "nothing to do: the plan is empty\n".to_owned(),
+            Outcome::Clean,
+        ));
+    }
     if !args.apply {
-        Plan::read(&bytes, settings::now())?;
+        rotate::fresh(&plan, &file.rotate, settings::now())?;
         let mut text = plan.steps().join("\n");
         let keys = plan
             .actions

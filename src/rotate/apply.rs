@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use super::{
-    Actor, PlanError, RotateError,
+    Actor, RotateError,
     approval::Approval,
     faults::Point,
     journal::{self, Begin, Event, Journal},
@@ -17,6 +17,7 @@ use super::{
     seal::Held,
     state::{Outcome, State},
     status::{all, has_ended, known},
+    today::fresh,
     world::World,
 };
 use crate::{config::stores::RotateLimits, model::quotable, stores::KeyPath};
@@ -90,12 +91,7 @@ pub fn apply(
         let rotation = if let Some(journal) = begun {
             go_on(journal, world, context, false)?
         } else {
-            if expiry(plan)? < (context.now)() {
-                return Err(PlanError::Expired {
-                    at: quotable(&plan.expires),
-                }
-                .into());
-            }
+            fresh(plan, context.limits, (context.now)())?;
             let begin = Begin {
                 schema: journal::SCHEMA,
                 id,
@@ -288,6 +284,8 @@ fn machine<'m>(
         store,
         rotator,
         target: open.map(|open| &open.entry),
+        open,
+        own: world.own,
         held: Held::default(),
         key: KeyPath::new(action.key.clone()),
         journal,

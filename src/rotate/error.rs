@@ -190,6 +190,26 @@ pub enum PlanError {
         /// When, RFC 3339.
         at: String,
     },
+    /// It says that it was made later than now.
+    #[error("the plan says that it was made at {at}, which is still to come")]
+    #[diagnostic(
+        code(keysweep::rotate::plan::future),
+        help("see who made it and that the clocks are right, then make a new one")
+    )]
+    Future {
+        /// When, RFC 3339.
+        at: String,
+    },
+    /// It holds longer than plans do.
+    #[error("the plan holds longer than the {minutes} minutes of `plan-minutes`")]
+    #[diagnostic(
+        code(keysweep::rotate::plan::too_long),
+        help("see who made it, then make a new one: keysweep rotate plan")
+    )]
+    TooLong {
+        /// Minutes that plans hold by stores.toml.
+        minutes: u32,
+    },
 }
 
 #[cfg(test)]
@@ -225,6 +245,8 @@ mod tests {
             .into(),
             PlanError::Digest.into(),
             PlanError::Expired { at: "t".into() }.into(),
+            PlanError::Future { at: "t".into() }.into(),
+            PlanError::TooLong { minutes: 1 }.into(),
         ];
         for error in errors {
             assert!(error.code().is_some(), "{error}");

@@ -65,6 +65,7 @@ impl Machine<'_> {
         };
         self.check_versions(&info)?;
         self.check_store(&info)?;
+        self.check_today()?;
         let mut held = self.read_old()?;
         let old = held.old.clone().ok_or_else(|| no_value(&self.key))?;
         if let Err(error) = self.rotator.check(&old) {

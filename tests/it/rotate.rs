@@ -195,8 +195,9 @@ fn grace_ends_with_the_process_and_resume_says_when_it_is_too_early() {
 }
 
 #[test]
-fn what_is_not_allowed_is_listed_and_nothing_is_written() {
+fn what_is_not_allowed_is_listed_and_an_older_plan_does_not_stay() {
     let place = Place::new("", NONE);
+    fs::write(place.path("plan.json"), "made up by somebody else").unwrap();
     let planned = place.plan(&[]);
     assert_eq!(planned.code, 10, "{}{}", planned.text(), planned.stderr);
     assert!(
@@ -204,7 +205,11 @@ fn what_is_not_allowed_is_listed_and_nothing_is_written() {
         "{}",
         planned.text()
     );
-    assert!(!place.path("plan.json").exists());
+    for more in [&[][..], &["--apply"]] {
+        let applied = place.apply(more);
+        assert_eq!(applied.code, 0, "{}{}", applied.text(), applied.stderr);
+        assert!(applied.text().contains("nothing to do"), "{}", applied.text());
+    }
     assert_eq!(place.current(), place.leaked);
 }
 

@@ -429,6 +429,88 @@ fn journals_and_the_audit_log_hold_no_value_and_the_chain_holds() {
     }
 }
 
+#[test]
+fn a_journal_of_somebody_without_the_identity_is_damage_and_does_nothing() {
+    let bench = Bench::new(Way::Grace, false);
+    bench.crash_at(Point::AfterState(State::Generated));
+    assert!(bench.apply().is_err());
+    let path = bench.journals().join(format!("{}.jsonl", bench.id()));
+    let text = std::fs::read_to_string(&path).unwrap();
+    // The hashes are right: only the tags tell.
+    let forged = |change: &dyn Fn(usize, &mut serde_json::Map<String, serde_json::Value>)| {
+        let mut prev = super::chain::NOTHING.to_owned();
+        let mut whole = String::new();
+        for (n, line) in text.lines().enumerate() {
+            let mut line: serde_json::Map<_, _> = serde_json::from_str(line).unwrap();
+            line.insert("prev".into(), prev.clone().into());
+            change(n, &mut line);
+            let line = super::canonical::canonical(&line).unwrap();
+            prev = super::canonical::sha256(line.as_bytes());
+            whole.push_str(&line);
+            whole.push('\n');
+        }
+        whole
+    };
+    assert_eq!(forged(&|_, _| {}), text);
+    let without = forged(&|_, line| drop(line.remove("tag")));
+    let other = forged(&|n, line| {
+        if n == 0 {
+            line["payload"]["action"]["grace_minutes"] = 0.into();
+        }
+    });
+    let last = text.lines().count() - 1;
+    let wrong = forged(&|n, line| {
+        if n == last {
+            line.insert("tag".into(), "00".repeat(32).into());
+        }
+    });
+    for (text, at) in [(without, 1), (other, 1), (wrong, last + 1)] {
+        std::fs::write(&path, text).unwrap();
+        for run in [bench.resume(false), bench.resume(true), bench.apply()] {
+            match run {
+                Err(RotateError::Damaged { line, .. }) => assert_eq!(line, at),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    // Under another name it is another journal.
+    let elsewhere = bench.journals().join("0000-0.jsonl");
+    std::fs::write(&elsewhere, &text).unwrap();
+    std::fs::write(&path, &text).unwrap();
+    assert!(matches!(
+        bench.resume(false),
+        Err(RotateError::Damaged { .. })
+    ));
+    std::fs::remove_file(elsewhere).unwrap();
+    assert_eq!(bench.store.calls("stage") + bench.target.calls("issue"), 0);
+    assert_eq!(bench.finish(), Outcome::Done);
+}
+
+#[test]
+fn what_is_forbidden_since_it_began_does_not_change_anything() {
+    for by_hand in [false, true] {
+        let mut bench = Bench::new(Way::Grace, false);
+        bench.crash_at(Point::AfterState(State::Generated));
+        assert!(bench.apply().is_err());
+        bench.limits.allow.clear();
+        let done = bench.resume(by_hand).unwrap();
+        assert_eq!(done[0].outcome.code(), 14, "{done:?}");
+        bench.limits.allow = vec!["fake:**".into()];
+        bench.limits.protected = vec!["prod".into()];
+        let of = |_: &str, _: &str| vec!["prod".to_owned()];
+        let id = bench.id();
+        let done = bench.with(|context| {
+            let world = super::World {
+                environments: Some(&of),
+                ..bench.world()
+            };
+            super::resume(Some(&id), true, &world, context, &bench.journals())
+        });
+        assert_eq!(done.unwrap()[0].outcome.code(), 14);
+        assert_eq!(bench.store.calls("stage") + bench.target.calls("issue"), 0);
+    }
+}
+
 fn without_sealed(event: &Event) -> Event {
     let mut event = event.clone();
     match &mut event {

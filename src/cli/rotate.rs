@@ -59,7 +59,7 @@ pub(super) fn audit(command: &args::Audit) -> Result<Told, CliError> {
     let args::Audit::Verify { file, stores } = command;
     let path = match file {
         Some(path) => path.clone(),
-        None => rotate_world::state(&opening::load(stores)?).join(Audit::FILE),
+        None => rotate_world::state(&load(stores)?).join(Audit::FILE),
     };
     let report = rotate::verify_audit(&path)?;
     let mut text = format!("{} records", report.records);
@@ -78,8 +78,14 @@ pub(super) fn audit(command: &args::Audit) -> Result<Told, CliError> {
     Ok((text, Outcome::Clean))
 }
 
+/// Reads the stores file; one inside the work tree is refused: who writes the code must not say what may be rotated, and where.
+fn load(stores: &args::StoresArgs) -> Result<StoresFile, CliError> {
+    opening::refuse_inside(stores, &settings::working_directory())?;
+    opening::load(stores)
+}
+
 fn plan(args: &args::RotatePlan) -> Result<Told, CliError> {
-    let file = opening::load(&args.stores)?;
+    let file = load(&args.stores)?;
     let (name, report) = reports::one(&args.report)?;
     if report.verification.is_none() {
         return Err(CliError::NotVerified { name });
@@ -252,7 +258,7 @@ fn apply(args: &args::RotateApply) -> Result<Told, CliError> {
         .iter()
         .map(|path| Ok(Approval::read(&read(path)?)?));
     let approvals = approvals.collect::<Result<Vec<_>, CliError>>()?;
-    let file = opening::load(&args.stores)?;
+    let file = load(&args.stores)?;
     if plan.actions.is_empty() {
         return Ok((
             "nothing to do: the plan is empty\n".to_owned(),
@@ -283,7 +289,7 @@ fn apply(args: &args::RotateApply) -> Result<Told, CliError> {
 }
 
 fn resume(args: &args::RotateResume) -> Result<Told, CliError> {
-    let file = opening::load(&args.stores)?;
+    let file = load(&args.stores)?;
     let journals = rotate_world::state(&file).join(JOURNALS);
     let keys = rotate::pending_keys(args.id.as_deref(), &journals)?;
     if keys.is_empty() {
@@ -299,7 +305,7 @@ fn resume(args: &args::RotateResume) -> Result<Told, CliError> {
 }
 
 fn status(stores: &args::StoresArgs) -> Result<Told, CliError> {
-    let file = opening::load(stores)?;
+    let file = load(stores)?;
     let found = rotate::status(&rotate_world::state(&file).join(JOURNALS))?;
     let mut text = String::new();
     let mut worst = 0;

@@ -276,6 +276,30 @@ fn a_changed_plan_and_a_changed_log_are_refused() {
 }
 
 #[test]
+fn a_stores_file_of_the_tree_itself_is_refused_by_every_command() {
+    let place = Place::new("allow = [\"own:**\"]\ngrace-minutes = 0", NONE);
+    place.plan(&[]);
+    let inside = place.repo.path().join("stores.toml");
+    fs::copy(place.path("stores.toml"), &inside).unwrap();
+    let (report, plan) = (place.named("report.json"), place.named("plan.json"));
+    let commands: [&[&str]; 5] = [
+        &["rotate", "plan", "--report", &report, "--out", &plan],
+        &["rotate", "apply", &plan, "--apply"],
+        &["rotate", "resume"],
+        &["rotate", "status"],
+        &["audit", "verify"],
+    ];
+    for command in commands {
+        let mut args = command.to_vec();
+        args.extend(["--stores", inside.to_str().unwrap()]);
+        let run = keysweep(place.repo.path(), &args);
+        assert_eq!(run.code, 2, "{command:?}: {}", run.text());
+        assert!(run.stderr.contains("stores.toml"), "{}", run.stderr);
+    }
+    assert_eq!(place.current(), place.leaked);
+}
+
+#[test]
 fn a_report_that_was_not_verified_makes_no_plan() {
     let place = Place::new("allow = [\"own:**\"]", NONE);
     let report = place.named("scan.json");

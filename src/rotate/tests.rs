@@ -179,6 +179,41 @@ fn a_refusal_before_the_old_one_is_touched_takes_everything_back_through_every_c
 }
 
 #[test]
+fn a_store_that_has_forgotten_the_version_before_gets_its_values_back() {
+    let bench = Bench::new(Way::Grace, false);
+    for (call, fault) in [("promote", Fault::Denied), ("unstage", Fault::NotFound)] {
+        bench.store.script(Script {
+            call,
+            fault,
+            works: false,
+            times: 1,
+        });
+    }
+    let outcome = bench.finish();
+    assert!(matches!(outcome, Outcome::RolledBack { .. }), "{outcome:?}");
+    assert_eq!(bench.store.calls("stage"), 2);
+    bench.check_end(&outcome);
+    // Where nothing can be written either, the words say so, and the target is left as it is.
+    let bench = Bench::new(Way::Grace, true);
+    bench.crash_at(Point::AfterState(State::Promoted));
+    assert!(bench.apply().is_err());
+    let new = bench.store.current().get("password").unwrap().clone();
+    bench.target.forget(&new);
+    bench.store.script(Script {
+        call: "promote",
+        fault: Fault::NotFound,
+        works: false,
+        times: 1,
+    });
+    let done = bench.resume(false).unwrap();
+    match &done[0].outcome {
+        Outcome::NeedsHuman { why } => assert!(why.contains("could not be taken back"), "{why}"),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(bench.target.calls("withdraw"), 0);
+}
+
+#[test]
 fn a_new_credential_that_is_refused_is_taken_back_from_store_and_target() {
     for (pending, point) in [false, true]
         .into_iter()

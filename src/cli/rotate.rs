@@ -169,8 +169,8 @@ pub(super) fn on_live(
     if !apply {
         return Ok((text, outcome));
     }
-    let done = applied(file, &plan, &[])?;
-    let (more, rotated) = told(&done);
+    let (done, head) = applied(file, &plan, &[])?;
+    let (more, rotated) = told(&done, head.as_deref());
     text.push_str(&more);
     // What the plan refused stays live; what it did may be worse.
     Ok((
@@ -187,7 +187,7 @@ fn applied(
     file: &StoresFile,
     plan: &Plan,
     approvals: &[Approval],
-) -> Result<Vec<Rotation>, CliError> {
+) -> Result<(Vec<Rotation>, Option<String>), CliError> {
     let keys = plan
         .actions
         .iter()
@@ -284,8 +284,8 @@ fn apply(args: &args::RotateApply) -> Result<Told, CliError> {
         let _ = writeln!(text, "\nnothing was done; --apply does it");
         return Ok((text, outcome));
     }
-    let done = applied(&file, &plan, &approvals)?;
-    Ok(told(&done))
+    let (done, head) = applied(&file, &plan, &approvals)?;
+    Ok(told(&done, head.as_deref()))
 }
 
 fn resume(args: &args::RotateResume) -> Result<Told, CliError> {
@@ -297,11 +297,11 @@ fn resume(args: &args::RotateResume) -> Result<Told, CliError> {
     }
     let opened = Opened::new(&file, &keys)?;
     let id = args.id.as_deref();
-    let done = with(&file, |context| {
+    let (done, head) = with(&file, |context| {
         let world: World<'_> = opened.world();
         rotate::resume(id, args.by_hand, &world, context, &journals)
     })?;
-    Ok(told(&done))
+    Ok(told(&done, head.as_deref()))
 }
 
 fn status(stores: &args::StoresArgs) -> Result<Told, CliError> {
@@ -330,8 +330,8 @@ fn line(status: &Status) -> String {
     line
 }
 
-/// Tells what became of rotations; the exit code is that of the worst.
-fn told(done: &[Rotation]) -> Told {
+/// Tells what became of rotations, and the head of the audit log; the exit code is that of the worst.
+fn told(done: &[Rotation], head: Option<&str>) -> Told {
     let mut text = String::new();
     let mut worst = 0;
     for rotation in done {
@@ -350,6 +350,9 @@ fn told(done: &[Rotation]) -> Told {
             );
         }
         worst = worst.max(rotation.outcome.code());
+    }
+    if let Some(head) = head {
+        let _ = writeln!(text, "audit head {head}");
     }
     (text, outcome(worst))
 }
@@ -381,11 +384,11 @@ fn outcome(code: u8) -> Outcome {
     }
 }
 
-/// Gives a rotation its surroundings.
+/// Gives a rotation its surroundings; returns what it came to, and the head of the audit log then.
 fn with<T>(
     file: &StoresFile,
     act: impl FnOnce(&Context<'_>) -> Result<T, rotate::RotateError>,
-) -> Result<T, CliError> {
+) -> Result<(T, Option<String>), CliError> {
     let state = rotate_world::state(file);
     let identity: Secret = rotate_world::identity(file)?;
     let sealer = Sealer::from_identity_file(&identity)?;
@@ -401,7 +404,8 @@ fn with<T>(
         actor: &settings::actor(),
         limits: &file.rotate,
     })?;
-    Ok(done)
+    let head = audit.head()?;
+    Ok((done, head))
 }
 
 fn random(bytes: &mut [u8]) -> Result<(), rotate::RotateError> {

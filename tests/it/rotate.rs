@@ -172,6 +172,11 @@ fn a_leaked_value_of_the_local_store_is_replaced_and_nothing_tells_either_value(
     );
     let audit = place.run(&["audit", "verify"]);
     assert_eq!(audit.code, 0, "{}", audit.stderr);
+    // What apply has printed last is what the log has as its head.
+    let text = audit.text();
+    let head = text.lines().find_map(|line| line.strip_prefix("head "));
+    let printed = format!("audit head {}", head.unwrap());
+    assert!(again.text().contains(&printed), "{}", again.text());
     let told = [planned, dry, applied, again, status, audit];
     let told: String = told.iter().map(|run| run.text() + &run.stderr).collect();
     let told = told + &place.left();
@@ -208,7 +213,11 @@ fn what_is_not_allowed_is_listed_and_an_older_plan_does_not_stay() {
     for more in [&[][..], &["--apply"]] {
         let applied = place.apply(more);
         assert_eq!(applied.code, 0, "{}{}", applied.text(), applied.stderr);
-        assert!(applied.text().contains("nothing to do"), "{}", applied.text());
+        assert!(
+            applied.text().contains("nothing to do"),
+            "{}",
+            applied.text()
+        );
     }
     assert_eq!(place.current(), place.leaked);
 }

@@ -59,7 +59,7 @@ pub(super) fn audit(command: &args::Audit) -> Result<Told, CliError> {
     let args::Audit::Verify { file, stores } = command;
     let path = match file {
         Some(path) => path.clone(),
-        None => rotate_world::state(&opening::load(stores)?).join(Audit::FILE),
+        None => rotate_world::state(&load(stores)?).join(Audit::FILE),
     };
     let report = rotate::verify_audit(&path)?;
     let mut text = format!("{} records", report.records);
@@ -78,8 +78,14 @@ pub(super) fn audit(command: &args::Audit) -> Result<Told, CliError> {
     Ok((text, Outcome::Clean))
 }
 
+/// Reads the stores file; one inside the work tree is refused: who writes the code must not say what may be rotated, and where.
+fn load(stores: &args::StoresArgs) -> Result<StoresFile, CliError> {
+    opening::refuse_inside(stores, &settings::working_directory())?;
+    opening::load(stores)
+}
+
 fn plan(args: &args::RotatePlan) -> Result<Told, CliError> {
-    let file = opening::load(&args.stores)?;
+    let file = load(&args.stores)?;
     let (name, report) = reports::one(&args.report)?;
     if report.verification.is_none() {
         return Err(CliError::NotVerified { name });
@@ -96,7 +102,7 @@ fn plan(args: &args::RotatePlan) -> Result<Told, CliError> {
     Ok(told)
 }
 
-/// Plans what to do about a verified report, and writes the plan if it does anything.
+/// Plans what to do about a verified report, and writes the plan, an empty one as well.
 fn planned(
     file: &StoresFile,
     report: &Report,
@@ -112,10 +118,11 @@ fn planned(
     let opened = Opened::new(file, &keys.collect::<BTreeSet<_>>())?;
     let plan = rotate::plan(&candidates, &file.rotate, &opened.world(), wishes, &random)?;
     let mut text = plan.steps().join("\n");
+    // An empty plan, too: an older one, or one of somebody else, would lie there and be applied as this one.
+    scan::replace(out, plan.to_text().as_bytes())?;
     if plan.actions.is_empty() {
         text.push_str("\nnothing to rotate\n");
     } else {
-        scan::replace(out, plan.to_text().as_bytes())?;
         let path = shown(out);
         let (digest, expires) = (plan.digest(), &plan.expires);
         let _ = writeln!(text, "\nplan {digest} in {path}, good until {expires}");
@@ -162,8 +169,8 @@ pub(super) fn on_live(
     if !apply {
         return Ok((text, outcome));
     }
-    let done = applied(file, &plan, &[])?;
-    let (more, rotated) = told(&done);
+    let (done, head) = applied(file, &plan, &[])?;
+    let (more, rotated) = told(&done, head.as_deref());
     text.push_str(&more);
     // What the plan refused stays live; what it did may be worse.
     Ok((
@@ -180,7 +187,7 @@ fn applied(
     file: &StoresFile,
     plan: &Plan,
     approvals: &[Approval],
-) -> Result<Vec<Rotation>, CliError> {
+) -> Result<(Vec<Rotation>, Option<String>), CliError> {
     let keys = plan
         .actions
         .iter()
@@ -251,9 +258,15 @@ fn apply(args: &args::RotateApply) -> Result<Told, CliError> {
         .iter()
         .map(|path| Ok(Approval::read(&read(path)?)?));
     let approvals = approvals.collect::<Result<Vec<_>, CliError>>()?;
-    let file = opening::load(&args.stores)?;
+    let file = load(&args.stores)?;
+    if plan.actions.is_empty() {
+        return Ok((
+            "nothing to do: the plan is empty\n".to_owned(),
+            Outcome::Clean,
+        ));
+    }
     if !args.apply {
-        Plan::read(&bytes, settings::now())?;
+        rotate::fresh(&plan, &file.rotate, settings::now())?;
         let mut text = plan.steps().join("\n");
         let keys = plan
             .actions
@@ -271,12 +284,12 @@ fn apply(args: &args::RotateApply) -> Result<Told, CliError> {
         let _ = writeln!(text, "\nnothing was done; --apply does it");
         return Ok((text, outcome));
     }
-    let done = applied(&file, &plan, &approvals)?;
-    Ok(told(&done))
+    let (done, head) = applied(&file, &plan, &approvals)?;
+    Ok(told(&done, head.as_deref()))
 }
 
 fn resume(args: &args::RotateResume) -> Result<Told, CliError> {
-    let file = opening::load(&args.stores)?;
+    let file = load(&args.stores)?;
     let journals = rotate_world::state(&file).join(JOURNALS);
     let keys = rotate::pending_keys(args.id.as_deref(), &journals)?;
     if keys.is_empty() {
@@ -284,15 +297,15 @@ fn resume(args: &args::RotateResume) -> Result<Told, CliError> {
     }
     let opened = Opened::new(&file, &keys)?;
     let id = args.id.as_deref();
-    let done = with(&file, |context| {
+    let (done, head) = with(&file, |context| {
         let world: World<'_> = opened.world();
         rotate::resume(id, args.by_hand, &world, context, &journals)
     })?;
-    Ok(told(&done))
+    Ok(told(&done, head.as_deref()))
 }
 
 fn status(stores: &args::StoresArgs) -> Result<Told, CliError> {
-    let file = opening::load(stores)?;
+    let file = load(stores)?;
     let found = rotate::status(&rotate_world::state(&file).join(JOURNALS))?;
     let mut text = String::new();
     let mut worst = 0;
@@ -317,8 +330,8 @@ fn line(status: &Status) -> String {
     line
 }
 
-/// Tells what became of rotations; the exit code is that of the worst.
-fn told(done: &[Rotation]) -> Told {
+/// Tells what became of rotations, and the head of the audit log; the exit code is that of the worst.
+fn told(done: &[Rotation], head: Option<&str>) -> Told {
     let mut text = String::new();
     let mut worst = 0;
     for rotation in done {
@@ -337,6 +350,9 @@ fn told(done: &[Rotation]) -> Told {
             );
         }
         worst = worst.max(rotation.outcome.code());
+    }
+    if let Some(head) = head {
+        let _ = writeln!(text, "audit head {head}");
     }
     (text, outcome(worst))
 }
@@ -368,11 +384,11 @@ fn outcome(code: u8) -> Outcome {
     }
 }
 
-/// Gives a rotation its surroundings.
+/// Gives a rotation its surroundings; returns what it came to, and the head of the audit log then.
 fn with<T>(
     file: &StoresFile,
     act: impl FnOnce(&Context<'_>) -> Result<T, rotate::RotateError>,
-) -> Result<T, CliError> {
+) -> Result<(T, Option<String>), CliError> {
     let state = rotate_world::state(file);
     let identity: Secret = rotate_world::identity(file)?;
     let sealer = Sealer::from_identity_file(&identity)?;
@@ -388,7 +404,8 @@ fn with<T>(
         actor: &settings::actor(),
         limits: &file.rotate,
     })?;
-    Ok(done)
+    let head = audit.head()?;
+    Ok((done, head))
 }
 
 fn random(bytes: &mut [u8]) -> Result<(), rotate::RotateError> {

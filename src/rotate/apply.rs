@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use super::{
-    Actor, PlanError, RotateError,
+    Actor, RotateError,
     approval::Approval,
     faults::Point,
     journal::{self, Begin, Event, Journal},
@@ -15,8 +15,9 @@ use super::{
     plan::{Action, Plan, expiry},
     rotators::rotator,
     seal::Held,
-    state::{Outcome, State},
+    state::{Effect, Outcome, State},
     status::{all, has_ended, known},
+    today::fresh,
     world::World,
 };
 use crate::{config::stores::RotateLimits, model::quotable, stores::KeyPath};
@@ -83,19 +84,14 @@ pub fn apply(
         let id = rotation_id(&digest, n);
         let path = journal::path(journals, &id);
         let begun = if path.exists() {
-            Journal::open(&path)?
+            Journal::open(&path, context.sealer)?
         } else {
             None
         };
         let rotation = if let Some(journal) = begun {
             go_on(journal, world, context, false)?
         } else {
-            if expiry(plan)? < (context.now)() {
-                return Err(PlanError::Expired {
-                    at: quotable(&plan.expires),
-                }
-                .into());
-            }
+            fresh(plan, context.limits, (context.now)())?;
             let begin = Begin {
                 schema: journal::SCHEMA,
                 id,
@@ -163,7 +159,7 @@ fn begin_one(
         return Err(RotateError::Unknown { what: why, help });
     }
     crash_at(context, Point::BeforeState(State::Planned))?;
-    let journal = Journal::create(journals, (context.now)(), begin)?;
+    let journal = Journal::create(journals, (context.now)(), begin, context.sealer)?;
     crash_at(context, Point::AfterState(State::Planned))?;
     drive(journal, world, context)
 }
@@ -192,7 +188,7 @@ pub fn resume(
     };
     let mut done = Vec::new();
     for path in paths {
-        let Some(journal) = Journal::open(&path)? else {
+        let Some(journal) = Journal::open(&path, context.sealer)? else {
             continue;
         };
         if id.is_none() && has_ended(&journal) {
@@ -218,12 +214,24 @@ fn go_on(
     if by_hand && !matches!(state, State::Done | State::RolledBack) {
         let actor: Actor = context.actor.clone();
         journal.write((context.now)(), &Event::Continue { actor })?;
-        return drive(journal, world, context);
+        let why = forbidden(&journal, world, context)?;
+        let mut machine = machine(journal, world, context)?;
+        if let Some(why) = why {
+            machine.ask(why)?;
+        }
+        let outcome = machine.run()?;
+        return Ok(rotation(&machine, outcome));
     }
     if matches!(state, State::Done | State::RolledBack | State::NeedsHuman) {
         return drive(journal, world, context);
     }
+    let why = forbidden(&journal, world, context)?;
     let mut machine = machine(journal, world, context)?;
+    if let Some(why) = why {
+        machine.ask(why)?;
+        let outcome = machine.run()?;
+        return Ok(rotation(&machine, outcome));
+    }
     match machine.may_go_on() {
         Ok(()) => {}
         Err(Stop::Human(why) | Stop::Back(why) | Stop::Rejected(why)) => machine.ask(why)?,
@@ -233,6 +241,28 @@ fn go_on(
     }
     let outcome = machine.run()?;
     Ok(rotation(&machine, outcome))
+}
+
+/// Returns why today's configuration does not let a rotation go on that has not changed anything yet. One that has must come to its end.
+fn forbidden(
+    journal: &Journal,
+    world: &World<'_>,
+    context: &Context<'_>,
+) -> Result<Option<String>, RotateError> {
+    let (progress, action) = (&journal.progress, &journal.begin.action);
+    let first = [Effect::Issue, Effect::Stage, Effect::Disable];
+    if progress.back.is_some() || first.iter().any(|effect| progress.may_have(*effect)) {
+        return Ok(None);
+    }
+    let permits = Permits::new(context.limits)?;
+    if let Err((_, why, help)) = permits.check(&action.store, &action.key) {
+        return Ok(Some(format!("{why} ({help})")));
+    }
+    let protected = &context.limits.protected;
+    let said = action.environment.as_ref();
+    let must = action.needs_approval || world.is_in(protected, &action.store, &action.key, said);
+    let waits = must && journal.begin.approvers.is_empty();
+    Ok(waits.then(|| "nobody has approved it, and its environment is protected".to_owned()))
 }
 
 fn drive(
@@ -288,6 +318,8 @@ fn machine<'m>(
         store,
         rotator,
         target: open.map(|open| &open.entry),
+        open,
+        own: world.own,
         held: Held::default(),
         key: KeyPath::new(action.key.clone()),
         journal,

@@ -81,6 +81,18 @@ impl Audit {
         chain.append(now, event)?;
         Ok(chain.head().to_owned())
     }
+
+    /// Returns the head: the SHA-256 of the last record's line; `None` if nothing was written yet.
+    ///
+    /// # Errors
+    /// As [`Self::append`].
+    pub fn head(&self) -> Result<Option<String>, RotateError> {
+        if !self.path.exists() {
+            return Ok(None);
+        }
+        let head = Chain::at_end(&self.path)?.head().to_owned();
+        Ok(Some(head).filter(|head| head != chain::NOTHING))
+    }
 }
 
 /// What [`verify`] found in order.
@@ -139,6 +151,7 @@ mod tests {
         let report = verify(&audit.path).unwrap();
         assert_eq!((report.records, report.torn), (3, 0));
         assert_eq!(Some(&report.head), heads.last());
+        assert_eq!(audit.head().unwrap().as_ref(), heads.last());
         let span = report.span.unwrap();
         assert_eq!(span.0, "1970-01-01T00:01:40Z");
         assert_eq!(span.1, "1970-01-01T00:01:42Z");

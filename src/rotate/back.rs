@@ -88,8 +88,9 @@ impl Machine<'_> {
                     machine.store.promote(&machine.key, &staged, &base)?;
                 }
                 match machine.store.unstage(&machine.key, &base, &staged) {
-                    Err(error) if error.fault == Fault::Unsupported => {
-                        machine.write_before(&staged, token, error)?;
+                    // A store that keeps no older versions, or has dropped this one meanwhile.
+                    Err(error) if matches!(error.fault, Fault::Unsupported | Fault::NotFound) => {
+                        machine.write_before(&staged, token, &error)?;
                     }
                     other => other?,
                 }
@@ -98,15 +99,29 @@ impl Machine<'_> {
         )
     }
 
-    /// Writes the values of before, which the journal holds sealed, for a store that keeps no older ones.
+    /// Writes the values of before, which the journal holds sealed, for a store that has no older ones to go back to.
     fn write_before(
         &self,
         staged: &VersionId,
         token: &str,
-        unsupported: StoreError,
+        why: &StoreError,
     ) -> Result<(), StoreError> {
-        if self.held.before.is_empty() {
-            return Err(unsupported);
+        let base = self.base();
+        let info = self.store.describe(&self.key)?;
+        let current = info.current().map(|version| &version.id);
+        if current == Some(&base) {
+            return Ok(());
+        }
+        let is_pending = self.store.capabilities().pending;
+        if self.held.before.is_empty() || is_pending || current != Some(staged) {
+            return Err(StoreError::new(
+                self.store.name(),
+                Fault::Unsupported,
+                format!(
+                    "the store cannot go back to version {base}, and its values cannot be written anew: {why}"
+                ),
+                "put the value that the target accepts into the key by hand, then: keysweep rotate resume ID --by-hand",
+            ));
         }
         let change = Change {
             key: &self.key,

@@ -199,11 +199,33 @@ impl Chain {
     /// Writes one line and waits until it is on the disk. A clock that went back is taken for standing still: the order of records is
     /// that of their numbers.
     pub(super) fn append<T: Serialize>(&mut self, now: i64, body: T) -> Result<u64, RotateError> {
+        self.append_with(now, |_| body)
+    }
+
+    /// As [`Self::append`], for a body that depends on its place in the file.
+    pub(super) fn append_with<T: Serialize>(
+        &mut self,
+        now: i64,
+        body: impl FnOnce(&Line<()>) -> T,
+    ) -> Result<u64, RotateError> {
         let time = now.max(self.last_time);
-        let line = Line {
+        let place = Line {
             seq: self.next,
             time: time_text(time),
             prev: self.head.clone(),
+            body: (),
+        };
+        let body = body(&place);
+        let Line {
+            seq,
+            time: at,
+            prev,
+            ..
+        } = place;
+        let line = Line {
+            seq,
+            time: at,
+            prev,
             body,
         };
         let mut text = canonical(&line).ok_or_else(|| {

@@ -133,9 +133,27 @@ impl RotateError {
     }
 }
 
-/// Returns a path as safe text.
+/// Returns a path as safe text. The name of a journal stays readable: it is a plan's digest and no secret, and people need it.
 pub(super) fn shown(path: &Path) -> String {
-    quotable(&path.to_string_lossy())
+    let name = path.file_name().and_then(|name| name.to_str());
+    match (path.parent(), name.filter(|name| is_journal(name))) {
+        (Some(folder), Some(name)) => {
+            let folder = quotable(&folder.to_string_lossy());
+            format!("{folder}{}{name}", std::path::MAIN_SEPARATOR)
+        }
+        _ => quotable(&path.to_string_lossy()),
+    }
+}
+
+/// Tells whether a name is one that [`super::rotation_id`] gives: 16 hex digits of a digest, and a number.
+fn is_journal(name: &str) -> bool {
+    let parts = name
+        .strip_suffix(".jsonl")
+        .and_then(|id| id.split_once('-'));
+    parts.is_some_and(|(digest, n)| {
+        let is_hex = digest.bytes().all(|b| b.is_ascii_hexdigit());
+        digest.len() == 16 && is_hex && n.len() <= 4 && n.bytes().all(|b| b.is_ascii_digit())
+    })
 }
 
 /// Why a plan file may not be applied. Matched without `_`.
@@ -190,6 +208,26 @@ pub enum PlanError {
         /// When, RFC 3339.
         at: String,
     },
+    /// It says that it was made later than now.
+    #[error("the plan says that it was made at {at}, which is still to come")]
+    #[diagnostic(
+        code(keysweep::rotate::plan::future),
+        help("see who made it and that the clocks are right, then make a new one")
+    )]
+    Future {
+        /// When, RFC 3339.
+        at: String,
+    },
+    /// It holds longer than plans do.
+    #[error("the plan holds longer than the {minutes} minutes of `plan-minutes`")]
+    #[diagnostic(
+        code(keysweep::rotate::plan::too_long),
+        help("see who made it, then make a new one: keysweep rotate plan")
+    )]
+    TooLong {
+        /// Minutes that plans hold by stores.toml.
+        minutes: u32,
+    },
 }
 
 #[cfg(test)]
@@ -197,6 +235,15 @@ mod tests {
     use miette::Diagnostic as _;
 
     use super::*;
+
+    #[test]
+    fn a_journal_is_named_and_other_long_names_are_not() {
+        let id = format!("{}-0", "0a1b".repeat(4));
+        let journal = Path::new("state").join(format!("{id}.jsonl"));
+        assert!(shown(&journal).contains(&id), "{}", shown(&journal));
+        let other = "0a1b".repeat(10);
+        assert!(!shown(Path::new(&other)).contains(&other));
+    }
 
     #[test]
     fn every_error_says_what_to_do() {
@@ -225,6 +272,8 @@ mod tests {
             .into(),
             PlanError::Digest.into(),
             PlanError::Expired { at: "t".into() }.into(),
+            PlanError::Future { at: "t".into() }.into(),
+            PlanError::TooLong { minutes: 1 }.into(),
         ];
         for error in errors {
             assert!(error.code().is_some(), "{error}");

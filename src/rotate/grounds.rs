@@ -71,6 +71,7 @@ pub(super) fn what(
     verdict: &Verdict,
     place: &StorePlace,
     base: &VersionId,
+    info: &KeyInfo,
     open: Option<&OpenTarget>,
 ) -> Result<(ActionKind, VersionId), No> {
     let exposed = place.version.clone().map(VersionId::new);
@@ -101,6 +102,14 @@ pub(super) fn what(
             let Some(exposed) = exposed else {
                 return no(Reason::Store, "the old version has no name", "verify again");
             };
+            // A report is a file that others may have written: what it calls old is ended only if the store calls it so, too.
+            if !is_old(info, base, &exposed) {
+                return no(
+                    Reason::Store,
+                    "the report calls the version old, and the store does not: ending it could end what readers use",
+                    "verify again; if the report still says so, look at who writes it",
+                );
+            }
             let target = open.and_then(|open| open.target.as_deref());
             // A target that holds one credential and accepts an old one does not have the current one: only a new one mends both.
             let holds_one = target.is_some_and(|target| !target.traits().grace);
@@ -122,6 +131,19 @@ pub(super) fn what(
             "verify again",
         ),
     }
+}
+
+/// Tells whether a store itself says that a version is an old one, and not the one that readers get.
+pub(super) fn is_old(info: &KeyInfo, base: &VersionId, exposed: &VersionId) -> bool {
+    let mut same = info.versions.iter().filter(|v| v.id == *exposed);
+    exposed != base
+        && same.next().is_some_and(|version| {
+            matches!(
+                version.state,
+                VersionState::Previous | VersionState::Disabled
+            )
+        })
+        && same.next().is_none()
 }
 
 pub(super) fn readable(info: &KeyInfo, exposed: &VersionId) -> Result<(), No> {

@@ -1,6 +1,6 @@
 //! The journal of one rotation: what was meant, what was done. It is what a rotation goes on from after a crash.
 //!
-//! Promises: a record is on the disk before the effect that it announces; values are sealed; one process at a time; a last record that
+//! Promises: a record counts only with the tag of whoever holds the age identity; a record is on the disk before the effect that it announces; values are sealed; one process at a time; a last record that
 //! was not written to its end is cut, all other damage is an error; a newer program reads what an older one wrote.
 
 use std::{
@@ -12,10 +12,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Actor, RotateError,
-    canonical::{sha256, time_of},
+    canonical::{canonical, sha256, time_of},
     chain::{Chain, Line, private_directory},
     error::shown,
     plan::Action,
+    seal::{Sealer, Signer},
     state::{Effect, State},
 };
 
@@ -181,6 +182,9 @@ impl Progress {
 #[derive(Debug)]
 pub(super) struct Journal {
     chain: Chain,
+    /// What tags records; `None` of one that is only looked at, and takes none.
+    signer: Option<Signer>,
+    name: String,
     pub(super) begin: Begin,
     pub(super) progress: Progress,
     /// The state before a person was asked for.
@@ -191,7 +195,12 @@ pub(super) struct Journal {
 
 impl Journal {
     /// Makes a journal; its first record is on the disk when this returns.
-    pub(super) fn create(directory: &Path, now: i64, begin: Begin) -> Result<Self, RotateError> {
+    pub(super) fn create(
+        directory: &Path,
+        now: i64,
+        begin: Begin,
+        sealer: &Sealer,
+    ) -> Result<Self, RotateError> {
         private_directory(directory)?;
         let path = path(directory, &begin.id);
         let mut chain = if path.exists() {
@@ -205,11 +214,15 @@ impl Journal {
             Chain::create(&path)?
         };
         let event = Event::Begin(Box::new(begin.clone()));
-        chain.append(now, &event)?;
+        let signer = Some(sealer.signer());
+        let name = name_of(&path);
+        append(&mut chain, signer.as_ref(), &name, now, &event)?;
         let mut progress = Progress::default();
         progress.take(now, &event);
         Ok(Self {
             chain,
+            signer,
+            name,
             begin,
             progress,
             before: State::Planned,
@@ -218,13 +231,26 @@ impl Journal {
     }
 
     /// Opens a journal and cuts what was not written to its end. `None` if it holds no record: nothing was done.
-    pub(super) fn open(path: &Path) -> Result<Option<Self>, RotateError> {
+    /// A record without the tag of this identity is damage.
+    pub(super) fn open(path: &Path, sealer: &Sealer) -> Result<Option<Self>, RotateError> {
+        Self::open_with(path, Some(sealer.signer()))
+    }
+
+    /// Opens a journal to tell what it says, without asking who wrote it: nothing may be done by it.
+    pub(super) fn look(path: &Path) -> Result<Option<Self>, RotateError> {
+        Self::open_with(path, None)
+    }
+
+    fn open_with(path: &Path, signer: Option<Signer>) -> Result<Option<Self>, RotateError> {
         let (chain, parsed) = Chain::open::<serde_json::Value>(path)?;
-        let Some((begin, progress, before)) = fold(path, &parsed.lines)? else {
+        let name = name_of(path);
+        let Some((begin, progress, before)) = fold(path, &parsed.lines, signer.as_ref())? else {
             return Ok(None);
         };
         Ok(Some(Self {
             chain,
+            signer,
+            name,
             begin,
             progress,
             before,
@@ -234,7 +260,13 @@ impl Journal {
 
     /// Writes a record and waits until it is on the disk.
     pub(super) fn write(&mut self, now: i64, event: &Event) -> Result<(), RotateError> {
-        self.chain.append(now, event)?;
+        append(
+            &mut self.chain,
+            self.signer.as_ref(),
+            &self.name,
+            now,
+            event,
+        )?;
         note_state(&mut self.before, event);
         self.progress.take(now, event);
         if matches!(event, Event::Continue { .. }) {
@@ -263,6 +295,49 @@ impl Journal {
     }
 }
 
+/// A record and its tag.
+#[derive(Serialize)]
+struct Tagged<'e> {
+    #[serde(flatten)]
+    event: &'e Event,
+    tag: Option<String>,
+}
+
+fn append(
+    chain: &mut Chain,
+    signer: Option<&Signer>,
+    name: &str,
+    now: i64,
+    event: &Event,
+) -> Result<(), RotateError> {
+    let body = canonical(event).unwrap_or_default();
+    chain.append_with(now, |place| Tagged {
+        event,
+        tag: signer.and_then(|signer| signer.tag(&tagged_text(name, place, &body))),
+    })?;
+    Ok(())
+}
+
+/// Returns what a tag stands for: the journal, the record's place and time in it, and what it says.
+fn tagged_text<T>(name: &str, place: &Line<T>, body: &str) -> Vec<u8> {
+    let (seq, time, prev) = (place.seq, &place.time, &place.prev);
+    format!("keysweep/rotate/record/v1\0{name}\0{seq}\0{time}\0{prev}\0{body}").into_bytes()
+}
+
+/// Takes the tag out of a record, and tells whether it is that of the record's place and content.
+fn is_tagged(name: &str, line: &mut Line<serde_json::Value>, signer: &Signer) -> bool {
+    let fields = line.body.as_object_mut();
+    let tag = fields.and_then(|fields| fields.remove("tag"));
+    let body = canonical(&line.body).unwrap_or_default();
+    let tag = tag.as_ref().and_then(serde_json::Value::as_str);
+    tag.is_some_and(|tag| signer.holds(&tagged_text(name, line, &body), tag))
+}
+
+fn name_of(path: &Path) -> String {
+    let stem = path.file_stem().unwrap_or_default();
+    stem.to_string_lossy().into_owned()
+}
+
 fn note_state(before: &mut State, event: &Event) {
     if let Event::State(step) = event
         && step.state != State::NeedsHuman
@@ -280,6 +355,7 @@ pub(super) fn path(directory: &Path, id: &str) -> PathBuf {
 fn fold(
     path: &Path,
     lines: &[Line<serde_json::Value>],
+    signer: Option<&Signer>,
 ) -> Result<Option<(Begin, Progress, State)>, RotateError> {
     let damaged = |n: usize, what: &str| RotateError::Damaged {
         path: shown(path),
@@ -301,7 +377,16 @@ fn fold(
     let mut progress = Progress::default();
     let mut before = State::Planned;
     let mut begin = None;
+    let name = name_of(path);
     for (n, line) in lines.iter().enumerate() {
+        if let Some(signer) = signer
+            && !is_tagged(&name, &mut line.clone(), signer)
+        {
+            return Err(damaged(
+                n,
+                "it was not written by whoever holds the age identity of `[rotate] identity`",
+            ));
+        }
         let event: Event = serde_json::from_value(line.body.clone())
             .map_err(|_| damaged(n, "it is no record of a rotation"))?;
         match (&event, n) {

@@ -16,10 +16,11 @@ use super::{
     seal::{Held, Sealer},
     state::{Effect, Outcome, State},
     tombstone::Tombstones,
+    world::OpenTarget,
 };
 use crate::{
     config::stores::{RotateLimits, TargetEntry},
-    model::ProviderState,
+    model::{ProviderState, Secret},
     stores::{Fault, KeyPath, SecretStore, StoreError, VersionId},
 };
 
@@ -108,6 +109,10 @@ pub(super) struct Machine<'m> {
     pub(super) store: &'m dyn SecretStore,
     pub(super) rotator: Box<dyn Rotator + 'm>,
     pub(super) target: Option<&'m TargetEntry>,
+    /// The target as it was opened.
+    pub(super) open: Option<&'m OpenTarget>,
+    /// What keysweep itself logs in with.
+    pub(super) own: &'m [Secret],
     pub(super) held: Held,
     pub(super) key: KeyPath,
 }

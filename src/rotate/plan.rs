@@ -71,6 +71,12 @@ pub struct Action {
     pub declares: Declares,
     /// Known readers of the key.
     pub readers: Option<u64>,
+    /// The planner has accepted readers that nobody can tell, and other places with the same value.
+    #[serde(default)]
+    pub acknowledged: bool,
+    /// Other places that hold the same value.
+    #[serde(default)]
+    pub shared: u64,
     /// How soon somebody must act.
     pub urgency: Urgency,
     /// Rules that found it.
@@ -346,6 +352,10 @@ impl Action {
             "check that version {} is still current, and everything else that can fail",
             self.base
         )];
+        if self.acknowledged {
+            let others = self.shared;
+            steps.push(format!("ACCEPTED UNSEEN: readers that nobody can tell; {others} other places with the same value"));
+        }
         if self.kind == ActionKind::Rotate {
             steps.push(match self.strategy {
                 Strategy::StoreNative => "let the store rotate the key by itself".to_owned(),
@@ -404,6 +414,8 @@ pub(super) mod tests {
             retire: Retire::Keep,
             declares: Declares::default(),
             readers: Some(2),
+            acknowledged: false,
+            shared: 0,
             urgency: Urgency::Now,
             rules: vec!["generic".into()],
             findings: vec!["k1:00000000000000000000000000000000".into()],

@@ -13,6 +13,7 @@ use super::{
     place::{self, Place},
     plan::{Action, ActionKind, Plan, Reason, Refusal, Retire, Strategy, minutes_later},
     rotators::rotator,
+    today::{is_ours, readers},
     value::ValuePolicy,
     world::{OpenTarget, World},
 };
@@ -160,6 +161,43 @@ fn fits(before: &[Action], action: Action, limits: &RotateLimits) -> Result<Acti
     Ok(action)
 }
 
+/// Counts the other places that hold the same value.
+fn others(verdict: &Verdict, place: &StorePlace) -> u64 {
+    let elsewhere = |other: &&StorePlace| other.store != place.store || other.key != place.key;
+    verdict.also.iter().filter(elsewhere).count() as u64 + verdict.more
+}
+
+/// Refuses to end a value that the current version holds, too.
+fn differs(
+    store: &dyn SecretStore,
+    key: &KeyPath,
+    base: &VersionId,
+    exposed: &VersionId,
+    place: &StorePlace,
+    by: MatchKind,
+) -> Result<(), No> {
+    let place = Place::of(place.field.as_deref(), by);
+    let secret = |version| {
+        let fields = place::fields(store, key, version).map_err(of_store)?;
+        // Exposed to be taken apart; only the part is kept.
+        let field = fields.as_ref().and_then(|fields| fields.get(place.field));
+        Ok(field.and_then(|field| place.secret(field.expose())))
+    };
+    match (secret(base)?, secret(exposed)?) {
+        (Some(current), Some(old)) if current != old => Ok(()),
+        (Some(_), Some(_)) => no(
+            Reason::Store,
+            "the current version holds the same value: ending it would lock readers out",
+            "write another value into the key by hand, then verify and plan again",
+        ),
+        _ => no(
+            Reason::Unreadable,
+            "the values of the old and the current version cannot be compared",
+            "look at the key in its store, then verify again",
+        ),
+    }
+}
+
 struct Planning<'p> {
     limits: &'p RotateLimits,
     permits: &'p Permits,
@@ -194,10 +232,13 @@ impl Planning<'_> {
         let by = verdict.by.unwrap_or(MatchKind::Exact);
         let field = Place::of(place.field.as_deref(), by).field;
         let open = self.world.target(&place.store, &place.key, field);
-        let (kind, exposed) = what(verdict, place, &base, open)?;
+        let (kind, exposed) = what(verdict, place, &base, &info, open)?;
         readable(&info, &exposed)?;
         let strategy = strategy(kind, &info, open)?;
-        let readers = self.readers(store, &key)?;
+        if kind == ActionKind::Revoke {
+            differs(store, &key, &base, &exposed, place, by)?;
+        }
+        let readers = readers(self.limits, store, &key, self.wishes.acknowledge_unknown)?;
         self.not_ours(store, &key, &[&base, &exposed], open)?;
         let environment = place.environment.clone();
         let protected = &self.limits.protected;
@@ -220,6 +261,8 @@ impl Planning<'_> {
             retire: self.retire(store),
             declares: Declares::default(),
             readers,
+            acknowledged: self.wishes.acknowledge_unknown,
+            shared: others(verdict, place),
             urgency: verdict.urgency,
             rules: group.rules.clone(),
             findings: group.findings.clone(),
@@ -279,8 +322,7 @@ impl Planning<'_> {
     }
 
     fn shared(&self, verdict: &Verdict, place: &StorePlace) -> Result<(), No> {
-        let elsewhere = |other: &&StorePlace| other.store != place.store || other.key != place.key;
-        let others = verdict.also.iter().filter(elsewhere).count() as u64 + verdict.more;
+        let others = others(verdict, place);
         if others == 0 || self.wishes.acknowledge_unknown {
             return Ok(());
         }
@@ -288,27 +330,6 @@ impl Planning<'_> {
             Reason::Shared,
             format!("{others} other places hold the same value: what reads them would lose it"),
             "give each its own value first, or accept it with --ack-unknown",
-        )
-    }
-
-    fn readers(&self, store: &dyn SecretStore, key: &KeyPath) -> Result<Option<u64>, No> {
-        let readers = store.readers(key).ok();
-        let known = readers.as_ref().map(|readers| readers.known);
-        if let Some(known) = known.filter(|known| *known > self.limits.max_readers) {
-            return no(
-                Reason::TooManyReaders,
-                format!("{known} may read the key"),
-                "raise `[rotate] max-readers` of stores.toml, or rotate it by hand",
-            );
-        }
-        let all = readers.is_some_and(|readers| readers.complete);
-        if all || self.wishes.acknowledge_unknown {
-            return Ok(known);
-        }
-        no(
-            Reason::UnknownReaders,
-            "the store cannot tell everybody who reads the key",
-            "find out who does, then accept it with --ack-unknown",
         )
     }
 
@@ -332,15 +353,8 @@ impl Planning<'_> {
         }
         for version in versions {
             let fields = place::fields(store, key, version).map_err(of_store)?;
-            for field in fields.unwrap_or_default().values() {
-                let is_own = self.world.own.iter().any(|own| {
-                    // Exposed to be compared with what the caller has already; below 8 bytes chance would do.
-                    let own = own.expose().trim_ascii();
-                    own.len() >= 8 && memchr::memmem::find(field.expose(), own).is_some()
-                });
-                if is_own {
-                    return ours("keysweep itself uses it to reach a store or target");
-                }
+            if is_ours(self.world.own, &fields.unwrap_or_default()) {
+                return ours("keysweep itself uses it to reach a store or target");
             }
         }
         Ok(())

@@ -132,6 +132,46 @@ fn an_old_value_that_is_still_accepted_is_revoked_and_the_current_one_stays() {
 }
 
 #[test]
+fn a_report_that_calls_the_current_version_old_revokes_nothing() {
+    for state in [
+        StoreState::Previous {
+            behind: 1,
+            since: None,
+        },
+        StoreState::Disabled,
+    ] {
+        let mut bench = Bench::new(Way::Grace, false);
+        let plan = made(&bench, verdict(state, "1"), &bench.limits, &wishes());
+        assert!(plan.actions.is_empty(), "{:?}", plan.actions);
+        assert_eq!(plan.refused[0].reason, Reason::Store);
+        // A plan that says so all the same, as one that was not made by us, comes no further than the look at the store.
+        bench.plan.actions[0].kind = ActionKind::Revoke;
+        let done = bench.apply().unwrap();
+        assert_eq!(done[0].outcome.code(), 13, "{done:?}");
+        assert_eq!(bench.target.accepted(), [OLD]);
+        assert_eq!(bench.target.calls("disable"), 0);
+    }
+}
+
+#[test]
+fn an_old_version_with_the_current_value_is_not_revoked() {
+    let mut bench = Bench::new(Way::Revoke, false);
+    // Somebody has put the leaked value back: version 3 holds it, as version 1 does.
+    bench.store.write_elsewhere(OLD);
+    let previous = StoreState::Previous {
+        behind: 2,
+        since: None,
+    };
+    let plan = made(&bench, verdict(previous, "1"), &bench.limits, &wishes());
+    assert_eq!(plan.refused[0].reason, Reason::Store);
+    bench.plan.actions[0].base = "3".into();
+    let done = bench.apply().unwrap();
+    assert_eq!(done[0].outcome.code(), 13, "{done:?}");
+    assert!(bench.target.accepted().contains(&OLD.to_vec()));
+    assert_eq!(bench.target.calls("disable"), 0);
+}
+
+#[test]
 fn dead_values_are_neither_planned_nor_refused() {
     let bench = Bench::new(Way::Grace, false);
     let dead = Verdict {
@@ -326,6 +366,69 @@ fn a_plan_beyond_todays_limits_does_not_begin() {
     let done = bench.apply().unwrap();
     assert_eq!(done[0].outcome.code(), 13, "{done:?}");
     assert_eq!(bench.store.calls("stage") + bench.target.calls("issue"), 0);
+}
+
+/// Applies a plan that the planner of today would not make; returns why nothing was done.
+fn refused_by_apply(way: Way, change: impl FnOnce(&mut Bench)) -> Option<String> {
+    let mut bench = Bench::new(way, false);
+    change(&mut bench);
+    let own = [Secret::new(if bench.limits.stale_hours == 1 {
+        OLD
+    } else {
+        b"made-up-of-somebody-else"
+    })];
+    let done = bench.with(|context| {
+        let world = super::World {
+            own: &own,
+            ..bench.world()
+        };
+        super::apply(&bench.plan, &[], &world, context, &bench.journals())
+    });
+    let why = match done {
+        Err(error) => error.to_string(),
+        Ok(done) => match &done[0].outcome {
+            super::Outcome::RolledBack { why } => why.clone(),
+            _ => return None,
+        },
+    };
+    let native = bench.store.calls("native_rotate");
+    assert_eq!(
+        bench.store.calls("stage") + bench.target.calls("issue") + native,
+        0
+    );
+    Some(why)
+}
+
+#[test]
+fn a_plan_that_nobody_here_made_meets_what_the_planner_checks() {
+    use super::canonical::time_text;
+    let refused = |way, word: &str, change: fn(&mut Bench)| {
+        let why = refused_by_apply(way, change).unwrap_or_default();
+        assert!(why.contains(word), "{word}: {why}");
+    };
+    assert_eq!(refused_by_apply(Way::Grace, |_| {}), None);
+    refused(Way::Grace, "still to come", |b| {
+        b.plan.made = time_text(START + 3600);
+    });
+    refused(Way::Grace, "holds longer", |b| {
+        b.plan.expires = time_text(START + 99 * 3600);
+    });
+    refused(Way::Grace, "may read the key", |b| b.limits.max_readers = 1);
+    refused(Way::Grace, "cannot tell everybody", |b| {
+        b.store.script(super::testing::Script {
+            call: "readers",
+            fault: crate::stores::Fault::Denied,
+            works: false,
+            times: 1,
+        });
+    });
+    refused(Way::Grace, "hold the same value", |b| {
+        b.plan.actions[0].shared = 1;
+    });
+    // The mark of a bench whose leaked value is keysweep's own.
+    refused(Way::Grace, "keysweep itself", |b| b.limits.stale_hours = 1);
+    refused(Way::Cutover, "accept-cutover", |b| b.accept_cutover(false));
+    refused(Way::Native, "accept-cutover", |b| b.accept_cutover(false));
 }
 
 #[test]

@@ -1,23 +1,82 @@
 //! Values in journals: sealed with age to the user's own identity, so that a journal alone opens nothing.
 //!
-//! Promises: no cryptography of our own; what is opened is wiped when dropped.
+//! Promises: no cryptography of our own; what is opened is wiped when dropped. Sealing needs the public half of the identity only, so
+//! anybody can do it: that a record is ours is what its tag says, an HMAC under a key that only the identity's secret half gives.
 
 use std::{
     collections::BTreeMap,
     io::{Read as _, Write as _},
 };
 
-use age::x25519::{Identity, Recipient};
+use age::{
+    secrecy::ExposeSecret as _,
+    x25519::{Identity, Recipient},
+};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use super::RotateError;
+use super::{
+    RotateError,
+    canonical::{from_hex, hex},
+};
 use crate::{model::Secret, stores::target::Credential};
 
 /// Seals and opens. Made from a file of age identities; the first one receives, each may open.
 pub struct Sealer {
     identities: Vec<Identity>,
     recipient: Recipient,
+    signer: Signer,
+}
+
+/// Says which records are ours: keys of HMAC-SHA-256, one an identity. The first signs, each may have signed.
+#[derive(Clone)]
+pub(super) struct Signer(Vec<Zeroizing<[u8; 32]>>);
+
+impl std::fmt::Debug for Signer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Signer(..)")
+    }
+}
+
+/// What the key of tags is derived for; nothing else that knows the identity comes to the same key.
+const TAG_DOMAIN: &[u8] = b"keysweep/rotate/journal-tag/v1";
+
+impl Signer {
+    fn of(identities: &[Identity]) -> Self {
+        let keys = identities.iter().map(|identity| {
+            let text = identity.to_string();
+            // Exposed to derive a key from it: the whole secret is the key of the derivation.
+            let mut key = Zeroizing::new([0_u8; 32]);
+            if let Some(mac) = mac(text.expose_secret().as_bytes(), TAG_DOMAIN) {
+                key.copy_from_slice(&mac.finalize().into_bytes());
+            }
+            key
+        });
+        Self(keys.collect())
+    }
+
+    /// Returns the tag of a text, 64 hex digits.
+    pub(super) fn tag(&self, text: &[u8]) -> Option<String> {
+        let mac = mac(self.0.first()?.as_slice(), text)?;
+        Some(hex(&mac.finalize().into_bytes()))
+    }
+
+    /// Tells whether a tag is that of a text, in constant time.
+    pub(super) fn holds(&self, text: &[u8], tag: &str) -> bool {
+        let Some(tag) = from_hex::<32>(tag) else {
+            return false;
+        };
+        let mut macs = self.0.iter().filter_map(|key| mac(key.as_slice(), text));
+        macs.any(|mac| mac.verify_slice(&tag).is_ok())
+    }
+}
+
+fn mac(key: &[u8], text: &[u8]) -> Option<Hmac<Sha256>> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).ok()?;
+    mac.update(text);
+    Some(mac)
 }
 
 impl std::fmt::Debug for Sealer {
@@ -50,8 +109,14 @@ impl Sealer {
             .ok_or_else(|| seal_error("the file of age identities holds none"))?;
         Ok(Self {
             recipient: first.to_public(),
+            signer: Signer::of(&identities),
             identities,
         })
+    }
+
+    /// Returns what signs records.
+    pub(super) fn signer(&self) -> Signer {
+        self.signer.clone()
     }
 
     /// Returns the sealed text of bytes, base64 of an age file.
@@ -206,8 +271,6 @@ fn text(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use age::secrecy::ExposeSecret as _;
-
     use super::*;
 
     /// A sealer with an identity of its own.

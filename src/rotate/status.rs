@@ -64,7 +64,7 @@ pub fn pending_keys(
     };
     let mut keys = BTreeSet::new();
     for path in paths {
-        if let Some(journal) = Journal::open(&path)?
+        if let Some(journal) = Journal::look(&path)?
             && (id.is_some() || !has_ended(&journal))
         {
             let action = &journal.begin.action;
@@ -81,7 +81,7 @@ pub fn pending_keys(
 pub fn status(journals: &Path) -> Result<Vec<Status>, RotateError> {
     let mut found = Vec::new();
     for path in all(journals)? {
-        let Some(journal) = Journal::open(&path)? else {
+        let Some(journal) = Journal::look(&path)? else {
             continue;
         };
         let progress = &journal.progress;

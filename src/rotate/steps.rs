@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::{
+    grounds::is_old,
     journal::Step,
     machine::{Machine, Stop, Which, step, told},
     place,
@@ -64,6 +65,7 @@ impl Machine<'_> {
         };
         self.check_versions(&info)?;
         self.check_store(&info)?;
+        self.check_today()?;
         let mut held = self.read_old()?;
         let old = held.old.clone().ok_or_else(|| no_value(&self.key))?;
         if let Err(error) = self.rotator.check(&old) {
@@ -86,6 +88,12 @@ impl Machine<'_> {
         self.rehearse(&held, &old)?;
         if self.journal.begin.action.kind == ActionKind::Revoke {
             held.new = self.credential(&self.base())?;
+            let same = |new: &Credential| new.user == old.user && new.secret == old.secret;
+            if held.new.as_ref().is_none_or(same) {
+                return Err(Stop::Back(
+                    "the current version holds the credential that would be ended".to_owned(),
+                ));
+            }
         }
         let sealed = held.seal(self.context.sealer)?;
         self.held = held;
@@ -101,6 +109,13 @@ impl Machine<'_> {
         if current != Some(action.base.as_str()) {
             return Err(Stop::Back(format!(
                 "{} has changed since the plan was made: make a new one",
+                self.key
+            )));
+        }
+        let exposed = VersionId::new(action.exposed.clone());
+        if action.kind == ActionKind::Revoke && !is_old(info, &self.base(), &exposed) {
+            return Err(Stop::Back(format!(
+                "version {exposed} of {} is not an old one: ending it could end what readers use",
                 self.key
             )));
         }

@@ -803,7 +803,7 @@ impl Bench {
     fn journal(&self) -> Option<Journal> {
         let path = journal::path(&self.journals(), &self.id());
         path.exists()
-            .then(|| Journal::open(&path).unwrap())
+            .then(|| Journal::open(&path, &self.sealer).unwrap())
             .flatten()
     }
 

@@ -245,6 +245,41 @@ fn what_the_store_refuses_in_a_rehearsal_is_never_begun() {
 }
 
 #[test]
+fn a_store_that_has_forgotten_the_version_before_gets_its_values_back() {
+    let bench = Bench::new(Way::Grace, false);
+    for (call, fault) in [("promote", Fault::Denied), ("unstage", Fault::NotFound)] {
+        bench.store.script(Script {
+            call,
+            fault,
+            works: false,
+            times: 1,
+        });
+    }
+    let outcome = bench.finish();
+    assert!(matches!(outcome, Outcome::RolledBack { .. }), "{outcome:?}");
+    assert_eq!(bench.store.calls("stage"), 2);
+    bench.check_end(&outcome);
+    // Where nothing can be written either, the words say so, and the target is left as it is.
+    let bench = Bench::new(Way::Grace, true);
+    bench.crash_at(Point::AfterState(State::Promoted));
+    assert!(bench.apply().is_err());
+    let new = bench.store.current().get("password").unwrap().clone();
+    bench.target.forget(&new);
+    bench.store.script(Script {
+        call: "promote",
+        fault: Fault::NotFound,
+        works: false,
+        times: 1,
+    });
+    let done = bench.resume(false).unwrap();
+    match &done[0].outcome {
+        Outcome::NeedsHuman { why } => assert!(why.contains("could not be taken back"), "{why}"),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(bench.target.calls("withdraw"), 0);
+}
+
+#[test]
 fn a_new_credential_that_is_refused_is_taken_back_from_store_and_target() {
     for (pending, point) in [false, true]
         .into_iter()
@@ -492,6 +527,88 @@ fn journals_and_the_audit_log_hold_no_value_and_the_chain_holds() {
         }
         let report = verify_audit(&path).unwrap();
         assert!(report.records >= 5 && report.torn == 0);
+    }
+}
+
+#[test]
+fn a_journal_of_somebody_without_the_identity_is_damage_and_does_nothing() {
+    let bench = Bench::new(Way::Grace, false);
+    bench.crash_at(Point::AfterState(State::Generated));
+    assert!(bench.apply().is_err());
+    let path = bench.journals().join(format!("{}.jsonl", bench.id()));
+    let text = std::fs::read_to_string(&path).unwrap();
+    // The hashes are right: only the tags tell.
+    let forged = |change: &dyn Fn(usize, &mut serde_json::Map<String, serde_json::Value>)| {
+        let mut prev = super::chain::NOTHING.to_owned();
+        let mut whole = String::new();
+        for (n, line) in text.lines().enumerate() {
+            let mut line: serde_json::Map<_, _> = serde_json::from_str(line).unwrap();
+            line.insert("prev".into(), prev.clone().into());
+            change(n, &mut line);
+            let line = super::canonical::canonical(&line).unwrap();
+            prev = super::canonical::sha256(line.as_bytes());
+            whole.push_str(&line);
+            whole.push('\n');
+        }
+        whole
+    };
+    assert_eq!(forged(&|_, _| {}), text);
+    let without = forged(&|_, line| drop(line.remove("tag")));
+    let other = forged(&|n, line| {
+        if n == 0 {
+            line["payload"]["action"]["grace_minutes"] = 0.into();
+        }
+    });
+    let last = text.lines().count() - 1;
+    let wrong = forged(&|n, line| {
+        if n == last {
+            line.insert("tag".into(), "00".repeat(32).into());
+        }
+    });
+    for (text, at) in [(without, 1), (other, 1), (wrong, last + 1)] {
+        std::fs::write(&path, text).unwrap();
+        for run in [bench.resume(false), bench.resume(true), bench.apply()] {
+            match run {
+                Err(RotateError::Damaged { line, .. }) => assert_eq!(line, at),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    // Under another name it is another journal.
+    let elsewhere = bench.journals().join("0000-0.jsonl");
+    std::fs::write(&elsewhere, &text).unwrap();
+    std::fs::write(&path, &text).unwrap();
+    assert!(matches!(
+        bench.resume(false),
+        Err(RotateError::Damaged { .. })
+    ));
+    std::fs::remove_file(elsewhere).unwrap();
+    assert_eq!(bench.store.calls("stage") + bench.target.calls("issue"), 0);
+    assert_eq!(bench.finish(), Outcome::Done);
+}
+
+#[test]
+fn what_is_forbidden_since_it_began_does_not_change_anything() {
+    for by_hand in [false, true] {
+        let mut bench = Bench::new(Way::Grace, false);
+        bench.crash_at(Point::AfterState(State::Generated));
+        assert!(bench.apply().is_err());
+        bench.limits.allow.clear();
+        let done = bench.resume(by_hand).unwrap();
+        assert_eq!(done[0].outcome.code(), 14, "{done:?}");
+        bench.limits.allow = vec!["fake:**".into()];
+        bench.limits.protected = vec!["prod".into()];
+        let of = |_: &str, _: &str| vec!["prod".to_owned()];
+        let id = bench.id();
+        let done = bench.with(|context| {
+            let world = super::World {
+                environments: Some(&of),
+                ..bench.world()
+            };
+            super::resume(Some(&id), true, &world, context, &bench.journals())
+        });
+        assert_eq!(done.unwrap()[0].outcome.code(), 14);
+        assert_eq!(bench.store.calls("stage") + bench.target.calls("issue"), 0);
     }
 }
 

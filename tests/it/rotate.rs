@@ -172,6 +172,11 @@ fn a_leaked_value_of_the_local_store_is_replaced_and_nothing_tells_either_value(
     );
     let audit = place.run(&["audit", "verify"]);
     assert_eq!(audit.code, 0, "{}", audit.stderr);
+    // What apply has printed last is what the log has as its head.
+    let text = audit.text();
+    let head = text.lines().find_map(|line| line.strip_prefix("head "));
+    let printed = format!("audit head {}", head.unwrap());
+    assert!(again.text().contains(&printed), "{}", again.text());
     let told = [planned, dry, applied, again, status, audit];
     let told: String = told.iter().map(|run| run.text() + &run.stderr).collect();
     let told = told + &place.left();
@@ -195,8 +200,9 @@ fn grace_ends_with_the_process_and_resume_says_when_it_is_too_early() {
 }
 
 #[test]
-fn what_is_not_allowed_is_listed_and_nothing_is_written() {
+fn what_is_not_allowed_is_listed_and_an_older_plan_does_not_stay() {
     let place = Place::new("", NONE);
+    fs::write(place.path("plan.json"), "made up by somebody else").unwrap();
     let planned = place.plan(&[]);
     assert_eq!(planned.code, 10, "{}{}", planned.text(), planned.stderr);
     assert!(
@@ -204,7 +210,15 @@ fn what_is_not_allowed_is_listed_and_nothing_is_written() {
         "{}",
         planned.text()
     );
-    assert!(!place.path("plan.json").exists());
+    for more in [&[][..], &["--apply"]] {
+        let applied = place.apply(more);
+        assert_eq!(applied.code, 0, "{}{}", applied.text(), applied.stderr);
+        assert!(
+            applied.text().contains("nothing to do"),
+            "{}",
+            applied.text()
+        );
+    }
     assert_eq!(place.current(), place.leaked);
 }
 
@@ -268,6 +282,30 @@ fn a_changed_plan_and_a_changed_log_are_refused() {
     let audit = place.run(&["audit", "verify"]);
     assert_eq!(audit.code, 2, "{}", audit.text());
     assert!(audit.stderr.contains("line 2"), "{}", audit.stderr);
+}
+
+#[test]
+fn a_stores_file_of_the_tree_itself_is_refused_by_every_command() {
+    let place = Place::new("allow = [\"own:**\"]\ngrace-minutes = 0", NONE);
+    place.plan(&[]);
+    let inside = place.repo.path().join("stores.toml");
+    fs::copy(place.path("stores.toml"), &inside).unwrap();
+    let (report, plan) = (place.named("report.json"), place.named("plan.json"));
+    let commands: [&[&str]; 5] = [
+        &["rotate", "plan", "--report", &report, "--out", &plan],
+        &["rotate", "apply", &plan, "--apply"],
+        &["rotate", "resume"],
+        &["rotate", "status"],
+        &["audit", "verify"],
+    ];
+    for command in commands {
+        let mut args = command.to_vec();
+        args.extend(["--stores", inside.to_str().unwrap()]);
+        let run = keysweep(place.repo.path(), &args);
+        assert_eq!(run.code, 2, "{command:?}: {}", run.text());
+        assert!(run.stderr.contains("stores.toml"), "{}", run.stderr);
+    }
+    assert_eq!(place.current(), place.leaked);
 }
 
 #[test]

@@ -5,7 +5,7 @@
 //! file's versions in git, by key: the current one is the work tree's. Readers are the recipients.
 //!
 //! Promises: a file whose MAC does not hold is not read; a write happens on top of the named version or not at all, as a whole, under a
-//! lock, and leaves all other bytes as they are (same data key, so that a diff shows what changed); files are bounded.
+//! lock, for the recipients that the settings pin, under a fresh data key; layout and comments stay; files are bounded.
 //! Pinned against sops 3.11.0 in tests/it/stores_local.rs.
 
 mod edit;
@@ -15,6 +15,7 @@ mod insert;
 mod make;
 mod metadata;
 mod past;
+mod reseal;
 mod restore;
 mod sealed;
 mod store;
@@ -26,25 +27,25 @@ mod words;
 mod write;
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::PathBuf,
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use sha2::{Digest as _, Sha256};
-use zeroize::Zeroizing;
 
 use super::{
     Fault, Field, FileVersion, KeyInfo, KeyPath, ReadOutcome, StoreError, Surroundings, VersionId,
 };
 use crate::config::stores::LocalSettings;
-use file::{Key, RunKey, SopsFile, open_leaf};
+use file::{Key, NameKey, SopsFile, open_leaf};
 use identities::Identities;
 use past::{Past, Pasts};
 use sealed::DataKey;
 use trouble::Trouble;
 
-pub use make::{create, generate_identity, recipients, write_private};
+pub use make::{create, generate_identity, recipients, recipients_of_file, write_private};
 
 /// Most versions that `Surroundings::history` gives: as many mean that there may be more.
 const MAX_VERSIONS: usize = 1_000;
@@ -55,7 +56,9 @@ pub struct LocalStore {
     file: PathBuf,
     prefixes: Vec<String>,
     identities: Identities,
-    run: RunKey,
+    run: NameKey,
+    /// The recipients that writes seal for; empty: those of the file.
+    pinned: BTreeSet<String>,
     /// What git keeps, until it is read.
     history: Mutex<Option<Vec<FileVersion>>>,
     /// Why git was not asked, or could not say.
@@ -90,8 +93,7 @@ impl LocalStore {
         // Writes go to the file that a link points to; its folder is where the lock and the versions set aside are.
         let file = fs::canonicalize(&settings.file).unwrap_or_else(|_| settings.file.clone());
         let identities = Identities::find(settings, surroundings).map_err(of)?;
-        let mut run = Zeroizing::new([0_u8; 32]);
-        sealed::random(run.as_mut_slice()).map_err(of)?;
+        let run = identities.name_key();
         let (history, history_fault) = if settings.no_history {
             (Vec::new(), None)
         } else {
@@ -105,7 +107,12 @@ impl LocalStore {
             file,
             prefixes: prefixes.to_vec(),
             identities,
-            run: RunKey(run),
+            run,
+            pinned: settings
+                .recipients
+                .iter()
+                .map(|one| one.trim().to_owned())
+                .collect(),
             history_full: history.len() >= MAX_VERSIONS,
             history: Mutex::new(Some(history)),
             history_fault,
@@ -209,6 +216,7 @@ impl LocalStore {
         if current != *base {
             return Err(self.conflict(key, &current));
         }
+        self.may_write(&file)?;
         let new = make(&file).map_err(of)?;
         let git = &self.git().versions;
         past::tidy(&self.file, git);
@@ -222,6 +230,64 @@ impl LocalStore {
             .get(key)
             .map(Key::id)
             .ok_or_else(|| self.no_such_key(key))
+    }
+
+    /// Refuses files whose recipients are not those that the settings name, or not all of which a write could seal for.
+    fn may_write(&self, file: &SopsFile) -> Result<(), StoreError> {
+        let setup =
+            |what: String, help: String| Err(self.of(Trouble::new(Fault::Setup, what, help)));
+        let names: BTreeSet<String> = file
+            .metadata
+            .age
+            .iter()
+            .map(|one| one.name.clone())
+            .collect();
+        if let Some((kind, _)) = file.metadata.others.first() {
+            return Err(self.of(Trouble::new(
+                Fault::Unsupported,
+                format!("keys of kind {kind} open it too; a write makes a fresh data key, which cannot be sealed for them"),
+                "write with `sops set FILE`, or take them out: sops rotate -i --rm-pgp FINGERPRINT FILE",
+            )));
+        }
+        let only = |left: &BTreeSet<String>, right: &BTreeSet<String>| {
+            let names: Vec<&str> = left.difference(right).map(String::as_str).collect();
+            names.join(", ")
+        };
+        if !self.pinned.is_empty() && self.pinned != names {
+            let (more, less) = (only(&names, &self.pinned), only(&self.pinned, &names));
+            let name = &self.name;
+            return if more.is_empty() {
+                setup(
+                    format!(
+                        "the file is not sealed for {less}, whom `recipients` in [stores.{name}] names; nothing was written"
+                    ),
+                    format!(
+                        "add them: sops rotate -i --add-age {less} FILE; or take them out of `recipients`"
+                    ),
+                )
+            } else {
+                setup(
+                    format!(
+                        "the file is sealed for {more}, whom `recipients` in [stores.{name}] does not name; nothing was written"
+                    ),
+                    format!(
+                        "if they may read what you write, add them to `recipients`; else find out who added them (git log -p FILE) and take them out: sops rotate -i --rm-age {more} FILE"
+                    ),
+                )
+            };
+        }
+        if self
+            .identities
+            .recipients()
+            .iter()
+            .any(|ours| names.contains(ours))
+        {
+            return Ok(());
+        }
+        setup(
+            "none of its recipients is yours, though it opens: a write would lock you out; nothing was written".to_owned(),
+            "find out who changed its recipients: git log -p FILE".to_owned(),
+        )
     }
 
     fn conflict(&self, key: &KeyPath, current: &VersionId) -> StoreError {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    file::{Key, RunKey, SopsFile},
+    file::{Key, NameKey, SopsFile},
     identities::Identities,
     sealed::DataKey,
     trouble::Trouble,
@@ -42,7 +42,7 @@ impl Past {
         bytes: Vec<u8>,
         time: Option<i64>,
         identities: &Identities,
-        run: &RunKey,
+        run: &NameKey,
     ) -> Result<Self, Trouble> {
         let file = SopsFile::open(&bytes, identities, run)?;
         Ok(Self {
@@ -55,7 +55,7 @@ impl Past {
 }
 
 /// Reads what git keeps.
-pub(super) fn of_git(versions: Vec<FileVersion>, identities: &Identities, run: &RunKey) -> Pasts {
+pub(super) fn of_git(versions: Vec<FileVersion>, identities: &Identities, run: &NameKey) -> Pasts {
     let mut pasts = Pasts::default();
     for version in versions {
         match Past::read(version.bytes, Some(version.time), identities, run) {
@@ -67,7 +67,7 @@ pub(super) fn of_git(versions: Vec<FileVersion>, identities: &Identities, run: &
 }
 
 /// Reads what writes set aside beside `file`, newest first.
-pub(super) fn set_aside(file: &Path, identities: &Identities, run: &RunKey) -> Vec<Past> {
+pub(super) fn set_aside(file: &Path, identities: &Identities, run: &NameKey) -> Vec<Past> {
     let read = |path: PathBuf| {
         let bytes = write::read(&path).ok()?;
         let time = fs::metadata(&path).and_then(|meta| meta.modified()).ok();

@@ -47,11 +47,19 @@ impl SecretStore for LocalStore {
             .age
             .iter()
             .find(|one| ours.contains(&one.name));
-        let mut notes = vec![format!(
-            "{} age recipients, {} keys",
-            file.metadata.age.len(),
-            file.keys.len()
-        )];
+        let pinned = if self.pinned.is_empty() {
+            "`recipients` in its [stores.NAME] pins none: whoever changes the file names its readers"
+        } else {
+            "pinned"
+        };
+        let mut notes = vec![format!("{} keys", file.keys.len())];
+        for one in &file.metadata.age {
+            notes.push(format!("age recipient {}", one.name));
+        }
+        match self.may_write(&file) {
+            Ok(()) => notes.push(format!("recipients: {pinned}")),
+            Err(error) => notes.push(format!("not writable: {error}; {}", error.help)),
+        }
         for (kind, count) in &file.metadata.others {
             notes.push(format!("{count} more keys of kind {kind} open it"));
         }
@@ -182,7 +190,7 @@ impl SecretStore for LocalStore {
         let past = aside.iter().chain(&self.git().versions).find(has);
         let past = past.ok_or_else(|| self.no_such_key(key))?;
         self.write(key, staged, |file| {
-            restore::bring_back(file, past, key, &self.run, &self.identities)
+            restore::bring_back(file, past, key, &self.run)
         })?;
         Ok(())
     }

@@ -1,10 +1,12 @@
 use std::collections::BTreeMap;
 
+use zeroize::Zeroizing;
+
 use super::{edit::New, make::new_file, *};
 use crate::model::Secret;
 
-fn run() -> RunKey {
-    RunKey(Zeroizing::new([7; 32]))
+fn run() -> NameKey {
+    NameKey(Zeroizing::new([7; 32]))
 }
 
 /// Returns an identity, and a file of one key for it.

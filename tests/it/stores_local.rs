@@ -979,3 +979,63 @@ fn keys_that_are_gone_keep_their_past_and_shut_versions_are_counted() {
         "{notes:?}"
     );
 }
+
+#[cfg(unix)]
+#[test]
+fn junk_links_and_pipes_of_the_repository_hide_and_redirect_nothing() {
+    use std::os::unix::fs::symlink;
+    let place = Place::new();
+    place.seal(PLAIN);
+    let key = KeyPath::new("apps/db");
+    let base = current(&place.open(), "apps/db");
+    let kept = place.path(&format!(".s.sops.yaml.{base}.before"));
+    let outside = place.path("outside");
+    fs::write(&outside, "mine").unwrap();
+    // A pipe in the place of what is to be set aside: it gives way, and nobody waits for it.
+    place.run("mkfifo", &[kept.to_str().unwrap()]).unwrap();
+    let staged = stage(&place.open(), "apps/db", &base, &[("password", "new")]).unwrap();
+    for number in 0..70 {
+        fs::write(
+            place.path(&format!(".s.sops.yaml.{number:04}.before")),
+            "junk",
+        )
+        .unwrap();
+    }
+    let store = place.open();
+    let info = store.describe(&key).unwrap();
+    assert!(info.trimmed && info.versions.len() == 2, "{info:?}");
+    // As many good ones as are read, all newer than the real one.
+    for number in 0..70 {
+        fs::copy(
+            place.file(),
+            place.path(&format!(".s.sops.yaml.{number:04}.before")),
+        )
+        .unwrap();
+    }
+    assert!(store.describe(&key).unwrap().trimmed, "the change is seen");
+    store.unstage(&key, &base, &staged).unwrap();
+    assert_eq!(current(&store, "apps/db"), base);
+    let lock = place.path(".s.sops.yaml.lock");
+    fs::remove_file(&lock).unwrap();
+    symlink(&outside, &lock).unwrap();
+    let error = stage(&store, "apps/db", &base, &[("password", "x")]).unwrap_err();
+    assert_eq!(error.fault, Fault::Denied);
+    fs::remove_file(&lock).unwrap();
+    let link = place.path("link.sops.yaml");
+    symlink(place.file(), &link).unwrap();
+    let error = stage(
+        &open(&link, &place.identity(), Vec::new()).unwrap(),
+        "apps/db",
+        &base,
+        &[("password", "x")],
+    );
+    assert_eq!(error.unwrap_err().fault, Fault::Setup);
+    let other = Place::new();
+    other.git(&["init", "-q", "."]);
+    symlink(place.folder.path(), other.path("secrets")).unwrap();
+    let through = other.path("secrets/s.sops.yaml");
+    let store = open(&through, &place.identity(), Vec::new()).unwrap();
+    let error = stage(&store, "apps/db", &base, &[("password", "x")]).unwrap_err();
+    assert!(error.what.contains("leads out"), "{error}");
+    assert_eq!(fs::read_to_string(outside).unwrap(), "mine");
+}

@@ -41,7 +41,7 @@ use super::{
 use crate::config::stores::LocalSettings;
 use file::{Key, NameKey, SopsFile, open_leaf};
 use identities::Identities;
-use past::{Past, Pasts};
+use past::{Aside, Past, Pasts, Seen};
 use sealed::DataKey;
 use trouble::Trouble;
 
@@ -59,12 +59,16 @@ pub struct LocalStore {
     run: NameKey,
     /// The recipients that writes seal for; empty: those of the file.
     pinned: BTreeSet<String>,
+    /// Whether the file's path leads through a link of a repository.
+    linked: bool,
     /// What git keeps, until it is read.
     history: Mutex<Option<Vec<FileVersion>>>,
     /// Why git was not asked, or could not say.
     history_fault: Option<String>,
     history_full: bool,
     git: OnceLock<Pasts>,
+    /// What writes set aside, as it was read last.
+    aside: Mutex<Option<(Seen, Arc<Aside>)>>,
     /// The file as it was read last, by the hash of its bytes.
     last: Mutex<Option<([u8; 32], Arc<SopsFile>)>>,
 }
@@ -90,7 +94,7 @@ impl LocalStore {
                 ),
             )));
         }
-        // Writes go to the file that a link points to; its folder is where the lock and the versions set aside are.
+        let linked = write::leads_away(&settings.file);
         let file = fs::canonicalize(&settings.file).unwrap_or_else(|_| settings.file.clone());
         let identities = Identities::find(settings, surroundings).map_err(of)?;
         let run = identities.name_key();
@@ -117,6 +121,8 @@ impl LocalStore {
             history: Mutex::new(Some(history)),
             history_fault,
             git: OnceLock::new(),
+            aside: Mutex::new(None),
+            linked,
             last: Mutex::new(None),
         })
     }
@@ -153,23 +159,33 @@ impl LocalStore {
         })
     }
 
-    fn aside(&self) -> Vec<Past> {
-        past::set_aside(&self.file, &self.identities, &self.run)
+    /// Returns what was set aside; it is read again when the folder shows a change.
+    fn aside(&self) -> Arc<Aside> {
+        let seen = past::look(&self.file);
+        let mut last = self.aside.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((known, aside)) = last.as_ref()
+            && *known == seen
+        {
+            return Arc::clone(aside);
+        }
+        let aside = Arc::new(past::set_aside(&seen, &self.identities, &self.run));
+        *last = Some((seen, Arc::clone(&aside)));
+        aside
     }
 
     fn trimmed(&self) -> bool {
         self.history_full || self.history_fault.is_some() || self.git().shut > 0
     }
 
-    fn info(&self, file: &SopsFile, aside: &[Past], key: &KeyPath) -> Option<KeyInfo> {
-        let pasts: Vec<&Past> = aside.iter().chain(&self.git().versions).collect();
+    fn info(&self, file: &SopsFile, aside: &Aside, key: &KeyPath) -> Option<KeyInfo> {
+        let pasts: Vec<&Past> = aside.versions.iter().chain(&self.git().versions).collect();
         let modified = file.metadata.modified.0.parse::<jiff::Timestamp>().ok();
         past::info(
             file.keys.get(key),
             &pasts,
             key,
             modified.map(jiff::Timestamp::as_second),
-            self.trimmed(),
+            self.trimmed() || aside.left > 0,
         )
     }
 
@@ -209,6 +225,7 @@ impl LocalStore {
         make: impl FnOnce(&SopsFile) -> Result<SopsFile, Trouble>,
     ) -> Result<VersionId, StoreError> {
         let of = |trouble| self.of(trouble);
+        self.no_link()?;
         let lock = write::lock(&self.file).map_err(of)?;
         let (bytes, file) = self.current()?;
         let known = file.keys.get(key);
@@ -221,7 +238,7 @@ impl LocalStore {
         let git = &self.git().versions;
         past::tidy(&self.file, git);
         let kept = |past: &Past| past.keys.get(key).is_some_and(|key| key.id() == *base);
-        if known.is_some() && !git.iter().any(kept) && !self.aside().iter().any(kept) {
+        if known.is_some() && !git.iter().any(kept) && !self.aside().versions.iter().any(kept) {
             past::keep(&self.file, &bytes, base).map_err(of)?;
         }
         write::replace(&self.file, new.text.as_bytes()).map_err(of)?;
@@ -288,6 +305,18 @@ impl LocalStore {
             "none of its recipients is yours, though it opens: a write would lock you out; nothing was written".to_owned(),
             "find out who changed its recipients: git log -p FILE".to_owned(),
         )
+    }
+
+    /// Refuses files that a link of the repository leads to: whoever made the link would choose what is written.
+    fn no_link(&self) -> Result<(), StoreError> {
+        if !self.linked && !write::is_link(&self.file) {
+            return Ok(());
+        }
+        Err(self.of(Trouble::new(
+            Fault::Setup,
+            "the path of its file is a link, or leads out of its repository through one; nothing was written",
+            format!("if that is where it belongs: file = \"{}\" in [stores.{}]", self.file.display(), self.name),
+        )))
     }
 
     fn conflict(&self, key: &KeyPath, current: &VersionId) -> StoreError {

@@ -10,7 +10,7 @@ use super::{
     LocalStore,
     edit::{self, New},
     file, metadata,
-    past::Past,
+    past::{self, Past},
     restore,
 };
 use crate::{
@@ -97,7 +97,7 @@ impl SecretStore for LocalStore {
     fn list(&self, _after: Option<&Cursor>) -> Result<Page, StoreError> {
         let (_, file) = self.current()?;
         let aside = self.aside();
-        let pasts = aside.iter().chain(&self.git().versions);
+        let pasts = aside.versions.iter().chain(&self.git().versions);
         let keys: BTreeSet<&KeyPath> = pasts
             .flat_map(|past| past.keys.keys())
             .chain(file.keys.keys())
@@ -138,7 +138,7 @@ impl SecretStore for LocalStore {
         if let Some(found) = file.keys.get(key).filter(|found| found.id() == *version) {
             return self.lend(&file.key, found, sink);
         }
-        for past in self.git().versions.iter().chain(&self.aside()) {
+        for past in self.git().versions.iter().chain(&self.aside().versions) {
             if let Some(found) = past.keys.get(key).filter(|found| found.id() == *version) {
                 return self.lend(&past.key, found, sink);
             }
@@ -187,7 +187,13 @@ impl SecretStore for LocalStore {
         }
         let aside = self.aside();
         let has = |past: &&Past| past.keys.get(key).is_some_and(|then| then.id() == *base);
-        let past = aside.iter().chain(&self.git().versions).find(has);
+        // By its name first: the others may be too many to be read.
+        let named = past::by_name(&self.file, base, &self.identities, &self.run);
+        let mut pasts = named
+            .iter()
+            .chain(&aside.versions)
+            .chain(&self.git().versions);
+        let past = pasts.find(has);
         let past = past.ok_or_else(|| self.no_such_key(key))?;
         self.write(key, staged, |file| {
             restore::bring_back(file, past, key, &self.run)

@@ -123,14 +123,28 @@ fn make(init: &args::StoreInit, here: &Path) -> Result<(String, Outcome), CliErr
         vec![recipient]
     };
     let file = whole(&init.file);
-    if file.exists() {
-        line(&mut text, "kept", &file, "the file that is there");
+    let sealed_for = if file.exists() {
+        let theirs = local::recipients_of_file(&file)?;
+        let note = format!(
+            "the file that is there; sealed for {}: all of them read what you write",
+            theirs.join(", ")
+        );
+        line(&mut text, "kept", &file, &note);
+        theirs
     } else {
         local::create(&file, &recipients)?;
         let note = format!("SOPS file without keys, for {}", recipients.join(", "));
         line(&mut text, "made", &file, &note);
-    }
-    entry(&mut text, init, &stores_file, &file, &whole(&identity))?;
+        recipients
+    };
+    let identity = whole(&identity);
+    entry(
+        &mut text,
+        init,
+        &stores_file,
+        (&file, &identity),
+        &sealed_for,
+    )?;
     let _ = writeln!(
         text,
         "next  keysweep store put apps/db password --store {}",
@@ -144,15 +158,17 @@ fn entry(
     text: &mut String,
     init: &args::StoreInit,
     stores_file: &Path,
-    file: &Path,
-    identity: &Path,
+    (file, identity): (&Path, &Path),
+    recipients: &[String],
 ) -> Result<(), CliError> {
     let quoted = |path: &Path| toml_text(&path.to_string_lossy());
+    let names: Vec<String> = recipients.iter().map(|name| toml_text(name)).collect();
     let entry = format!(
-        "[stores.{}]\nkind = \"local\"\nfile = {}\nidentity = {}\n",
+        "[stores.{}]\nkind = \"local\"\nfile = {}\nidentity = {}\nrecipients = [{}]\n",
         init.name,
         quoted(file),
-        quoted(identity)
+        quoted(identity),
+        names.join(", ")
     );
     if !stores_file.exists() {
         let head =
@@ -311,10 +327,24 @@ fn put(
         store.promote(&key, &base, &version)?;
     }
     let field = field.map(|field| format!(" {field}")).unwrap_or_default();
-    Ok((
-        format!("wrote {key}{field} in {name}: version {version}\n"),
-        Outcome::Clean,
-    ))
+    let mut text = format!("wrote {key}{field} in {name}: version {version}\n");
+    let kind = file.stores.get(&name).map(|entry| &entry.kind);
+    if matches!(kind, Some(StoreKind::Local(_))) {
+        // Whoever changes the file names its readers: the user should see whom.
+        let readers = store.readers(&key)?;
+        let _ = writeln!(text, "      sealed for {}", readers.sample.join(", "));
+        if let Some(more) = readers
+            .known
+            .checked_sub(readers.sample.len() as u64)
+            .filter(|more| *more > 0)
+        {
+            let _ = writeln!(
+                text,
+                "      and {more} more: `keysweep store doctor` names all"
+            );
+        }
+    }
+    Ok((text, Outcome::Clean))
 }
 
 fn one_store(file: &StoresFile, args: &StoresArgs) -> Result<String, CliError> {

@@ -103,6 +103,8 @@ pub struct LocalSettings {
     pub file: PathBuf,
     /// The file of age identities that opens it; without it `SOPS_AGE_KEY_FILE`, then `SOPS_AGE_KEY`, then the default place of sops.
     pub identity: Option<PathBuf>,
+    /// The age recipients that the file must have for a write, no more and no fewer; empty: those that it has.
+    pub recipients: Vec<String>,
     /// Whether versions of the file in git are not read.
     pub no_history: bool,
 }

@@ -55,6 +55,7 @@ impl Place {
             file: self.path("s.sops.yaml"),
             identity: Some(self.path("age.txt")),
             no_history: true,
+            ..LocalSettings::default()
         };
         let nothing = |_: &str| -> Option<OsString> { None };
         let surroundings = Surroundings {

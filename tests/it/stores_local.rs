@@ -124,7 +124,7 @@ fn open(
     let settings = LocalSettings {
         file: file.to_owned(),
         identity: Some(identity.to_owned()),
-        no_history: false,
+        ..LocalSettings::default()
     };
     let surroundings = Surroundings {
         variable: &|_| -> Option<OsString> { None },
@@ -380,18 +380,154 @@ fn sops_reads_what_was_staged_and_all_else_stays() {
         );
     }
     let after = fs::read_to_string(place.file()).unwrap();
-    let gone: Vec<&str> = before
-        .lines()
-        .filter(|line| !after.lines().any(|now| now == *line))
-        .map(|line| line.trim_start().split(':').next().unwrap())
-        .collect();
-    // Within a second of sops, the time is the same.
-    let gone: Vec<&str> = gone
-        .into_iter()
-        .filter(|key| *key != "lastmodified")
-        .collect();
-    assert_eq!(gone, ["password", "port", "mac"]);
+    let sealed = |line: &&str| line.contains("ENC[") || (line.len() > 60 && !line.contains(' '));
+    let stays: Vec<&str> = before.lines().filter(|line| after.contains(line)).collect();
+    assert_eq!(
+        stays.iter().find(|line| sealed(line)),
+        None,
+        "all is sealed afresh"
+    );
+    let open = |text: &str| -> Vec<String> {
+        let words = text.lines().map(|line| line.split(':').next().unwrap());
+        let words = words.filter(|word| {
+            !word.contains("ENC[")
+                && !word
+                    .trim_start()
+                    .starts_with(|c: char| c.is_ascii_uppercase() || c.is_ascii_digit())
+        });
+        words
+            .filter(|word| word.trim() != "extra" && word.trim().len() < 40)
+            .map(str::to_owned)
+            .collect()
+    };
+    assert_eq!(open(&before), open(&after), "order and layout stay");
     assert!(!after.contains("6543") && !after.contains("two"));
+}
+
+#[test]
+fn who_knew_the_data_key_reads_nothing_that_is_written_later() {
+    let (place, attacker) = (Place::new(), Place::new());
+    let both = [place.recipients(), attacker.recipients()]
+        .concat()
+        .join(",");
+    fs::write(place.path("plain.yaml"), PLAIN).unwrap();
+    let sealed = place.sops(&["-e", "--age", &both, "plain.yaml"]);
+    // The attacker keeps the stanza of his own and commits the file without it: no MAC covers recipients.
+    let his = attacker.recipients().join("");
+    let start = sealed.find(&format!("        - recipient: {his}")).unwrap();
+    let length = sealed[start..].find("-----END").unwrap();
+    let length = length + sealed[start + length..].find('\n').unwrap() + 1;
+    let stanza = sealed[start..start + length].to_owned();
+    fs::write(place.file(), sealed.replace(&stanza, "")).unwrap();
+    let his_copy = |text: &str| text.replace("    age:\n", &format!("    age:\n{stanza}"));
+    fs::write(
+        attacker.file(),
+        his_copy(&fs::read_to_string(place.file()).unwrap()),
+    )
+    .unwrap();
+    assert!(
+        attacker.sops(&["-d", "s.sops.yaml"]).contains("appuser"),
+        "the attack works"
+    );
+    let store = place.open();
+    let base = current(&store, "apps/db");
+    let staged = stage(&store, "apps/db", &base, &[("password", "fresh")]).unwrap();
+    let written = fs::read_to_string(place.file()).unwrap();
+    fs::write(attacker.file(), his_copy(&written)).unwrap();
+    let refused = attacker.run(
+        "sops",
+        &[
+            "--disable-version-check",
+            "-d",
+            "--ignore-mac",
+            "s.sops.yaml",
+        ],
+    );
+    assert!(refused.is_err(), "{refused:?}");
+    assert!(
+        place
+            .sops(&["-d", "s.sops.yaml"])
+            .contains("password: fresh")
+    );
+    store
+        .unstage(&KeyPath::new("apps/db"), &base, &staged)
+        .unwrap();
+    fs::write(
+        attacker.file(),
+        his_copy(&fs::read_to_string(place.file()).unwrap()),
+    )
+    .unwrap();
+    assert!(
+        attacker
+            .run(
+                "sops",
+                &[
+                    "--disable-version-check",
+                    "-d",
+                    "--ignore-mac",
+                    "s.sops.yaml"
+                ]
+            )
+            .is_err()
+    );
+}
+
+#[test]
+fn a_file_for_others_than_the_pinned_recipients_is_not_written() {
+    let (place, attacker) = (Place::new(), Place::new());
+    let pinned = |recipients: Vec<String>| {
+        let settings = LocalSettings {
+            file: place.file(),
+            identity: Some(place.identity()),
+            recipients,
+            ..LocalSettings::default()
+        };
+        let surroundings = Surroundings {
+            variable: &|_| -> Option<OsString> { None },
+            home: None,
+            history: &|_| Ok(Vec::new()),
+        };
+        LocalStore::open("here", &settings, &[], &surroundings).unwrap()
+    };
+    place.seal("apps:\n    db:\n        password: one\n");
+    let (ours, his) = (place.recipients(), attacker.recipients());
+    let store = pinned(ours.clone());
+    let base = current(&store, "apps/db");
+    let base = stage(&store, "apps/db", &base, &[("password", "two")]).unwrap();
+    place.sops(&["rotate", "-i", "--add-age", &his.join(""), "s.sops.yaml"]);
+    let bytes = fs::read(place.file()).unwrap();
+    let error = stage(&store, "apps/db", &base, &[("password", "three")]).unwrap_err();
+    assert_eq!(error.fault, Fault::Setup);
+    assert!(
+        error.what.contains(&his.join("")) && error.help.contains("--rm-age"),
+        "{error}"
+    );
+    let notes = store.health().unwrap().notes.join("\n");
+    assert!(
+        notes.contains(&his.join("")) && notes.contains("not writable"),
+        "{notes}"
+    );
+    let both = [ours, his.clone()].concat();
+    stage(
+        &pinned(both.clone()),
+        "apps/db",
+        &base,
+        &[("password", "three")],
+    )
+    .unwrap();
+    fs::write(place.file(), bytes).unwrap();
+    place.sops(&["rotate", "-i", "--rm-age", &his.join(""), "s.sops.yaml"]);
+    let error = stage(&pinned(both), "apps/db", &base, &[("password", "three")]).unwrap_err();
+    assert!(error.help.contains("--add-age"), "{}", error.help);
+    // Our own name taken off a file that still opens: a write would seal it for him alone.
+    let text = fs::read_to_string(place.file()).unwrap();
+    fs::write(
+        place.file(),
+        text.replace(&place.recipients().join(""), &his.join("")),
+    )
+    .unwrap();
+    let error = stage(&place.open(), "apps/db", &base, &[("password", "three")]).unwrap_err();
+    assert_eq!(error.fault, Fault::Setup, "{error}");
 }
 
 #[test]
@@ -842,4 +978,64 @@ fn keys_that_are_gone_keep_their_past_and_shut_versions_are_counted() {
         notes.iter().any(|note| note.starts_with("1 older version")),
         "{notes:?}"
     );
+}
+
+#[cfg(unix)]
+#[test]
+fn junk_links_and_pipes_of_the_repository_hide_and_redirect_nothing() {
+    use std::os::unix::fs::symlink;
+    let place = Place::new();
+    place.seal(PLAIN);
+    let key = KeyPath::new("apps/db");
+    let base = current(&place.open(), "apps/db");
+    let kept = place.path(&format!(".s.sops.yaml.{base}.before"));
+    let outside = place.path("outside");
+    fs::write(&outside, "mine").unwrap();
+    // A pipe in the place of what is to be set aside: it gives way, and nobody waits for it.
+    place.run("mkfifo", &[kept.to_str().unwrap()]).unwrap();
+    let staged = stage(&place.open(), "apps/db", &base, &[("password", "new")]).unwrap();
+    for number in 0..70 {
+        fs::write(
+            place.path(&format!(".s.sops.yaml.{number:04}.before")),
+            "junk",
+        )
+        .unwrap();
+    }
+    let store = place.open();
+    let info = store.describe(&key).unwrap();
+    assert!(info.trimmed && info.versions.len() == 2, "{info:?}");
+    // As many good ones as are read, all newer than the real one.
+    for number in 0..70 {
+        fs::copy(
+            place.file(),
+            place.path(&format!(".s.sops.yaml.{number:04}.before")),
+        )
+        .unwrap();
+    }
+    assert!(store.describe(&key).unwrap().trimmed, "the change is seen");
+    store.unstage(&key, &base, &staged).unwrap();
+    assert_eq!(current(&store, "apps/db"), base);
+    let lock = place.path(".s.sops.yaml.lock");
+    fs::remove_file(&lock).unwrap();
+    symlink(&outside, &lock).unwrap();
+    let error = stage(&store, "apps/db", &base, &[("password", "x")]).unwrap_err();
+    assert_eq!(error.fault, Fault::Denied);
+    fs::remove_file(&lock).unwrap();
+    let link = place.path("link.sops.yaml");
+    symlink(place.file(), &link).unwrap();
+    let error = stage(
+        &open(&link, &place.identity(), Vec::new()).unwrap(),
+        "apps/db",
+        &base,
+        &[("password", "x")],
+    );
+    assert_eq!(error.unwrap_err().fault, Fault::Setup);
+    let other = Place::new();
+    other.git(&["init", "-q", "."]);
+    symlink(place.folder.path(), other.path("secrets")).unwrap();
+    let through = other.path("secrets/s.sops.yaml");
+    let store = open(&through, &place.identity(), Vec::new()).unwrap();
+    let error = stage(&store, "apps/db", &base, &[("password", "x")]).unwrap_err();
+    assert!(error.what.contains("leads out"), "{error}");
+    assert_eq!(fs::read_to_string(outside).unwrap(), "mine");
 }

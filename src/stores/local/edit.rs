@@ -1,14 +1,12 @@
-//! Changes of a SOPS file as changes of its text: what is not touched keeps its bytes, so that comments, order and the
-//! ciphertext of other values stay and a diff in git shows what was changed and nothing else.
+//! Changes of a SOPS file as changes of its text: comments, order and layout stay as people made them. Every change ends with a fresh
+//! data key (reseal.rs), so that no value is written under a key that somebody may know from before.
 
 use std::{collections::BTreeMap, ops::Range};
 
 use super::{
-    file::{Leaf, RunKey, SopsFile, examine, open_leaf, signed_time},
-    insert,
-    metadata::Metadata,
-    sealed::{DataKey, Kind, looks_sealed},
-    tree,
+    file::{Leaf, NameKey, SopsFile, open_leaf},
+    insert, reseal,
+    sealed::{Kind, looks_sealed},
     trouble::Trouble,
 };
 use crate::{
@@ -28,8 +26,8 @@ pub(super) enum New<'n> {
     Value(&'n Secret),
     /// Text of a note, in the open where the file's rule lets it.
     Note(&'n str),
-    /// Ciphertext of the same data key and place.
-    Sealed(&'n str),
+    /// A value that the key had before, with the type it had.
+    Again(Kind, &'n Secret),
     /// Taken out, with its line.
     Gone,
 }
@@ -39,7 +37,7 @@ pub(super) fn set(
     file: &SopsFile,
     key: &KeyPath,
     fields: &BTreeMap<String, New<'_>>,
-    run: &RunKey,
+    run: &NameKey,
 ) -> Result<SopsFile, Trouble> {
     let known = file.keys.get(key);
     let mut splices = Vec::new();
@@ -69,7 +67,7 @@ pub(super) fn set(
     if !added.is_empty() {
         splices.push(insert::insertion(file, key, &added)?);
     }
-    sign(&spliced(&file.text, splices), file, run)
+    reseal::afresh(&spliced(&file.text, splices), &file.key, run)
 }
 
 /// Returns the splice that gives a value of the file a new one.
@@ -123,17 +121,17 @@ pub(super) fn written(
     new: &New<'_>,
 ) -> Result<String, Trouble> {
     match new {
-        New::Sealed(text) => Ok((*text).to_owned()),
         New::Gone => Ok(String::new()),
         New::Note(text) if sealed => file.key.seal(Kind::Str, text.as_bytes(), place),
         New::Note(text) => Ok((*text).to_owned()),
-        New::Value(_) if !sealed => Err(Trouble::new(
+        New::Value(_) | New::Again(..) if !sealed => Err(Trouble::new(
             Fault::Setup,
             format!(
                 "the value at {place} would stand in the open: the file's rule does not seal it"
             ),
             "name a field that does not end in _unencrypted, or that the file's rule seals",
         )),
+        New::Again(kind, secret) => file.key.seal(*kind, secret.expose(), place),
         New::Value(secret) => {
             // The value is sealed here; nothing else looks at it.
             let bytes = secret.expose();
@@ -185,7 +183,8 @@ pub(super) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-fn spliced(text: &str, mut splices: Vec<Splice>) -> String {
+/// Returns a text with all splices done; they must not overlap.
+pub(super) fn spliced(text: &str, mut splices: Vec<Splice>) -> String {
     splices.sort_by_key(|splice| splice.span.start);
     let mut out = String::with_capacity(text.len() + 512);
     let mut at = 0;
@@ -196,31 +195,6 @@ fn spliced(text: &str, mut splices: Vec<Splice>) -> String {
     }
     out.push_str(text.get(at..).unwrap_or_default());
     out
-}
-
-/// Puts a new time and MAC to a text whose values were changed, and reads the result as any other file.
-fn sign(text: &str, before: &SopsFile, run: &RunKey) -> Result<SopsFile, Trouble> {
-    let root = tree::read(text)?;
-    let metadata = Metadata::read(&root)?;
-    let (_, mac) = examine(&root, &metadata, &before.key, run)?;
-    let now = now();
-    let sealed = before
-        .key
-        .seal(Kind::Str, mac.as_bytes(), &signed_time(&now))?;
-    let sealed = if root.flow { quoted(&sealed) } else { sealed };
-    let splices = vec![
-        Splice {
-            span: metadata.mac.1,
-            text: sealed,
-        },
-        Splice {
-            span: metadata.modified.1,
-            text: quoted(&now),
-        },
-    ];
-    let key = DataKey::from_slice(before.key.bytes())
-        .ok_or_else(|| Trouble::damaged("its data key has not 32 bytes"))?;
-    SopsFile::open_with(spliced(text, splices), key, run)
 }
 
 /// Returns the time as sops writes it: whole seconds, UTC.

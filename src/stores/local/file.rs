@@ -23,8 +23,9 @@ const MAC_ONLY_ENCRYPTED: &[u8] = b"sops";
 /// What the keys of our own notes begin with.
 pub(super) const NOTE: &str = "keysweep_";
 
-/// The random key of one run, for comparing values without keeping them.
-pub(super) struct RunKey(pub(super) Zeroizing<[u8; 32]>);
+/// The key that values are named and compared by without keeping them; it comes from the identity, so that names last and nobody else
+/// can test guesses on them.
+pub(super) struct NameKey(pub(super) Zeroizing<[u8; 32]>);
 
 /// A file that was opened and checked.
 pub(super) struct SopsFile {
@@ -40,7 +41,7 @@ pub(super) struct SopsFile {
 pub(super) struct Key {
     /// In the order of the file.
     pub(super) leaves: Vec<Leaf>,
-    /// Identity of the values within a run.
+    /// What the values are, to holders of the same identity.
     pub(super) digest: [u8; 32],
     pub(super) owner: Option<String>,
     pub(super) environment: Option<String>,
@@ -69,18 +70,11 @@ impl Leaf {
 }
 
 impl Key {
-    /// Returns the name of these values' version: a hash of their ciphertext, which anyone who has the file can see. Sops keeps the
-    /// ciphertext of values that do not change, so other keys' changes leave it as it is.
+    /// Returns the name of these values' version: an HMAC of them under the identity's key. Every write seals all values afresh, so
+    /// their ciphertext names nothing that lasts.
     pub(super) fn id(&self) -> VersionId {
-        let mut hash = Sha256::new();
-        for leaf in self.values() {
-            for part in [&leaf.field, &leaf.text] {
-                hash.update((part.len() as u64).to_le_bytes());
-                hash.update(part.as_bytes());
-            }
-        }
-        let hash = hash.finalize();
-        let hex: String = hash
+        let hex: String = self
+            .digest
             .iter()
             .take(16)
             .map(|byte| format!("{byte:02x}"))
@@ -110,7 +104,7 @@ impl SopsFile {
     pub(super) fn open(
         bytes: &[u8],
         identities: &Identities,
-        run: &RunKey,
+        run: &NameKey,
     ) -> Result<Self, Trouble> {
         let text = str::from_utf8(bytes)
             .map_err(|_| Trouble::damaged("it is no UTF-8 text"))?
@@ -122,7 +116,7 @@ impl SopsFile {
     }
 
     /// Opens and checks a text whose data key is known.
-    pub(super) fn open_with(text: String, key: DataKey, run: &RunKey) -> Result<Self, Trouble> {
+    pub(super) fn open_with(text: String, key: DataKey, run: &NameKey) -> Result<Self, Trouble> {
         let root = tree::read(&text)?;
         let metadata = Metadata::read(&root)?;
         Self::check(text, root, metadata, key, run)
@@ -133,9 +127,9 @@ impl SopsFile {
         root: Map,
         metadata: Metadata,
         key: DataKey,
-        run: &RunKey,
+        run: &NameKey,
     ) -> Result<Self, Trouble> {
-        let (keys, mac) = examine(&root, &metadata, &key, run)?;
+        let Examined { keys, mac, .. } = examine(&root, &metadata, &key, run)?;
         let place = signed_time(&metadata.modified.0);
         let told = key.open(&metadata.mac.0, &place).map_err(|_| {
             Trouble::damaged("its MAC does not open: the `sops` block was changed by hand")
@@ -176,13 +170,22 @@ pub(super) fn signed_time(text: &str) -> String {
     }
 }
 
+/// What a walk over all values found.
+pub(super) struct Examined {
+    pub(super) keys: BTreeMap<KeyPath, Key>,
+    /// Comments that are sealed as items of a list.
+    pub(super) comments: Vec<Leaf>,
+    /// The MAC that fits the values.
+    pub(super) mac: String,
+}
+
 /// Walks over all values: what they are by key, and the MAC that fits them.
 pub(super) fn examine(
     root: &Map,
     metadata: &Metadata,
     key: &DataKey,
-    run: &RunKey,
-) -> Result<(BTreeMap<KeyPath, Key>, String), Trouble> {
+    run: &NameKey,
+) -> Result<Examined, Trouble> {
     let mut walk = Walk {
         metadata,
         key,
@@ -190,6 +193,7 @@ pub(super) fn examine(
         mac: Sha512::new(),
         keys: BTreeMap::new(),
         values: BTreeMap::new(),
+        comments: Vec::new(),
         path: Vec::new(),
     };
     if metadata.mac_only_encrypted {
@@ -202,11 +206,17 @@ pub(super) fn examine(
         mac,
         mut keys,
         values,
+        comments,
         ..
     } = walk;
-    for (path, hash) in values {
+    for (path, mut each) in values {
+        // Fields that were taken out and brought back may stand elsewhere: the order is not part of what a key holds.
+        each.sort_unstable();
         if let Some(key) = keys.get_mut(&path) {
-            key.digest = hash.finalize().into_bytes().into();
+            key.digest = named(
+                run,
+                &each.iter().map(<[u8; 32]>::as_slice).collect::<Vec<_>>(),
+            );
         }
     }
     let mac: String = mac
@@ -214,7 +224,23 @@ pub(super) fn examine(
         .iter()
         .map(|byte| format!("{byte:02X}"))
         .collect();
-    Ok((keys, mac))
+    Ok(Examined {
+        keys,
+        comments,
+        mac,
+    })
+}
+
+/// Returns the HMAC of some parts, each with its length before it.
+fn named(key: &NameKey, parts: &[&[u8]]) -> [u8; 32] {
+    // An array of 32 bytes is a key of any HMAC.
+    let mut hash = Hmac::<Sha256>::new_from_slice(key.0.as_slice())
+        .unwrap_or_else(|_| Hmac::new(&[0; 64].into()));
+    for part in parts {
+        hash.update(&(part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    hash.finalize().into_bytes().into()
 }
 
 /// A step from the top to a value.
@@ -226,10 +252,11 @@ enum Step {
 struct Walk<'w> {
     metadata: &'w Metadata,
     key: &'w DataKey,
-    run: &'w RunKey,
+    run: &'w NameKey,
     mac: Sha512,
     keys: BTreeMap<KeyPath, Key>,
-    values: BTreeMap<KeyPath, Hmac<Sha256>>,
+    values: BTreeMap<KeyPath, Vec<[u8; 32]>>,
+    comments: Vec<Leaf>,
     path: Vec<Step>,
 }
 
@@ -286,13 +313,6 @@ impl Walk<'_> {
                 }
             }
         };
-        // A comment within a list is sealed as an item of it, and left out of the MAC as all comments are.
-        if kind == Kind::Comment {
-            return Ok(());
-        }
-        if sealed || !self.metadata.mac_only_encrypted {
-            self.mac.update(value.as_slice());
-        }
         let leaf = |field| Leaf {
             field,
             place,
@@ -302,6 +322,14 @@ impl Walk<'_> {
             plain: scalar.plain && !flow,
             kind,
         };
+        // A comment within a list is sealed as an item of it, and left out of the MAC as all comments are.
+        if kind == Kind::Comment {
+            self.comments.push(leaf(String::new()));
+            return Ok(());
+        }
+        if sealed || !self.metadata.mac_only_encrypted {
+            self.mac.update(value.as_slice());
+        }
         self.keep(leaf, &value);
         Ok(())
     }
@@ -318,16 +346,9 @@ impl Walk<'_> {
             }
         }
         if !leaf.is_note() {
-            let run = self.run;
-            let hash = self.values.entry(path).or_insert_with(|| {
-                // An array of 32 bytes is a key of any HMAC.
-                Hmac::new_from_slice(run.0.as_slice())
-                    .unwrap_or_else(|_| Hmac::new(&[0; 64].into()))
-            });
-            for part in [leaf.field.as_bytes(), value] {
-                hash.update(&(part.len() as u64).to_le_bytes());
-                hash.update(part);
-            }
+            let parts = [path.as_str().as_bytes(), leaf.field.as_bytes(), value];
+            let each = named(self.run, &parts);
+            self.values.entry(path).or_default().push(each);
         }
         key.leaves.push(leaf);
     }

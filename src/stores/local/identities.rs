@@ -12,9 +12,11 @@ use age::{
     secrecy::ExposeSecret as _,
     x25519,
 };
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use super::{metadata::Recipient, sealed::DataKey, trouble::Trouble};
+use super::{file::NameKey, metadata::Recipient, sealed::DataKey, trouble::Trouble};
 use crate::{
     config::stores::LocalSettings,
     stores::{Fault, Surroundings},
@@ -22,6 +24,8 @@ use crate::{
 
 /// Most bytes of a file of identities.
 const MAX_FILE: u64 = 1 << 20;
+/// Sets the key of version names apart from other uses of an identity.
+const NAMES: &[u8] = b"keysweep: names of versions in SOPS files, 1";
 
 /// Identities, and where they were found.
 pub(super) struct Identities {
@@ -108,6 +112,16 @@ impl Identities {
     pub(super) fn recipients(&self) -> Vec<String> {
         let public = self.keys.iter().map(x25519::Identity::to_public);
         public.map(|recipient| recipient.to_string()).collect()
+    }
+
+    /// Returns the key that versions are named by: an HMAC under the first identity, which stays what it is when files are sealed anew.
+    pub(super) fn name_key(&self) -> NameKey {
+        let secret = self.keys.first().map(x25519::Identity::to_string);
+        let secret = secret.as_ref().map_or("", |secret| secret.expose_secret());
+        let mut hash = Hmac::<Sha256>::new_from_slice(secret.as_bytes())
+            .unwrap_or_else(|_| Hmac::new(&[0; 64].into()));
+        hash.update(NAMES);
+        NameKey(Zeroizing::new(hash.finalize().into_bytes().into()))
     }
 
     /// Opens the data key with the first recipient that one of ours stands for.

@@ -7,8 +7,9 @@ use sha2::{Digest as _, Sha512};
 use super::{
     edit,
     identities::{self, Identities},
-    metadata,
+    metadata::{self, Metadata},
     sealed::{DataKey, Kind},
+    tree,
     trouble::Trouble,
     write,
 };
@@ -84,4 +85,18 @@ pub fn recipients(file: &Path) -> Result<Vec<String>, StoreError> {
     Identities::read(file)
         .map(|identities| identities.recipients())
         .map_err(|trouble| trouble.of(&file.display().to_string()))
+}
+
+/// Returns the age recipients that the SOPS file `file` names. Nobody has signed them; no identity is needed.
+///
+/// # Errors
+/// [`Fault::Unavailable`] for a file that cannot be read, [`Fault::Setup`] or [`Fault::Protocol`] for one that is no SOPS file.
+pub fn recipients_of_file(file: &Path) -> Result<Vec<String>, StoreError> {
+    let read = || {
+        let bytes = write::read(file)?;
+        let text = str::from_utf8(&bytes).map_err(|_| Trouble::damaged("it is no UTF-8 text"))?;
+        Metadata::read(&tree::read(text)?)
+    };
+    let metadata = read().map_err(|trouble| trouble.of(&file.display().to_string()))?;
+    Ok(metadata.age.into_iter().map(|one| one.name).collect())
 }

@@ -36,6 +36,12 @@ pub(super) struct Metadata {
 pub(super) struct Recipient {
     pub(super) name: String,
     pub(super) enc: String,
+    /// The place of the word `enc` in the text.
+    pub(super) key_span: Range<usize>,
+    /// The place of its value.
+    pub(super) span: Range<usize>,
+    /// Written within brackets.
+    pub(super) flow: bool,
 }
 
 /// Which values are sealed.
@@ -100,10 +106,19 @@ fn recipients(block: &Map) -> Result<Vec<Recipient>, Trouble> {
         return Ok(Vec::new());
     };
     let read = |node: &Node| match node {
-        Node::Map(map) => Some(Recipient {
-            name: map.text("recipient")?.to_owned(),
-            enc: map.text("enc")?.to_owned(),
-        }),
+        Node::Map(map) => {
+            let entry = map.entry("enc")?;
+            let Node::Scalar(enc) = &entry.value else {
+                return None;
+            };
+            Some(Recipient {
+                name: map.text("recipient")?.trim().to_owned(),
+                enc: enc.text.clone(),
+                key_span: entry.key_span.clone(),
+                span: enc.span.clone(),
+                flow: map.flow,
+            })
+        }
         Node::List(_) | Node::Scalar(_) => None,
     };
     list.items

@@ -5,7 +5,7 @@
 //! file's versions in git, by key: the current one is the work tree's. Readers are the recipients.
 //!
 //! Promises: a file whose MAC does not hold is not read; a write happens on top of the named version or not at all, as a whole, under a
-//! lock, and leaves all other bytes as they are (same data key, so that a diff shows what changed); files are bounded.
+//! lock, for the recipients that the settings pin, under a fresh data key; layout and comments stay; files are bounded.
 //! Pinned against sops 3.11.0 in tests/it/stores_local.rs.
 
 mod edit;
@@ -15,6 +15,7 @@ mod insert;
 mod make;
 mod metadata;
 mod past;
+mod reseal;
 mod restore;
 mod sealed;
 mod store;
@@ -26,25 +27,25 @@ mod words;
 mod write;
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::PathBuf,
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use sha2::{Digest as _, Sha256};
-use zeroize::Zeroizing;
 
 use super::{
     Fault, Field, FileVersion, KeyInfo, KeyPath, ReadOutcome, StoreError, Surroundings, VersionId,
 };
 use crate::config::stores::LocalSettings;
-use file::{Key, RunKey, SopsFile, open_leaf};
+use file::{Key, NameKey, SopsFile, open_leaf};
 use identities::Identities;
-use past::{Past, Pasts};
+use past::{Aside, Past, Pasts, Seen};
 use sealed::DataKey;
 use trouble::Trouble;
 
-pub use make::{create, generate_identity, recipients, write_private};
+pub use make::{create, generate_identity, recipients, recipients_of_file, write_private};
 
 /// Most versions that `Surroundings::history` gives: as many mean that there may be more.
 const MAX_VERSIONS: usize = 1_000;
@@ -55,13 +56,19 @@ pub struct LocalStore {
     file: PathBuf,
     prefixes: Vec<String>,
     identities: Identities,
-    run: RunKey,
+    run: NameKey,
+    /// The recipients that writes seal for; empty: those of the file.
+    pinned: BTreeSet<String>,
+    /// Whether the file's path leads through a link of a repository.
+    linked: bool,
     /// What git keeps, until it is read.
     history: Mutex<Option<Vec<FileVersion>>>,
     /// Why git was not asked, or could not say.
     history_fault: Option<String>,
     history_full: bool,
     git: OnceLock<Pasts>,
+    /// What writes set aside, as it was read last.
+    aside: Mutex<Option<(Seen, Arc<Aside>)>>,
     /// The file as it was read last, by the hash of its bytes.
     last: Mutex<Option<([u8; 32], Arc<SopsFile>)>>,
 }
@@ -87,11 +94,10 @@ impl LocalStore {
                 ),
             )));
         }
-        // Writes go to the file that a link points to; its folder is where the lock and the versions set aside are.
+        let linked = write::leads_away(&settings.file);
         let file = fs::canonicalize(&settings.file).unwrap_or_else(|_| settings.file.clone());
         let identities = Identities::find(settings, surroundings).map_err(of)?;
-        let mut run = Zeroizing::new([0_u8; 32]);
-        sealed::random(run.as_mut_slice()).map_err(of)?;
+        let run = identities.name_key();
         let (history, history_fault) = if settings.no_history {
             (Vec::new(), None)
         } else {
@@ -105,11 +111,18 @@ impl LocalStore {
             file,
             prefixes: prefixes.to_vec(),
             identities,
-            run: RunKey(run),
+            run,
+            pinned: settings
+                .recipients
+                .iter()
+                .map(|one| one.trim().to_owned())
+                .collect(),
             history_full: history.len() >= MAX_VERSIONS,
             history: Mutex::new(Some(history)),
             history_fault,
             git: OnceLock::new(),
+            aside: Mutex::new(None),
+            linked,
             last: Mutex::new(None),
         })
     }
@@ -146,23 +159,33 @@ impl LocalStore {
         })
     }
 
-    fn aside(&self) -> Vec<Past> {
-        past::set_aside(&self.file, &self.identities, &self.run)
+    /// Returns what was set aside; it is read again when the folder shows a change.
+    fn aside(&self) -> Arc<Aside> {
+        let seen = past::look(&self.file);
+        let mut last = self.aside.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((known, aside)) = last.as_ref()
+            && *known == seen
+        {
+            return Arc::clone(aside);
+        }
+        let aside = Arc::new(past::set_aside(&seen, &self.identities, &self.run));
+        *last = Some((seen, Arc::clone(&aside)));
+        aside
     }
 
     fn trimmed(&self) -> bool {
         self.history_full || self.history_fault.is_some() || self.git().shut > 0
     }
 
-    fn info(&self, file: &SopsFile, aside: &[Past], key: &KeyPath) -> Option<KeyInfo> {
-        let pasts: Vec<&Past> = aside.iter().chain(&self.git().versions).collect();
+    fn info(&self, file: &SopsFile, aside: &Aside, key: &KeyPath) -> Option<KeyInfo> {
+        let pasts: Vec<&Past> = aside.versions.iter().chain(&self.git().versions).collect();
         let modified = file.metadata.modified.0.parse::<jiff::Timestamp>().ok();
         past::info(
             file.keys.get(key),
             &pasts,
             key,
             modified.map(jiff::Timestamp::as_second),
-            self.trimmed(),
+            self.trimmed() || aside.left > 0,
         )
     }
 
@@ -202,6 +225,7 @@ impl LocalStore {
         make: impl FnOnce(&SopsFile) -> Result<SopsFile, Trouble>,
     ) -> Result<VersionId, StoreError> {
         let of = |trouble| self.of(trouble);
+        self.no_link()?;
         let lock = write::lock(&self.file).map_err(of)?;
         let (bytes, file) = self.current()?;
         let known = file.keys.get(key);
@@ -209,11 +233,12 @@ impl LocalStore {
         if current != *base {
             return Err(self.conflict(key, &current));
         }
+        self.may_write(&file)?;
         let new = make(&file).map_err(of)?;
         let git = &self.git().versions;
         past::tidy(&self.file, git);
         let kept = |past: &Past| past.keys.get(key).is_some_and(|key| key.id() == *base);
-        if known.is_some() && !git.iter().any(kept) && !self.aside().iter().any(kept) {
+        if known.is_some() && !git.iter().any(kept) && !self.aside().versions.iter().any(kept) {
             past::keep(&self.file, &bytes, base).map_err(of)?;
         }
         write::replace(&self.file, new.text.as_bytes()).map_err(of)?;
@@ -222,6 +247,76 @@ impl LocalStore {
             .get(key)
             .map(Key::id)
             .ok_or_else(|| self.no_such_key(key))
+    }
+
+    /// Refuses files whose recipients are not those that the settings name, or not all of which a write could seal for.
+    fn may_write(&self, file: &SopsFile) -> Result<(), StoreError> {
+        let setup =
+            |what: String, help: String| Err(self.of(Trouble::new(Fault::Setup, what, help)));
+        let names: BTreeSet<String> = file
+            .metadata
+            .age
+            .iter()
+            .map(|one| one.name.clone())
+            .collect();
+        if let Some((kind, _)) = file.metadata.others.first() {
+            return Err(self.of(Trouble::new(
+                Fault::Unsupported,
+                format!("keys of kind {kind} open it too; a write makes a fresh data key, which cannot be sealed for them"),
+                "write with `sops set FILE`, or take them out: sops rotate -i --rm-pgp FINGERPRINT FILE",
+            )));
+        }
+        let only = |left: &BTreeSet<String>, right: &BTreeSet<String>| {
+            let names: Vec<&str> = left.difference(right).map(String::as_str).collect();
+            names.join(", ")
+        };
+        if !self.pinned.is_empty() && self.pinned != names {
+            let (more, less) = (only(&names, &self.pinned), only(&self.pinned, &names));
+            let name = &self.name;
+            return if more.is_empty() {
+                setup(
+                    format!(
+                        "the file is not sealed for {less}, whom `recipients` in [stores.{name}] names; nothing was written"
+                    ),
+                    format!(
+                        "add them: sops rotate -i --add-age {less} FILE; or take them out of `recipients`"
+                    ),
+                )
+            } else {
+                setup(
+                    format!(
+                        "the file is sealed for {more}, whom `recipients` in [stores.{name}] does not name; nothing was written"
+                    ),
+                    format!(
+                        "if they may read what you write, add them to `recipients`; else find out who added them (git log -p FILE) and take them out: sops rotate -i --rm-age {more} FILE"
+                    ),
+                )
+            };
+        }
+        if self
+            .identities
+            .recipients()
+            .iter()
+            .any(|ours| names.contains(ours))
+        {
+            return Ok(());
+        }
+        setup(
+            "none of its recipients is yours, though it opens: a write would lock you out; nothing was written".to_owned(),
+            "find out who changed its recipients: git log -p FILE".to_owned(),
+        )
+    }
+
+    /// Refuses files that a link of the repository leads to: whoever made the link would choose what is written.
+    fn no_link(&self) -> Result<(), StoreError> {
+        if !self.linked && !write::is_link(&self.file) {
+            return Ok(());
+        }
+        Err(self.of(Trouble::new(
+            Fault::Setup,
+            "the path of its file is a link, or leads out of its repository through one; nothing was written",
+            format!("if that is where it belongs: file = \"{}\" in [stores.{}]", self.file.display(), self.name),
+        )))
     }
 
     fn conflict(&self, key: &KeyPath, current: &VersionId) -> StoreError {

@@ -4,10 +4,11 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use super::{
-    file::{Key, RunKey, SopsFile},
+    file::{Key, NameKey, SopsFile},
     identities::Identities,
     sealed::DataKey,
     trouble::Trouble,
@@ -17,6 +18,8 @@ use crate::stores::{FileVersion, KeyInfo, KeyPath, VersionId, VersionInfo, Versi
 
 /// Most versions that were set aside which are read.
 const MAX_ASIDE: usize = 64;
+/// Most files of such a name that are opened at all.
+const MAX_TRIED: usize = 1_024;
 /// The end of the name of a version that was set aside.
 const ASIDE: &str = ".before";
 
@@ -42,7 +45,7 @@ impl Past {
         bytes: Vec<u8>,
         time: Option<i64>,
         identities: &Identities,
-        run: &RunKey,
+        run: &NameKey,
     ) -> Result<Self, Trouble> {
         let file = SopsFile::open(&bytes, identities, run)?;
         Ok(Self {
@@ -55,7 +58,7 @@ impl Past {
 }
 
 /// Reads what git keeps.
-pub(super) fn of_git(versions: Vec<FileVersion>, identities: &Identities, run: &RunKey) -> Pasts {
+pub(super) fn of_git(versions: Vec<FileVersion>, identities: &Identities, run: &NameKey) -> Pasts {
     let mut pasts = Pasts::default();
     for version in versions {
         match Past::read(version.bytes, Some(version.time), identities, run) {
@@ -66,28 +69,79 @@ pub(super) fn of_git(versions: Vec<FileVersion>, identities: &Identities, run: &
     pasts
 }
 
-/// Reads what writes set aside beside `file`, newest first.
-pub(super) fn set_aside(file: &Path, identities: &Identities, run: &RunKey) -> Vec<Past> {
-    let read = |path: PathBuf| {
-        let bytes = write::read(&path).ok()?;
-        let time = fs::metadata(&path).and_then(|meta| meta.modified()).ok();
-        let past = Past::read(bytes, None, identities, run).ok()?;
-        Some((time, path, past))
-    };
-    let mut found: Vec<_> = aside_files(file)
-        .into_iter()
-        .take(MAX_ASIDE)
-        .filter_map(read)
-        .collect();
-    found.sort_by(|left, right| (right.0, &right.1).cmp(&(left.0, &left.1)));
-    found.into_iter().map(|(_, _, past)| past).collect()
+/// What writes set aside beside a file.
+#[derive(Default)]
+pub(super) struct Aside {
+    /// Newest first.
+    pub(super) versions: Vec<Past>,
+    /// Files of such a name that do not open, or are too many to be read.
+    pub(super) left: usize,
 }
 
-/// Keeps `bytes`, the content of `file` before a write, under a name of its own.
+/// What a folder showed of the files that were set aside, for telling that nothing has changed.
+pub(super) type Seen = Vec<(Option<SystemTime>, u64, PathBuf)>;
+
+/// Returns the files that were set aside, newest first, unopened.
+pub(super) fn look(file: &Path) -> Seen {
+    let mut seen: Seen = aside_files(file)
+        .into_iter()
+        .map(|path| {
+            let meta = fs::symlink_metadata(&path).ok();
+            let length = meta.as_ref().map_or(0, fs::Metadata::len);
+            (meta.and_then(|meta| meta.modified().ok()), length, path)
+        })
+        .collect();
+    seen.sort_by(|left, right| right.cmp(left));
+    seen
+}
+
+/// Reads what writes set aside. Only files that open count for the limit: others could hide those that matter.
+pub(super) fn set_aside(seen: &Seen, identities: &Identities, run: &NameKey) -> Aside {
+    let mut aside = Aside::default();
+    for (tried, (_, _, path)) in seen.iter().enumerate() {
+        if aside.versions.len() >= MAX_ASIDE || tried >= MAX_TRIED {
+            aside.left += seen.len() - tried;
+            break;
+        }
+        match one(path, identities, run) {
+            Some(past) => aside.versions.push(past),
+            None => aside.left += 1,
+        }
+    }
+    aside
+}
+
+fn one(path: &Path, identities: &Identities, run: &NameKey) -> Option<Past> {
+    let bytes = write::read_own(path).ok()?;
+    Past::read(bytes, None, identities, run).ok()
+}
+
+/// Reads the file that was set aside for the version `name`, however many others there are.
+pub(super) fn by_name(
+    file: &Path,
+    name: &VersionId,
+    identities: &Identities,
+    run: &NameKey,
+) -> Option<Past> {
+    let known = name.as_str().bytes().all(|byte| byte.is_ascii_hexdigit());
+    known
+        .then(|| one(&aside_name(file, name), identities, run))
+        .flatten()
+}
+
+fn aside_name(file: &Path, name: &VersionId) -> PathBuf {
+    write::beside(file, &format!(".{name}{ASIDE}"))
+}
+
+/// Keeps `bytes`, the content of `file` before a write, under a name of its own. Something else of that name gives way: the caller has
+/// seen that it is not this version.
 pub(super) fn keep(file: &Path, bytes: &[u8], name: &VersionId) -> Result<(), Trouble> {
-    let path = write::beside(file, &format!(".{name}{ASIDE}"));
-    if path.exists() {
-        return Ok(());
+    let path = aside_name(file, name);
+    if fs::symlink_metadata(&path).is_ok() {
+        if write::read_own(&path).is_ok_and(|kept| kept == bytes) {
+            return Ok(());
+        }
+        return write::replace_with(&path, bytes, None);
     }
     write::create(&path, bytes, true)
 }
@@ -95,7 +149,7 @@ pub(super) fn keep(file: &Path, bytes: &[u8], name: &VersionId) -> Result<(), Tr
 /// Drops what was set aside and is in git by now.
 pub(super) fn tidy(file: &Path, git: &[Past]) {
     for path in aside_files(file) {
-        let Ok(bytes) = write::read(&path) else {
+        let Ok(bytes) = write::read_own(&path) else {
             continue;
         };
         if git.iter().any(|past| past.bytes == bytes) {

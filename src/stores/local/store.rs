@@ -10,7 +10,7 @@ use super::{
     LocalStore,
     edit::{self, New},
     file, metadata,
-    past::Past,
+    past::{self, Past},
     restore,
 };
 use crate::{
@@ -47,11 +47,19 @@ impl SecretStore for LocalStore {
             .age
             .iter()
             .find(|one| ours.contains(&one.name));
-        let mut notes = vec![format!(
-            "{} age recipients, {} keys",
-            file.metadata.age.len(),
-            file.keys.len()
-        )];
+        let pinned = if self.pinned.is_empty() {
+            "`recipients` in its [stores.NAME] pins none: whoever changes the file names its readers"
+        } else {
+            "pinned"
+        };
+        let mut notes = vec![format!("{} keys", file.keys.len())];
+        for one in &file.metadata.age {
+            notes.push(format!("age recipient {}", one.name));
+        }
+        match self.may_write(&file) {
+            Ok(()) => notes.push(format!("recipients: {pinned}")),
+            Err(error) => notes.push(format!("not writable: {error}; {}", error.help)),
+        }
         for (kind, count) in &file.metadata.others {
             notes.push(format!("{count} more keys of kind {kind} open it"));
         }
@@ -89,7 +97,7 @@ impl SecretStore for LocalStore {
     fn list(&self, _after: Option<&Cursor>) -> Result<Page, StoreError> {
         let (_, file) = self.current()?;
         let aside = self.aside();
-        let pasts = aside.iter().chain(&self.git().versions);
+        let pasts = aside.versions.iter().chain(&self.git().versions);
         let keys: BTreeSet<&KeyPath> = pasts
             .flat_map(|past| past.keys.keys())
             .chain(file.keys.keys())
@@ -130,7 +138,7 @@ impl SecretStore for LocalStore {
         if let Some(found) = file.keys.get(key).filter(|found| found.id() == *version) {
             return self.lend(&file.key, found, sink);
         }
-        for past in self.git().versions.iter().chain(&self.aside()) {
+        for past in self.git().versions.iter().chain(&self.aside().versions) {
             if let Some(found) = past.keys.get(key).filter(|found| found.id() == *version) {
                 return self.lend(&past.key, found, sink);
             }
@@ -179,10 +187,16 @@ impl SecretStore for LocalStore {
         }
         let aside = self.aside();
         let has = |past: &&Past| past.keys.get(key).is_some_and(|then| then.id() == *base);
-        let past = aside.iter().chain(&self.git().versions).find(has);
+        // By its name first: the others may be too many to be read.
+        let named = past::by_name(&self.file, base, &self.identities, &self.run);
+        let mut pasts = named
+            .iter()
+            .chain(&aside.versions)
+            .chain(&self.git().versions);
+        let past = pasts.find(has);
         let past = past.ok_or_else(|| self.no_such_key(key))?;
         self.write(key, staged, |file| {
-            restore::bring_back(file, past, key, &self.run, &self.identities)
+            restore::bring_back(file, past, key, &self.run)
         })?;
         Ok(())
     }

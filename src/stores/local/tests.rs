@@ -1,10 +1,12 @@
 use std::collections::BTreeMap;
 
+use zeroize::Zeroizing;
+
 use super::{edit::New, make::new_file, *};
 use crate::model::Secret;
 
-fn run() -> RunKey {
-    RunKey(Zeroizing::new([7; 32]))
+fn run() -> NameKey {
+    NameKey(Zeroizing::new([7; 32]))
 }
 
 /// Returns an identity, and a file of one key for it.
@@ -126,7 +128,8 @@ fn no_cut_of_a_file_opens_or_upsets_the_reader() {
         let cut = bytes.get(..end).unwrap();
         // What is left after the version line is whole; all before it lacks something.
         let opened = SopsFile::open(cut, &identities, &run());
-        let only_the_end_is_gone = end > file.text.find("    unencrypted_suffix").unwrap();
+        // The line before may lack its line end.
+        let only_the_end_is_gone = end + 1 >= file.text.find("    unencrypted_suffix").unwrap();
         assert!(opened.is_err() || only_the_end_is_gone, "{end}");
     }
 }

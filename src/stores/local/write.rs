@@ -32,7 +32,26 @@ pub(super) fn read(file: &Path) -> Result<Vec<u8>, Trouble> {
             help,
         )
     };
-    let opened = File::open(file).map_err(|error| failed(&error))?;
+    let opened =
+        regular(OpenOptions::new().read(true), file, true).map_err(|error| failed(&error))?;
+    bounded(opened, failed)
+}
+
+/// Reads a file of ours beside the SOPS file: no link, no pipe.
+pub(super) fn read_own(file: &Path) -> Result<Vec<u8>, Trouble> {
+    let failed = |error: &io::Error| {
+        Trouble::new(
+            Fault::Unavailable,
+            format!("cannot read {}: {}", file.display(), error.kind()),
+            "remove it if it is not keysweep's",
+        )
+    };
+    let opened =
+        regular(OpenOptions::new().read(true), file, false).map_err(|error| failed(&error))?;
+    bounded(opened, failed)
+}
+
+fn bounded(opened: File, failed: impl Fn(&io::Error) -> Trouble) -> Result<Vec<u8>, Trouble> {
     let mut bytes = Vec::new();
     opened
         .take(MAX_BYTES + 1)
@@ -45,6 +64,53 @@ pub(super) fn read(file: &Path) -> Result<Vec<u8>, Trouble> {
         )));
     }
     Ok(bytes)
+}
+
+/// Opens a regular file without waiting: a repository may hold pipes and links in the place of files.
+fn regular(options: &mut OpenOptions, file: &Path, follow: bool) -> io::Result<File> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+
+        use rustix::fs::OFlags;
+        let flags = if follow {
+            OFlags::NONBLOCK
+        } else {
+            OFlags::NONBLOCK | OFlags::NOFOLLOW
+        };
+        options.custom_flags(flags.bits().cast_signed());
+    }
+    let not_regular = || io::Error::from(io::ErrorKind::InvalidInput);
+    if !follow && is_link(file) {
+        return Err(not_regular());
+    }
+    let opened = options.open(file)?;
+    if opened.metadata()?.is_file() {
+        Ok(opened)
+    } else {
+        Err(not_regular())
+    }
+}
+
+/// Tells whether a path is a symbolic link.
+pub(super) fn is_link(file: &Path) -> bool {
+    fs::symlink_metadata(file).is_ok_and(|meta| meta.is_symlink())
+}
+
+/// Tells whether a path is a link, or leads out of a repository that it is named in.
+pub(super) fn leads_away(file: &Path) -> bool {
+    if is_link(file) {
+        return true;
+    }
+    let Ok(real) = fs::canonicalize(file) else {
+        return false;
+    };
+    let named = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+    let mut trees = named
+        .ancestors()
+        .skip(1)
+        .filter(|folder| folder.join(".git").exists());
+    trees.any(|tree| fs::canonicalize(tree).is_ok_and(|tree| !real.starts_with(tree)))
 }
 
 /// Makes a file that is not there yet; `private`: for its owner alone.
@@ -102,12 +168,9 @@ pub(super) fn lock(file: &Path) -> Result<Lock, Trouble> {
             "writing needs the right to make files beside the SOPS file",
         )
     };
-    let opened = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(|error| failed(&error))?;
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).write(true);
+    let opened = regular(&mut options, &path, false).map_err(|error| failed(&error))?;
     let until = Instant::now() + LOCK_WAIT;
     loop {
         match opened.try_lock() {
@@ -129,6 +192,18 @@ pub(super) fn lock(file: &Path) -> Result<Lock, Trouble> {
 
 /// Puts new bytes in a file's place, whole or not at all, with the rights of the old one. The caller holds the lock.
 pub(super) fn replace(file: &Path, bytes: &[u8]) -> Result<(), Trouble> {
+    let rights = fs::symlink_metadata(file)
+        .ok()
+        .map(|meta| meta.permissions());
+    replace_with(file, bytes, rights)
+}
+
+/// As [`replace`], with these rights; `None`: for the owner alone.
+pub(super) fn replace_with(
+    file: &Path,
+    bytes: &[u8],
+    rights: Option<fs::Permissions>,
+) -> Result<(), Trouble> {
     let failed = |error: &io::Error| {
         Trouble::new(
             Fault::Denied,
@@ -142,7 +217,9 @@ pub(super) fn replace(file: &Path, bytes: &[u8]) -> Result<(), Trouble> {
     let write = || -> io::Result<()> {
         let mut opened = options(true).open(&temporary)?;
         opened.write_all(bytes)?;
-        fs::set_permissions(&temporary, fs::metadata(file)?.permissions())?;
+        if let Some(rights) = &rights {
+            opened.set_permissions(rights.clone())?;
+        }
         opened.sync_all()?;
         fs::rename(&temporary, file)
     };

@@ -92,6 +92,7 @@ fn plan(args: &args::RotatePlan) -> Result<Told, CliError> {
     }
     let wishes = Wishes {
         planner: args.planner.clone().unwrap_or_else(settings::user),
+        actor: settings::user(),
         now: settings::now(),
         accept_cutover: args.accept_cutover,
         acknowledge_unknown: args.ack_unknown,
@@ -155,6 +156,7 @@ pub(super) fn on_live(
 ) -> Result<Told, CliError> {
     let wishes = Wishes {
         planner: settings::user(),
+        actor: settings::user(),
         now: settings::now(),
         accept_cutover: false,
         acknowledge_unknown: false,
@@ -273,7 +275,8 @@ fn apply(args: &args::RotateApply) -> Result<Told, CliError> {
             .iter()
             .map(|a| (a.store.clone(), a.key.clone()));
         let opened = Opened::new(&file, &keys.collect())?;
-        let waits = rotate::approved(&plan, &approvals, &file.rotate, &opened.world()).err();
+        let (world, actor) = (opened.world(), settings::user());
+        let waits = rotate::approved(&plan, &approvals, &file.rotate, &world, &actor).err();
         let outcome = match waits {
             Some(why) => {
                 let _ = writeln!(text, "\nwaits for approval: {why}");

@@ -58,7 +58,7 @@ pub fn apply(
 ) -> Result<Vec<Rotation>, RotateError> {
     let digest = plan.digest();
     let mut done = Vec::new();
-    let approvers = match approved(plan, approvals, context.limits, world) {
+    let approvers = match approved(plan, approvals, context.limits, world, &context.actor.name) {
         Ok(approvers) => approvers,
         Err(why) => {
             done.push(Rotation {
@@ -112,7 +112,7 @@ pub fn apply(
     Ok(done)
 }
 
-/// Returns who approved a plan.
+/// Returns who approved a plan; `actor` is the name of whoever applies it.
 ///
 /// # Errors
 /// Why the plan must wait, in words: nobody has approved it who must, or an approval does not count.
@@ -121,6 +121,7 @@ pub fn approved(
     approvals: &[Approval],
     limits: &RotateLimits,
     world: &World<'_>,
+    actor: &str,
 ) -> Result<Vec<String>, String> {
     // What is protected today needs an approval, whatever the plan says of it.
     let is_protected = |action: &Action| {
@@ -131,6 +132,11 @@ pub fn approved(
     let mut whys = Vec::new();
     for approval in approvals {
         match approval.check(&plan.digest(), &plan.planner, &limits.approvers) {
+            // Whatever name the planner gave: who made the plan, and who applies it, are not the second person.
+            Ok(name) if name == actor || name == plan.actor => whys.push(format!(
+                "{} makes or applies the plan and cannot be who approves it",
+                quotable(name)
+            )),
             Ok(name) => approvers.push(name.to_owned()),
             Err(error) => whys.push(error.to_string()),
         }

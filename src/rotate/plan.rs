@@ -25,8 +25,11 @@ pub struct Plan {
     pub made: String,
     /// Until when it may be applied, RFC 3339.
     pub expires: String,
-    /// Who made it.
+    /// Who made it, in the words of whoever did.
     pub planner: String,
+    /// The user who made it, as the system had it.
+    #[serde(default)]
+    pub actor: String,
     /// What will be done, in this order.
     pub actions: Vec<Action>,
     /// What will not, and why.
@@ -429,6 +432,7 @@ pub(super) mod tests {
             made: time_text(now),
             expires: minutes_later(now, 60),
             planner: "bob".into(),
+            actor: "robert".into(),
             actions: vec![action()],
             refused: Vec::new(),
         }

@@ -37,8 +37,10 @@ pub struct Candidate {
 /// What the user wants of a plan.
 #[derive(Clone, Debug, Default)]
 pub struct Wishes {
-    /// Who makes it.
+    /// Who makes it, for people to read.
     pub planner: String,
+    /// The user who makes it, as the system has it: nobody of this name can approve it.
+    pub actor: String,
     /// Unix seconds.
     pub now: i64,
     /// Rotations without grace are accepted, also where the target's entry does not say so.
@@ -102,6 +104,7 @@ pub fn plan(
         made: time_text(wishes.now),
         expires: minutes_later(wishes.now, limits.plan_minutes),
         planner: wishes.planner.clone(),
+        actor: wishes.actor.clone(),
         actions,
         refused,
     })
@@ -169,13 +172,16 @@ fn others(verdict: &Verdict, place: &StorePlace) -> u64 {
 
 /// Refuses to end a value that the current version holds, too.
 fn differs(
+    kind: ActionKind,
     store: &dyn SecretStore,
     key: &KeyPath,
-    base: &VersionId,
-    exposed: &VersionId,
+    [base, exposed]: [&VersionId; 2],
     place: &StorePlace,
     by: MatchKind,
 ) -> Result<(), No> {
+    if kind != ActionKind::Revoke {
+        return Ok(());
+    }
     let place = Place::of(place.field.as_deref(), by);
     let secret = |version| {
         let fields = place::fields(store, key, version).map_err(of_store)?;
@@ -235,9 +241,7 @@ impl Planning<'_> {
         let (kind, exposed) = what(verdict, place, &base, &info, open)?;
         readable(&info, &exposed)?;
         let strategy = strategy(kind, &info, open)?;
-        if kind == ActionKind::Revoke {
-            differs(store, &key, &base, &exposed, place, by)?;
-        }
+        differs(kind, store, &key, [&base, &exposed], place, by)?;
         let readers = readers(self.limits, store, &key, self.wishes.acknowledge_unknown)?;
         self.not_ours(store, &key, &[&base, &exposed], open)?;
         let environment = place.environment.clone();

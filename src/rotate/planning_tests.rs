@@ -327,6 +327,17 @@ fn protected_environments_need_an_approval_and_apply_waits_for_it() {
         matches!(waits[0].outcome, Outcome::WaitsForApproval { .. }),
         "{waits:?}"
     );
+    // One person with two names: the one who applies, and the one who made the plan.
+    let approve = |plan: &Plan, actor: &str| {
+        let one = Approval::sign(&plan.digest(), "alice", START, &key).unwrap();
+        super::approved(plan, &[one], &bench.limits, &bench.world(), actor)
+    };
+    let why = approve(&bench.plan, "alice").unwrap_err();
+    assert!(why.contains("cannot be who approves"), "{why}");
+    let mut own = bench.plan.clone();
+    own.actor = "alice".into();
+    assert!(approve(&own, "tester").is_err());
+    assert_eq!(approve(&bench.plan, "tester").unwrap(), ["alice"]);
     let done = apply(&[approved]).unwrap();
     assert!(
         matches!(done[0].outcome, Outcome::InGrace { .. }),
@@ -348,7 +359,7 @@ fn a_plan_that_calls_its_environment_otherwise_waits_all_the_same() {
         environments: Some(&of),
         ..bench.world()
     };
-    assert!(approved(&plan, &[], &bench.limits, &world).is_err());
+    assert!(approved(&plan, &[], &bench.limits, &world, "tester").is_err());
     let done = bench.with(|context| apply(&plan, &[], &world, context, &bench.journals()));
     assert_eq!(done.unwrap()[0].outcome.code(), 11);
 }

@@ -9,7 +9,8 @@ use std::{
     fs::File,
     io::{self, Read as _},
     path::{Path, PathBuf},
-    time::UNIX_EPOCH,
+    sync::{Arc, Mutex, PoisonError},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use zeroize::Zeroizing;
@@ -28,13 +29,18 @@ pub struct DotenvStore {
     name: String,
     files: Vec<PathBuf>,
     prefixes: Vec<String>,
+    /// Each file as it was parsed last; it holds while length and time stay.
+    parsed: Mutex<BTreeMap<PathBuf, Parsed>>,
 }
+
+/// A file's length and time, and what it held then.
+type Parsed = (u64, SystemTime, Arc<Settings>);
 
 /// One file as it is now.
 struct Loaded {
     version: VersionId,
     changed: Option<i64>,
-    settings: Settings,
+    settings: Arc<Settings>,
 }
 
 impl DotenvStore {
@@ -59,6 +65,7 @@ impl DotenvStore {
             name: name.to_owned(),
             files: settings.files.clone(),
             prefixes: prefixes.to_vec(),
+            parsed: Mutex::default(),
         })
     }
 
@@ -80,6 +87,23 @@ impl DotenvStore {
         };
         let opened = File::open(file).map_err(|error| failed(&error))?;
         let meta = opened.metadata().map_err(|error| failed(&error))?;
+        let since = meta
+            .modified()
+            .ok()
+            .and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        let stamp = meta.modified().ok().map(|time| (meta.len(), time));
+        let loaded = |settings| Loaded {
+            // The time and not a hash of the content: a hash of a short value falls to guessing, and names of versions are printed.
+            version: VersionId::new(since.map_or_else(
+                || "now".to_owned(),
+                |since| format!("{}.{:09}", since.as_secs(), since.subsec_nanos()),
+            )),
+            changed: since.and_then(|since| i64::try_from(since.as_secs()).ok()),
+            settings,
+        };
+        if let Some(settings) = self.parsed(file, stamp) {
+            return Ok(loaded(settings));
+        }
         let mut bytes = Zeroizing::new(Vec::new());
         opened
             .take(MAX_BYTES + 1)
@@ -93,19 +117,19 @@ impl DotenvStore {
                 "no program loads a dotenv file of that size: name another one",
             ));
         }
-        let since = meta
-            .modified()
-            .ok()
-            .and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-        Ok(Loaded {
-            // The time and not a hash of the content: a hash of a short value falls to guessing, and names of versions are printed.
-            version: VersionId::new(since.map_or_else(
-                || "now".to_owned(),
-                |since| format!("{}.{:09}", since.as_secs(), since.subsec_nanos()),
-            )),
-            changed: since.and_then(|since| i64::try_from(since.as_secs()).ok()),
-            settings: Settings::parse(&bytes),
-        })
+        let settings = Arc::new(Settings::parse(&bytes));
+        if let Some((length, time)) = stamp {
+            let mut parsed = self.parsed.lock().unwrap_or_else(PoisonError::into_inner);
+            parsed.insert(file.to_owned(), (length, time, Arc::clone(&settings)));
+        }
+        Ok(loaded(settings))
+    }
+
+    /// Returns what a file held when its length and time were these.
+    fn parsed(&self, file: &Path, stamp: Option<(u64, SystemTime)>) -> Option<Arc<Settings>> {
+        let parsed = self.parsed.lock().unwrap_or_else(PoisonError::into_inner);
+        let (length, time, settings) = parsed.get(file)?;
+        (Some((*length, *time)) == stamp).then(|| Arc::clone(settings))
     }
 
     /// Splits a key into one of our files and a name.
@@ -428,6 +452,25 @@ mod tests {
         let settings = Settings::parse(b"# c\n\nexport PATH\nwhat is this\nA=\"x\ny\"\n=v\n");
         assert_eq!(settings.odd_lines, [4, 7]);
         assert_eq!(settings.values.len(), 1);
+    }
+
+    #[test]
+    fn a_file_is_parsed_once_until_it_changes() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(".env");
+        fs::write(&file, "A=one\n").unwrap();
+        let settings = DotenvSettings {
+            files: vec![file.clone()],
+        };
+        let store = DotenvStore::open("here", &settings, &[]).unwrap();
+        let first = store.load(&file).unwrap().settings;
+        assert!(Arc::ptr_eq(&first, &store.load(&file).unwrap().settings));
+        fs::write(&file, "A=three\n").unwrap();
+        let values = &store.load(&file).unwrap().settings.values;
+        assert_eq!(
+            values.get("A").unwrap().last().unwrap().as_slice(),
+            b"three"
+        );
     }
 
     proptest! {

@@ -329,6 +329,31 @@ fn reads_json_and_other_rules_of_sops() {
     }
 }
 
+/// Fails unless all ciphertext of a file is new, and all else in its place.
+fn sealed_afresh(before: &str, after: &str) {
+    let sealed = |line: &&str| line.contains("ENC[") || (line.len() > 60 && !line.contains(' '));
+    let stays: Vec<&str> = before.lines().filter(|line| after.contains(line)).collect();
+    assert_eq!(
+        stays.iter().find(|line| sealed(line)),
+        None,
+        "all is sealed afresh"
+    );
+    let open = |text: &str| -> Vec<String> {
+        let words = text.lines().map(|line| line.split(':').next().unwrap());
+        let words = words.filter(|word| {
+            !word.contains("ENC[")
+                && !word
+                    .trim_start()
+                    .starts_with(|c: char| c.is_ascii_uppercase() || c.is_ascii_digit())
+        });
+        words
+            .filter(|word| word.trim() != "extra" && word.trim().len() < 40)
+            .map(str::to_owned)
+            .collect()
+    };
+    assert_eq!(open(before), open(after), "order and layout stay");
+}
+
 #[test]
 fn sops_reads_what_was_staged_and_all_else_stays() {
     let place = Place::new();
@@ -380,27 +405,7 @@ fn sops_reads_what_was_staged_and_all_else_stays() {
         );
     }
     let after = fs::read_to_string(place.file()).unwrap();
-    let sealed = |line: &&str| line.contains("ENC[") || (line.len() > 60 && !line.contains(' '));
-    let stays: Vec<&str> = before.lines().filter(|line| after.contains(line)).collect();
-    assert_eq!(
-        stays.iter().find(|line| sealed(line)),
-        None,
-        "all is sealed afresh"
-    );
-    let open = |text: &str| -> Vec<String> {
-        let words = text.lines().map(|line| line.split(':').next().unwrap());
-        let words = words.filter(|word| {
-            !word.contains("ENC[")
-                && !word
-                    .trim_start()
-                    .starts_with(|c: char| c.is_ascii_uppercase() || c.is_ascii_digit())
-        });
-        words
-            .filter(|word| word.trim() != "extra" && word.trim().len() < 40)
-            .map(str::to_owned)
-            .collect()
-    };
-    assert_eq!(open(&before), open(&after), "order and layout stay");
+    sealed_afresh(&before, &after);
     assert!(!after.contains("6543") && !after.contains("two"));
 }
 
@@ -472,23 +477,26 @@ fn who_knew_the_data_key_reads_nothing_that_is_written_later() {
     );
 }
 
+/// Opens a store whose settings pin the recipients.
+fn pinned(place: &Place, recipients: Vec<String>) -> LocalStore {
+    let settings = LocalSettings {
+        file: place.file(),
+        identity: Some(place.identity()),
+        recipients,
+        ..LocalSettings::default()
+    };
+    let surroundings = Surroundings {
+        variable: &|_| -> Option<OsString> { None },
+        home: None,
+        history: &|_| Ok(Vec::new()),
+    };
+    LocalStore::open("here", &settings, &[], &surroundings).unwrap()
+}
+
 #[test]
 fn a_file_for_others_than_the_pinned_recipients_is_not_written() {
     let (place, attacker) = (Place::new(), Place::new());
-    let pinned = |recipients: Vec<String>| {
-        let settings = LocalSettings {
-            file: place.file(),
-            identity: Some(place.identity()),
-            recipients,
-            ..LocalSettings::default()
-        };
-        let surroundings = Surroundings {
-            variable: &|_| -> Option<OsString> { None },
-            home: None,
-            history: &|_| Ok(Vec::new()),
-        };
-        LocalStore::open("here", &settings, &[], &surroundings).unwrap()
-    };
+    let pinned = |recipients| pinned(&place, recipients);
     place.seal("apps:\n    db:\n        password: one\n");
     let (ours, his) = (place.recipients(), attacker.recipients());
     let store = pinned(ours.clone());

@@ -87,12 +87,6 @@ impl Key {
         self.leaves.iter().filter(|leaf| !leaf.is_note())
     }
 
-    /// Returns our notes, as text.
-    pub(super) fn notes(&self) -> Vec<&str> {
-        let notes = self.leaves.iter().filter(|leaf| leaf.is_note());
-        notes.map(|leaf| leaf.text.as_str()).collect()
-    }
-
     /// Returns the value of a field.
     pub(super) fn leaf(&self, field: &str) -> Option<&Leaf> {
         self.leaves.iter().find(|leaf| leaf.field == field)

@@ -161,7 +161,7 @@ impl Walk<'_> {
 
     fn endless(&self) -> StoreError {
         StoreError::new(
-            self.client.wire.name(),
+            &self.client.wire.name,
             Fault::Protocol,
             "there are more folders, or deeper ones, than any store of secrets has reason to have",
             "name what is to be read with `prefixes` in stores.toml",

@@ -89,39 +89,8 @@ fn make(init: &args::StoreInit, here: &Path) -> Result<(String, Outcome), CliErr
     };
     stores::refuse_inside(&stores_args, here)?;
     let stores_file = stores::place(&stores_args)?;
-    let identity = match &init.identity {
-        Some(file) => file.clone(),
-        None => stores::user_folder()
-            .map(|folder| folder.join("age.txt"))
-            .ok_or(CliError::NoHome)?,
-    };
-    if !identity.exists()
-        && let Some(tree) = stores::work_tree(&identity)
-    {
-        return Err(CliError::IdentityInside {
-            path: identity,
-            tree,
-        });
-    }
     let mut text = String::new();
-    let recipients = if identity.exists() {
-        line(
-            &mut text,
-            "kept",
-            &identity,
-            "the age identity that is there",
-        );
-        local::recipients(&identity)?
-    } else {
-        let recipient = local::generate_identity(&identity)?;
-        line(
-            &mut text,
-            "made",
-            &identity,
-            "age identity: keep it secret, and a copy of it safe",
-        );
-        vec![recipient]
-    };
+    let (identity, recipients) = identity(init, &mut text)?;
     let file = whole(&init.file);
     let sealed_for = if file.exists() {
         let theirs = local::recipients_of_file(&file)?;
@@ -151,6 +120,38 @@ fn make(init: &args::StoreInit, here: &Path) -> Result<(String, Outcome), CliErr
         init.name
     );
     Ok((text, Outcome::Clean))
+}
+
+/// Returns the age identity and its recipients; makes one if there is none.
+fn identity(init: &args::StoreInit, text: &mut String) -> Result<(PathBuf, Vec<String>), CliError> {
+    let identity = match &init.identity {
+        Some(file) => file.clone(),
+        None => stores::user_folder()
+            .map(|folder| folder.join("age.txt"))
+            .ok_or(CliError::NoHome)?,
+    };
+    if !identity.exists()
+        && let Some(tree) = stores::work_tree(&identity)
+    {
+        return Err(CliError::IdentityInside {
+            path: identity,
+            tree,
+        });
+    }
+    let recipients = if identity.exists() {
+        line(text, "kept", &identity, "the age identity that is there");
+        local::recipients(&identity)?
+    } else {
+        let recipient = local::generate_identity(&identity)?;
+        line(
+            text,
+            "made",
+            &identity,
+            "age identity: keep it secret, and a copy of it safe",
+        );
+        vec![recipient]
+    };
+    Ok((identity, recipients))
 }
 
 /// Writes the store's entry to a new stores file, or shows it for one that is there.

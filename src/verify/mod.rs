@@ -126,17 +126,11 @@ pub fn verify(values: &[Option<&Secret>], stores: &[Opened<'_>], options: &Optio
         .map(|n| match found.remove(&n) {
             Some(found) => found.verdict(stores, options),
             None => {
-                // What a store says today comes before what is remembered of it: a store that was not read proves nothing.
-                let asked = |place: &StorePlace| {
-                    let mut stores = verification.stores.iter();
-                    stores.any(|store| store.store == place.store && store.is_read())
-                };
-                let past = chosen.values.get(n).and_then(options.remembered);
-                let past = past.filter(asked);
-                past.map_or_else(
-                    || blank(StoreState::NotFound { complete }),
-                    |place| gone(place, stores),
-                )
+                let value = chosen.values.get(n);
+                match value.and_then(|value| past(value, &verification, options)) {
+                    None => blank(StoreState::NotFound { complete }),
+                    Some(place) => gone(place, stores),
+                }
             }
         })
         .collect();
@@ -153,6 +147,15 @@ pub fn verify(values: &[Option<&Secret>], stores: &[Opened<'_>], options: &Optio
             .collect(),
         verification,
     }
+}
+
+/// Returns where a value stood once. What a store says today comes before what is remembered of it: a store that was not read
+/// proves nothing.
+fn past(value: &Secret, verification: &Verification, options: &Options<'_>) -> Option<StorePlace> {
+    let place = (options.remembered)(value)?;
+    let mut stores = verification.stores.iter();
+    let is_read = stores.any(|store| store.store == place.store && store.is_read());
+    is_read.then_some(place)
 }
 
 /// One store being read.

@@ -53,7 +53,7 @@ impl Status {
 /// Returns the keys (store, key) of a rotation, or of all that have not ended: what `resume` needs opened.
 ///
 /// # Errors
-/// As [`resume`].
+/// As [`super::resume`].
 pub fn pending_keys(
     id: Option<&str>,
     journals: &Path,

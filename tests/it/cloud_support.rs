@@ -39,6 +39,7 @@ pub(super) fn verdicts(store: &dyn SecretStore, values: &[&str]) -> (Vec<Verdict
         store: Ok(store),
         environment: None,
         prefixes: &[],
+        narrowed: false,
         max_age_days: None,
     };
     let options = Options {

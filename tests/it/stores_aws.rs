@@ -875,6 +875,7 @@ fn verdicts(stores: &[&dyn SecretStore], values: &[String]) -> (Vec<StoreState>,
             store: Ok(*store),
             environment: None,
             prefixes: &[],
+            narrowed: false,
             max_age_days: None,
         })
         .collect();

@@ -23,12 +23,28 @@ pub(super) enum Outcome {
     /// A finding's value is live.
     Live,
     /// A plan waits for its approval.
+    #[cfg_attr(
+        not(feature = "verify"),
+        expect(dead_code, reason = "rotations alone end so")
+    )]
     Waiting,
     /// A rotation is in its time of grace: resume later.
+    #[cfg_attr(
+        not(feature = "verify"),
+        expect(dead_code, reason = "rotations alone end so")
+    )]
     Grace,
     /// A rotation failed and everything is as before.
+    #[cfg_attr(
+        not(feature = "verify"),
+        expect(dead_code, reason = "rotations alone end so")
+    )]
     RolledBack,
     /// A person has to look.
+    #[cfg_attr(
+        not(feature = "verify"),
+        expect(dead_code, reason = "rotations alone end so")
+    )]
     Person,
     /// Stopped with Ctrl-C.
     Interrupted,

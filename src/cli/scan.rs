@@ -78,6 +78,7 @@ pub(super) fn scanned(
 }
 
 /// Returns what Ctrl-C sets.
+#[cfg(feature = "verify")]
 pub(super) fn stop() -> &'static AtomicBool {
     &STOP
 }

@@ -311,6 +311,7 @@ mod tests {
             ("login hunter2@Zq81 x", &["hunter2@Zq81"]),
             ("login Winter!2024x, x", &["Winter!2024x"]),
             ("X=aB3.xK9/mQ2@z", &["aB3.xK9/mQ2@z"]),
+            ("RUN curl -H X:a0Aaa0Aaa0AaaA0 x", &["a0Aaa0Aaa0AaaA0"]),
             (
                 "curl https://hooks.example.org/services/T02/aB3kQ9xWv7Zt",
                 &["aB3kQ9xWv7Zt"],

@@ -186,7 +186,11 @@ fn is_word(part: &str) -> bool {
     // `v18`, `eu1`, `30s`, `512Mi`.
     let is_numbered = head.len() == letters && digits <= 4 && is_one_case(head);
     let is_unit = tail.len() == letters && letters <= 3 && is_one_case(tail);
-    is_numbered || is_unit || in_words(bytes) * 5 >= letters * 4 && digits * 3 <= part.len()
+    // Names hold a number or two; `a0Aaa0Aaa0AaaA0` has words of three letters by chance.
+    let numbers = part.split(|c: char| !c.is_ascii_digit());
+    let numbers = numbers.filter(|number| !number.is_empty()).count();
+    let is_made_of_words = in_words(bytes) * 5 >= letters * 4;
+    is_numbered || is_unit || is_made_of_words && digits * 3 <= part.len() && numbers <= 2
 }
 
 /// Tells whether letters are the name of a function that begins with a short word: `toJSON`, `isReady`.

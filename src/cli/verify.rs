@@ -248,10 +248,11 @@ pub(super) fn places<'s>(opened: &'s [opening::Opened], file: &'s StoresFile) ->
 /// Tells whether the settings of a kind leave parts of the store out.
 fn is_narrowed(kind: &StoreKind) -> bool {
     match kind {
-        StoreKind::Vault(settings) => !settings.mounts.is_empty(),
         StoreKind::Kubernetes(settings) => !settings.namespaces.is_empty(),
         StoreKind::Local(settings) => settings.no_history,
-        StoreKind::Dotenv(_)
+        // Mounts that the user names are what the store is.
+        StoreKind::Vault(_)
+        | StoreKind::Dotenv(_)
         | StoreKind::Command(_)
         | StoreKind::Aws(_)
         | StoreKind::Ssm(_)

@@ -297,17 +297,28 @@ pub(super) fn sync_directory(path: &Path) -> Result<(), RotateError> {
     Ok(())
 }
 
+/// How often a lock that another holds is tried.
+const TRIES: u32 = 20;
+/// How long is waited between.
+const PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
+
 fn lock(file: &File, path: &Path, wait: bool) -> Result<(), RotateError> {
     if wait {
         return file
             .lock()
             .map_err(|source| RotateError::file("lock", path, source));
     }
-    match file.try_lock() {
-        Ok(()) => Ok(()),
-        Err(TryLockError::WouldBlock) => Err(RotateError::Busy { path: shown(path) }),
-        Err(TryLockError::Error(source)) => Err(RotateError::file("lock", path, source)),
+    // A process that was killed, or a child between its birth and its program, holds a lock for a moment longer.
+    for _ in 0..TRIES {
+        match file.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(PAUSE),
+            Err(TryLockError::Error(source)) => {
+                return Err(RotateError::file("lock", path, source));
+            }
+        }
     }
+    Err(RotateError::Busy { path: shown(path) })
 }
 
 fn cut(file: &File, path: &Path, whole: u64) -> Result<(), RotateError> {

@@ -43,7 +43,12 @@ pub(super) enum CliError {
     Read(#[from] ReadError),
     /// A file cannot be read.
     #[error("cannot read {}", shown(path))]
-    #[diagnostic(code(keysweep::cli::read), help("name an existing JSON report"))]
+    #[diagnostic(
+        code(keysweep::cli::read),
+        help(
+            "name an existing file that may be read: a report is made with --output json=FILE, a plan with `keysweep rotate plan`, an index with `keysweep store index`"
+        )
+    )]
     File {
         /// The file.
         path: PathBuf,

@@ -28,7 +28,8 @@ impl Secret {
     }
 
     /// Returns the bytes. Only `model::digest`, `model::excerpt`, `engine` and `stores` call this, each with a
-    /// comment on why, and the reports for `--reveal` and their self-check.
+    /// comment on why, `verify` and `rotate` to compare, seal and exchange values, and the reports for `--reveal` and their
+    /// self-check.
     #[must_use]
     pub fn expose(&self) -> &[u8] {
         &self.0

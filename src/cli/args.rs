@@ -603,6 +603,10 @@ pub(super) enum Hook {
     Install {
         /// The repository [default: .]
         path: Option<PathBuf>,
+        /// Index of store values (keysweep store index) that the hook asks
+        #[cfg(feature = "verify")]
+        #[arg(long, value_name = "FILE")]
+        index: Option<PathBuf>,
         /// Write the file
         #[arg(long)]
         apply: bool,

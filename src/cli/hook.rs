@@ -16,8 +16,7 @@ command -v keysweep >/dev/null 2>&1 || {
   echo 'keysweep is not on PATH: the commit was not checked. Install it, or remove this hook.' >&2
   exit 1
 }
-exec keysweep scan --staged --quiet
-";
+exec keysweep scan --staged --quiet";
 
 /// Why the hook was not installed.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -30,6 +29,16 @@ pub(super) enum HookError {
     )]
     Exists {
         /// The hook's file.
+        path: PathBuf,
+    },
+    /// The path of the index.
+    #[error("{} cannot be written into a shell script", path.display())]
+    #[diagnostic(
+        code(keysweep::cli::hook_index),
+        help("give the index a path in UTF-8 without line breaks")
+    )]
+    Index {
+        /// As it was given.
         path: PathBuf,
     },
     /// The file cannot be written.
@@ -51,12 +60,27 @@ pub(super) enum HookError {
     Source(#[from] crate::sources::SourceError),
 }
 
+/// Returns the hook's text; it asks `index`, if one is given.
+fn script(index: Option<&Path>) -> Result<String, HookError> {
+    let Some(index) = index else {
+        return Ok(format!("{SCRIPT}\n"));
+    };
+    let text = index.to_str().filter(|text| !text.contains(['\n', '\r']));
+    let text = text.ok_or_else(|| HookError::Index {
+        path: index.to_owned(),
+    })?;
+    // In single quotes a shell reads everything as it is, but the quote itself.
+    let quoted = text.replace('\'', r"'\''");
+    Ok(format!("{SCRIPT} --index '{quoted}'\n"))
+}
+
 /// Writes the hook, or with `apply` false says what would be written. Returns the lines to print.
-pub(super) fn install(path: &Path, apply: bool) -> Result<String, HookError> {
+pub(super) fn install(path: &Path, index: Option<&Path>, apply: bool) -> Result<String, HookError> {
+    let script = script(index)?;
     let repository = Repository::open(path)?;
     let hook = hooks_dir(path, &repository).join("pre-commit");
     match fs::read(&hook) {
-        Ok(content) if content == SCRIPT.as_bytes() => {
+        Ok(content) if content == script.as_bytes() => {
             return Ok(format!("{} is installed already\n", hook.display()));
         }
         // Ours of an older version may be replaced.
@@ -67,11 +91,11 @@ pub(super) fn install(path: &Path, apply: bool) -> Result<String, HookError> {
     }
     if !apply {
         return Ok(format!(
-            "would write {}:\n\n{SCRIPT}\nRun it again with --apply to write the file.\n",
+            "would write {}:\n\n{script}\nRun it again with --apply to write the file.\n",
             hook.display()
         ));
     }
-    write(&hook).map_err(|source| HookError::Write {
+    write(&hook, &script).map_err(|source| HookError::Write {
         path: hook.clone(),
         source,
     })?;
@@ -92,11 +116,11 @@ fn hooks_dir(path: &Path, repository: &Repository) -> PathBuf {
     }
 }
 
-fn write(hook: &Path) -> io::Result<()> {
+fn write(hook: &Path, script: &str) -> io::Result<()> {
     if let Some(dir) = hook.parent() {
         fs::create_dir_all(dir)?;
     }
-    fs::write(hook, SCRIPT)?;
+    fs::write(hook, script)?;
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;

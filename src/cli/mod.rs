@@ -84,9 +84,20 @@ pub fn main() -> ExitCode {
         #[cfg(feature = "verify")]
         args::Command::Store(command) => store::run(command).and_then(print_safe),
         args::Command::Report(command) => report::run(command, &look),
-        args::Command::Hook(args::Hook::Install { path, apply }) => {
+        args::Command::Hook(args::Hook::Install {
+            path,
+            #[cfg(feature = "verify")]
+            index,
+            apply,
+        }) => {
             let path = path.clone().unwrap_or_else(|| ".".into());
-            hook::install(&path, *apply)
+            #[cfg(feature = "verify")]
+            let index = index
+                .as_deref()
+                .map(|index| settings::working_directory().join(index));
+            #[cfg(not(feature = "verify"))]
+            let index = None;
+            hook::install(&path, index.as_deref(), *apply)
                 .map_err(CliError::from)
                 .and_then(|text| print((text, Outcome::Clean)))
         }

@@ -32,11 +32,13 @@ pub(super) fn run(args: &args::Scan, look: &Look) -> Result<Outcome, CliError> {
     let target = target(args)?;
     let gathered = Gathered::new(&args.common, &target)?;
     #[cfg(feature = "verify")]
-    let index = args
-        .index
-        .as_deref()
-        .map(|path| super::index::read(path, None))
-        .transpose()?;
+    let stranger = super::event::stranger();
+    // An index answers whether a value is in a store, as verify does: not for what a stranger proposes.
+    #[cfg(feature = "verify")]
+    let index = match (&args.index, &stranger) {
+        (Some(path), None) => Some(super::index::read(path, None)?),
+        _ => None,
+    };
     #[cfg_attr(
         not(feature = "verify"),
         expect(unused_mut, reason = "verdicts need stores")
@@ -45,6 +47,9 @@ pub(super) fn run(args: &args::Scan, look: &Look) -> Result<Outcome, CliError> {
     #[cfg(feature = "verify")]
     if let Some(index) = index {
         super::index::judge(&mut report, &index);
+    } else if let (Some(_), Some(why)) = (&args.index, stranger) {
+        let note = format!("the index was not asked, for strangers can cause this CI event: {why}");
+        report.ledger.note(note);
     }
     let fail_on = args
         .fail_on

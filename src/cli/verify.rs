@@ -82,6 +82,8 @@ pub(super) fn run(args: &args::Verify, look: &Look) -> Result<Outcome, CliError>
     // A plan alone changes nothing: what is live stays so.
     Ok(match (args.on_live, done) {
         (args::OnLive::Plan, Outcome::Clean) => Outcome::Live,
+        // What was rotated stands in the tree still, and was found.
+        (args::OnLive::Rotate, Outcome::Clean) => Outcome::Findings,
         (_, done) => done,
     })
 }

@@ -13,6 +13,8 @@
 mod aws_fake;
 #[cfg(feature = "azure")]
 mod azure_fake;
+#[cfg(feature = "verify")]
+mod ci_events;
 #[cfg(any(feature = "azure", feature = "gcp"))]
 mod cloud_support;
 mod detection;

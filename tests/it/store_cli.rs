@@ -214,7 +214,10 @@ fn no_error_of_a_store_moves_the_cursor_or_turns_the_reading_direction() {
         assert!(is_inert(&run.stderr), "{:?}", run.stderr);
     }
     let listed = user.good(&["store", "list"], "");
-    assert!(listed.contains("x1b]0;owned") && is_inert(&listed), "{listed:?}");
+    assert!(
+        listed.contains("x1b]0;owned") && is_inert(&listed),
+        "{listed:?}"
+    );
     // So does the path of a file.
     let stores = user.config("stores.toml");
     let text = fs::read_to_string(&stores).unwrap();

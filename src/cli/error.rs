@@ -543,7 +543,7 @@ impl CliError {
             | Self::WeakValue { .. }
             | Self::NoIdentity => Outcome::Usage,
             #[cfg(feature = "verify")]
-            Self::Store(error) => of_fault(&error.fault),
+            Self::Store(error) => of_fault(error),
             Self::Report(_) | Self::Internal { .. } => Outcome::Internal,
         }
     }
@@ -551,9 +551,9 @@ impl CliError {
 
 /// Tells what the user has got wrong from what a store did not do.
 #[cfg(feature = "verify")]
-const fn of_fault(fault: &crate::stores::Fault) -> Outcome {
+fn of_fault(error: &crate::stores::StoreError) -> Outcome {
     use crate::stores::Fault;
-    match fault {
+    match error.fault {
         Fault::Setup | Fault::NotFound | Fault::Rejected | Fault::Unsupported => Outcome::Usage,
         Fault::Denied
         | Fault::Unauthenticated
@@ -561,6 +561,6 @@ const fn of_fault(fault: &crate::stores::Fault) -> Outcome {
         | Fault::Conflict
         | Fault::Unavailable
         | Fault::Unknown
-        | Fault::Protocol => Outcome::Incomplete,
+        | Fault::Protocol => Outcome::of_faults(&std::collections::BTreeSet::from([error.kind()])),
     }
 }

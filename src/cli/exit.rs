@@ -1,9 +1,9 @@
 //! From an outcome to an exit code (DESIGN section 3).
 
-use std::process::ExitCode;
+use std::{collections::BTreeSet, process::ExitCode};
 
 use crate::{
-    model::{Severity, Verdict, Verification},
+    model::{Severity, StoreFault, StoreState, Verdict, Verification},
     scan::Report,
 };
 
@@ -46,6 +46,16 @@ pub(super) enum Outcome {
         expect(dead_code, reason = "rotations alone end so")
     )]
     Person,
+    /// A store denied a right, and that alone is why something was not read.
+    Denied,
+    /// As [`Self::Denied`], for no login, or one that is wrong or expired.
+    Login,
+    /// As [`Self::Denied`], for a store that is sealed, down or cannot be reached.
+    Unreachable,
+    /// As [`Self::Denied`], for a quota or rate limit.
+    Quota,
+    /// Versions that a store threw away are all that stands between a finding and "never in the store".
+    Trimmed,
     /// Stopped with Ctrl-C.
     Interrupted,
 }
@@ -65,10 +75,43 @@ impl Outcome {
             .any(|finding| finding.severity >= fail_on)
         {
             Self::Findings
-        } else if report.ledger.is_incomplete() || stores.is_some_and(Verification::is_incomplete) {
+        } else if report.ledger.is_incomplete() {
             Self::Incomplete
         } else {
-            Self::Clean
+            stores.map_or(Self::Clean, |stores| Self::of_stores(stores, verdicts))
+        }
+    }
+
+    /// Returns what the stores alone make of a run.
+    fn of_stores<'v>(
+        verification: &Verification,
+        mut verdicts: impl Iterator<Item = &'v Verdict>,
+    ) -> Self {
+        if verification.over_limit > 0 || verification.without_value > 0 {
+            return Self::Incomplete;
+        }
+        let stores = verification.stores.iter();
+        let unread: BTreeSet<StoreFault> = stores.flat_map(|store| store.why_unread()).collect();
+        let unsure = StoreState::NotFound { complete: false };
+        let is_trimmed = verification.stores.iter().any(|store| store.trimmed > 0)
+            && verdicts.any(|verdict| verdict.store == unsure);
+        match (is_trimmed, unread.is_empty()) {
+            (true, true) => Self::Trimmed,
+            (true, false) => Self::Incomplete,
+            (false, _) => Self::of_faults(&unread),
+        }
+    }
+
+    /// Returns the outcome of faults of stores: that of the one kind there is, or [`Self::Incomplete`] for several.
+    pub(super) fn of_faults(faults: &BTreeSet<StoreFault>) -> Self {
+        let mut faults = faults.iter();
+        match (faults.next(), faults.next()) {
+            (None, _) => Self::Clean,
+            (Some(StoreFault::Denied), None) => Self::Denied,
+            (Some(StoreFault::Login), None) => Self::Login,
+            (Some(StoreFault::Unavailable), None) => Self::Unreachable,
+            (Some(StoreFault::Quota), None) => Self::Quota,
+            (Some(StoreFault::Other), None) | (Some(_), Some(_)) => Self::Incomplete,
         }
     }
 
@@ -85,6 +128,11 @@ impl Outcome {
             Self::Grace => 12,
             Self::RolledBack => 13,
             Self::Person => 14,
+            Self::Denied => 20,
+            Self::Login => 21,
+            Self::Unreachable => 22,
+            Self::Quota => 23,
+            Self::Trimmed => 24,
             Self::Interrupted => 130,
         }
     }

@@ -6,7 +6,7 @@
 mod value;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
     path::{Path, PathBuf},
 };
@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     config::stores::{StoreKind, StoresFile},
+    model::StoreFault,
     stores::{
         Change, Cursor, Fault, KeyEntry, KeyPath, SecretStore, StoreError, VersionId, local, vault,
     },
@@ -214,25 +215,25 @@ fn toml_text(text: &str) -> String {
 /// `store list`: every key of every store, without values.
 fn list(file: &StoresFile, args: &StoresArgs) -> Result<(String, Outcome), CliError> {
     let mut text = String::new();
-    let mut outcome = Outcome::Clean;
+    let mut faults = BTreeSet::new();
     for (name, opened) in stores::open_all(file, &args.store) {
-        let listed = opened.and_then(|store| keys(&name, store.as_ref(), &mut text));
-        match listed {
-            Ok(true) => {}
-            Ok(false) => outcome = Outcome::Incomplete,
-            Err(error) => {
-                fault(&mut text, &error);
-                outcome = Outcome::Incomplete;
-            }
+        let listed = opened.and_then(|store| keys(&name, store.as_ref(), &mut text, &mut faults));
+        if let Err(error) = listed {
+            fault(&mut text, &error);
+            faults.insert(error.kind());
         }
     }
-    Ok((text, outcome))
+    Ok((text, Outcome::of_faults(&faults)))
 }
 
-/// Writes a line for each key; tells whether all could be listed.
-fn keys(name: &str, store: &dyn SecretStore, text: &mut String) -> Result<bool, StoreError> {
+/// Writes a line for each key; notes the faults of what could not be listed.
+fn keys(
+    name: &str,
+    store: &dyn SecretStore,
+    text: &mut String,
+    faults: &mut BTreeSet<StoreFault>,
+) -> Result<(), StoreError> {
     let mut after: Option<Cursor> = None;
-    let mut whole = true;
     for _ in 0..MAX_PAGES {
         let page = store.list(after.as_ref())?;
         for entry in &page.keys {
@@ -241,11 +242,11 @@ fn keys(name: &str, store: &dyn SecretStore, text: &mut String) -> Result<bool, 
         for (key, error) in &page.problems {
             let _ = writeln!(text, "{name}:{key}  not listed");
             fault(text, error);
-            whole = false;
+            faults.insert(error.kind());
         }
         after = page.next;
         if after.is_none() {
-            return Ok(whole);
+            return Ok(());
         }
     }
     Err(StoreError::new(
@@ -371,7 +372,7 @@ fn one_store(file: &StoresFile, args: &StoresArgs) -> Result<String, CliError> {
 /// `store doctor`: what each store says about itself and us.
 fn doctor(file: &StoresFile, args: &StoresArgs) -> Result<(String, Outcome), CliError> {
     let mut text = String::new();
-    let mut outcome = Outcome::Clean;
+    let mut faults = BTreeSet::new();
     for (name, opened) in stores::open_all(file, &args.store) {
         let health = opened.and_then(|store| Ok((store.address(), store.health()?)));
         match health {
@@ -393,14 +394,14 @@ fn doctor(file: &StoresFile, args: &StoresArgs) -> Result<(String, Outcome), Cli
             }
             Err(error) => {
                 fault(&mut text, &error);
-                outcome = Outcome::Incomplete;
+                faults.insert(error.kind());
             }
         }
     }
     if text.is_empty() {
         text.push_str("the stores file has no store: `keysweep store init` makes one\n");
     }
-    Ok((text, outcome))
+    Ok((text, Outcome::of_faults(&faults)))
 }
 
 #[cfg(test)]

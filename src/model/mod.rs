@@ -28,6 +28,6 @@ pub use provenance::{Attribution, CommitInfo, ObjectId, Place, Provenance};
 pub use secret::Secret;
 pub use span::{Copied, Position, Span};
 pub use verdict::{
-    Age, MatchKind, NotCompared, ProviderState, Readers, SharedValue, StoreCoverage, StorePlace,
-    StoreProblem, StoreState, Urgency, Verdict, Verification,
+    Age, MatchKind, NotCompared, ProviderState, Readers, SharedValue, StoreCoverage, StoreFault,
+    StorePlace, StoreProblem, StoreState, Urgency, Verdict, Verification,
 };

@@ -2,6 +2,8 @@
 //!
 //! Two axes, never one (DESIGN section 2): the state in the store, and the state at the provider that the secret opens.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 /// What a secrets store says of a value. Matched without `_`.
@@ -242,6 +244,22 @@ impl Verdict {
     }
 }
 
+/// Why something of a store was not read, as machines need it: exit codes come from it. Matched without `_`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StoreFault {
+    /// We are known, and lack a right.
+    Denied,
+    /// There is no login, or it is wrong or expired.
+    Login,
+    /// It is sealed, down or cannot be reached.
+    Unavailable,
+    /// A quota or rate limit is used up.
+    Quota,
+    /// Anything else: settings, answers that make no sense, a stop by the user.
+    Other,
+}
+
 /// What was read of one store, and what was not.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoreCoverage {
@@ -274,6 +292,9 @@ pub struct StoreCoverage {
     /// The first things that were not read, sorted, at most [`StoreCoverage::MAX_PROBLEMS`]: where, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<StoreProblem>,
+    /// The kinds of all faults that left something unread. Reports of older versions have none, whatever was not read.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub faults: BTreeSet<StoreFault>,
 }
 
 impl StoreCoverage {
@@ -293,6 +314,16 @@ impl StoreCoverage {
         self.stopped.is_none() && !self.narrowed && missed.iter().all(|n| *n == 0)
     }
 
+    /// Returns the kinds of faults that left something unread; [`StoreFault::Other`] where a report of an older version does not say.
+    #[must_use]
+    pub fn why_unread(&self) -> BTreeSet<StoreFault> {
+        if self.is_read() || !self.faults.is_empty() {
+            self.faults.clone()
+        } else {
+            BTreeSet::from([StoreFault::Other])
+        }
+    }
+
     /// Tells whether all that the store would give to a reader with every right was compared; deleted and trimmed versions are gone
     /// for everybody.
     #[must_use]
@@ -308,6 +339,9 @@ pub struct StoreProblem {
     pub key: String,
     /// What happened and what to do, in our own words.
     pub what: String,
+    /// Which kind of fault it is; reports of older versions do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<StoreFault>,
 }
 
 /// One value that several keys share.
@@ -380,6 +414,22 @@ mod tests {
         };
         verdict.provider = ProviderState::Accepted;
         assert!(verdict.is_live());
+    }
+
+    #[test]
+    fn reports_of_older_versions_are_read_and_their_gaps_are_of_no_kind() {
+        let old = r#"{"store":"a","address":"x","listed":2,"read":1,"versions":1,"denied":1,"failed":0,"hidden":0,"deleted":0,
+            "trimmed":0,"problems":[{"key":"k","what":"no right"}]}"#;
+        let coverage: StoreCoverage = serde_json::from_str(old).unwrap();
+        assert_eq!(coverage.why_unread(), BTreeSet::from([StoreFault::Other]));
+        let new = StoreCoverage {
+            faults: BTreeSet::from([StoreFault::Denied]),
+            ..coverage
+        };
+        let text = serde_json::to_string(&new).unwrap();
+        assert!(text.contains(r#""faults":["denied"]"#), "{text}");
+        let again: StoreCoverage = serde_json::from_str(&text).unwrap();
+        assert_eq!(again.why_unread(), BTreeSet::from([StoreFault::Denied]));
     }
 
     #[test]

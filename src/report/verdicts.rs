@@ -389,6 +389,7 @@ mod tests {
         let problem = StoreProblem {
             key: "secret/ops/root".to_owned(),
             what: "access is denied; ask for read".to_owned(),
+            fault: None,
         };
         let store = StoreCoverage {
             store: "prod".to_owned(),

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::model::{BlobPath, StoreFault};
+
 /// Why a store did not do what was asked. Adapters tell these apart by the answer's own words, never by the status alone
 /// (STORES section 4: one code has several meanings in most stores).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -62,7 +64,8 @@ impl Fault {
     }
 }
 
-/// A fault, where it was met, and what to do about it.
+/// A fault, where it was met, and what to do about it. Its texts name keys of servers and files of repositories: [`StoreError::new`]
+/// makes all of them safe on a terminal.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, miette::Diagnostic)]
 #[error("{store}: {what}")]
 #[diagnostic(code(keysweep::stores::fault))]
@@ -76,10 +79,12 @@ pub struct StoreError {
     /// What to type or change next.
     #[help]
     pub help: String,
+    /// Whether a quota or rate limit is what stands in the way, and not a passing trouble.
+    pub is_quota: bool,
 }
 
 impl StoreError {
-    /// Returns an error.
+    /// Returns an error. What may move a cursor or turn the reading direction stands in its texts as an escape.
     #[must_use]
     pub fn new(
         store: &str,
@@ -88,10 +93,36 @@ impl StoreError {
         help: impl Into<String>,
     ) -> Self {
         Self {
-            store: store.to_owned(),
+            store: safe(store.to_owned()),
             fault,
-            what: what.into(),
-            help: help.into(),
+            what: safe(what.into()),
+            help: safe(help.into()),
+            is_quota: false,
+        }
+    }
+
+    /// Returns the error with the word whether a quota or rate limit that is used up is behind it.
+    #[must_use]
+    pub fn of_quota(self, is_quota: bool) -> Self {
+        Self { is_quota, ..self }
+    }
+
+    /// Returns the kind as reports and exit codes have it.
+    #[must_use]
+    pub const fn kind(&self) -> StoreFault {
+        match self.fault {
+            Fault::Denied => StoreFault::Denied,
+            Fault::Unauthenticated => StoreFault::Login,
+            Fault::Unavailable => StoreFault::Unavailable,
+            _ if self.is_quota => StoreFault::Quota,
+            Fault::NotFound
+            | Fault::Retryable { .. }
+            | Fault::Conflict
+            | Fault::Rejected
+            | Fault::Unsupported
+            | Fault::Unknown
+            | Fault::Protocol
+            | Fault::Setup => StoreFault::Other,
         }
     }
 
@@ -104,5 +135,24 @@ impl StoreError {
             format!("cannot {what}"),
             "docs/stores.md says what each kind of store can do",
         )
+    }
+}
+
+fn safe(text: String) -> String {
+    BlobPath::from(text.as_str()).to_text().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_text_of_an_error_moves_a_cursor_or_turns_the_reading_direction() {
+        let hostile = "a\u{1b}]0;x\u{7}\r\u{9b}2J\u{202e}\u{2066}\u{feff}z";
+        let error = StoreError::new(hostile, Fault::Denied, hostile, hostile);
+        for text in [&error.store, &error.what, &error.help] {
+            let safe = r"a\x1b]0;x\x07\x0d\x9b2J\u{202e}\u{2066}\u{feff}z";
+            assert_eq!(text, safe);
+        }
     }
 }

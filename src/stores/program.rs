@@ -135,11 +135,17 @@ impl Program {
             (None, Some(error)) => {
                 let after = answer.member("after_s").and_then(Json::integer);
                 let after = after.and_then(|s| u64::try_from(s).ok());
-                let fault = error.name().and_then(|name| fault(&name, after));
-                let fault =
-                    fault.ok_or_else(|| foreign("the program's error is none of the known"))?;
-                let what = fault.to_string();
-                Err(self.error(op, fault, &what, run.complained))
+                let name = error.name().unwrap_or_default();
+                let fault = fault(&name, after)
+                    .ok_or_else(|| foreign("the program's error is none of the known"))?;
+                let is_quota = name == QUOTA;
+                let what = if is_quota {
+                    "its quota of requests is used up".to_owned()
+                } else {
+                    fault.to_string()
+                };
+                let error = self.error(op, fault, &what, run.complained);
+                Err(error.of_quota(is_quota))
             }
             _ => Err(foreign(
                 "the program's answer has neither `ok` nor `error`, or both",
@@ -186,13 +192,16 @@ fn lost(effect: Effect) -> Fault {
     }
 }
 
+/// The error of a program whose store takes no more requests for now.
+const QUOTA: &str = "quota";
+
 /// Returns the fault of this name.
 fn fault(name: &str, after_s: Option<u64>) -> Option<Fault> {
     Some(match name {
         "denied" => Fault::Denied,
         "unauthenticated" => Fault::Unauthenticated,
         "not-found" => Fault::NotFound,
-        "retry" => Fault::Retryable {
+        "retry" | QUOTA => Fault::Retryable {
             after: after_s.map(Duration::from_secs),
         },
         "conflict" => Fault::Conflict,

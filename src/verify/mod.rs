@@ -195,6 +195,7 @@ fn not_asked(name: &str, error: &StoreError) -> StoreCoverage {
     StoreCoverage {
         store: name.to_owned(),
         stopped: Some(format!("{}; {}", error.what, error.help)),
+        faults: BTreeSet::from([error.kind()]),
         ..StoreCoverage::default()
     }
 }

@@ -11,7 +11,7 @@ use std::sync::{
 use rayon::prelude::*;
 
 use crate::{
-    model::{StoreCoverage, StoreProblem, StoreState},
+    model::{StoreCoverage, StoreFault, StoreProblem, StoreState},
     stores::{
         Cursor, Field, KeyEntry, KeyInfo, KeyPath, ReadOutcome, SecretStore, StoreError,
         VersionInfo, VersionState,
@@ -81,7 +81,10 @@ pub(super) fn read_all(
         }
     }
     if stop.load(Ordering::Relaxed) {
-        pass.with(|coverage| coverage.stopped = Some("stopped by the user".to_owned()));
+        pass.with(|coverage| {
+            coverage.stopped = Some("stopped by the user".to_owned());
+            coverage.faults.insert(StoreFault::Other);
+        });
     }
     let mut coverage = coverage.into_inner().unwrap_or_else(|e| e.into_inner());
     coverage.problems.sort();
@@ -121,6 +124,7 @@ impl Pass<'_> {
         let told = told(error);
         self.with(|coverage| {
             coverage.stopped.get_or_insert(told);
+            coverage.faults.insert(error.kind());
         });
     }
 
@@ -132,12 +136,14 @@ impl Pass<'_> {
         let problem = StoreProblem {
             key: key.as_str().to_owned(),
             what: told(error),
+            fault: Some(error.kind()),
         };
         self.with(|coverage| {
             match error.fault {
                 crate::stores::Fault::Denied => coverage.denied += 1,
                 _ => coverage.failed += 1,
             }
+            coverage.faults.insert(error.kind());
             coverage.problems.push(problem);
             if coverage.problems.len() > StoreCoverage::MAX_PROBLEMS * 64 {
                 coverage.problems.sort();

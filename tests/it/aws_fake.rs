@@ -95,7 +95,7 @@ pub(crate) struct World {
     pub(crate) throttle: Option<(&'static str, u32)>,
     /// This operation is denied.
     pub(crate) deny: Option<&'static str>,
-    /// Somebody else writes this parameter right before us.
+    /// Somebody else writes this parameter, or moves the current label of this secret, right before us.
     pub(crate) race: Option<String>,
     pub(crate) ops: Vec<(String, Value)>,
     made: u32,
@@ -161,6 +161,14 @@ impl World {
             text: value.map(str::to_owned),
             binary: None,
             created: self.clock,
+        }
+    }
+
+    /// Makes a secret's versions as old as this fake's clock.
+    pub(crate) fn age(&mut self, name: &str) {
+        let held = self.secrets.get_mut(name).expect("it is there");
+        for version in &mut held.versions {
+            version.created = 1;
         }
     }
 
@@ -598,7 +606,11 @@ impl World {
             text(body, "RemoveFromVersionId"),
             text(body, "MoveToVersionId"),
         );
+        let raced = self.race.take_if(|race| race == id);
         let held = self.secrets.get_mut(id).expect("it is there");
+        if raced.is_some() {
+            make_current(held, OTHER_HAND);
+        }
         let holder = held
             .versions
             .iter()
@@ -852,6 +864,9 @@ impl User {
 }
 
 /// Moves AWSCURRENT, and AWSPREVIOUS after it.
+/// The version that somebody else makes current when [`World::race`] says so.
+pub(crate) const OTHER_HAND: &str = "00000000-1111-1111-1111-000000000000";
+
 fn make_current(held: &mut Held, to: &str) {
     let from = held
         .versions

@@ -144,7 +144,7 @@ fn a_stores_file_that_others_may_change_is_refused() {
 }
 
 #[test]
-fn doctor_tells_each_fault_with_a_way_out_and_exits_with_3() {
+fn doctor_tells_each_fault_with_a_way_out_and_a_code() {
     let user = User::new();
     user.good(&["store", "init"], "");
     let stores = user.config("stores.toml");
@@ -153,7 +153,7 @@ fn doctor_tells_each_fault_with_a_way_out_and_exits_with_3() {
     fs::write(&stores, text + more).unwrap();
     fs::write(user.config("here.env"), "A=made-up\n").unwrap();
     let run = user.run(&["store", "doctor"], "");
-    assert_eq!(run.code, 3, "{}", run.stderr);
+    assert_eq!(run.code, 22, "{}", run.stderr);
     let told = run.text();
     assert_eq!(told.matches("ok    ").count(), 2, "{told}");
     assert!(
@@ -190,4 +190,44 @@ fn without_a_stores_file_or_a_value_the_next_step_is_told() {
         "{}",
         run.stderr
     );
+}
+
+/// A key of a hostile server or file, as a user copies it from a listing.
+const HOSTILE: &str = "apps/\u{1b}]0;owned\u{7}\u{9b}2J\u{202e}x";
+
+fn is_inert(text: &str) -> bool {
+    let harmful = |c: char| (c.is_control() && c != '\n') || ('\u{202a}'..='\u{202e}').contains(&c);
+    !text.contains(harmful)
+}
+
+#[test]
+fn no_error_of_a_store_moves_the_cursor_or_turns_the_reading_direction() {
+    let user = User::new();
+    user.good(&["store", "init"], "");
+    let told = user.good(&["store", "put", HOSTILE, "password"], "made-up 81");
+    assert!(is_inert(&told), "{told:?}");
+    // The key stands in what happened and in what to type next.
+    for key in [HOSTILE.to_owned(), format!("{HOSTILE}/")] {
+        let run = user.run(&["store", "put", &key], "x");
+        assert_eq!(run.code, 2, "{}", run.stderr);
+        assert!(run.stderr.contains("x1b]0;owned"), "{}", run.stderr);
+        assert!(is_inert(&run.stderr), "{:?}", run.stderr);
+    }
+    let listed = user.good(&["store", "list"], "");
+    assert!(
+        listed.contains("x1b]0;owned") && is_inert(&listed),
+        "{listed:?}"
+    );
+    // So does the path of a file.
+    let stores = user.config("stores.toml");
+    let text = fs::read_to_string(&stores).unwrap();
+    fs::write(&stores, text.replace("secrets/", "\\u001b[2J\\u202e/")).unwrap();
+    let run = user.run(&["store", "put", "apps/db", "password"], "x");
+    assert_ne!(run.code, 0);
+    assert!(is_inert(&run.stderr), "{:?}", run.stderr);
+    for command in ["doctor", "list"] {
+        let run = user.run(&["store", command], "");
+        assert_ne!(run.code, 0);
+        assert!(is_inert(&run.text()), "{:?}", run.text());
+    }
 }

@@ -14,7 +14,7 @@ use keysweep::{
     verify::{Opened, Options, verify},
 };
 
-use super::aws_fake::{AccessKey, Aws, Lies, admin};
+use super::aws_fake::{AccessKey, Aws, Lies, OTHER_HAND, admin};
 
 /// 36 letters, as a UUID.
 pub(super) const TOKEN: &str = "11111111-2222-3333-4444-555555555555";
@@ -501,6 +501,52 @@ fn lie_a_rotation_that_leaves_its_version_empty_is_never_done() {
         assert_eq!(store.poll(&rotation), Ok(NativeProgress::Running));
     }
     assert_eq!(read(&*store, "db", TOKEN), Ok(Some(BTreeMap::new())));
+    // It stays so: after an hour nobody waits any longer, and the way out is told.
+    let old = keysweep::stores::NativeRotation {
+        key: key("db"),
+        mark: format!("{}@1", first("db")),
+    };
+    aws.world().age("db");
+    let NativeProgress::Stuck(why) = store.poll(&old).expect("polled") else {
+        panic!("the old value is current and the new version is empty")
+    };
+    assert!(
+        why.contains(TOKEN) && why.contains("cancel-rotate-secret"),
+        "{why}"
+    );
+    // Nobody's write goes over it.
+    let other = Change {
+        key: &key("db"),
+        base: &VersionId::new(first("db")),
+        fields: &BTreeMap::from([("password".to_owned(), Secret::new(b"made-up-new"))]),
+        token: "99999999-2222-3333-4444-555555555555",
+    };
+    assert_eq!(fault(store.stage(&other)), Fault::Conflict);
+    assert_eq!(aws.count("PutSecretValue"), 0);
+    let info = store.describe(&key("db")).expect("there");
+    assert_eq!(info.current().map(|v| v.id.as_str()), Some(&*first("db")));
+}
+
+#[test]
+fn lie_a_token_that_made_the_secret_is_not_written_over() {
+    // CreateSecret's token is its first version's id; PutSecretValue with the same token must not change what that holds.
+    for overwrites in [false, true] {
+        let aws = Aws::start(Lies {
+            overwrites,
+            ..Lies::default()
+        });
+        {
+            let mut world = aws.world();
+            let made = world.version(TOKEN, &["AWSCURRENT"], Some(PASSWORD));
+            world.secret("db", PASSWORD).versions = vec![made];
+        }
+        let store = manager(&aws);
+        let before = read(&*store, "db", TOKEN).expect("read").expect("a value");
+        let result = stage(&*store, "db", TOKEN, "password", "made-up-other");
+        assert_eq!(fault(result), Fault::Conflict);
+        assert_eq!(read(&*store, "db", TOKEN), Ok(Some(before)));
+        assert_eq!(aws.count("PutSecretValue"), 0);
+    }
 }
 
 #[test]
@@ -536,6 +582,30 @@ fn lie_a_stale_promotion_is_refused_by_aws_itself() {
         })
         .collect();
     assert_eq!(ids, [(base.as_str().into(), TOKEN.into())]);
+}
+
+#[test]
+fn lie_a_label_that_moved_between_look_and_swap_stays_where_it_is() {
+    let aws = Aws::start(Lies::default());
+    aws.world().secret("db", PASSWORD);
+    let (store, base) = (manager(&aws), VersionId::new(first("db")));
+    let staged = stage(&*store, "db", base.as_str(), "password", "made-up-new").expect("staged");
+    {
+        let mut world = aws.world();
+        let other = world.version(OTHER_HAND, &[], Some("made-up-of-somebody-else"));
+        let held = world.secrets.get_mut("db").expect("there");
+        held.versions.push(other);
+        world.race = Some("db".to_owned());
+    }
+    assert_eq!(
+        fault(store.promote(&key("db"), &base, &staged)),
+        Fault::Conflict
+    );
+    let info = store.describe(&key("db")).expect("there");
+    assert_eq!(info.current().map(|v| v.id.as_str()), Some(OTHER_HAND));
+    // Ours waits to be taken back, and nothing of ours was made current.
+    let ours = info.versions.iter().find(|version| version.id == staged);
+    assert_eq!(ours.map(|v| v.state), Some(VersionState::Pending));
 }
 
 #[test]

@@ -83,7 +83,18 @@ impl Moto {
     }
 
     fn iam(&self, form: &str) -> String {
-        let scope = "AKIA/20260101/us-east-1/iam/aws4_request";
+        let (status, text) = self.form("iam", &format!("{form}&Version=2010-05-08"));
+        assert_eq!(status, 200, "{form}: {text}");
+        text
+    }
+
+    /// Asks STS who a key belongs to that nobody has; the raw answer.
+    fn who_am_i(&self) -> (u16, String) {
+        self.form("sts", "Action=GetCallerIdentity&Version=2011-06-15")
+    }
+
+    fn form(&self, service: &str, form: &str) -> (u16, String) {
+        let scope = format!("AKIA/20260101/us-east-1/{service}/aws4_request");
         let answer = self
             .agent
             .post(format!("{}/", self.address))
@@ -92,11 +103,10 @@ impl Moto {
                 "authorization",
                 format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=x"),
             )
-            .send(format!("{form}&Version=2010-05-08"));
+            .send(form);
         let mut answer = answer.expect("moto answers");
         let text = answer.body_mut().read_to_string().expect("text");
-        assert_eq!(answer.status(), 200, "{form}: {text}");
-        text
+        (answer.status().as_u16(), text)
     }
 
     fn store(
@@ -245,10 +255,22 @@ fn moto_and_we_agree_on_access_keys() {
     let left = moto.iam("Action=ListAccessKeys&UserName=app");
     assert!(left.contains(new.user.as_deref().expect("an id")));
     assert!(!left.contains(old.user.as_deref().expect("an id")));
-    // From now on signatures count. What moto says of a deleted key has no type that could be read, so it is no proof; AWS's own words
-    // for it are in stores_aws.rs.
+    // From now on signatures count. For a key that is not there moto has AWS's status and code, in a shape that AWS never sends: the
+    // code stands in `ErrorResponse/Errors/Error`, which mixes the error of the query protocol (STS: `ErrorResponse/Error`) with that of
+    // EC2 (`Response/Errors/Error`). No SDK finds it there, and a refusal that cannot be read is no proof. AWS's own answer, and that it
+    // is one, are in stores_aws.rs.
     let url = format!("{}/moto-api/reset-auth", moto.address);
     moto.agent.post(url).send("0").expect("moto answers");
-    assert_ne!(target.probe(&old), Ok(ProviderState::Accepted));
+    let (status, text) = moto.who_am_i();
+    assert_eq!(status, 403, "{text}");
+    assert!(
+        text.contains("<ErrorResponse><Errors><Error><Code>InvalidClientTokenId</Code>"),
+        "moto answers as AWS does now: expect `Refused` here: {text}"
+    );
+    let probed = target.probe(&old);
+    assert!(
+        matches!(probed, Ok(ProviderState::Unknown { .. })),
+        "{probed:?}"
+    );
     assert_eq!(target.probe(&new), Ok(ProviderState::Accepted));
 }

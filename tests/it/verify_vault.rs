@@ -219,48 +219,146 @@ fn a_value_that_keys_share_is_told_with_both_and_crosses_environments() {
     assert_eq!(also.as_array().map(Vec::len), Some(1), "{also}");
 }
 
+/// A server, and a repository without a finding that would outrank a gap.
+struct Gaps {
+    bao: Bao,
+    repo: Repo,
+    told: Vec<String>,
+}
+
+impl Gaps {
+    fn new() -> Self {
+        let (bao, repo) = (Bao::start(), Repo::plain());
+        repo.write("clean.txt", "nothing\n");
+        put(&bao, "prod/api", &json!({"token": token(9)}));
+        let told = Vec::new();
+        Self { bao, repo, told }
+    }
+
+    fn run(&self, token: &str, args: &[&str]) -> Run {
+        run(&self.bao, &self.repo, token, args)
+    }
+
+    /// What `verify`, `store list` and `store doctor` say: code, word and kind of fault.
+    fn expect(&mut self, token: &str, code: i32, word: &str, fault: &str) {
+        let run = self.run(token, &["verify", "--output", "json", "."]);
+        assert_eq!(run.code, code, "{word}: {}{}", run.text(), run.stderr);
+        let coverage = coverage(&run);
+        let told = coverage.to_string();
+        assert!(told.contains(word), "{word}: {told}");
+        assert_eq!(coverage["faults"], json!([fault]), "{told}");
+        let mut people = self.told_by(token, code, &["verify", "."]);
+        assert!(people.contains(word), "{word}: {people}");
+        let listed = self.told_by(token, code, &["store", "list"]);
+        assert!(listed.contains(word), "{word}: {listed}");
+        people += &listed;
+        let is_told = !token.is_empty() && token != Bao::ROOT;
+        assert!(!is_told || !(told.contains(token) || people.contains(token)));
+        self.told.push(told);
+    }
+
+    fn told_by(&self, token: &str, code: i32, args: &[&str]) -> String {
+        let run = self.run(token, args);
+        assert_eq!(run.code, code, "{args:?}: {}{}", run.text(), run.stderr);
+        run.text() + &run.stderr
+    }
+}
+
 #[test]
-fn each_reason_for_a_gap_has_words_of_its_own() {
-    let (bao, repo) = (Bao::start(), Repo::plain());
-    // Nothing that outranks the gap: no finding at all.
-    repo.write("clean.txt", "nothing\n");
-    put(&bao, "prod/api", &json!({"token": token(9)}));
+fn each_reason_for_a_gap_has_words_and_an_exit_code_of_its_own() {
+    let mut gaps = Gaps::new();
     policy(
-        &bao,
+        &gaps.bao,
         "blind",
         "path \"cubbyhole/*\" { capabilities = [\"read\"] }",
     );
-    let short = bao.token(&["root"], "1s");
+    let blind = gaps.bao.token(&["blind"], "5m");
+    let short = gaps.bao.token(&["root"], "1s");
     std::thread::sleep(std::time::Duration::from_millis(2500));
-    let full = verify(&bao, &repo, Bao::ROOT);
+    let full = verify(&gaps.bao, &gaps.repo, Bao::ROOT);
     assert_eq!(full.code, 0, "{}", full.stderr);
-    let mut words = Vec::new();
-    let mut gap = |token: &str, word: &str| {
-        let run = verify(&bao, &repo, token);
-        assert_eq!(run.code, 3, "{word}: {}{}", run.text(), run.stderr);
-        let told = coverage(&run).to_string();
-        assert!(told.contains(word), "{word}: {told}");
-        let text = self::run(&bao, &repo, token, &["verify", "."]);
-        assert_eq!(text.code, 3, "{word}: {}", text.stderr);
-        let people = text.text() + &text.stderr;
-        assert!(people.contains(word), "{word}: {people}");
-        let is_told = !token.is_empty() && token != Bao::ROOT;
-        assert!(!is_told || !(told.contains(token) || people.contains(token)));
-        words.push(told);
-    };
-    gap(&bao.token(&["blind"], "5m"), "no right");
-    gap(&short, "expired, revoked or wrong");
-    gap("", "there is no token");
+    assert!(coverage(&full).get("faults").is_none());
+    gaps.expect(&blind, 20, "no right", "denied");
+    gaps.expect(&short, 21, "expired, revoked or wrong", "login");
+    gaps.expect("", 21, "there is no token", "login");
+    gaps.told_by(&short, 21, &["store", "doctor"]);
+    let put = ["store", "put", "secret/prod/api", "token"];
+    // Before the value is asked for.
+    gaps.told_by(&blind, 20, &put);
     let quota = json!({"rate": 1, "interval": "5m", "path": "secret/"});
-    bao.root("POST", "sys/quotas/rate-limit/tight", &quota);
-    gap(Bao::ROOT, "quota");
+    gaps.bao.root("POST", "sys/quotas/rate-limit/tight", &quota);
+    gaps.expect(Bao::ROOT, 23, "quota", "quota");
     let free = json!({"rate": 100_000, "path": "secret/"});
-    bao.root("POST", "sys/quotas/rate-limit/tight", &free);
-    bao.root("PUT", "sys/seal", &json!({}));
-    gap(Bao::ROOT, "sealed");
-    words.sort();
-    words.dedup();
-    assert_eq!(words.len(), 5, "{words:#?}");
+    gaps.bao.root("POST", "sys/quotas/rate-limit/tight", &free);
+    gaps.bao.root("PUT", "sys/seal", &json!({}));
+    gaps.expect(Bao::ROOT, 22, "sealed", "unavailable");
+    gaps.told_by(Bao::ROOT, 22, &["store", "doctor"]);
+    gaps.told.sort();
+    gaps.told.dedup();
+    assert_eq!(gaps.told.len(), 5, "{:#?}", gaps.told);
+}
+
+#[test]
+fn several_reasons_for_a_gap_and_gaps_of_other_kinds_end_with_3() {
+    let gaps = Gaps::new();
+    policy(
+        &gaps.bao,
+        "blind",
+        "path \"cubbyhole/*\" { capabilities = [\"read\"] }",
+    );
+    let blind = gaps.bao.token(&["blind"], "5m");
+    let stores = gaps.bao.dir().join("two.toml");
+    let text = format!(
+        "[stores.main]\nkind = \"vault\"\naddress = \"{}\"\nmounts = [\"secret\"]\n[stores.down]\nkind = \"vault\"\naddress = \"http://127.0.0.1:1\"\n",
+        gaps.bao.address
+    );
+    fs::write(&stores, text).expect("written");
+    let stores = stores.to_str().expect("UTF-8");
+    let code = |args: &[&str]| {
+        let mut all = args.to_vec();
+        all.extend(["--stores", stores]);
+        keysweep_with(gaps.repo.path(), &all, &[("BAO_TOKEN", &blind)], b"").code
+    };
+    assert_eq!(code(&["verify", "."]), 3);
+    assert_eq!(code(&["store", "list"]), 3);
+    assert_eq!(code(&["verify", ".", "--store", "main"]), 20);
+    assert_eq!(code(&["verify", ".", "--store", "down"]), 22);
+    // A file that was not read is a gap of another kind.
+    gaps.repo.write("big.zip", b"PK\x03\x04 no archive at all");
+    assert_eq!(code(&["verify", ".", "--store", "main"]), 3);
+}
+
+#[test]
+fn versions_that_were_trimmed_end_with_24_if_a_finding_may_have_been_among_them() {
+    let (bao, repo) = (Bao::start(), Repo::plain());
+    let max = json!({"max_versions": 1});
+    bao.root("POST", "secret/metadata/prod/api", &max);
+    for n in [2, 1] {
+        put(&bao, "prod/api", &json!({"token": token(n)}));
+    }
+    repo.write("clean.txt", "nothing\n");
+    assert_eq!(verify(&bao, &repo, Bao::ROOT).code, 0, "nothing to doubt");
+    let value: String = token(3).chars().skip(4).take(24).collect();
+    repo.write("app.ini", format!("api_key = \"{value}\"\n"));
+    let args = ["verify", "--fail-on", "critical", "--output", "json", "."];
+    let doubt = run(&bao, &repo, Bao::ROOT, &args);
+    assert_eq!(doubt.code, 24, "{}{}", doubt.text(), doubt.stderr);
+    assert_eq!(coverage(&doubt)["trimmed"], 1);
+    assert_eq!(
+        verify(&bao, &repo, Bao::ROOT).code,
+        1,
+        "findings outrank it"
+    );
+    // A right that is missing besides makes it two reasons.
+    put(&bao, "dark/a", &json!({"k": "made-up"}));
+    let text = r#"
+        path "secret/metadata/*" { capabilities = ["read", "list"] }
+        path "secret/data/*" { capabilities = ["read"] }
+        path "secret/metadata/dark/*" { capabilities = ["deny"] }
+    "#;
+    policy(&bao, "most", text);
+    let both = run(&bao, &repo, &bao.token(&["most"], "5m"), &args);
+    assert_eq!(both.code, 3, "{}{}", both.text(), both.stderr);
 }
 
 /// A store that has what OpenBao's KV has not: a version that waits to become current, and one that is switched off.

@@ -5,7 +5,10 @@ use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
 use zeroize::Zeroizing;
 
 use super::super::error::CliError;
-use crate::{model::Secret, stores::KeyPath};
+use crate::{
+    model::{BlobPath, Secret},
+    stores::KeyPath,
+};
 
 /// Most bytes of a value.
 const MAX_BYTES: u64 = 1 << 20;
@@ -18,6 +21,7 @@ pub(super) fn read(key: &KeyPath, field: Option<&str>) -> Result<Secret, CliErro
     if stdin.is_terminal() {
         let silence = Silence::new().map_err(failed)?;
         let what = field.map_or_else(|| key.to_string(), |field| format!("{key} {field}"));
+        let what = BlobPath::from(what.as_str());
         let mut err = io::stderr().lock();
         // A terminal that takes no prompt may still take the value.
         let _ = write!(err, "New value of {what}: ");

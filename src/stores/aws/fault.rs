@@ -110,6 +110,15 @@ fn meaning(code: &str) -> Option<Fault> {
     })
 }
 
+/// Tells whether a type says that a rate limit or a quota is used up.
+pub(super) fn is_quota(code: &str) -> bool {
+    let is_limit = matches!(
+        code,
+        "LimitExceeded" | "LimitExceededException" | "ParameterLimitExceeded"
+    );
+    is_limit || matches!(meaning(code), Some(Fault::Retryable { .. }))
+}
+
 /// Returns words for a fault, and what to do.
 pub(super) fn words(fault: &Fault, code: &str) -> (&'static str, &'static str) {
     match (fault, code) {
@@ -189,6 +198,8 @@ mod tests {
             assert!(!what.is_empty() && !help.is_empty());
         }
         assert_eq!(meaning("MadeUpException"), None);
+        assert!(is_quota("ThrottlingException") && is_quota("LimitExceeded"));
+        assert!(!is_quota("AccessDeniedException") && !is_quota("InternalServiceError"));
         assert_ne!(
             words(&Fault::Denied, "DecryptionFailure"),
             words(&Fault::Denied, "AccessDeniedException")

@@ -19,7 +19,7 @@ use aws_smithy_http_client::{Builder, Connector, proxy::ProxyConfig, tls};
 use tokio::runtime::Runtime;
 
 pub(in crate::stores) use super::fault::code;
-use super::fault::{judge, words};
+use super::fault::{is_quota, judge, words};
 use crate::{
     config::stores::AwsSettings,
     stores::{Fault, StoreError, Surroundings, connection::check_address, http::Effect},
@@ -144,7 +144,9 @@ impl Session {
     ) -> StoreError {
         let fault = judge(error, effect);
         let (words, help) = words(&fault, code(error).unwrap_or_default());
-        self.error(fault, format!("{what}: {words}"), help)
+        let is_quota = code(error).is_some_and(is_quota);
+        let error = self.error(fault, format!("{what}: {words}"), help);
+        error.of_quota(is_quota)
     }
 }
 

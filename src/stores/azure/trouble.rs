@@ -55,7 +55,9 @@ const NOT_AZURE: &str = "check `vault`, and whether a proxy answers in its place
 
 /// Puts an error into our words.
 pub(super) fn translate(store: &str, what: &str, effect: Effect, error: &Error) -> StoreError {
-    let (fault, why, help) = match (error.kind(), codes(error)) {
+    let answer = codes(error);
+    let is_quota = matches!(answer, Some((429, _)));
+    let (fault, why, help) = match (error.kind(), answer) {
         (_, Some((status, codes))) => told(status, &codes, effect),
         (ErrorKind::Credential, _) => (
             Fault::Unauthenticated,
@@ -84,7 +86,7 @@ pub(super) fn translate(store: &str, what: &str, effect: Effect, error: &Error) 
             "write `vault` as https://NAME.vault.azure.net; no token was sent",
         ),
     };
-    StoreError::new(store, fault, format!("{what}: {why}"), help)
+    StoreError::new(store, fault, format!("{what}: {why}"), help).of_quota(is_quota)
 }
 
 /// Returns the words of a request that was not answered in time.

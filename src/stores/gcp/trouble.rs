@@ -41,7 +41,8 @@ pub(super) fn translate(store: &str, what: &str, effect: Effect, error: &Error) 
     } else {
         unanswered(error, effect)
     };
-    StoreError::new(store, fault, format!("{what}: {why}"), help)
+    let is_quota = code(error) == Some(Code::ResourceExhausted);
+    StoreError::new(store, fault, format!("{what}: {why}"), help).of_quota(is_quota)
 }
 
 type Words = (Fault, &'static str, &'static str);

@@ -228,7 +228,8 @@ impl Wire {
             ),
             _ => return Err(self.garbled(call.what)),
         };
-        Err(self.error(fault, format!("{}: {happened}", call.what), help))
+        let error = self.error(fault, format!("{}: {happened}", call.what), help);
+        Err(error.of_quota(answer.status == 429))
     }
 
     fn unanswered(&self, call: &Call<'_>, trouble: Trouble) -> StoreError {

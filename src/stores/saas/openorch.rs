@@ -136,7 +136,8 @@ impl Openorch {
             ),
             _ => return Err(self.garbled(what)),
         };
-        Err(self.error(fault, format!("{what}: {happened}"), help))
+        let error = self.error(fault, format!("{what}: {happened}"), help);
+        Err(error.of_quota(answer.status == 429))
     }
 
     /// Gives the secrets of an answer to `each`, as JSON objects with their keys.

@@ -171,7 +171,8 @@ impl Wire {
             ),
             _ => return Err(self.garbled(what)),
         };
-        Err(self.error(fault, format!("{what}: {happened}"), help))
+        let error = self.error(fault, format!("{what}: {happened}"), help);
+        Err(error.of_quota(answer.status == 429))
     }
 }
 

@@ -119,6 +119,7 @@ pub(super) fn judge(report: &mut Report, index: &Index) {
                 age: None,
                 also: Vec::new(),
                 more: 0,
+                uses: Vec::new(),
             });
         }
     }

@@ -32,6 +32,8 @@ mod store;
 #[cfg(feature = "verify")]
 mod stores;
 #[cfg(feature = "verify")]
+mod trace;
+#[cfg(feature = "verify")]
 mod verify;
 
 use std::{

@@ -11,10 +11,7 @@ use crate::{
     model::{BlobPath, DigestKey, Finding, Kind, ProviderState, Secret, Severity, Verdict},
     policy::environment,
     scan::{Mode, Report, Target},
-    stores::{
-        Fault, SecretStore, StoreError, target,
-        vault::{self, Vault},
-    },
+    stores::{Fault, SecretStore, StoreError, target},
     verify::{self, Opened},
 };
 
@@ -25,7 +22,7 @@ use super::{
     exit::Outcome,
     gather::{self, Gathered},
     index::Memory,
-    report as reports, rotate, scan, settings, stores as opening,
+    report as reports, rotate, scan, settings, stores as opening, trace,
 };
 
 /// Threads that read a store at once: a store is waited for, not computed with.
@@ -58,6 +55,9 @@ pub(super) fn run(args: &args::Verify, look: &Look) -> Result<Outcome, CliError>
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
     let pool = pool.map_err(|error| CliError::internal(&error))?;
     pool.install(|| judge(&mut report, &file, args, &gathered))?;
+    if args.trace {
+        trace::add(&mut report, &file, &args.stores.store)?;
+    }
     let fail_on = args.scan.fail_on.map(Severity::from);
     let fail_on = fail_on.or(gathered.fail_on()).unwrap_or(Severity::Low);
     let choices = scan::Choices {
@@ -70,9 +70,6 @@ pub(super) fn run(args: &args::Verify, look: &Look) -> Result<Outcome, CliError>
     let written = scan::write(&report, &outputs, &choices, look);
     scan::warn(&report, &outputs);
     written?;
-    if args.trace {
-        trace(&report, &file, args, look)?;
-    }
     let outcome = Outcome::of(&report, fail_on);
     if args.on_live == args::OnLive::Nothing || outcome != Outcome::Live {
         return Ok(outcome);
@@ -97,85 +94,6 @@ fn tell(text: &str) -> Result<(), CliError> {
         path: "standard error".into(),
         source,
     })
-}
-
-/// Tells the uses of each finding's value in the audit logs of Vault stores.
-fn trace(
-    report: &Report,
-    file: &StoresFile,
-    args: &args::Verify,
-    look: &Look,
-) -> Result<(), CliError> {
-    let wanted = |name: &String| args.stores.store.is_empty() || args.stores.store.contains(name);
-    let mut asked = false;
-    let strong = |finding: &&Finding| {
-        // Exposed to be judged: guesses are not looked for.
-        let bits = verify::bits::estimate(finding.secret.expose());
-        finding.kind == Kind::Secret && bits >= u32::from(file.verify.min_bits)
-    };
-    let findings: Vec<&Finding> = report.findings.iter().filter(strong).collect();
-    let values: Vec<Secret> = findings.iter().map(|f| f.secret.clone()).collect();
-    for (name, entry) in file.stores.iter().filter(|(name, _)| wanted(name)) {
-        let StoreKind::Vault(settings) = &entry.kind else {
-            continue;
-        };
-        let Some(log) = settings.audit_file.as_deref() else {
-            continue;
-        };
-        asked = true;
-        let vault = Vault::open(name, entry, settings, &opening::surroundings())?;
-        let traces = vault.trace(&values, log)?;
-        let hides = args.redact_paths || look.ci;
-        for (finding, trace) in findings.iter().zip(&traces) {
-            tell(&used(name, finding, trace, hides))?;
-        }
-    }
-    if asked {
-        Ok(())
-    } else {
-        Err(CliError::NoAuditLog)
-    }
-}
-
-/// Returns what an audit log says of one value.
-fn used(store: &str, finding: &Finding, trace: &vault::Trace, hides: bool) -> String {
-    let at = format!("{}:{}", finding.location.path, finding.location.start_line);
-    let span = |text: &Option<String>| text.clone().unwrap_or_else(|| "?".to_owned());
-    if !trace.compared || trace.uses == 0 {
-        let why = if trace.compared {
-            "no use in its audit log"
-        } else {
-            "not looked for in its audit log"
-        };
-        return format!(
-            "trace {store}: {at}: {why}, which begins {} and has {} entries ({} unreadable)\n",
-            span(&trace.log.from),
-            trace.log.entries,
-            trace.log.unread
-        );
-    }
-    let mut text = format!(
-        "trace {store}: {at}: {} uses from {} to {}\n",
-        trace.uses,
-        span(&trace.first),
-        span(&trace.last)
-    );
-    if hides {
-        return text;
-    }
-    for ((operation, path), n) in &trace.places {
-        let (operation, path) = (safe(operation), safe(path));
-        text.push_str(&format!("    {operation} {path}: {n}\n"));
-    }
-    for (who, n) in trace.principals.iter().chain(&trace.addresses) {
-        text.push_str(&format!("    by {}: {n}\n", safe(who)));
-    }
-    text
-}
-
-/// Returns text of a server that is safe on a terminal.
-fn safe(text: &str) -> String {
-    BlobPath::from(text).to_string()
 }
 
 /// Asks the stores, and the systems behind them if wanted, and gives each finding its verdict.

@@ -29,5 +29,5 @@ pub use secret::Secret;
 pub use span::{Copied, Position, Span};
 pub use verdict::{
     Age, MatchKind, NotCompared, ProviderState, Readers, SharedValue, StoreCoverage, StoreFault,
-    StorePlace, StoreProblem, StoreState, Urgency, Verdict, Verification,
+    StorePlace, StoreProblem, StoreState, Urgency, Uses, Verdict, Verification,
 };

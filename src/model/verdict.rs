@@ -2,7 +2,7 @@
 //!
 //! Two axes, never one (DESIGN section 2): the state in the store, and the state at the provider that the secret opens.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -224,6 +224,46 @@ pub struct Verdict {
     /// Further such places beyond those listed.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub more: u64,
+    /// What audit logs say of the value, one a log, when asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub uses: Vec<Uses>,
+}
+
+/// What the audit log of a store says of a value: who sent it or got it. Texts are the log's own; times are RFC 3339.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Uses {
+    /// The store's name.
+    pub store: String,
+    /// Whether it was looked for: what is not text, or could be guessed, is not.
+    pub compared: bool,
+    /// Requests that sent it or got it, refused ones too.
+    pub requests: u64,
+    /// The first of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<String>,
+    /// The last of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<String>,
+    /// Requests by operation and path (`read secret/data/prod/app`).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub paths: BTreeMap<String, u64>,
+    /// Requests by who asked, by display name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub principals: BTreeMap<String, u64>,
+    /// Requests by the address that they came from.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub addresses: BTreeMap<String, u64>,
+    /// Paths, principals and addresses beyond those that are listed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub more: u64,
+    /// The time of the log's first entry: uses before it are not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_from: Option<String>,
+    /// Entries of the log that were read.
+    pub log_entries: u64,
+    /// Lines of the log that are no entry: torn, too long or of another format.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub log_unread: u64,
 }
 
 impl Verdict {
@@ -404,6 +444,7 @@ mod tests {
             age: None,
             also: Vec::new(),
             more: 0,
+            uses: Vec::new(),
         };
         assert!(verdict.is_live());
         verdict.provider = ProviderState::Refused;

@@ -2,7 +2,7 @@
 
 use crate::{
     model::{
-        NotCompared, ProviderState, StoreCoverage, StorePlace, StoreState, Urgency, Verdict,
+        NotCompared, ProviderState, StoreCoverage, StorePlace, StoreState, Urgency, Uses, Verdict,
         Verification,
     },
     report::words::{count, grouped, safe},
@@ -106,7 +106,51 @@ pub(super) fn facts(verdict: &Verdict) -> Vec<String> {
     if verdict.more > 0 {
         facts.push(format!("and in {} more places", grouped(verdict.more)));
     }
+    facts.extend(verdict.uses.iter().flat_map(uses));
     facts
+}
+
+/// Returns what an audit log says: one line, and one for each path, principal and address.
+fn uses(uses: &Uses) -> Vec<String> {
+    let when = |time: &Option<String>| safe(time.as_deref().unwrap_or("?"));
+    let log = format!("audit log of {}", safe(&uses.store));
+    if !uses.compared {
+        return vec![format!(
+            "{log}: not looked for, it could be guessed or is no text"
+        )];
+    }
+    let unread = if uses.log_unread > 0 {
+        format!(", {} unreadable", grouped(uses.log_unread))
+    } else {
+        String::new()
+    };
+    if uses.requests == 0 {
+        let entries = count(uses.log_entries, "entry", "entries");
+        return vec![format!(
+            "{log}: no use in {entries} since {}{unread}",
+            when(&uses.log_from)
+        )];
+    }
+    let requests = count(uses.requests, "use", "uses");
+    let mut lines = vec![format!(
+        "{log}: {requests} from {} to {}{unread}",
+        when(&uses.first),
+        when(&uses.last)
+    )];
+    let groups = [
+        (&uses.paths, ""),
+        (&uses.principals, "by "),
+        (&uses.addresses, "from "),
+    ];
+    for (group, word) in groups {
+        for (name, n) in group {
+            lines.push(format!("{log}: {word}{}: {}", safe(name), grouped(*n)));
+        }
+    }
+    if uses.more > 0 {
+        lines.push(format!("{log}: and {} more", grouped(uses.more)));
+    }
+    lines
 }
 
 /// Returns `prod:secret/db (password, version 3, production)`.
@@ -275,6 +319,19 @@ pub(super) fn sanitise(report: &mut crate::scan::Report) {
             verdict.owner.iter_mut().for_each(clean);
             let readers = verdict.readers.iter_mut();
             readers.flat_map(|r| &mut r.sample).for_each(clean);
+            for uses in &mut verdict.uses {
+                clean(&mut uses.store);
+                [&mut uses.first, &mut uses.last, &mut uses.log_from]
+                    .into_iter()
+                    .flatten()
+                    .for_each(clean);
+                for group in [&mut uses.paths, &mut uses.principals, &mut uses.addresses] {
+                    *group = std::mem::take(group)
+                        .into_iter()
+                        .map(|(name, n)| (safe(&name), n))
+                        .collect();
+                }
+            }
         }
     }
     let Some(verification) = &mut report.verification else {
@@ -308,6 +365,11 @@ pub(super) fn withhold(report: &mut crate::scan::Report) {
             verdict.also.iter_mut().for_each(hide);
             verdict.owner = None;
             verdict.readers = None;
+            for uses in &mut verdict.uses {
+                uses.paths.clear();
+                uses.principals.clear();
+                uses.addresses.clear();
+            }
         }
     }
     if let Some(verification) = &mut report.verification {
@@ -324,6 +386,8 @@ pub(super) fn withhold(report: &mut crate::scan::Report) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::{
         model::{MatchKind, StoreProblem},
@@ -369,10 +433,27 @@ mod tests {
                 age: None,
                 also: Vec::new(),
                 more: 0,
+                uses: vec![uses_of("shop-db-reader")],
             });
         }
         report.verification = Some(verification());
         report
+    }
+
+    /// Returns uses by somebody whose name is withheld with the keys'.
+    fn uses_of(who: &str) -> Uses {
+        Uses {
+            store: "prod".to_owned(),
+            compared: true,
+            requests: 2,
+            first: Some("2026-01-02T03:04:05Z".to_owned()),
+            last: Some("2026-01-03T03:04:05Z".to_owned()),
+            paths: BTreeMap::from([("read secret/data/shop-db".to_owned(), 2)]),
+            principals: BTreeMap::from([(who.to_owned(), 2)]),
+            addresses: BTreeMap::from([("shop-db.example\u{1b}[2J".to_owned(), 2)]),
+            log_entries: 7,
+            ..Uses::default()
+        }
     }
 
     fn shop_db() -> StorePlace {

@@ -27,6 +27,7 @@ fn verdict(store: StoreState, version: &str) -> Verdict {
         age: None,
         also: Vec::new(),
         more: 0,
+        uses: Vec::new(),
     }
 }
 

@@ -3,7 +3,7 @@
 //! Promises: the text is checked as a whole before anything is lent from it (RFC 8259, at most [`MAX_DEPTH`] levels deep); strings
 //! are lent from the text itself, or, if they have escapes, from a buffer that is wiped; no error quotes the text.
 
-use std::{fmt, ops::Deref};
+use std::{collections::BTreeMap, fmt, ops::Deref};
 
 use zeroize::Zeroizing;
 
@@ -126,7 +126,15 @@ impl<'b> Json<'b> {
         path.iter().try_fold(self, |value, name| value.member(name))
     }
 
-    /// Tells whether two values are the same, however they are written.
+    /// Returns the members of an object, the last of each name.
+    fn by_name(self) -> BTreeMap<String, Self> {
+        let members = self.members();
+        members
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect()
+    }
+
+    /// Tells whether two values are the same, however they are written; of members with one name the last counts, as [`Self::member`] has it.
     #[must_use]
     pub fn is_same(self, other: Json<'_>) -> bool {
         match self.0.as_bytes().first() {
@@ -139,11 +147,13 @@ impl<'b> Json<'b> {
                     && self.items().zip(other.items()).all(|(a, b)| a.is_same(b))
             }
             Some(b'{') => {
+                let (own, others) = (self.by_name(), other.by_name());
                 other.0.starts_with('{')
-                    && self.members().count() == other.members().count()
-                    && self
-                        .members()
-                        .all(|(name, value)| other.member(&name).is_some_and(|b| value.is_same(b)))
+                    && own.len() == others.len()
+                    && own
+                        .iter()
+                        .zip(&others)
+                        .all(|((a, one), (b, two))| a == b && one.is_same(*two))
             }
             _ => self.0 == other.0,
         }
@@ -432,6 +442,16 @@ mod tests {
                     .prop_map(|map| Value::Object(map.into_iter().collect())),
             ]
         })
+    }
+
+    #[test]
+    fn the_last_member_of_a_name_counts() {
+        let json = |text: &'static str| Json::parse(text.as_bytes()).unwrap();
+        let twice = json(r#"{"a": 1, "b": [2], "a": "x"}"#);
+        assert!(twice.is_same(twice));
+        assert!(twice.is_same(json(r#"{"a": "x", "b": [2]}"#)));
+        assert!(!twice.is_same(json(r#"{"a": 1, "b": [2]}"#)));
+        assert!(!twice.is_same(json(r#"{"a": "x"}"#)));
     }
 
     proptest! {

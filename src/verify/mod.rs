@@ -235,6 +235,7 @@ fn blank(store: StoreState) -> Verdict {
         age: None,
         also: Vec::new(),
         more: 0,
+        uses: Vec::new(),
     }
 }
 

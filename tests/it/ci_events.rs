@@ -196,6 +196,13 @@ fn a_scan_triggers_nothing_beyond_the_allow_list_and_without_an_approval() {
     assert!(PathBuf::from(&plan).exists());
 }
 
+/// Returns a token that may ask how values are hashed in the log, and nothing else.
+fn tracer(bao: &Bao) -> String {
+    let rights = r#"path "sys/audit-hash/main" { capabilities = ["update"] }"#;
+    policy(bao, "tracer", rights);
+    bao.token(&["tracer"], "5m")
+}
+
 #[test]
 fn uses_of_a_leak_are_told_to_a_token_that_may_read_nothing() {
     let (bao, repo) = (Bao::audited(), Repo::plain());
@@ -204,9 +211,7 @@ fn uses_of_a_leak_are_told_to_a_token_that_may_read_nothing() {
         repo.write(&format!("file{n}.txt"), format!("token = {}\n", token(n)));
     }
     bao.ask("GET", "secret/data/prod/api", Bao::ROOT, &Value::Null);
-    let rights = r#"path "sys/audit-hash/main" { capabilities = ["update"] }"#;
-    policy(&bao, "tracer", rights);
-    let tracer = bao.token(&["tracer"], "5m");
+    let tracer = tracer(&bao);
     let stores = bao.dir().join("stores.toml");
     let text = |log: &str| {
         format!(
@@ -224,25 +229,39 @@ fn uses_of_a_leak_are_told_to_a_token_that_may_read_nothing() {
     let trace = |more: &[&str]| {
         let args = [&["verify", "--trace", "--stores", stores], more, &["."]].concat();
         let run = keysweep_with(repo.path(), &args, &[("BAO_TOKEN", &tracer)], b"");
+        let told = String::from_utf8_lossy(&run.stdout).into_owned() + &run.stderr;
         for n in 1..=2 {
-            assert!(!run.stderr.contains(&token(n)), "{}", run.stderr);
+            assert!(!told.contains(&token(n)), "{told}");
         }
         run
     };
-    let run = trace(&[]);
-    let told = &run.stderr;
-    assert!(told.contains("file1.txt:1: 2 uses from 20"), "{told}");
-    assert!(told.contains("read secret/data/prod/api: 1"), "{told}");
-    assert!(told.contains("by 127.0.0.1: "), "{told}");
-    assert!(
-        told.contains("file2.txt:1: no use in its audit log"),
-        "{told}"
+    let run = trace(&["--output", "json"]);
+    // Nothing could be read: the run does not claim that it was, and the findings stand.
+    assert_eq!(run.code, 1, "{}", run.stderr);
+    let report = run.json();
+    let verdict = |n: usize| &report["findings"][n]["verdict"];
+    let used = &verdict(0)["uses"][0];
+    assert_eq!(
+        verdict(0)["store"],
+        json!({"state": "not-found", "complete": false})
     );
-    // Nothing could be read: the run does not claim that it was.
-    assert_eq!(run.code, 1, "{told}");
-    let redacted = trace(&["--redact-paths"]).stderr;
-    assert!(redacted.contains("file1.txt:1: 2 uses"), "{redacted}");
-    assert!(!redacted.contains("prod/api"), "{redacted}");
+    assert_eq!(verdict(0)["urgency"], "soon");
+    assert_eq!(used["requests"], 2);
+    assert_eq!(used["paths"]["read secret/data/prod/api"], 1);
+    assert_eq!(used["addresses"], json!({"127.0.0.1": 2}));
+    assert!(used["first"].as_str() < used["last"].as_str());
+    assert_eq!(verdict(1)["urgency"], "later");
+    assert_eq!(verdict(1)["uses"][0]["requests"], 0);
+    let told = trace(&[]).text();
+    assert!(told.contains("audit log of main: 2 uses from 20"), "{told}");
+    assert!(told.contains("read secret/data/prod/api: 1"), "{told}");
+    assert!(told.contains("audit log of main: no use in "), "{told}");
+    let redacted = trace(&["--redact-paths"]).text();
+    assert!(redacted.contains("2 uses"), "{redacted}");
+    assert!(
+        !redacted.contains("prod/api") && !redacted.contains("127.0.0.1: "),
+        "{redacted}"
+    );
     fs::write(stores, text("")).unwrap();
     let run = trace(&[]);
     assert_eq!(run.code, 2, "{}", run.stderr);

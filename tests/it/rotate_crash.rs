@@ -224,6 +224,7 @@ impl Case {
                 age: None,
                 also: Vec::new(),
                 more: 0,
+                uses: Vec::new(),
             },
         };
         let now = Cell::new(self.now());

@@ -211,7 +211,7 @@ pub(super) fn check_file(path: &Path) -> Result<(), CliError> {
     let tried = match fs::metadata(path) {
         Ok(kind) if kind.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
         // Opening a pipe waits for its reader.
-        Ok(kind) if !kind.is_file() => Ok(()),
+        Ok(_) if is_stream(path) => Ok(()),
         _ => {
             let neighbour = neighbour(path);
             fs::File::create_new(&neighbour).and_then(|_| fs::remove_file(&neighbour))
@@ -316,6 +316,19 @@ pub(super) fn warn(report: &Report, outputs: &[Output]) {
     }
 }
 
+/// Tells whether a path is a device or a pipe of the user's. A link to one counts below `/dev` and `/proc` alone: one that lies elsewhere may
+/// come with a repository, and is replaced as a link to a file is.
+fn is_stream(path: &Path) -> bool {
+    if !fs::metadata(path).is_ok_and(|kind| !kind.is_file() && !kind.is_dir()) {
+        return false;
+    }
+    if !path.symlink_metadata().is_ok_and(|kind| kind.is_symlink()) {
+        return true;
+    }
+    let folder = path.parent().and_then(|folder| folder.canonicalize().ok());
+    folder.is_some_and(|folder| folder.starts_with("/dev") || folder.starts_with("/proc"))
+}
+
 /// Writes a file whole or not at all: a reader never sees half a report.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
     use std::io::Write as _;
@@ -324,7 +337,7 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
         source,
     };
     // Devices and pipes (`/dev/stderr`, process substitution) cannot be renamed over.
-    if fs::metadata(path).is_ok_and(|m| !m.is_file()) {
+    if is_stream(path) {
         return fs::write(path, bytes).map_err(failed);
     }
     let temporary = neighbour(path);

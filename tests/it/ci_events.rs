@@ -404,3 +404,39 @@ fn the_action_verifies_for_those_who_may_write() {
     let (args, log) = acted(&[("EVENT", "push")]);
     assert_eq!((args[0].as_str(), log.as_str()), ("scan", ""));
 }
+
+#[cfg(unix)]
+#[test]
+fn a_report_is_not_written_through_a_link_that_a_repository_brings() {
+    let repo = Repo::new();
+    repo.write("a.env", format!("A={}\n", token(1)));
+    let elsewhere = tempfile::tempdir().unwrap();
+    let pipe = elsewhere.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let precious = elsewhere.path().join("precious");
+    fs::write(&precious, "as it was").unwrap();
+    for target in [std::path::Path::new("/dev/null"), &pipe, &precious] {
+        let link = repo.path().join("report.json");
+        std::os::unix::fs::symlink(target, &link).unwrap();
+        let run = keysweep_with(
+            repo.path(),
+            &["scan", "--output", "json=report.json"],
+            &[],
+            b"",
+        );
+        assert_eq!(run.code, 1, "{target:?}: {}", run.stderr);
+        assert!(link.symlink_metadata().unwrap().is_file(), "{target:?}");
+        let text = fs::read(&link).unwrap();
+        serde_json::from_slice::<Value>(&text).unwrap();
+        fs::remove_file(link).unwrap();
+    }
+    assert_eq!(fs::read_to_string(precious).unwrap(), "as it was");
+    let run = keysweep_with(
+        repo.path(),
+        &["scan", "--output", "json=/dev/stderr"],
+        &[],
+        b"",
+    );
+    assert!(run.stderr.contains("fingerprint"), "{}", run.stderr);
+}

@@ -204,10 +204,10 @@ fn differs(
     }
 }
 
-struct Planning<'p> {
-    limits: &'p RotateLimits,
-    permits: &'p Permits,
-    world: &'p World<'p>,
+pub(super) struct Planning<'p> {
+    pub(super) limits: &'p RotateLimits,
+    pub(super) permits: &'p Permits,
+    pub(super) world: &'p World<'p>,
     wishes: &'p Wishes,
 }
 
@@ -265,6 +265,7 @@ impl Planning<'_> {
             retire: self.retire(store),
             declares: Declares::default(),
             readers,
+            sinks: Vec::new(),
             acknowledged: self.wishes.acknowledge_unknown,
             shared: others(verdict, place),
             urgency: verdict.urgency,
@@ -272,6 +273,7 @@ impl Planning<'_> {
             findings: group.findings.clone(),
         };
         self.declare(&mut action, store, open)?;
+        self.sinks(&mut action)?;
         Ok(action)
     }
 

@@ -38,7 +38,7 @@ fn candidate(verdict: Verdict) -> Candidate {
     }
 }
 
-fn wishes() -> Wishes {
+pub(super) fn wishes() -> Wishes {
     Wishes {
         planner: "bob".into(),
         now: START,
@@ -46,7 +46,7 @@ fn wishes() -> Wishes {
     }
 }
 
-fn made(bench: &Bench, verdict: Verdict, limits: &RotateLimits, wishes: &Wishes) -> Plan {
+pub(super) fn made(bench: &Bench, verdict: Verdict, limits: &RotateLimits, wishes: &Wishes) -> Plan {
     plan(
         &[candidate(verdict)],
         limits,
@@ -57,7 +57,7 @@ fn made(bench: &Bench, verdict: Verdict, limits: &RotateLimits, wishes: &Wishes)
     .unwrap()
 }
 
-fn current() -> Verdict {
+pub(super) fn current() -> Verdict {
     verdict(StoreState::Current, "1")
 }
 

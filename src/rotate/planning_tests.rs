@@ -46,7 +46,12 @@ pub(super) fn wishes() -> Wishes {
     }
 }
 
-pub(super) fn made(bench: &Bench, verdict: Verdict, limits: &RotateLimits, wishes: &Wishes) -> Plan {
+pub(super) fn made(
+    bench: &Bench,
+    verdict: Verdict,
+    limits: &RotateLimits,
+    wishes: &Wishes,
+) -> Plan {
     plan(
         &[candidate(verdict)],
         limits,

@@ -244,9 +244,8 @@ impl Planning<'_> {
         differs(kind, store, &key, [&base, &exposed], place, by)?;
         let readers = readers(self.limits, store, &key, self.wishes.acknowledge_unknown)?;
         self.not_ours(store, &key, &[&base, &exposed], open)?;
-        let environment = place.environment.clone();
         let protected = &self.limits.protected;
-        let said = environment.as_ref();
+        let said = place.environment.as_ref();
         let mut action = Action {
             kind,
             store: place.store.clone(),
@@ -254,7 +253,7 @@ impl Planning<'_> {
             field: place.field.clone(),
             by,
             needs_approval: self.world.is_in(protected, &place.store, &place.key, said),
-            environment,
+            environment: place.environment.clone(),
             base: base.as_str().to_owned(),
             exposed: exposed.as_str().to_owned(),
             strategy,
@@ -273,7 +272,6 @@ impl Planning<'_> {
             findings: group.findings.clone(),
         };
         self.declare(&mut action, store, open)?;
-        self.sinks(&mut action)?;
         Ok(action)
     }
 
@@ -311,7 +309,7 @@ impl Planning<'_> {
                 "set `user-field` of the target in stores.toml",
             );
         }
-        Ok(())
+        self.sinks(action)
     }
 
     fn retire(&self, store: &dyn SecretStore) -> Retire {

@@ -84,7 +84,8 @@ impl Engine {
         let Some(service) = service else {
             return Reply::Json(404, "{}".into());
         };
-        if service["Version"]["Index"].to_string() != version {
+        let index = service["Version"]["Index"].as_i64();
+        if version.parse().ok() != index {
             return Reply::Json(
                 500,
                 json!({"message": "update out of sequence"}).to_string(),

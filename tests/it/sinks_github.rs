@@ -55,7 +55,7 @@ impl Hub {
         }))
     }
 
-    fn put(&mut self, name: &str, asked: &Asked, of_organization: bool) -> Reply {
+    fn put(&mut self, name: &str, asked: &Asked, at: &str) -> Reply {
         let Ok(body) = serde_json::from_str::<Value>(&asked.body) else {
             return Reply::Json(400, "{}".into());
         };
@@ -66,13 +66,19 @@ impl Hub {
             return Reply::Json(422, json!({"message": "bad box"}).to_string());
         };
         let mut members = 2;
-        if of_organization {
+        if at.starts_with("/orgs/") {
             members += 1 + usize::from(text("visibility") == "selected");
             if body["visibility"].is_null() {
                 return Reply::Json(422, json!({"message": "visibility is missing"}).to_string());
             }
             let chosen = body["selected_repository_ids"].as_array();
-            let ids = chosen.map(|ids| ids.iter().map(|id| id.as_i64().unwrap()).collect());
+            // Dependabot's are texts.
+            let number = |id: &Value| match (at.contains("/dependabot/"), id.as_str()) {
+                (true, Some(text)) => text.parse().unwrap(),
+                (false, None) => id.as_i64().unwrap(),
+                other => panic!("{other:?} is no id here"),
+            };
+            let ids = chosen.map(|ids| ids.iter().map(number).collect());
             self.chosen = ids.unwrap_or_default();
             self.known.get_mut(name).unwrap()["visibility"] = body["visibility"].clone();
         }
@@ -122,7 +128,7 @@ impl Hub {
         }
         match (asked.method.as_str(), self.known.get(name).cloned()) {
             ("GET", Some(told)) => Reply::Json(200, told.to_string()),
-            ("PUT", Some(_)) => self.put(name, asked, at.starts_with("/orgs/")),
+            ("PUT", Some(_)) => self.put(name, asked, at),
             ("GET" | "PUT", None) => missing(),
             _ => Reply::Json(405, "{}".into()),
         }
@@ -203,11 +209,14 @@ fn each_kind_of_secret_is_replaced_in_a_box_that_github_opens() {
 
 #[test]
 fn an_organisations_secret_stays_visible_to_whom_it_was() {
-    for (visibility, chosen) in [
-        ("all", Vec::new()),
-        ("private", Vec::new()),
-        ("selected", (1..=230).collect::<Vec<i64>>()),
-        ("selected", Vec::new()),
+    let actions = ("actions", "/orgs/acme/actions/secrets");
+    let dependabot = ("dependabot", "/orgs/acme/dependabot/secrets");
+    for ((application, at), visibility, chosen) in [
+        (actions, "all", Vec::new()),
+        (actions, "private", Vec::new()),
+        (actions, "selected", (1..=230).collect::<Vec<i64>>()),
+        (actions, "selected", Vec::new()),
+        (dependabot, "selected", vec![7, 9]),
     ] {
         let hub = Hub::new(&["DB_PASSWORD"]);
         {
@@ -215,8 +224,9 @@ fn an_organisations_secret_stays_visible_to_whom_it_was() {
             hub.known.get_mut("DB_PASSWORD").unwrap()["visibility"] = json!(visibility);
             hub.chosen.clone_from(&chosen);
         }
-        let fake = Hub::serve(&hub, "/orgs/acme/actions/secrets");
-        let sink = github(&fake, "organization = \"acme\"");
+        let fake = Hub::serve(&hub, at);
+        let lines = format!("organization = \"acme\"\napplication = \"{application}\"");
+        let sink = github(&fake, &lines);
         sink.describe().expect("it is there");
         put(&*sink).expect("replaced");
         let hub = hub.lock().unwrap();

@@ -112,7 +112,7 @@ fn copies_get_the_new_value_and_nothing_tells_it() {
     let new = place.current();
     assert_ne!(new, place.leaked);
     assert_eq!(copies.hub.lock().unwrap().opened["DB_PASSWORD"], new);
-    assert_eq!(copies.values(), [new.clone()]);
+    assert_eq!(copies.values(), [new.as_str()]);
     let hook = copies.requests("hook");
     assert_eq!(hook.len(), 1);
     assert_eq!(

@@ -96,7 +96,7 @@ pub(super) fn moved(service: Json<'_>, base: &str, to: &Version) -> Option<Buffe
             out.push(b",");
         }
         let name = own.member("SecretName").and_then(Json::name);
-        if !name.is_some_and(|name| number(base, &name).is_some()) {
+        if name.is_none_or(|name| number(base, &name).is_none()) {
             out.push(own.text().as_bytes());
             continue;
         }

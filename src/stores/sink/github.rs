@@ -14,7 +14,7 @@ use super::{
     open::{bearer, garbled, judge, token},
 };
 use crate::{
-    config::sinks::GithubSettings,
+    config::sinks::{GithubApplication, GithubSettings},
     model::Secret,
     stores::{
         Fault, StoreError, Surroundings,
@@ -42,6 +42,7 @@ pub(super) struct Github {
     secrets: String,
     name: String,
     of_organization: bool,
+    of_dependabot: bool,
 }
 
 /// The key of a sealed box.
@@ -98,6 +99,7 @@ impl Github {
             secrets: format!("{base}{path}"),
             name: settings.secret.clone(),
             of_organization: settings.organization.is_some(),
+            of_dependabot: settings.application == GithubApplication::Dependabot,
             label,
         })
     }
@@ -188,7 +190,11 @@ impl Github {
         match visibility.as_deref() {
             Some(known @ ("all" | "private")) => Ok(format!(",\"visibility\":\"{known}\"")),
             Some("selected") => {
-                let ids: Vec<String> = self.chosen()?.iter().map(ToString::to_string).collect();
+                // Dependabot's secrets take the same numbers as texts.
+                let quote = if self.of_dependabot { "\"" } else { "" };
+                let ids = self.chosen()?;
+                let ids = ids.iter().map(|id| format!("{quote}{id}{quote}"));
+                let ids: Vec<String> = ids.collect();
                 Ok(format!(
                     ",\"visibility\":\"selected\",\"selected_repository_ids\":[{}]",
                     ids.join(",")

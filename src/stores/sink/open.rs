@@ -2,7 +2,7 @@
 //!
 //! Promises: opening sends nothing; a token's file that every user may read is refused.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use zeroize::Zeroizing;
 
@@ -112,8 +112,25 @@ pub(super) fn judge(
 ) -> Result<Answer, StoreError> {
     let after = answer.after;
     let is_limited = after.is_some() || answer.header("x-ratelimit-remaining") == Some("0");
-    let (fault, happened, help) = match answer.status {
-        200..=299 => return Ok(answer),
+    if answer.is_fine() {
+        return Ok(answer);
+    }
+    let (fault, happened, help) = said(answer.status, effect, is_limited, after);
+    Err(StoreError::new(
+        label,
+        fault,
+        format!("{what}: {happened}"),
+        help,
+    ))
+}
+
+fn said(
+    status: u16,
+    effect: Effect,
+    is_limited: bool,
+    after: Option<Duration>,
+) -> (Fault, &'static str, &'static str) {
+    match status {
         401 => (
             Fault::Unauthenticated,
             "the token is not accepted",
@@ -164,13 +181,7 @@ pub(super) fn judge(
             "the answer is none that was expected",
             "check `address`: it is that of the API, not of a page",
         ),
-    };
-    Err(StoreError::new(
-        label,
-        fault,
-        format!("{what}: {happened}"),
-        help,
-    ))
+    }
 }
 
 /// Returns the error of an answer that is not what its sender documents.

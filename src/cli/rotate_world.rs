@@ -1,4 +1,4 @@
-//! What a rotation works on, opened from the user's stores file: the stores and targets of the keys at hand, the state directory,
+//! What a rotation works on, opened from the user's stores file: the stores, targets and sinks of the keys at hand, the state directory,
 //! the identity of journals, and the credentials that keysweep itself uses.
 
 use std::{
@@ -7,14 +7,17 @@ use std::{
 };
 
 use crate::{
-    config::stores::{StoreKind, StoresFile, TargetKind, VaultAuth},
+    config::{
+        sinks::SinkEntry,
+        stores::{StoreKind, StoresFile, TargetKind, VaultAuth},
+    },
     model::Secret,
     policy::environment::Environments,
-    rotate::{EnvironmentsOf, OpenTarget, World},
+    rotate::{EnvironmentsOf, OpenSink, OpenTarget, World},
     stores::{
         SecretStore, Surroundings,
         credential::{at_home, credential_file},
-        target,
+        sink, target,
     },
 };
 
@@ -30,10 +33,11 @@ const OWN_VARIABLES: [&str; 6] = [
     "SOPS_AGE_KEY",
 ];
 
-/// The stores and targets of some keys.
+/// The stores, targets and sinks of some keys.
 pub(super) struct Opened {
     stores: Vec<Box<dyn SecretStore>>,
     targets: Vec<OpenTarget>,
+    sinks: Vec<OpenSink>,
     own: Vec<Secret>,
     environments: Box<EnvironmentsOf>,
 }
@@ -70,9 +74,19 @@ impl Opened {
                 target,
             });
         }
+        let is_needed =
+            |entry: &&SinkEntry| keys.contains(&(entry.store.clone(), entry.key.clone()));
+        let mut sinks = Vec::new();
+        for entry in file.sinks.iter().filter(is_needed) {
+            sinks.push(OpenSink {
+                entry: entry.clone(),
+                sink: sink::open(entry, &surroundings)?,
+            });
+        }
         Ok(Self {
             stores,
             targets,
+            sinks,
             own: own(file, &surroundings),
             environments: environments(file),
         })
@@ -82,6 +96,7 @@ impl Opened {
         World {
             stores: &self.stores,
             targets: &self.targets,
+            sinks: &self.sinks,
             own: &self.own,
             environments: Some(self.environments.as_ref()),
         }
@@ -143,7 +158,9 @@ pub(super) fn identity(file: &StoresFile) -> Result<Secret, CliError> {
 
 /// Returns the values that keysweep logs in with, as far as they can be read: a plan must not rotate them.
 fn own(file: &StoresFile, surroundings: &Surroundings<'_>) -> Vec<Secret> {
-    let variables = OWN_VARIABLES.iter().filter_map(|name| {
+    let of_sinks = file.sinks.iter().filter_map(SinkEntry::token_variable);
+    let variables = OWN_VARIABLES.into_iter().chain(of_sinks);
+    let variables = variables.filter_map(|name| {
         let value = (surroundings.variable)(name)?;
         Some(Secret::new(value.as_encoded_bytes()))
     });
@@ -177,6 +194,12 @@ fn own(file: &StoresFile, surroundings: &Surroundings<'_>) -> Vec<Secret> {
             TargetKind::AwsIam(_) | TargetKind::Command(_) | TargetKind::None => {}
         }
     }
+    files.extend(
+        file.sinks
+            .iter()
+            .filter_map(SinkEntry::token_file)
+            .map(PathBuf::as_path),
+    );
     for path in files {
         let path = at_home(path, surroundings.home.as_deref());
         // One that cannot be read opens nothing either; whoever needs it says so.

@@ -203,6 +203,9 @@ fn anchor(file: &mut StoresFile, folder: &Path) {
             | StoreKind::Azure(_) => {}
         }
     }
+    for sink in &mut file.sinks {
+        sink.files().into_iter().for_each(whole);
+    }
 }
 
 #[cfg(unix)]

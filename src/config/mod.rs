@@ -27,6 +27,7 @@ mod identity;
 mod load;
 mod ranged;
 mod schema;
+pub mod sinks;
 mod size;
 pub mod stores;
 pub mod suppress;

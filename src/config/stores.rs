@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::Deserialize;
 
+use super::sinks::SinkEntry;
 use crate::model::{quotable, suggestion, without_values};
 
 /// Everything that the file says. `Default` is that of a user without one: no store, nothing may be rotated.
@@ -22,6 +23,8 @@ pub struct StoresFile {
     pub rotate: RotateLimits,
     /// `[[targets]]`: which system a store's key opens.
     pub targets: Vec<TargetEntry>,
+    /// `[[sinks]]`: which copies of a store's key are elsewhere.
+    pub sinks: Vec<SinkEntry>,
 }
 
 /// One store: what all kinds share, and the kind's own.
@@ -488,6 +491,14 @@ impl StoresFile {
                 ));
             }
         }
+        for sink in &self.sinks {
+            if !self.stores.contains_key(&sink.store) {
+                return Err(wrong(
+                    format!("a sink names the store `{}`", quotable(&sink.store)),
+                    "there is no [stores] entry of this name",
+                ));
+            }
+        }
         Ok(())
     }
 }
@@ -568,7 +579,7 @@ impl<'de> Deserialize<'de> for TargetEntry {
 #[serde(deny_unknown_fields)]
 struct Nothing {}
 
-fn take<T: serde::de::DeserializeOwned, E: serde::de::Error>(
+pub(super) fn take<T: serde::de::DeserializeOwned, E: serde::de::Error>(
     table: &mut toml::Table,
     key: &str,
 ) -> Result<Option<T>, E> {
@@ -578,11 +589,13 @@ fn take<T: serde::de::DeserializeOwned, E: serde::de::Error>(
         .map_err(|error: toml::de::Error| E::custom(error.message()))
 }
 
-fn rest<T: serde::de::DeserializeOwned, E: serde::de::Error>(table: toml::Table) -> Result<T, E> {
+pub(super) fn rest<T: serde::de::DeserializeOwned, E: serde::de::Error>(
+    table: toml::Table,
+) -> Result<T, E> {
     T::deserialize(table).map_err(|error: toml::de::Error| E::custom(error.message()))
 }
 
-fn unknown_kind<E: serde::de::Error>(kind: &str, known: &'static [&'static str]) -> E {
+pub(super) fn unknown_kind<E: serde::de::Error>(kind: &str, known: &'static [&'static str]) -> E {
     E::unknown_variant(&quotable(kind), known)
 }
 

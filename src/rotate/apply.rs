@@ -15,6 +15,7 @@ use super::{
     plan::{Action, Plan, expiry},
     rotators::rotator,
     seal::Held,
+    sinks,
     state::{Effect, Outcome, State},
     status::{all, has_ended, known},
     today::fresh,
@@ -127,6 +128,7 @@ pub fn approved(
     let is_protected = |action: &Action| {
         let said = action.environment.as_ref();
         world.is_in(&limits.protected, &action.store, &action.key, said)
+            || sinks::are_in(world, action, &limits.protected)
     };
     let mut approvers = Vec::new();
     let mut whys = Vec::new();
@@ -161,9 +163,13 @@ fn begin_one(
     journals: &Path,
 ) -> Result<Rotation, RotateError> {
     let action = &begin.action;
-    if let Err((_, why, help)) = Permits::new(context.limits)?.check(&action.store, &action.key) {
+    let permits = Permits::new(context.limits)?;
+    let allowed = permits.check(&action.store, &action.key);
+    let allowed = allowed.and_then(|()| sinks::may(&permits, &action.sinks));
+    if let Err((_, why, help)) = allowed {
         return Err(RotateError::Unknown { what: why, help });
     }
+    sinks::of_plan(world, action, false)?;
     crash_at(context, Point::BeforeState(State::Planned))?;
     let journal = Journal::create(journals, (context.now)(), begin, context.sealer)?;
     crash_at(context, Point::AfterState(State::Planned))?;
@@ -261,12 +267,16 @@ fn forbidden(
         return Ok(None);
     }
     let permits = Permits::new(context.limits)?;
-    if let Err((_, why, help)) = permits.check(&action.store, &action.key) {
+    let allowed = permits.check(&action.store, &action.key);
+    let allowed = allowed.and_then(|()| sinks::may(&permits, &action.sinks));
+    if let Err((_, why, help)) = allowed {
         return Ok(Some(format!("{why} ({help})")));
     }
     let protected = &context.limits.protected;
     let said = action.environment.as_ref();
-    let must = action.needs_approval || world.is_in(protected, &action.store, &action.key, said);
+    let must = action.needs_approval
+        || world.is_in(protected, &action.store, &action.key, said)
+        || sinks::are_in(world, action, protected);
     let waits = must && journal.begin.approvers.is_empty();
     Ok(waits.then(|| "nobody has approved it, and its environment is protected".to_owned()))
 }
@@ -319,8 +329,15 @@ fn machine<'m>(
     }
     let rotator = rotator(action.strategy, action.kind, store, target)
         .ok_or_else(|| missing("target", &action.key))?;
+    let progress = &journal.progress;
+    let is_told = progress.state >= State::Distributed || progress.back.is_some();
+    let sinks = match progress.state {
+        State::Done | State::RolledBack => Vec::new(),
+        _ => sinks::of_plan(world, action, is_told)?,
+    };
     Ok(Machine {
         context: *context,
+        sinks,
         store,
         rotator,
         target: open.map(|open| &open.entry),

@@ -1,4 +1,4 @@
-//! The way back: the store gets its old value, then the target loses the new credential. Only as long as the old one was not touched.
+//! The way back: the store gets its old value, then the sinks, then the target loses the new credential. Only as long as the old one was not touched.
 //!
 //! Promises: readers never hold a credential that is taken away before they can have the other one; what cannot be taken back is told to
 //! a person.
@@ -38,6 +38,7 @@ impl Machine<'_> {
         if progress.may_have(Effect::Stage) || progress.did.contains(&Effect::Unstage) {
             self.unstage()?;
         }
+        self.recall()?;
         if was_issued {
             self.withdraw()?;
         }

@@ -1,4 +1,5 @@
-//! The steps that bring a new credential into being: generated, issued, staged, promoted, distributed, observed.
+//! The steps that bring a new credential into being: generated, issued, staged, promoted, observed; `distribute` has the one before
+//! the last.
 //!
 //! Promises: a new credential is sealed before anything knows it; the old one is not touched here.
 
@@ -6,9 +7,8 @@ use std::collections::BTreeMap;
 
 use super::{
     RotateError,
-    canonical::time_text,
     journal::{Did, Step},
-    machine::{Landed, Machine, Stop, Which, step, told},
+    machine::{Landed, Machine, Stop, Which, step},
     place::{self},
     plan::ActionKind,
     rotators::{Issue, Made},
@@ -276,30 +276,6 @@ impl Machine<'_> {
             )?;
         }
         self.enter(step(State::Promoted))
-    }
-
-    /// Leaves a note at the key, where it can be.
-    pub(super) fn distribute(&mut self) -> Result<(), Stop> {
-        self.effect(
-            Effect::Announce,
-            // A note twice is a note.
-            &|_| Ok(Landed::No),
-            &|machine, _| {
-                let begin = &machine.journal.begin;
-                let now = time_text((machine.context.now)());
-                let notes = [
-                    ("keysweep-rotation", begin.id.as_str()),
-                    ("keysweep-rotated", now.as_str()),
-                ];
-                // A note is no reason to stop a rotation whose new value is current already.
-                let note = machine.store.annotate(&machine.key, &notes).err();
-                Ok(Did {
-                    note: note.map(|error| told(&error)),
-                    ..Did::new(Effect::Announce)
-                })
-            },
-        )?;
-        self.enter(step(State::Distributed))
     }
 
     /// Reads the new value back and tries it.

@@ -42,9 +42,9 @@ impl Point {
 impl fmt::Display for Point {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::BeforeIntent(effect) => write!(f, "before-intent:{}", effect.as_str()),
-            Self::AfterIntent(effect) => write!(f, "after-intent:{}", effect.as_str()),
-            Self::AfterEffect(effect) => write!(f, "after-effect:{}", effect.as_str()),
+            Self::BeforeIntent(effect) => write!(f, "before-intent:{}", effect.name()),
+            Self::AfterIntent(effect) => write!(f, "after-intent:{}", effect.name()),
+            Self::AfterEffect(effect) => write!(f, "after-effect:{}", effect.name()),
             Self::BeforeState(state) => write!(f, "before-state:{}", state.as_str()),
             Self::AfterState(state) => write!(f, "after-state:{}", state.as_str()),
         }

@@ -280,7 +280,7 @@ impl Journal {
         let text = format!(
             "keysweep/rotate/v1\0{}\0{}\0{attempt}",
             self.begin.id,
-            effect.as_str()
+            effect.name()
         );
         let digest = sha256(text.as_bytes());
         let part = |range| digest.get(range).unwrap_or_default();

@@ -16,7 +16,7 @@ use super::{
     seal::{Held, Sealer},
     state::{Effect, Outcome, State},
     tombstone::Tombstones,
-    world::OpenTarget,
+    world::{OpenSink, OpenTarget},
 };
 use crate::{
     config::stores::{RotateLimits, TargetEntry},
@@ -113,6 +113,8 @@ pub(super) struct Machine<'m> {
     pub(super) open: Option<&'m OpenTarget>,
     /// What keysweep itself logs in with.
     pub(super) own: &'m [Secret],
+    /// The sinks of the plan, in its order.
+    pub(super) sinks: Vec<&'m OpenSink>,
     pub(super) held: Held,
     pub(super) key: KeyPath,
 }
@@ -271,7 +273,7 @@ impl Machine<'_> {
             },
             Err(error) => {
                 let why = told(&error);
-                self.audit(effect.as_str(), why.clone())?;
+                self.audit(&self.named(effect), why.clone())?;
                 let failed = Event::Failed {
                     effect,
                     why: why.clone(),
@@ -307,7 +309,7 @@ impl Machine<'_> {
     fn did(&mut self, mut did: Did, confirmed: bool) -> Result<(), Stop> {
         did.confirmed = confirmed;
         let result = if confirmed { "confirmed" } else { "done" };
-        self.audit(did.effect.as_str(), result.to_owned())?;
+        self.audit(&self.named(did.effect), result.to_owned())?;
         let now = (self.context.now)();
         self.journal.write(now, &Event::Did(did))?;
         Ok(())

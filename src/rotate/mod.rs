@@ -3,9 +3,11 @@
 //! Promises: nothing outside is changed without a plan, an entry in `allow` and, where it is asked for, a second person; everything that
 //! can fail is checked before the first change; a crash at any point loses no credential and repeats no change blindly; "dead" is said
 //! when the target has refused the old credential, or the plan said that it cannot be proven; no value is in any output, plan, audit
-//! log or, but for its sealed fields, journal. The outside is reached through [`SecretStore`] and [`Target`] alone.
+//! log or, but for its sealed fields, journal. The outside is reached through [`SecretStore`], [`Target`]
+//! and [`Sink`] alone.
 //!
 //! [`SecretStore`]: crate::stores::SecretStore
+//! [`Sink`]: crate::stores::sink::Sink
 //! [`Target`]: crate::stores::target::Target
 
 mod apply;
@@ -15,6 +17,7 @@ mod back;
 mod canonical;
 mod chain;
 mod change;
+mod distribute;
 mod ending;
 mod error;
 mod faults;
@@ -27,6 +30,7 @@ mod plan;
 mod planning;
 mod rotators;
 mod seal;
+mod sinks;
 mod state;
 mod status;
 mod steps;
@@ -37,6 +41,10 @@ mod world;
 
 #[cfg(test)]
 mod planning_tests;
+#[cfg(test)]
+mod sinks_testing;
+#[cfg(test)]
+mod sinks_tests;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -57,4 +65,4 @@ pub use status::{Status, pending_keys, status};
 pub use today::fresh;
 pub use tombstone::{Tombstone, Tombstones};
 pub use value::{Alphabet, ValuePolicy};
-pub use world::{EnvironmentsOf, OpenTarget, World};
+pub use world::{EnvironmentsOf, OpenSink, OpenTarget, World};

@@ -55,6 +55,13 @@ impl Permits {
         }
         Ok(())
     }
+
+    /// Tells whether `deny` names a sink by its address, as `github:acme/infra/**`. `allow` has no say: it allows the key, and the entry
+    /// of the sink says that this is a copy of it.
+    pub(super) fn denies(&self, address: &str) -> bool {
+        let (kind, place) = address.split_once(':').unwrap_or((address, ""));
+        self.deny.iter().any(|permit| permit.names(kind, place))
+    }
 }
 
 fn read(globs: &[String]) -> Result<Vec<Permit>, RotateError> {

@@ -74,6 +74,9 @@ pub struct Action {
     pub declares: Declares,
     /// Known readers of the key.
     pub readers: Option<u64>,
+    /// The copies elsewhere that get the new value, in this order: `github:acme/app/actions/DB_PASSWORD`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sinks: Vec<String>,
     /// The planner has accepted readers that nobody can tell, and other places with the same value.
     #[serde(default)]
     pub acknowledged: bool,
@@ -173,6 +176,8 @@ pub enum Reason {
     TooManyReaders,
     /// Nobody can tell who reads it.
     UnknownReaders,
+    /// A copy elsewhere may not be changed, or cannot.
+    Sink,
     /// Other keys have the same value.
     Shared,
     /// No target says what it opens.
@@ -368,6 +373,8 @@ impl Action {
                 ),
                 Strategy::Target => format!("give {target} a new credential, then the store"),
             });
+            let tell = |sink: &String| format!("then give it to {sink}");
+            steps.extend(self.sinks.iter().map(tell));
             steps.push(if self.cutover {
                 "NO GRACE: the old value dies before readers have the new one".to_owned()
             } else {
@@ -417,6 +424,7 @@ pub(super) mod tests {
             retire: Retire::Keep,
             declares: Declares::default(),
             readers: Some(2),
+            sinks: Vec::new(),
             acknowledged: false,
             shared: 0,
             urgency: Urgency::Now,

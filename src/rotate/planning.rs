@@ -204,10 +204,10 @@ fn differs(
     }
 }
 
-struct Planning<'p> {
-    limits: &'p RotateLimits,
-    permits: &'p Permits,
-    world: &'p World<'p>,
+pub(super) struct Planning<'p> {
+    pub(super) limits: &'p RotateLimits,
+    pub(super) permits: &'p Permits,
+    pub(super) world: &'p World<'p>,
     wishes: &'p Wishes,
 }
 
@@ -244,9 +244,8 @@ impl Planning<'_> {
         differs(kind, store, &key, [&base, &exposed], place, by)?;
         let readers = readers(self.limits, store, &key, self.wishes.acknowledge_unknown)?;
         self.not_ours(store, &key, &[&base, &exposed], open)?;
-        let environment = place.environment.clone();
         let protected = &self.limits.protected;
-        let said = environment.as_ref();
+        let said = place.environment.as_ref();
         let mut action = Action {
             kind,
             store: place.store.clone(),
@@ -254,7 +253,7 @@ impl Planning<'_> {
             field: place.field.clone(),
             by,
             needs_approval: self.world.is_in(protected, &place.store, &place.key, said),
-            environment,
+            environment: place.environment.clone(),
             base: base.as_str().to_owned(),
             exposed: exposed.as_str().to_owned(),
             strategy,
@@ -265,6 +264,7 @@ impl Planning<'_> {
             retire: self.retire(store),
             declares: Declares::default(),
             readers,
+            sinks: Vec::new(),
             acknowledged: self.wishes.acknowledge_unknown,
             shared: others(verdict, place),
             urgency: verdict.urgency,
@@ -309,7 +309,7 @@ impl Planning<'_> {
                 "set `user-field` of the target in stores.toml",
             );
         }
-        Ok(())
+        self.sinks(action)
     }
 
     fn retire(&self, store: &dyn SecretStore) -> Retire {

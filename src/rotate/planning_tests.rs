@@ -39,7 +39,7 @@ fn candidate(verdict: Verdict) -> Candidate {
     }
 }
 
-fn wishes() -> Wishes {
+pub(super) fn wishes() -> Wishes {
     Wishes {
         planner: "bob".into(),
         now: START,
@@ -47,7 +47,12 @@ fn wishes() -> Wishes {
     }
 }
 
-fn made(bench: &Bench, verdict: Verdict, limits: &RotateLimits, wishes: &Wishes) -> Plan {
+pub(super) fn made(
+    bench: &Bench,
+    verdict: Verdict,
+    limits: &RotateLimits,
+    wishes: &Wishes,
+) -> Plan {
     plan(
         &[candidate(verdict)],
         limits,
@@ -58,7 +63,7 @@ fn made(bench: &Bench, verdict: Verdict, limits: &RotateLimits, wishes: &Wishes)
     .unwrap()
 }
 
-fn current() -> Verdict {
+pub(super) fn current() -> Verdict {
     verdict(StoreState::Current, "1")
 }
 

@@ -118,11 +118,15 @@ pub enum Effect {
     Unstage,
     /// The target loses the new credential.
     Withdraw,
+    /// A sink gets the new value: the one of this number in the plan, from 0.
+    Deliver(u16),
+    /// A sink gets its old value back.
+    Recall(u16),
 }
 
 impl Effect {
-    /// All of them.
-    pub const ALL: [Self; 11] = [
+    /// All of them, with the first sink for all sinks.
+    pub const ALL: [Self; 13] = [
         Self::Issue,
         Self::Stage,
         Self::Promote,
@@ -134,9 +138,11 @@ impl Effect {
         Self::Bury,
         Self::Unstage,
         Self::Withdraw,
+        Self::Deliver(0),
+        Self::Recall(0),
     ];
 
-    /// Returns the name used in journals.
+    /// Returns the name used in journals, without a sink's number.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -151,6 +157,17 @@ impl Effect {
             Self::Bury => "bury",
             Self::Unstage => "unstage",
             Self::Withdraw => "withdraw",
+            Self::Deliver(_) => "deliver",
+            Self::Recall(_) => "recall",
+        }
+    }
+
+    /// Returns the name that no other effect has.
+    #[must_use]
+    pub fn name(self) -> String {
+        match self {
+            Self::Deliver(n) | Self::Recall(n) => format!("{}-{n}", self.as_str()),
+            _ => self.as_str().to_owned(),
         }
     }
 }

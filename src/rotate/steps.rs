@@ -86,6 +86,7 @@ impl Machine<'_> {
             }
         }
         self.rehearse(&held, &old)?;
+        self.check_sinks(&held)?;
         if self.journal.begin.action.kind == ActionKind::Revoke {
             held.new = self.credential(&self.base())?;
             let same = |new: &Credential| new.user == old.user && new.secret == old.secret;

@@ -8,12 +8,13 @@ use std::{
 };
 
 use super::{
-    Action, Actor, Audit, Context, Crash, Faults, OpenTarget, Outcome, Plan, Point, RotateError,
-    Rotation, Sealer, Tombstones, World, apply,
+    Action, Actor, Audit, Context, Crash, Faults, OpenSink, OpenTarget, Outcome, Plan, Point,
+    RotateError, Rotation, Sealer, Tombstones, World, apply,
     journal::{self, Event, Journal},
     plan::tests::{action, plan},
     resume, rotation_id,
     seal::{self, Held},
+    sinks_testing::FakeSink,
 };
 use crate::{
     config::stores::{RotateLimits, TargetEntry, TargetKind},
@@ -59,12 +60,12 @@ pub(super) struct FakeStore {
     target: Arc<FakeTarget>,
 }
 
-fn fault(name: &str, fault: Fault, what: &str) -> StoreError {
+pub(super) fn fault(name: &str, fault: Fault, what: &str) -> StoreError {
     StoreError::new(name, fault, what, "made up for a test")
 }
 
 /// Returns the fault that a script wants for a call, and whether the call works first.
-fn scripted(scripts: &mut Vec<Script>, call: &str) -> Option<(Fault, bool)> {
+pub(super) fn scripted(scripts: &mut Vec<Script>, call: &str) -> Option<(Fault, bool)> {
     let at = scripts.iter().position(|script| script.call == call)?;
     scripts[at].times -= 1;
     let found = (scripts[at].fault.clone(), scripts[at].works);
@@ -619,6 +620,8 @@ pub(super) struct Bench {
     actor: Actor,
     stores: Vec<Box<dyn SecretStore>>,
     targets: Vec<OpenTarget>,
+    pub(super) sinks: Vec<OpenSink>,
+    pub(super) copies: Vec<Arc<FakeSink>>,
 }
 
 pub(super) fn random(bytes: &mut [u8]) -> Result<(), RotateError> {
@@ -728,6 +731,8 @@ impl Bench {
                 entry,
                 target: (way != Way::Put).then_some(boxed),
             }],
+            sinks: Vec::new(),
+            copies: Vec::new(),
             store,
             target,
             directory,
@@ -748,6 +753,7 @@ impl Bench {
         World {
             stores: &self.stores,
             targets: &self.targets,
+            sinks: &self.sinks,
             own: &[],
             environments: None,
         }
@@ -843,6 +849,7 @@ impl Bench {
 
     /// The invariants of every moment.
     pub(super) fn check(&self) {
+        self.check_copies();
         let accepted = self.target.accepted();
         let current = self.store.current();
         let password = current.get("password").unwrap();
@@ -886,6 +893,7 @@ impl Bench {
 
     /// What must hold at the end.
     pub(super) fn check_end(&self, outcome: &Outcome) {
+        self.check_copies_at_end(outcome);
         let accepted = self.target.accepted();
         let current = self.store.current().get("password").unwrap().clone();
         match outcome {

@@ -1,9 +1,9 @@
-//! The opened stores and targets that a rotation works on.
+//! The opened stores, targets and sinks that a rotation works on.
 
 use crate::{
-    config::stores::TargetEntry,
+    config::{sinks::SinkEntry, stores::TargetEntry},
     model::Secret,
-    stores::{SecretStore, target::Target},
+    stores::{SecretStore, sink::Sink, target::Target},
 };
 
 /// A `[[targets]]` entry, and the target that it opens; `None` for `kind = "none"`.
@@ -20,6 +20,20 @@ impl std::fmt::Debug for OpenTarget {
     }
 }
 
+/// A `[[sinks]]` entry, and the sink that it opens.
+pub struct OpenSink {
+    /// The entry.
+    pub entry: SinkEntry,
+    /// The sink.
+    pub sink: Box<dyn Sink>,
+}
+
+impl std::fmt::Debug for OpenSink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "OpenSink({}:{})", self.entry.store, self.entry.key)
+    }
+}
+
 /// Returns all environments that a key (store, key) may belong to.
 pub type EnvironmentsOf = dyn Fn(&str, &str) -> Vec<String>;
 
@@ -30,6 +44,8 @@ pub struct World<'w> {
     pub stores: &'w [Box<dyn SecretStore>],
     /// The opened targets.
     pub targets: &'w [OpenTarget],
+    /// The opened sinks, in the order in which they are told.
+    pub sinks: &'w [OpenSink],
     /// The credentials that keysweep itself uses: contents of the files and variables that stores.toml names.
     pub own: &'w [Secret],
     /// All environments that a store's key may belong to, by the user's own configuration: a plan is asked for an approval by them, too,

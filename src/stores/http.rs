@@ -160,6 +160,31 @@ impl Http {
         })
     }
 
+    /// Returns a client whose every connection goes to a Unix socket of this machine; addresses are `http://127.0.0.1/...`.
+    #[cfg(unix)]
+    #[must_use]
+    pub(super) fn at_socket(store: &str, socket: &Path) -> Self {
+        let config = Agent::config_builder()
+            .proxy(None)
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .timeout_connect(Some(CONNECT))
+            .timeout_global(Some(WHOLE))
+            .user_agent(concat!("keysweep/", env!("CARGO_PKG_VERSION")))
+            .build();
+        let connector = super::socket::SocketConnector::new(socket);
+        Self {
+            store: store.to_owned(),
+            agent: Agent::with_parts(
+                config,
+                connector.chain(WipingConnector),
+                DefaultResolver::default(),
+            ),
+            whole: WHOLE,
+        }
+    }
+
     /// Returns a client with the same connections that waits at most this long, and [`WHOLE`] if that is less.
     #[must_use]
     pub fn within(&self, whole: Duration) -> Self {

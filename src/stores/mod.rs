@@ -34,6 +34,9 @@ mod open;
 #[cfg(unix)]
 mod program;
 pub mod saas;
+pub mod sink;
+#[cfg(unix)]
+mod socket;
 pub mod target;
 pub mod vault;
 mod wiping;

@@ -26,7 +26,7 @@ const TIMEOUT_S: u16 = 30;
 
 /// A program and its limits.
 pub(super) struct Program {
-    /// The store's or target's name.
+    /// The store's, target's or sink's name.
     pub(super) name: String,
     words: Vec<String>,
     limits: Limits,
@@ -40,6 +40,8 @@ pub(super) enum Part<'p> {
     Fields(&'p mut dyn Iterator<Item = (&'p str, &'p [u8])>),
     /// A user and a secret: `{"user", "value", "encoding"}`.
     Login(Option<&'p str>, &'p [u8]),
+    /// A value alone: `{"value", "encoding"}`.
+    Value(&'p [u8]),
 }
 
 impl Program {
@@ -88,7 +90,7 @@ impl Program {
         )
     }
 
-    /// Runs the program with a request and gives `take` the answer's `ok`. `role` is `store` or `target`.
+    /// Runs the program with a request and gives `take` the answer's `ok`. `role` is `store`, `target` or `sink`.
     pub(super) fn ask<T>(
         &self,
         (role, op): (&str, &str),
@@ -246,6 +248,10 @@ fn request(role: &str, op: &str, parts: &mut [(&str, Part<'_>)]) -> Buffer {
                 }
                 push_value(&mut out, value);
             }
+            Part::Value(value) => {
+                out.push(b"{");
+                push_encoded(&mut out, value);
+            }
         }
     }
     out.push(b"}\n");
@@ -254,7 +260,12 @@ fn request(role: &str, op: &str, parts: &mut [(&str, Part<'_>)]) -> Buffer {
 
 /// Appends the rest of an object that has a value.
 fn push_value(out: &mut Buffer, value: &[u8]) {
-    out.push(b",\"encoding\":\"base64\",\"value\":\"");
+    out.push(b",");
+    push_encoded(out, value);
+}
+
+fn push_encoded(out: &mut Buffer, value: &[u8]) {
+    out.push(b"\"encoding\":\"base64\",\"value\":\"");
     let room = value.len().div_ceil(3).saturating_mul(4);
     let mut text = Zeroizing::new(vec![0; room]);
     // It has exactly the room that it needs.

@@ -74,6 +74,7 @@ const MODULES: [(&str, u8, &[&str]); 14] = [
             "ureq",
             "age",
             "aes_gcm",
+            "crypto_box",
             "serde",
             "serde_json",
             "toml",

@@ -50,6 +50,14 @@ mod rotate_live;
 mod server_targets;
 #[cfg(feature = "verify")]
 mod servers;
+#[cfg(all(unix, feature = "verify"))]
+mod sinks_docker;
+#[cfg(feature = "verify")]
+mod sinks_github;
+#[cfg(feature = "verify")]
+mod sinks_gitlab;
+#[cfg(all(unix, feature = "verify"))]
+mod sinks_rotate;
 mod staged;
 #[cfg(feature = "verify")]
 mod store_cli;

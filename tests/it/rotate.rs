@@ -16,14 +16,14 @@ use keysweep::{
 use crate::support::{Repo, Run, keysweep, token};
 
 /// A repository with a leak, and a local store that holds the leaked value, outside of it.
-struct Place {
+pub(crate) struct Place {
     repo: Repo,
     own: tempfile::TempDir,
-    leaked: String,
+    pub(crate) leaked: String,
 }
 
 impl Place {
-    fn new(rotate: &str, target: &str) -> Self {
+    pub(crate) fn new(rotate: &str, target: &str) -> Self {
         let place = Self {
             repo: Repo::new(),
             own: tempfile::tempdir().unwrap(),
@@ -46,7 +46,7 @@ impl Place {
         place
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.own.path().join(name)
     }
 
@@ -78,7 +78,7 @@ impl Place {
     }
 
     /// Returns what readers of the key get.
-    fn current(&self) -> String {
+    pub(crate) fn current(&self) -> String {
         let (store, key) = (self.store(), KeyPath::new("apps/db"));
         let info = store.describe(&key).unwrap();
         let mut value = String::new();
@@ -104,7 +104,7 @@ impl Place {
     }
 
     /// Verifies and plans; returns the plan's run.
-    fn plan(&self, more: &[&str]) -> Run {
+    pub(crate) fn plan(&self, more: &[&str]) -> Run {
         let report = self.named("report.json");
         let verified = self.run(&["verify", ".", "--output", &format!("json={report}")]);
         assert_eq!(verified.code, 10, "{}", verified.stderr);
@@ -114,7 +114,7 @@ impl Place {
         self.run(&args)
     }
 
-    fn apply(&self, more: &[&str]) -> Run {
+    pub(crate) fn apply(&self, more: &[&str]) -> Run {
         let plan = self.named("plan.json");
         let mut args = vec!["rotate", "apply", &plan];
         args.extend(more);
@@ -122,7 +122,7 @@ impl Place {
     }
 
     /// Returns everything that a rotation has left behind, but the store and the identity.
-    fn left(&self) -> String {
+    pub(crate) fn left(&self) -> String {
         let mut text = String::new();
         let mut folders = vec![self.path("state")];
         while let Some(folder) = folders.pop() {

@@ -181,6 +181,7 @@ impl Case {
         let world = World {
             stores: &stores,
             targets: &targets,
+            sinks: &[],
             own: &[],
             environments: None,
         };

@@ -330,6 +330,8 @@ impl Fake {
                     return;
                 }
                 let Ok(mut stream) = stream else { continue };
+                let limit = Some(Duration::from_secs(10));
+                stream.set_read_timeout(limit).expect("a limit");
                 if let Some(request) = receive(&mut stream) {
                     let answer = reply(&request);
                     record.lock().expect("not poisoned").push(request);
@@ -362,11 +364,9 @@ impl Drop for Fake {
     }
 }
 
-fn receive(stream: &mut std::net::TcpStream) -> Option<Asked> {
+/// Reads one request.
+pub(crate) fn receive(stream: &mut impl std::io::Read) -> Option<Asked> {
     use std::io::{BufRead as _, BufReader, Read as _};
-    stream
-        .set_read_timeout(Some(Duration::from_secs(10)))
-        .ok()?;
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
@@ -395,8 +395,8 @@ fn receive(stream: &mut std::net::TcpStream) -> Option<Asked> {
     })
 }
 
-fn answer_with(stream: &mut std::net::TcpStream, reply: Reply) -> std::io::Result<()> {
-    use std::io::Write as _;
+/// Answers one request.
+pub(crate) fn answer_with(stream: &mut impl std::io::Write, reply: Reply) -> std::io::Result<()> {
     let (status, lines, body, length): (_, &[&str], _, _) = match reply {
         Reply::Json(status, body) => (status, &[], body.into_bytes(), None),
         Reply::Full(status, lines, body) => (status, lines, body, None),

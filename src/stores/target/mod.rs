@@ -23,6 +23,8 @@ use super::StoreError;
 
 pub use open::open;
 
+pub(in crate::stores) use open::secret_file;
+
 /// A system that a secret opens.
 pub trait Target: Send + Sync {
     /// Returns kind and address for people, without credentials.

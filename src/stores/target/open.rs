@@ -90,7 +90,7 @@ const MAX_SECRET_BYTES: u64 = 64 * 1024;
 ///
 /// # Errors
 /// [`Fault::Setup`] if it is no file, empty, too long, or (on Unix) may be read by everybody.
-pub(super) fn secret_file(
+pub(in crate::stores) fn secret_file(
     target: &str,
     path: &Path,
     surroundings: &Surroundings<'_>,

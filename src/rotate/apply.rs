@@ -1,13 +1,17 @@
 //! From a plan to rotations, and from journals to their end: `apply`, `resume`, `status`.
 //!
 //! Promises: nothing begins that the configuration of today does not allow, whatever the plan says; a rotation that has begun is gone on
-//! with and never begun twice; the run stops at the first one that needs a person.
+//! with and never begun twice; `apply` stops at the first one that needs a person, `resume` goes on with those of other keys.
 
-use std::path::Path;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use super::{
     Actor, RotateError,
     approval::Approval,
+    error::id_of,
     faults::Point,
     journal::{self, Begin, Event, Journal},
     machine::{Context, Machine, Stop},
@@ -16,7 +20,7 @@ use super::{
     rotators::rotator,
     seal::Held,
     state::{Effect, Outcome, State},
-    status::{all, has_ended, known},
+    status::{all, known},
     today::fresh,
     world::World,
 };
@@ -34,6 +38,10 @@ pub struct Rotation {
     pub title: String,
     /// What it came to.
     pub outcome: Outcome,
+    /// What its last step says, if it is done: what is proven, and what may go on.
+    pub note: Option<String>,
+    /// When it had ended already, Unix seconds; `None` if it was gone on with now.
+    pub ended: Option<i64>,
     /// Bytes of the journal's last record that a crash had torn and that were cut.
     pub cut: usize,
 }
@@ -63,8 +71,13 @@ pub fn apply(
         Err(why) => {
             done.push(Rotation {
                 id: rotation_id(&digest, 0),
-                title: format!("{} rotations", plan.actions.len()),
+                title: match plan.actions.as_slice() {
+                    [action] => action.title(),
+                    actions => format!("{} rotations", actions.len()),
+                },
                 outcome: Outcome::WaitsForApproval { why },
+                note: None,
+                ended: None,
                 cut: 0,
             });
             return Ok(done);
@@ -74,7 +87,7 @@ pub fn apply(
     if plan.actions.len() > usize::try_from(most).unwrap_or(usize::MAX) {
         return Err(RotateError::Unknown {
             what: format!(
-                "the plan has {} keys, and `max-keys` of stores.toml is {most}",
+                "the plan has {} keys, more than `max-keys` of stores.toml: {most}",
                 plan.actions.len()
             ),
             help: "make a smaller plan, or raise [rotate] max-keys".to_owned(),
@@ -100,6 +113,7 @@ pub fn apply(
                 actor: context.actor.clone(),
                 approvers: approvers.clone(),
                 action: action.clone(),
+                acknowledged: context.acknowledged,
             };
             begin_one(begin, world, context, journals)?
         };
@@ -147,7 +161,7 @@ pub fn approved(
         return Err(whys.join("; "));
     }
     if must && approvers.is_empty() {
-        return Err("somebody who did not make the plan must approve it: keysweep rotate approve PLAN --key FILE".to_owned());
+        return Err("somebody who did not make the plan must approve it: keysweep rotate approve PLAN --key FILE --name NAME; then apply it with --approval PLAN.approval".to_owned());
     }
     approvers.sort();
     approvers.dedup();
@@ -164,20 +178,21 @@ fn begin_one(
     if let Err((_, why, help)) = Permits::new(context.limits)?.check(&action.store, &action.key) {
         return Err(RotateError::Unknown { what: why, help });
     }
-    crash_at(context, Point::BeforeState(State::Planned))?;
+    if action.acknowledged && !begin.acknowledged && begin.approvers.is_empty() {
+        return Err(RotateError::Unknown {
+            what: "the plan says that readers whom nobody can tell, and other places with the same value, were accepted: a plan alone is not believed".to_owned(),
+            help: "if you accept them, too: keysweep rotate apply PLAN --ack-unknown --apply; an approval of the plan counts as well".to_owned(),
+        });
+    }
+    context.point(Point::BeforeState(State::Planned))?;
     let journal = Journal::create(journals, (context.now)(), begin, context.sealer)?;
-    crash_at(context, Point::AfterState(State::Planned))?;
+    context.point(Point::AfterState(State::Planned))?;
     drive(journal, world, context)
 }
 
-fn crash_at(context: &Context<'_>, point: Point) -> Result<(), RotateError> {
-    context.faults.at(point).map_err(|_| RotateError::Crash {
-        point: point.to_string(),
-    })
-}
-
 /// Goes on with one rotation, or with all that have not ended. `by_hand`: a person has looked at what stopped it, so one that needed a
-/// person, is old or whose key has moved goes on, too.
+/// person, is old or whose key has moved goes on, too. Of all: one that needs a person, or cannot be gone on with, is told and does not
+/// keep back those of other keys.
 ///
 /// # Errors
 /// [`RotateError::Unknown`] for an id without journal, and what files meet.
@@ -188,26 +203,104 @@ pub fn resume(
     context: &Context<'_>,
     journals: &Path,
 ) -> Result<Vec<Rotation>, RotateError> {
-    let paths = match id {
-        Some(id) => vec![known(journals, id)?],
-        None => all(journals)?,
-    };
+    if let Some(id) = id {
+        let path = known(journals, id)?;
+        let journal = Journal::open(&path, context.sealer)?;
+        let rotation = journal.map(|journal| go_on(journal, world, context, by_hand));
+        return rotation.into_iter().collect();
+    }
+    let paths = all(journals)?;
+    let mut blocked = blocked(&paths, context);
     let mut done = Vec::new();
     for path in paths {
-        let Some(journal) = Journal::open(&path, context.sealer)? else {
-            continue;
-        };
-        if id.is_none() && has_ended(&journal) {
-            continue;
-        }
-        let rotation = go_on(journal, world, context, by_hand)?;
-        let stop = matches!(rotation.outcome, Outcome::NeedsHuman { .. });
-        done.push(rotation);
-        if stop {
-            break;
-        }
+        done.extend(resume_one(&path, &mut blocked, world, context)?);
     }
     Ok(done)
+}
+
+/// Returns the keys of rotations that wait for a person, with their ids.
+fn blocked(paths: &[PathBuf], context: &Context<'_>) -> BTreeMap<(String, String), String> {
+    let mut blocked = BTreeMap::new();
+    for path in paths {
+        if let Ok(Some((begin, progress))) = journal::look(path, Some(context.sealer))
+            && progress.state == State::NeedsHuman
+        {
+            blocked.insert((begin.action.store, begin.action.key), begin.id);
+        }
+    }
+    blocked
+}
+
+/// Goes on with one of several; `None` if it had ended.
+fn resume_one(
+    path: &Path,
+    blocked: &mut BTreeMap<(String, String), String>,
+    world: &World<'_>,
+    context: &Context<'_>,
+) -> Result<Option<Rotation>, RotateError> {
+    let mut journal = match Journal::open(path, context.sealer) {
+        Ok(Some(journal)) => journal,
+        Ok(None) => return Ok(None),
+        Err(error) => return aside(&id_of(path), "its journal", error).map(Some),
+    };
+    if journal.progress.state.is_end() {
+        journal.forget(&|point| context.point(point))?;
+        return Ok(None);
+    }
+    let (id, title) = (journal.begin.id.clone(), journal.begin.action.title());
+    let key = (
+        journal.begin.action.store.clone(),
+        journal.begin.action.key.clone(),
+    );
+    if let Some(other) = blocked.get(&key).filter(|other| **other != id) {
+        let why = format!("{other} of the same key needs a person first");
+        return Ok(Some(Rotation {
+            id,
+            title,
+            outcome: Outcome::Later { why },
+            note: None,
+            ended: None,
+            cut: journal.cut,
+        }));
+    }
+    let rotation = match go_on(journal, world, context, false) {
+        Ok(rotation) => rotation,
+        Err(error) => aside(&id, &title, error)?,
+    };
+    if matches!(rotation.outcome, Outcome::NeedsHuman { .. }) {
+        blocked.insert(key, id);
+    }
+    Ok(Some(rotation))
+}
+
+/// Returns what is told of a rotation that cannot be gone on with, so that the others can; what stands in the way of all stays an error.
+fn aside(id: &str, title: &str, error: RotateError) -> Result<Rotation, RotateError> {
+    use miette::Diagnostic as _;
+    let help = error.help().map(|help| help.to_string());
+    let why = match help {
+        Some(help) => format!("{error} ({help})"),
+        None => error.to_string(),
+    };
+    let outcome = match error {
+        RotateError::Busy { .. } | RotateError::Store(_) => Outcome::Later { why },
+        RotateError::Damaged { .. }
+        | RotateError::Newer { .. }
+        | RotateError::Seal { .. }
+        | RotateError::Unknown { .. } => Outcome::NeedsHuman { why },
+        RotateError::File { .. }
+        | RotateError::Plan(_)
+        | RotateError::Approval { .. }
+        | RotateError::Random
+        | RotateError::Crash { .. } => return Err(error),
+    };
+    Ok(Rotation {
+        id: id.to_owned(),
+        title: title.to_owned(),
+        outcome,
+        note: None,
+        ended: None,
+        cut: 0,
+    })
 }
 
 fn go_on(
@@ -217,7 +310,11 @@ fn go_on(
     by_hand: bool,
 ) -> Result<Rotation, RotateError> {
     let state = journal.progress.state;
-    if by_hand && !matches!(state, State::Done | State::RolledBack) {
+    if state.is_end() {
+        journal.forget(&|point| context.point(point))?;
+        return Ok(told(&journal));
+    }
+    if by_hand {
         let actor: Actor = context.actor.clone();
         journal.write((context.now)(), &Event::Continue { actor })?;
         let why = forbidden(&journal, world, context)?;
@@ -228,8 +325,8 @@ fn go_on(
         let outcome = machine.run()?;
         return Ok(rotation(&machine, outcome));
     }
-    if matches!(state, State::Done | State::RolledBack | State::NeedsHuman) {
-        return drive(journal, world, context);
+    if state == State::NeedsHuman {
+        return Ok(told(&journal));
     }
     let why = forbidden(&journal, world, context)?;
     let mut machine = machine(journal, world, context)?;
@@ -281,16 +378,39 @@ fn drive(
     Ok(rotation(&machine, outcome))
 }
 
+fn note_of(journal: &Journal, outcome: &Outcome) -> Option<String> {
+    let note = journal.progress.note.clone();
+    note.filter(|_| *outcome == Outcome::Done)
+}
+
+/// Returns what is told of a rotation that is not gone on with: it has ended, or needs a person.
+fn told(journal: &Journal) -> Rotation {
+    let progress = &journal.progress;
+    let outcome = progress.outcome().unwrap_or(Outcome::Later {
+        why: "it is under way".to_owned(),
+    });
+    Rotation {
+        id: journal.begin.id.clone(),
+        title: journal.begin.action.title(),
+        note: note_of(journal, &outcome),
+        outcome,
+        ended: progress.state.is_end().then_some(progress.last),
+        cut: journal.cut,
+    }
+}
+
 fn rotation(machine: &Machine<'_>, outcome: Outcome) -> Rotation {
     Rotation {
         id: machine.journal.begin.id.clone(),
         title: machine.journal.begin.action.title(),
+        note: note_of(&machine.journal, &outcome),
         outcome,
+        ended: None,
         cut: machine.journal.cut,
     }
 }
 
-fn machine<'m>(
+pub(super) fn machine<'m>(
     journal: Journal,
     world: &World<'m>,
     context: &Context<'m>,
@@ -305,6 +425,10 @@ fn machine<'m>(
         help: "put it back; a rotation ends with the stores and targets that it began with"
             .to_owned(),
     };
+    let mut unopened = world.unopened.iter();
+    if let Some((_, error)) = unopened.find(|(name, _)| *name == action.store) {
+        return Err(error.clone().into());
+    }
     let store = world
         .store(&action.store)
         .ok_or_else(|| missing("store", &action.store))?;
@@ -326,6 +450,7 @@ fn machine<'m>(
         target: open.map(|open| &open.entry),
         open,
         own: world.own,
+        shared: world.shared,
         held: Held::default(),
         key: KeyPath::new(action.key.clone()),
         journal,

@@ -13,11 +13,11 @@ use serde::{Deserialize, Serialize};
 use super::{
     Actor, RotateError,
     canonical::{canonical, sha256, time_of},
-    chain::{Chain, Line, private_directory},
+    chain::{Chain, Line, damaged, parse, private_directory},
     error::shown,
     plan::Action,
     seal::{Sealer, Signer},
-    state::{Effect, State},
+    state::{Effect, Outcome, State},
 };
 
 /// The version of the records' form. A program reads all up to its own.
@@ -55,6 +55,9 @@ pub(super) struct Begin {
     /// Who approved.
     pub(super) approvers: Vec<String>,
     pub(super) action: Action,
+    /// Whoever began it accepts readers that nobody can tell, and other places with the same value.
+    #[serde(default)]
+    pub(super) acknowledged: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -172,6 +175,18 @@ impl Progress {
         }
     }
 
+    /// Returns what it came to, if it is over or needs a person.
+    pub(super) fn outcome(&self) -> Option<Outcome> {
+        let why = self.note.clone().unwrap_or_default();
+        match self.state {
+            State::Done => Some(Outcome::Done),
+            State::RolledBack => Some(Outcome::RolledBack { why }),
+            State::NeedsHuman => Some(Outcome::NeedsHuman { why }),
+            State::Abandoned => Some(Outcome::Abandoned { why }),
+            _ => None,
+        }
+    }
+
     /// Tells whether an effect was ever begun, whatever came of it, unless it is known that nothing did.
     pub(super) fn may_have(&self, effect: Effect) -> bool {
         self.did.contains(&effect) || self.open.contains_key(&effect)
@@ -182,8 +197,8 @@ impl Progress {
 #[derive(Debug)]
 pub(super) struct Journal {
     chain: Chain,
-    /// What tags records; `None` of one that is only looked at, and takes none.
-    signer: Option<Signer>,
+    /// What tags records.
+    signer: Signer,
     name: String,
     pub(super) begin: Begin,
     pub(super) progress: Progress,
@@ -214,9 +229,10 @@ impl Journal {
             Chain::create(&path)?
         };
         let event = Event::Begin(Box::new(begin.clone()));
-        let signer = Some(sealer.signer());
+        let signer = sealer.signer();
         let name = name_of(&path);
-        append(&mut chain, signer.as_ref(), &name, now, &event)?;
+        append(&mut chain, &signer, &name, now, &event)?;
+        chain.sync()?;
         let mut progress = Progress::default();
         progress.take(now, &event);
         Ok(Self {
@@ -233,18 +249,10 @@ impl Journal {
     /// Opens a journal and cuts what was not written to its end. `None` if it holds no record: nothing was done.
     /// A record without the tag of this identity is damage.
     pub(super) fn open(path: &Path, sealer: &Sealer) -> Result<Option<Self>, RotateError> {
-        Self::open_with(path, Some(sealer.signer()))
-    }
-
-    /// Opens a journal to tell what it says, without asking who wrote it: nothing may be done by it.
-    pub(super) fn look(path: &Path) -> Result<Option<Self>, RotateError> {
-        Self::open_with(path, None)
-    }
-
-    fn open_with(path: &Path, signer: Option<Signer>) -> Result<Option<Self>, RotateError> {
+        let signer = sealer.signer();
         let (chain, parsed) = Chain::open::<serde_json::Value>(path)?;
         let name = name_of(path);
-        let Some((begin, progress, before)) = fold(path, &parsed.lines, signer.as_ref())? else {
+        let Some((begin, progress, before)) = fold(path, &parsed.lines, Some(&signer))? else {
             return Ok(None);
         };
         Ok(Some(Self {
@@ -260,19 +268,33 @@ impl Journal {
 
     /// Writes a record and waits until it is on the disk.
     pub(super) fn write(&mut self, now: i64, event: &Event) -> Result<(), RotateError> {
-        append(
-            &mut self.chain,
-            self.signer.as_ref(),
-            &self.name,
-            now,
-            event,
-        )?;
+        append(&mut self.chain, &self.signer, &self.name, now, event)?;
+        self.chain.sync()?;
         note_state(&mut self.before, event);
         self.progress.take(now, event);
         if matches!(event, Event::Continue { .. }) {
             self.progress.state = self.before;
         }
         Ok(())
+    }
+
+    /// Returns where it is.
+    pub(super) fn path(&self) -> &Path {
+        self.chain.path()
+    }
+
+    pub(super) fn signer(&self) -> &Signer {
+        &self.signer
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Takes the file that has taken this one's place; it holds no sealed values.
+    pub(super) fn replace(&mut self, chain: Chain) {
+        self.chain = chain;
+        self.progress.sealed = None;
     }
 
     /// Returns the name of a request: a UUID of version 8 (RFC 9562, section 5.8) made of the journal, the effect and the attempt.
@@ -303,19 +325,54 @@ struct Tagged<'e> {
     tag: Option<String>,
 }
 
-fn append(
+/// Writes a record with its tag, without waiting for the disk.
+pub(super) fn append(
     chain: &mut Chain,
-    signer: Option<&Signer>,
+    signer: &Signer,
     name: &str,
     now: i64,
     event: &Event,
 ) -> Result<(), RotateError> {
     let body = canonical(event).unwrap_or_default();
-    chain.append_with(now, |place| Tagged {
+    chain.put(now, |place| Tagged {
         event,
-        tag: signer.and_then(|signer| signer.tag(&tagged_text(name, place, &body))),
+        tag: signer.tag(&tagged_text(name, place, &body)),
     })?;
     Ok(())
+}
+
+/// Reads a journal to tell what it says: nothing is changed, cut or waited for. With a sealer its tags are checked. `None` if it holds no
+/// record.
+pub(super) fn look(
+    path: &Path,
+    sealer: Option<&Sealer>,
+) -> Result<Option<(Begin, Progress)>, RotateError> {
+    let bytes = std::fs::read(path).map_err(|source| RotateError::file("read", path, source))?;
+    let parsed = parse::<serde_json::Value>(&bytes).map_err(|misfit| damaged(path, misfit))?;
+    let signer = sealer.map(Sealer::signer);
+    let folded = fold(path, &parsed.lines, signer.as_ref())?;
+    Ok(folded.map(|(begin, progress, _)| (begin, progress)))
+}
+
+/// Returns the records of lines that were checked already, with their times.
+pub(super) fn retold(
+    path: &Path,
+    lines: Vec<Line<serde_json::Value>>,
+) -> Result<Vec<(i64, Event)>, RotateError> {
+    let events = lines.into_iter().enumerate().map(|(n, line)| {
+        let event = serde_json::from_value(line.body);
+        let event = event.map_err(|_| no_record(path, n))?;
+        Ok((time_of(&line.time).unwrap_or_default(), event))
+    });
+    events.collect()
+}
+
+fn no_record(path: &Path, n: usize) -> RotateError {
+    RotateError::Damaged {
+        path: shown(path),
+        line: n + 1,
+        what: "it is no record of a rotation".to_owned(),
+    }
 }
 
 /// Returns what a tag stands for: the journal, the record's place and time in it, and what it says.
@@ -387,10 +444,16 @@ fn fold(
                 "it was not written by whoever holds the age identity of `[rotate] identity`",
             ));
         }
-        let event: Event = serde_json::from_value(line.body.clone())
-            .map_err(|_| damaged(n, "it is no record of a rotation"))?;
+        let event: Event =
+            serde_json::from_value(line.body.clone()).map_err(|_| no_record(path, n))?;
         match (&event, n) {
-            (Event::Begin(first), 0) => begin = Some((**first).clone()),
+            (Event::Begin(first), 0) if first.id == name => begin = Some((**first).clone()),
+            (Event::Begin(_), 0) => {
+                return Err(damaged(
+                    n,
+                    "it is the journal of another rotation under this name",
+                ));
+            }
             (Event::Begin(_), _) | (_, 0) => {
                 return Err(damaged(
                     n,

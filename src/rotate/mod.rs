@@ -8,6 +8,7 @@
 //! [`SecretStore`]: crate::stores::SecretStore
 //! [`Target`]: crate::stores::target::Target
 
+mod abandon;
 mod apply;
 mod approval;
 mod audit;
@@ -18,6 +19,7 @@ mod change;
 mod ending;
 mod error;
 mod faults;
+mod forget;
 mod grounds;
 mod journal;
 mod machine;
@@ -42,8 +44,9 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
+pub use abandon::abandon;
 pub use apply::{JOURNALS, Rotation, apply, approved, resume, rotation_id};
-pub use approval::{Approval, public_key};
+pub use approval::{Approval, may_approve, public_key};
 pub use audit::{Actor, Audit, AuditEvent, AuditReport, verify as verify_audit};
 pub use canonical::time_text;
 pub use error::{PlanError, RotateError};
@@ -53,8 +56,8 @@ pub use plan::{Action, ActionKind, Declares, Plan, Reason, Refusal, Retire, Stra
 pub use planning::{Candidate, Wishes, plan};
 pub use seal::Sealer;
 pub use state::{Effect, Outcome, State};
-pub use status::{Status, pending_keys, status};
+pub use status::{Listed, Pending, Status, pending, status};
 pub use today::fresh;
 pub use tombstone::{Tombstone, Tombstones};
 pub use value::{Alphabet, ValuePolicy};
-pub use world::{EnvironmentsOf, OpenTarget, World};
+pub use world::{EnvironmentsOf, OpenTarget, SharedBy, World};

@@ -157,7 +157,10 @@ fn fits(before: &[Action], action: Action, limits: &RotateLimits) -> Result<Acti
     if before.len() >= usize::try_from(limits.max_keys).unwrap_or(usize::MAX) {
         return no(
             Reason::TooManyKeys,
-            format!("the plan has {} keys already", before.len()),
+            match before.len() {
+                1 => "the plan has a key already".to_owned(),
+                n => format!("the plan has {n} keys already"),
+            },
             "apply this plan and make the next one, or raise `[rotate] max-keys` of stores.toml",
         );
     }
@@ -332,7 +335,11 @@ impl Planning<'_> {
         }
         no(
             Reason::Shared,
-            format!("{others} other places hold the same value: what reads them would lose it"),
+            if others == 1 {
+                "1 other place holds the same value: what reads it would lose it".to_owned()
+            } else {
+                format!("{others} other places hold the same value: what reads them would lose it")
+            },
             "give each its own value first, or accept it with --ack-unknown",
         )
     }

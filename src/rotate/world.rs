@@ -3,7 +3,7 @@
 use crate::{
     config::stores::TargetEntry,
     model::Secret,
-    stores::{SecretStore, target::Target},
+    stores::{SecretStore, StoreError, target::Target},
 };
 
 /// A `[[targets]]` entry, and the target that it opens; `None` for `kind = "none"`.
@@ -23,6 +23,11 @@ impl std::fmt::Debug for OpenTarget {
 /// Returns all environments that a key (store, key) may belong to.
 pub type EnvironmentsOf = dyn Fn(&str, &str) -> Vec<String>;
 
+/// Counts the places but one (store, key) that hold a value.
+///
+/// The error says, in words, why that cannot be known.
+pub type SharedBy = dyn Fn(&str, &str, &Secret) -> Result<u64, String>;
+
 /// Everything outside.
 #[derive(Clone, Copy, Default)]
 pub struct World<'w> {
@@ -35,6 +40,10 @@ pub struct World<'w> {
     /// All environments that a store's key may belong to, by the user's own configuration: a plan is asked for an approval by them, too,
     /// for whoever wrote it may have called them otherwise.
     pub environments: Option<&'w EnvironmentsOf>,
+    /// Looks for other places with the value of a key before it is rotated: what a plan says of them is not believed. `None`: nobody can.
+    pub shared: Option<&'w SharedBy>,
+    /// Stores that could not be opened, and why.
+    pub unopened: &'w [(String, StoreError)],
 }
 
 impl std::fmt::Debug for World<'_> {

@@ -1,0 +1,184 @@
+//! Giving a rotation up: a person ends it where it stands, with a reason that is kept.
+//!
+//! Promises: nothing outside is changed; it is refused as long as the last credential that opens the target is known to the journal alone,
+//! or that cannot be found out: its sealed values go with it.
+
+use std::path::Path;
+
+use super::{
+    RotateError,
+    apply::{Rotation, machine},
+    journal::{Journal, Step},
+    machine::{Context, Machine, Stop, Which, step},
+    state::{Effect, Outcome, State},
+    status::known,
+    world::World,
+};
+use crate::{
+    model::{ProviderState, quotable},
+    stores::{VersionState, target::Credential},
+};
+
+/// Gives a rotation up that has not ended. `reason` is for the journal and the audit log, and must hold no value.
+///
+/// # Errors
+/// [`RotateError::Unknown`] for an id without journal, one that has ended, a reason without words, and if a credential would be lost or
+/// that is not known; and what files meet.
+pub fn abandon(
+    id: &str,
+    reason: &str,
+    world: &World<'_>,
+    context: &Context<'_>,
+    journals: &Path,
+) -> Result<Rotation, RotateError> {
+    let refused = |what: String, help: &str| RotateError::Unknown {
+        what,
+        help: help.to_owned(),
+    };
+    let reason = quotable(reason.trim());
+    if reason.is_empty() {
+        return Err(refused(
+            "a reason without words is none".to_owned(),
+            "say why, for those who read the audit log: --reason TEXT",
+        ));
+    }
+    let path = known(journals, id)?;
+    let journal = Journal::open(&path, context.sealer)?;
+    let open = journal.filter(|journal| !journal.progress.state.is_end());
+    let Some(journal) = open else {
+        return Err(refused(
+            "the rotation has ended already, or has not begun".to_owned(),
+            "keysweep rotate status --all tells how",
+        ));
+    };
+    let mut machine = machine(journal, world, context)?;
+    machine.unseal()?;
+    let left = match machine.left() {
+        Ok(left) => left,
+        Err(Stop::Error(error)) => return Err(error),
+        Err(Stop::Human(why) | Stop::Back(why) | Stop::Rejected(why)) => {
+            return Err(refused(
+                why,
+                "find out what stops it (keysweep rotate status), then: keysweep rotate resume ID --by-hand, which ends with the credential in the store or takes it back",
+            ));
+        }
+        Err(Stop::Later(why)) => {
+            return Err(refused(
+                format!("whether a credential would be lost is not known: {why}"),
+                "give it up when the store and the target answer",
+            ));
+        }
+        Err(Stop::Grace(_)) => Vec::new(),
+    };
+    let who = quotable(&context.actor.name);
+    let mut why = format!("given up by {who}: {reason}");
+    for left in &left {
+        why.push_str("; ");
+        why.push_str(left);
+    }
+    match machine.enter(Step {
+        note: Some(why.clone()),
+        ..step(State::Abandoned)
+    }) {
+        Err(Stop::Error(error)) => return Err(error),
+        Err(_) | Ok(()) => {}
+    }
+    machine.journal.forget(&|point| context.point(point))?;
+    Ok(Rotation {
+        id: machine.journal.begin.id.clone(),
+        title: machine.journal.begin.action.title(),
+        outcome: Outcome::Abandoned { why },
+        note: None,
+        ended: None,
+        cut: machine.journal.cut,
+    })
+}
+
+impl Machine<'_> {
+    /// Finds out what would be left behind, in words for whoever must tidy up; stops if it is the last way in.
+    fn left(&self) -> Result<Vec<String>, Stop> {
+        let held = [
+            (Which::Old, self.held.old.as_ref(), "old"),
+            (Which::New, self.held.new.as_ref(), "new"),
+        ];
+        let stored = self.stored()?;
+        let same = |a: &Credential, b: &Credential| a.user == b.user && a.secret == b.secret;
+        let (mut kept, mut lost, mut unsure) = (false, Vec::new(), None);
+        for (which, credential, name) in held {
+            let Some(credential) = credential else {
+                continue;
+            };
+            let is_known = stored.iter().any(|(_, one)| same(one, credential));
+            match self.probe(which)? {
+                Some(ProviderState::Accepted) if is_known => kept = true,
+                Some(ProviderState::Accepted) => lost.push(name),
+                Some(ProviderState::Unknown { why }) => unsure = Some(why),
+                // Nothing can be asked: nothing but readers of the store knows the value.
+                Some(ProviderState::Refused | ProviderState::NotChecked) | None => {}
+            }
+        }
+        let mut left = Vec::new();
+        let current = stored.iter().find(|(is_current, _)| *is_current);
+        let state = current.and_then(|(_, current)| self.rotator.probe(current));
+        match state {
+            Some(Ok(ProviderState::Accepted)) => kept = true,
+            Some(Ok(ProviderState::Refused)) => left.push(format!(
+                "readers of {} get a credential that the target refuses",
+                self.key
+            )),
+            Some(Ok(ProviderState::Unknown { .. } | ProviderState::NotChecked) | Err(_)) | None => {
+            }
+        }
+        if !kept && !lost.is_empty() {
+            return Err(Stop::Human(
+                "the only credential that the target accepts is in the journal of this rotation: given up, nobody could log in any more"
+                    .to_owned(),
+            ));
+        }
+        if let Some(why) = unsure.filter(|_| !kept) {
+            return Err(Stop::Later(why));
+        }
+        left.extend(lost.iter().map(|name| {
+            format!("the target still accepts the {name} credential, which nobody knows any more: remove it there")
+        }));
+        let progress = &self.journal.progress;
+        let is_open = progress.open.contains_key(&Effect::Issue);
+        if is_open && self.rotator.is_native() {
+            left.push("the store's own rotation may still be under way".to_owned());
+        } else if is_open && self.held.new.is_none() {
+            left.push(
+                "the target may have made a credential whose answer was lost: look for one that nobody knows"
+                    .to_owned(),
+            );
+        }
+        Ok(left)
+    }
+
+    /// Returns the credentials of all versions that the store tells, and whether each is the current one.
+    fn stored(&self) -> Result<Vec<(bool, Credential)>, Stop> {
+        let info = self.read(self.store.describe(&self.key))?;
+        let mut stored = Vec::new();
+        for version in &info.versions {
+            let is_there = matches!(
+                version.state,
+                VersionState::Current
+                    | VersionState::Pending
+                    | VersionState::Previous
+                    | VersionState::Disabled
+            );
+            if !is_there {
+                continue;
+            }
+            match self.credential(&version.id) {
+                Ok(credential) => {
+                    let is_current = version.state == VersionState::Current;
+                    stored.extend(credential.map(|credential| (is_current, credential)));
+                }
+                // A version without the field, or one whose value is not told, is no place where it is kept.
+                Err(Stop::Back(_) | Stop::Human(_) | Stop::Rejected(_)) => {}
+                Err(stop @ (Stop::Later(_) | Stop::Error(_) | Stop::Grace(_))) => return Err(stop),
+            }
+        }
+        Ok(stored)
+    }
+}

@@ -31,14 +31,10 @@ pub fn abandon(
     context: &Context<'_>,
     journals: &Path,
 ) -> Result<Rotation, RotateError> {
-    let refused = |what: String, help: &str| RotateError::Unknown {
-        what,
-        help: help.to_owned(),
-    };
     let reason = quotable(reason.trim());
     if reason.is_empty() {
         return Err(refused(
-            "a reason without words is none".to_owned(),
+            "a reason without words is none",
             "say why, for those who read the audit log: --reason TEXT",
         ));
     }
@@ -47,41 +43,25 @@ pub fn abandon(
     let open = journal.filter(|journal| !journal.progress.state.is_end());
     let Some(journal) = open else {
         return Err(refused(
-            "the rotation has ended already, or has not begun".to_owned(),
+            "the rotation has ended already, or has not begun",
             "keysweep rotate status --all tells how",
         ));
     };
     let mut machine = machine(journal, world, context)?;
     machine.unseal()?;
-    let left = match machine.left() {
-        Ok(left) => left,
-        Err(Stop::Error(error)) => return Err(error),
-        Err(Stop::Human(why) | Stop::Back(why) | Stop::Rejected(why)) => {
-            return Err(refused(
-                why,
-                "find out what stops it (keysweep rotate status), then: keysweep rotate resume ID --by-hand, which ends with the credential in the store or takes it back",
-            ));
-        }
-        Err(Stop::Later(why)) => {
-            return Err(refused(
-                format!("whether a credential would be lost is not known: {why}"),
-                "give it up when the store and the target answer",
-            ));
-        }
-        Err(Stop::Grace(_)) => Vec::new(),
-    };
+    let left = machine.left().or_else(refusal)?;
     let who = quotable(&context.actor.name);
     let mut why = format!("given up by {who}: {reason}");
     for left in &left {
         why.push_str("; ");
         why.push_str(left);
     }
-    match machine.enter(Step {
+    let given_up = Step {
         note: Some(why.clone()),
         ..step(State::Abandoned)
-    }) {
-        Err(Stop::Error(error)) => return Err(error),
-        Err(_) | Ok(()) => {}
+    };
+    if let Err(Stop::Error(error)) = machine.enter(given_up) {
+        return Err(error);
     }
     machine.journal.forget(&|point| context.point(point))?;
     Ok(Rotation {
@@ -92,6 +72,29 @@ pub fn abandon(
         ended: None,
         cut: machine.journal.cut,
     })
+}
+
+fn refused(what: impl Into<String>, help: &str) -> RotateError {
+    RotateError::Unknown {
+        what: what.into(),
+        help: help.to_owned(),
+    }
+}
+
+/// Turns what stands in the way of knowing what would be left into an error; a time of grace leaves nothing.
+fn refusal(stop: Stop) -> Result<Vec<String>, RotateError> {
+    match stop {
+        Stop::Error(error) => Err(error),
+        Stop::Human(why) | Stop::Back(why) | Stop::Rejected(why) => Err(refused(
+            why,
+            "find out what stops it (keysweep rotate status), then: keysweep rotate resume ID --by-hand, which ends with the credential in the store or takes it back",
+        )),
+        Stop::Later(why) => Err(refused(
+            format!("whether a credential would be lost is not known: {why}"),
+            "give it up when the store and the target answer",
+        )),
+        Stop::Grace(_) => Ok(Vec::new()),
+    }
 }
 
 impl Machine<'_> {

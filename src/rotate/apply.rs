@@ -1,17 +1,13 @@
-//! From a plan to rotations, and from journals to their end: `apply`, `resume`, `status`.
+//! From a plan to rotations, and how one is gone on with; `resume` has those of all journals.
 //!
 //! Promises: nothing begins that the configuration of today does not allow, whatever the plan says; a rotation that has begun is gone on
-//! with and never begun twice; `apply` stops at the first one that needs a person, `resume` goes on with those of other keys.
+//! with and never begun twice; `apply` stops at the first one that needs a person.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::path::Path;
 
 use super::{
     Actor, RotateError,
     approval::Approval,
-    error::id_of,
     faults::Point,
     journal::{self, Begin, Event, Journal},
     machine::{Context, Machine, Stop},
@@ -20,7 +16,6 @@ use super::{
     rotators::rotator,
     seal::Held,
     state::{Effect, Outcome, State},
-    status::{all, known},
     today::fresh,
     world::World,
 };
@@ -190,120 +185,8 @@ fn begin_one(
     drive(journal, world, context)
 }
 
-/// Goes on with one rotation, or with all that have not ended. `by_hand`: a person has looked at what stopped it, so one that needed a
-/// person, is old or whose key has moved goes on, too. Of all: one that needs a person, or cannot be gone on with, is told and does not
-/// keep back those of other keys.
-///
-/// # Errors
-/// [`RotateError::Unknown`] for an id without journal, and what files meet.
-pub fn resume(
-    id: Option<&str>,
-    by_hand: bool,
-    world: &World<'_>,
-    context: &Context<'_>,
-    journals: &Path,
-) -> Result<Vec<Rotation>, RotateError> {
-    if let Some(id) = id {
-        let path = known(journals, id)?;
-        let journal = Journal::open(&path, context.sealer)?;
-        let rotation = journal.map(|journal| go_on(journal, world, context, by_hand));
-        return rotation.into_iter().collect();
-    }
-    let paths = all(journals)?;
-    let mut blocked = blocked(&paths, context);
-    let mut done = Vec::new();
-    for path in paths {
-        done.extend(resume_one(&path, &mut blocked, world, context)?);
-    }
-    Ok(done)
-}
-
-/// Returns the keys of rotations that wait for a person, with their ids.
-fn blocked(paths: &[PathBuf], context: &Context<'_>) -> BTreeMap<(String, String), String> {
-    let mut blocked = BTreeMap::new();
-    for path in paths {
-        if let Ok(Some((begin, progress))) = journal::look(path, Some(context.sealer))
-            && progress.state == State::NeedsHuman
-        {
-            blocked.insert((begin.action.store, begin.action.key), begin.id);
-        }
-    }
-    blocked
-}
-
-/// Goes on with one of several; `None` if it had ended.
-fn resume_one(
-    path: &Path,
-    blocked: &mut BTreeMap<(String, String), String>,
-    world: &World<'_>,
-    context: &Context<'_>,
-) -> Result<Option<Rotation>, RotateError> {
-    let mut journal = match Journal::open(path, context.sealer) {
-        Ok(Some(journal)) => journal,
-        Ok(None) => return Ok(None),
-        Err(error) => return aside(&id_of(path), "its journal", error).map(Some),
-    };
-    if journal.progress.state.is_end() {
-        journal.forget(&|point| context.point(point))?;
-        return Ok(None);
-    }
-    let (id, title) = (journal.begin.id.clone(), journal.begin.action.title());
-    let key = (
-        journal.begin.action.store.clone(),
-        journal.begin.action.key.clone(),
-    );
-    if let Some(other) = blocked.get(&key).filter(|other| **other != id) {
-        let why = format!("{other} of the same key needs a person first");
-        return Ok(Some(Rotation {
-            id,
-            title,
-            outcome: Outcome::Later { why },
-            note: None,
-            ended: None,
-            cut: journal.cut,
-        }));
-    }
-    let rotation = match go_on(journal, world, context, false) {
-        Ok(rotation) => rotation,
-        Err(error) => aside(&id, &title, error)?,
-    };
-    if matches!(rotation.outcome, Outcome::NeedsHuman { .. }) {
-        blocked.insert(key, id);
-    }
-    Ok(Some(rotation))
-}
-
-/// Returns what is told of a rotation that cannot be gone on with, so that the others can; what stands in the way of all stays an error.
-fn aside(id: &str, title: &str, error: RotateError) -> Result<Rotation, RotateError> {
-    use miette::Diagnostic as _;
-    let help = error.help().map(|help| help.to_string());
-    let why = match help {
-        Some(help) => format!("{error} ({help})"),
-        None => error.to_string(),
-    };
-    let outcome = match error {
-        RotateError::Busy { .. } | RotateError::Store(_) => Outcome::Later { why },
-        RotateError::Damaged { .. }
-        | RotateError::Newer { .. }
-        | RotateError::Seal { .. }
-        | RotateError::Unknown { .. } => Outcome::NeedsHuman { why },
-        RotateError::File { .. }
-        | RotateError::Plan(_)
-        | RotateError::Approval { .. }
-        | RotateError::Random
-        | RotateError::Crash { .. } => return Err(error),
-    };
-    Ok(Rotation {
-        id: id.to_owned(),
-        title: title.to_owned(),
-        outcome,
-        note: None,
-        ended: None,
-        cut: 0,
-    })
-}
-
-fn go_on(
+/// Goes on with one whose journal is open.
+pub(super) fn go_on(
     mut journal: Journal,
     world: &World<'_>,
     context: &Context<'_>,

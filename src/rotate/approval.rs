@@ -12,12 +12,12 @@ use zeroize::Zeroizing;
 
 use super::{
     RotateError,
-    canonical::{canonical, from_hex, hex, time_of, time_text},
+    canonical::{canonical, from_hex, time_of, time_text},
     plan::Plan,
 };
 use crate::{
     config::stores::RotateLimits,
-    model::{Secret, quotable},
+    model::{Secret, hex, quotable},
 };
 
 /// An approval file.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::{
     Declares, RotateError,
-    canonical::{hex, time_text},
+    canonical::time_text,
     grounds::{No, is_admin, managed, no, of_store, readable, strategy, sure, what},
     permit::Permits,
     place::{self, Place},
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     config::stores::RotateLimits,
-    model::{MatchKind, StorePlace, Verdict, quotable},
+    model::{MatchKind, StorePlace, Verdict, hex, quotable},
     stores::{KeyPath, SecretStore, VersionId},
 };
 

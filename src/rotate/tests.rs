@@ -522,7 +522,7 @@ fn journals_and_the_audit_log_hold_no_value_and_the_chain_holds() {
                 let base64 = base64::engine::general_purpose::STANDARD_NO_PAD.encode(value);
                 let reversed: String = plain.chars().rev().collect();
                 let hash = super::canonical::sha256(value);
-                for form in [plain, base64, super::canonical::hex(value), reversed, hash] {
+                for form in [plain, base64, crate::model::hex(value), reversed, hash] {
                     assert!(!text.contains(&form), "{way:?}: {text}");
                 }
             }
@@ -532,6 +532,24 @@ fn journals_and_the_audit_log_hold_no_value_and_the_chain_holds() {
     }
 }
 
+type Change<'c> = dyn Fn(usize, &mut serde_json::Map<String, serde_json::Value>) + 'c;
+
+/// Returns a journal with a change in it, and hashes that are right: only the tags tell.
+fn rechained(text: &str, change: &Change<'_>) -> String {
+    let mut prev = super::chain::NOTHING.to_owned();
+    let mut whole = String::new();
+    for (n, line) in text.lines().enumerate() {
+        let mut line: serde_json::Map<_, _> = serde_json::from_str(line).unwrap();
+        line.insert("prev".into(), prev.clone().into());
+        change(n, &mut line);
+        let line = super::canonical::canonical(&line).unwrap();
+        prev = super::canonical::sha256(line.as_bytes());
+        whole.push_str(&line);
+        whole.push('\n');
+    }
+    whole
+}
+
 #[test]
 fn a_journal_of_somebody_without_the_identity_is_damage_and_does_nothing() {
     let bench = Bench::new(Way::Grace, false);
@@ -539,21 +557,7 @@ fn a_journal_of_somebody_without_the_identity_is_damage_and_does_nothing() {
     assert!(bench.apply().is_err());
     let path = bench.journals().join(format!("{}.jsonl", bench.id()));
     let text = std::fs::read_to_string(&path).unwrap();
-    // The hashes are right: only the tags tell.
-    let forged = |change: &dyn Fn(usize, &mut serde_json::Map<String, serde_json::Value>)| {
-        let mut prev = super::chain::NOTHING.to_owned();
-        let mut whole = String::new();
-        for (n, line) in text.lines().enumerate() {
-            let mut line: serde_json::Map<_, _> = serde_json::from_str(line).unwrap();
-            line.insert("prev".into(), prev.clone().into());
-            change(n, &mut line);
-            let line = super::canonical::canonical(&line).unwrap();
-            prev = super::canonical::sha256(line.as_bytes());
-            whole.push_str(&line);
-            whole.push('\n');
-        }
-        whole
-    };
+    let forged = |change: &Change<'_>| rechained(&text, change);
     assert_eq!(forged(&|_, _| {}), text);
     let without = forged(&|_, line| drop(line.remove("tag")));
     let other = forged(&|n, line| {
@@ -585,10 +589,20 @@ fn a_journal_of_somebody_without_the_identity_is_damage_and_does_nothing() {
             other => panic!("{other:?}"),
         }
     }
+    std::fs::write(&path, &text).unwrap();
+    assert_eq!(bench.store.calls("stage") + bench.target.calls("issue"), 0);
+    assert_eq!(bench.finish(), Outcome::Done);
+}
+
+#[test]
+fn a_journal_under_another_name_is_damage_and_keeps_no_other_back() {
+    let bench = Bench::new(Way::Grace, false);
+    bench.crash_at(Point::AfterState(State::Generated));
+    assert!(bench.apply().is_err());
+    let path = bench.journals().join(format!("{}.jsonl", bench.id()));
     // Under another name it is another journal.
     let elsewhere = bench.journals().join("0000-0.jsonl");
-    std::fs::write(&elsewhere, &text).unwrap();
-    std::fs::write(&path, &text).unwrap();
+    std::fs::copy(&path, &elsewhere).unwrap();
     let told = bench.status();
     assert!(
         matches!(

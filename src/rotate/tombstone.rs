@@ -14,10 +14,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     RotateError,
-    canonical::{canonical, hex},
+    canonical::canonical,
     chain::{private, private_directory, sync_directory},
 };
-use crate::model::{DigestKey, Secret};
+use crate::model::{DigestKey, Secret, hex};
 
 /// One dead credential.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

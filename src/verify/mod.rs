@@ -102,13 +102,7 @@ pub fn verify(values: &[Option<&Secret>], stores: &[Opened<'_>], options: &Optio
         chosen.values.clone(),
         u32::from(options.limits.min_bits),
     );
-    let mut verification = Verification {
-        compared: chosen.values.len() as u64,
-        too_weak: chosen.too_weak,
-        over_limit: chosen.over_limit,
-        without_value: chosen.without_value,
-        ..Verification::default()
-    };
+    let mut verification = chosen.counts();
     let found: Mutex<BTreeMap<usize, Found>> = Mutex::new(BTreeMap::new());
     let reuse = options
         .reuse
@@ -131,20 +125,21 @@ pub fn verify(values: &[Option<&Secret>], stores: &[Opened<'_>], options: &Optio
     }
     let complete = !stores.is_empty() && verification.stores.iter().all(StoreCoverage::is_complete);
     let mut found = found.into_inner().unwrap_or_else(|e| e.into_inner());
-    let by_needle: Vec<Verdict> = (0..chosen.values.len())
-        .map(|n| {
-            let value = chosen.values.get(n);
-            let known = value.and_then(|value| (options.remembered)(value));
-            let mut verdict = match (found.remove(&n), &known) {
+    let by_needle: Vec<Verdict> = chosen
+        .values
+        .iter()
+        .enumerate()
+        .map(|(n, value)| {
+            let known = (options.remembered)(value);
+            let past = known
+                .as_ref()
+                .filter(|known| is_read(&known.place, &verification));
+            let mut verdict = match (found.remove(&n), past) {
                 (Some(found), _) => found.verdict(stores, options),
-                (None, Some(known)) if is_read(&known.place, &verification) => {
-                    gone(known.place.clone(), stores)
-                }
-                (None, _) => blank(StoreState::NotFound { complete }),
+                (None, Some(past)) => gone(past.place.clone(), stores),
+                (None, None) => blank(StoreState::NotFound { complete }),
             };
-            if let Some(known) = known {
-                died(&mut verdict, known);
-            }
+            died(&mut verdict, known);
             verdict
         })
         .collect();
@@ -172,7 +167,10 @@ fn is_read(place: &StorePlace, verification: &Verification) -> bool {
 
 /// Takes the refusal that a rotation has proven, for a value that is an old one of that key and stands nowhere else: what is current
 /// again may have been let in again, and another key may open another system.
-fn died(verdict: &mut Verdict, known: Remembered) {
+fn died(verdict: &mut Verdict, known: Option<Remembered>) {
+    let Some(known) = known else {
+        return;
+    };
     let is_same =
         |place: &StorePlace| place.store == known.place.store && place.key == known.place.key;
     let is_old = matches!(
@@ -283,6 +281,17 @@ struct Chosen {
 }
 
 impl Chosen {
+    /// Returns how many are compared, and why others are not.
+    fn counts(&self) -> Verification {
+        Verification {
+            compared: self.values.len() as u64,
+            too_weak: self.too_weak,
+            over_limit: self.over_limit,
+            without_value: self.without_value,
+            ..Verification::default()
+        }
+    }
+
     fn new(values: &[Option<&Secret>], limits: VerifyLimits) -> Self {
         let mut chosen = Self {
             values: Vec::new(),

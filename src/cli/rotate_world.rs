@@ -10,9 +10,9 @@ use crate::{
     config::stores::{StoreKind, StoresFile, TargetKind, VaultAuth},
     model::{Secret, StorePlace, StoreState},
     policy::environment::Environments,
-    rotate::{EnvironmentsOf, OpenTarget, SharedBy, World},
+    rotate::{EnvironmentsOf, OpenTarget, SharedBy, Unopened, World},
     stores::{
-        SecretStore, StoreError, Surroundings,
+        SecretStore, Surroundings,
         credential::{at_home, credential_file},
         target,
     },
@@ -38,7 +38,7 @@ pub(super) struct Opened {
     own: Vec<Secret>,
     environments: Box<EnvironmentsOf>,
     shared: Box<SharedBy>,
-    unopened: Vec<(String, StoreError)>,
+    unopened: Vec<Unopened>,
 }
 
 impl Opened {
@@ -49,7 +49,7 @@ impl Opened {
     ) -> Result<Self, CliError> {
         let opened = Self::as_far_as_it_goes(file, keys)?;
         match opened.unopened.into_iter().next() {
-            Some((_, error)) => Err(error.into()),
+            Some(one) => Err(one.error.into()),
             None => Ok(Self {
                 unopened: Vec::new(),
                 ..opened
@@ -57,7 +57,7 @@ impl Opened {
         }
     }
 
-    /// Opens what these keys need; what of stores cannot be opened stands in the way of its own keys alone.
+    /// Opens what these keys need; what cannot be opened stands in the way of its own keys alone.
     pub(super) fn as_far_as_it_goes(
         file: &StoresFile,
         keys: &BTreeSet<(String, String)>,
@@ -73,7 +73,11 @@ impl Opened {
             for (name, store) in opening::open_all(file, &names) {
                 match store {
                     Ok(store) => stores.push(store),
-                    Err(error) => unopened.push((name, error)),
+                    Err(error) => unopened.push(Unopened {
+                        store: name,
+                        key: None,
+                        error,
+                    }),
                 }
             }
         }
@@ -84,7 +88,17 @@ impl Opened {
             }
             let target = match entry.kind {
                 TargetKind::None => None,
-                _ => Some(target::open(entry, &surroundings)?),
+                _ => match target::open(entry, &surroundings) {
+                    Ok(target) => Some(target),
+                    Err(error) => {
+                        unopened.push(Unopened {
+                            store: entry.store.clone(),
+                            key: Some(entry.key.clone()),
+                            error,
+                        });
+                        continue;
+                    }
+                },
             };
             targets.push(OpenTarget {
                 entry: entry.clone(),

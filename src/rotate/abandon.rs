@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     model::{ProviderState, quotable},
-    stores::{VersionState, target::Credential},
+    stores::{Fault, VersionState, target::Credential},
 };
 
 /// Gives a rotation up that has not ended. `reason` is for the journal and the audit log, and must hold no value.
@@ -91,7 +91,7 @@ fn refusal(stop: Stop) -> Result<Vec<String>, RotateError> {
         )),
         Stop::Later(why) => Err(refused(
             format!("whether a credential would be lost is not known: {why}"),
-            "give it up when the store and the target answer",
+            "give it up when the store and the target answer; if the target is gone for good, remove the journal's file by hand",
         )),
         Stop::Grace(_) => Ok(Vec::new()),
     }
@@ -112,12 +112,22 @@ impl Machine<'_> {
                 continue;
             };
             let is_known = stored.iter().any(|(_, one)| same(one, credential));
-            match self.probe(which)? {
+            let state = match self.probe(which) {
+                Err(Stop::Later(why)) => Some(ProviderState::Unknown { why }),
+                other => other?,
+            };
+            match state {
                 Some(ProviderState::Accepted) if is_known => kept = true,
                 Some(ProviderState::Accepted) => lost.push(name),
-                Some(ProviderState::Unknown { why }) => unsure = Some(why),
+                // One that the store has, too, is not lost, whatever the target would say.
+                Some(ProviderState::Unknown { why }) if !is_known => unsure = Some(why),
                 // Nothing can be asked: nothing but readers of the store knows the value.
-                Some(ProviderState::Refused | ProviderState::NotChecked) | None => {}
+                Some(
+                    ProviderState::Unknown { .. }
+                    | ProviderState::Refused
+                    | ProviderState::NotChecked,
+                )
+                | None => {}
             }
         }
         let mut left = Vec::new();
@@ -144,22 +154,33 @@ impl Machine<'_> {
         left.extend(lost.iter().map(|name| {
             format!("the target still accepts the {name} credential, which nobody knows any more: remove it there")
         }));
-        let progress = &self.journal.progress;
-        let is_open = progress.open.contains_key(&Effect::Issue);
-        if is_open && self.rotator.is_native() {
-            left.push("the store's own rotation may still be under way".to_owned());
-        } else if is_open && self.held.new.is_none() {
-            left.push(
+        left.extend(self.under_way());
+        Ok(left)
+    }
+
+    /// Returns what may still come of a request whose answer is not known.
+    fn under_way(&self) -> Option<String> {
+        if !self.journal.progress.open.contains_key(&Effect::Issue) {
+            None
+        } else if self.rotator.is_native() {
+            Some("the store's own rotation may still be under way".to_owned())
+        } else if self.held.new.is_none() {
+            Some(
                 "the target may have made a credential whose answer was lost: look for one that nobody knows"
                     .to_owned(),
-            );
+            )
+        } else {
+            None
         }
-        Ok(left)
     }
 
     /// Returns the credentials of all versions that the store tells, and whether each is the current one.
     fn stored(&self) -> Result<Vec<(bool, Credential)>, Stop> {
-        let info = self.read(self.store.describe(&self.key))?;
+        let info = match self.store.describe(&self.key) {
+            // Somebody has removed the key: the service may be gone.
+            Err(error) if error.fault == Fault::NotFound => return Ok(Vec::new()),
+            other => self.read(other)?,
+        };
         let mut stored = Vec::new();
         for version in &info.versions {
             let is_there = matches!(

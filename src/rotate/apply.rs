@@ -309,8 +309,11 @@ pub(super) fn machine<'m>(
             .to_owned(),
     };
     let mut unopened = world.unopened.iter();
-    if let Some((_, error)) = unopened.find(|(name, _)| *name == action.store) {
-        return Err(error.clone().into());
+    let stands_in_the_way = unopened.find(|one| {
+        one.store == action.store && one.key.as_ref().is_none_or(|key| *key == action.key)
+    });
+    if let Some(one) = stands_in_the_way {
+        return Err(one.error.clone().into());
     }
     let store = world
         .store(&action.store)

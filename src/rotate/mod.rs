@@ -63,4 +63,4 @@ pub use status::{Listed, Pending, Status, pending, status};
 pub use today::fresh;
 pub use tombstone::{Tombstone, Tombstones};
 pub use value::{Alphabet, ValuePolicy};
-pub use world::{EnvironmentsOf, OpenTarget, SharedBy, World};
+pub use world::{EnvironmentsOf, OpenTarget, SharedBy, Unopened, World};

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Effect, Listed, Outcome, Point, RotateError, State,
+    Effect, Listed, Outcome, Point, RotateError, State, Unopened,
     journal::Event,
     testing::{Bench, OLD, Script, Way},
     verify_audit,
 };
-use crate::stores::Fault;
+use crate::stores::{Fault, StoreError};
 
 const WAYS: [(Way, bool); 9] = [
     (Way::Grace, false),
@@ -673,6 +673,68 @@ fn one_that_needs_a_person_keeps_back_those_of_its_key_alone() {
         let codes: Vec<u8> = bench.status().iter().map(Listed::code).collect();
         assert_eq!(codes, [14, expected]);
     }
+}
+
+#[test]
+fn what_cannot_be_opened_is_told_and_comes_back_later() {
+    let bench = Bench::new(Way::Cutover, false);
+    bench.crash_at(Point::AfterState(State::Generated));
+    assert!(bench.apply().is_err());
+    for (key, code) in [
+        (Some(super::testing::KEY), 12),
+        (None, 12),
+        (Some("other"), 0),
+    ] {
+        let unopened = [Unopened {
+            store: "fake".into(),
+            key: key.map(str::to_owned),
+            error: StoreError::new("fake", Fault::Setup, "made up", "made up"),
+        }];
+        let done = bench.with(|context| {
+            let world = super::World {
+                unopened: &unopened,
+                ..bench.world()
+            };
+            super::resume(None, false, &world, context, &bench.journals())
+        });
+        assert_eq!(done.unwrap()[0].outcome.code(), code, "{key:?}");
+    }
+}
+
+#[test]
+fn what_the_store_has_is_given_up_though_the_target_is_gone_and_nothing_else_is() {
+    let silent = |point| {
+        let bench = Bench::new(Way::Grace, false);
+        bench.crash_at(point);
+        assert!(bench.apply().is_err());
+        bench.target.script(Script {
+            call: "probe",
+            fault: Fault::Unknown,
+            works: false,
+            times: 99,
+        });
+        bench
+    };
+    let bench = silent(Point::AfterState(State::Promoted));
+    let given_up = bench.abandon().unwrap();
+    assert!(matches!(given_up.outcome, Outcome::Abandoned { .. }));
+    let bench = silent(Point::AfterState(State::Issued));
+    let error = bench.abandon().unwrap_err();
+    assert!(error.to_string().contains("is not known"), "{error}");
+    // Somebody has removed the key, and the target refuses both.
+    let bench = Bench::new(Way::Grace, false);
+    bench.crash_at(Point::AfterState(State::Issued));
+    assert!(bench.apply().is_err());
+    for value in bench.target.accepted() {
+        bench.target.forget(&value);
+    }
+    bench.store.script(Script {
+        call: "describe",
+        fault: Fault::NotFound,
+        works: false,
+        times: 1,
+    });
+    bench.abandon().unwrap();
 }
 
 #[test]

@@ -28,6 +28,17 @@ pub type EnvironmentsOf = dyn Fn(&str, &str) -> Vec<String>;
 /// The error says, in words, why that cannot be known.
 pub type SharedBy = dyn Fn(&str, &str, &Secret) -> Result<u64, String>;
 
+/// A store that could not be opened, or the target of one of its keys.
+#[derive(Clone, Debug)]
+pub struct Unopened {
+    /// The store's name.
+    pub store: String,
+    /// The key, if it is a target.
+    pub key: Option<String>,
+    /// Why.
+    pub error: StoreError,
+}
+
 /// Everything outside.
 #[derive(Clone, Copy, Default)]
 pub struct World<'w> {
@@ -42,8 +53,8 @@ pub struct World<'w> {
     pub environments: Option<&'w EnvironmentsOf>,
     /// Looks for other places with the value of a key before it is rotated: what a plan says of them is not believed. `None`: nobody can.
     pub shared: Option<&'w SharedBy>,
-    /// Stores that could not be opened, and why.
-    pub unopened: &'w [(String, StoreError)],
+    /// What could not be opened, and why.
+    pub unopened: &'w [Unopened],
 }
 
 impl std::fmt::Debug for World<'_> {

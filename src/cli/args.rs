@@ -148,11 +148,29 @@ pub(super) enum Rotate {
     Apply(RotateApply),
     /// Go on with what was begun: after its time of grace, a crash or an outage
     Resume(RotateResume),
-    /// Show how far each rotation is
+    /// Show how far each rotation is that has not ended
     Status {
+        /// Those that have ended, too
+        #[arg(long)]
+        all: bool,
         #[command(flatten)]
         stores: StoresArgs,
     },
+    /// Give a rotation up where it stands; refused if the last credential would be lost with it
+    Abandon(RotateAbandon),
+}
+
+/// What is given up.
+#[cfg(feature = "verify")]
+#[derive(Debug, Args)]
+pub(super) struct RotateAbandon {
+    /// The rotation, as `keysweep rotate status` lists it
+    pub(super) id: String,
+    /// Why, for the journal and the audit log; no value
+    #[arg(long, value_name = "TEXT")]
+    pub(super) reason: String,
+    #[command(flatten)]
+    pub(super) stores: StoresArgs,
 }
 
 /// What is planned.
@@ -236,6 +254,8 @@ pub(super) struct RotateApprove {
     /// Where the approval goes [default: PLAN.approval]
     #[arg(long, value_name = "FILE")]
     pub(super) out: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) stores: StoresArgs,
 }
 
 /// What is applied.
@@ -250,6 +270,9 @@ pub(super) struct RotateApply {
     /// Do it
     #[arg(long)]
     pub(super) apply: bool,
+    /// Accept keys whose readers nobody can tell, and values that other keys share: a plan that says so is not believed
+    #[arg(long)]
+    pub(super) ack_unknown: bool,
     #[command(flatten)]
     pub(super) stores: StoresArgs,
 }

@@ -14,7 +14,7 @@ use crate::{
     rotate::{Tombstone, Tombstones},
     scan::Report,
     verify::{
-        self,
+        self, Remembered,
         index::{Builder, Index},
     },
 };
@@ -112,6 +112,7 @@ pub(super) fn judge(report: &mut Report, index: &Index) {
                 urgency: verify::urgency(&found.state, &provider),
                 store: found.state.clone(),
                 provider,
+                refused_at: None,
                 place: Some(found.place.clone()),
                 by: Some(MatchKind::Exact),
                 owner: None,
@@ -181,7 +182,7 @@ impl Memory {
     }
 
     /// Returns where a value stood once.
-    pub(super) fn of(&self, value: &Secret) -> Option<StorePlace> {
+    pub(super) fn of(&self, value: &Secret) -> Option<Remembered> {
         let tag = self.tombstones.as_ref().map(|stones| stones.tag(value));
         let stone = self
             .stones
@@ -189,18 +190,25 @@ impl Memory {
             .rev()
             .find(|stone| Some(&stone.tag) == tag.as_ref());
         if let Some(stone) = stone {
-            return Some(StorePlace {
+            let place = StorePlace {
                 store: stone.store.clone(),
                 key: stone.key.clone(),
                 version: Some(stone.version.clone()),
                 field: stone.field.clone(),
                 environment: None,
+            };
+            return Some(Remembered {
+                place,
+                refused_at: stone.refused.then(|| stone.died.clone()),
             });
         }
         // Exposed to be keyed.
         let found = self.index.as_ref()?.find(value.expose())?;
         let is_named = !found.place.key.is_empty() && !matches!(found.state, StoreState::Pending);
-        is_named.then(|| found.place.clone())
+        is_named.then(|| Remembered {
+            place: found.place.clone(),
+            refused_at: None,
+        })
     }
 }
 

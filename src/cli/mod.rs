@@ -23,6 +23,8 @@ mod report;
 #[cfg(feature = "verify")]
 mod rotate;
 #[cfg(feature = "verify")]
+mod rotate_told;
+#[cfg(feature = "verify")]
 mod rotate_world;
 mod rules;
 mod scan;

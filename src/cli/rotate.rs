@@ -1,4 +1,4 @@
-//! `keysweep rotate plan|approve|apply|resume|status` and `keysweep audit verify`.
+//! `keysweep rotate plan|approve|apply|resume|status|abandon` and `keysweep audit verify`.
 //!
 //! Promises: `plan` reads and `apply` without `--apply` looks only; what is printed holds no value.
 
@@ -11,10 +11,10 @@ use std::{
 
 use crate::{
     config::stores::StoresFile,
-    model::{Kind, Secret},
+    model::{Kind, Secret, quotable},
     rotate::{
         self, Approval, Audit, Candidate, Context, JOURNALS, NoFaults, Plan, Rotation, Sealer,
-        Status, Tombstones, ValuePolicy, Wishes, World,
+        Tombstones, ValuePolicy, Wishes, World,
     },
     scan::Report,
     stores::credential::credential_file,
@@ -26,12 +26,10 @@ use super::{
     event,
     exit::Outcome,
     report as reports,
+    rotate_told::{Told, listed, told},
     rotate_world::{self, Opened},
     scan, settings, stores as opening,
 };
-
-/// What a command prints, and what it came to.
-type Told = (String, Outcome);
 
 /// Largest plan and approval file, bytes.
 const MAX_FILE: u64 = 16 << 20;
@@ -43,6 +41,7 @@ pub(super) fn run(command: &args::Rotate) -> Result<Told, CliError> {
         args::Rotate::Plan(_)
         | args::Rotate::Approve(_)
         | args::Rotate::Apply(_)
+        | args::Rotate::Abandon(_)
         | args::Rotate::Resume(_) => event::trusted()?,
     }
     match command {
@@ -50,7 +49,8 @@ pub(super) fn run(command: &args::Rotate) -> Result<Told, CliError> {
         args::Rotate::Approve(args) => approve(args),
         args::Rotate::Apply(args) => apply(args),
         args::Rotate::Resume(args) => resume(args),
-        args::Rotate::Status { stores } => status(stores),
+        args::Rotate::Status { all, stores } => status(*all, stores),
+        args::Rotate::Abandon(args) => abandon(args),
     }
 }
 
@@ -62,7 +62,10 @@ pub(super) fn audit(command: &args::Audit) -> Result<Told, CliError> {
         None => rotate_world::state(&load(stores)?).join(Audit::FILE),
     };
     let report = rotate::verify_audit(&path)?;
-    let mut text = format!("{} records", report.records);
+    let mut text = match report.records {
+        1 => "1 record".to_owned(),
+        n => format!("{n} records"),
+    };
     if let Some((first, last)) = &report.span {
         let _ = write!(text, ", {first} to {last}");
     }
@@ -85,8 +88,8 @@ fn load(stores: &args::StoresArgs) -> Result<StoresFile, CliError> {
 }
 
 fn plan(args: &args::RotatePlan) -> Result<Told, CliError> {
-    let file = load(&args.stores)?;
     let (name, report) = reports::one(&args.report)?;
+    let file = load(&args.stores)?;
     if report.verification.is_none() {
         return Err(CliError::NotVerified { name });
     }
@@ -126,14 +129,24 @@ fn planned(
     } else {
         let path = shown(out);
         let (digest, expires) = (plan.digest(), &plan.expires);
-        let _ = writeln!(text, "\nplan {digest} in {path}, good until {expires}");
-        if plan.needs_approval() {
+        let planner = quotable(&plan.planner);
+        let _ = writeln!(
+            text,
+            "\nplan {digest} in {path}, made by {planner}, good until {expires}"
+        );
+        let accepts = plan.actions.iter().any(|action| action.acknowledged);
+        let flags = if plan.needs_approval() {
             let _ = writeln!(
                 text,
-                "needs an approval: keysweep rotate approve {path} --key FILE --name NAME"
+                "needs an approval by somebody else than {planner}: keysweep rotate approve {path} --key FILE --name NAME"
             );
-        }
-        let _ = writeln!(text, "then: keysweep rotate apply {path} --apply");
+            format!(" --approval {path}.approval")
+        } else if accepts {
+            " --ack-unknown".to_owned()
+        } else {
+            String::new()
+        };
+        let _ = writeln!(text, "then: keysweep rotate apply {path}{flags} --apply");
     }
     let outcome = if plan.needs_approval() {
         Outcome::Waiting
@@ -171,7 +184,8 @@ pub(super) fn on_live(
     if !apply {
         return Ok((text, outcome));
     }
-    let (done, head) = applied(file, &plan, &[])?;
+    let opened = opened(file, &plan)?.just_verified();
+    let (done, head) = applied(file, &plan, &[], &opened, false)?;
     let (more, rotated) = told(&done, head.as_deref());
     text.push_str(&more);
     // What the plan refused stays live; what it did may be worse.
@@ -185,19 +199,26 @@ pub(super) fn on_live(
     ))
 }
 
+fn opened(file: &StoresFile, plan: &Plan) -> Result<Opened, CliError> {
+    let actions = plan.actions.iter();
+    let keys = actions.map(|action| (action.store.clone(), action.key.clone()));
+    Opened::new(file, &keys.collect())
+}
+
 fn applied(
     file: &StoresFile,
     plan: &Plan,
     approvals: &[Approval],
+    opened: &Opened,
+    acknowledged: bool,
 ) -> Result<(Vec<Rotation>, Option<String>), CliError> {
-    let keys = plan
-        .actions
-        .iter()
-        .map(|a| (a.store.clone(), a.key.clone()));
-    let opened = Opened::new(file, &keys.collect())?;
     let journals = rotate_world::state(file).join(JOURNALS);
     with(file, |context| {
-        rotate::apply(plan, approvals, &opened.world(), context, &journals)
+        let context = Context {
+            acknowledged,
+            ..*context
+        };
+        rotate::apply(plan, approvals, &opened.world(), &context, &journals)
     })
 }
 
@@ -234,7 +255,9 @@ fn approve(args: &args::RotateApprove) -> Result<Told, CliError> {
     let plan = Plan::read(&read(&args.plan)?, settings::now())?;
     let key = credential_file("approval", &args.key, "--key")?;
     let approval = Approval::sign(&plan.digest(), &args.name, settings::now(), &key)?;
-    let public = rotate::public_key(&key)?;
+    // What `apply` would not take is not signed either: the approver is here now, and may not be then.
+    let file = load(&args.stores)?;
+    rotate::may_approve(&approval, &plan, &file.rotate, &rotate::public_key(&key)?)?;
     let path = args.out.clone().unwrap_or_else(|| {
         let mut name = args.plan.clone().into_os_string();
         name.push(".approval");
@@ -242,11 +265,12 @@ fn approve(args: &args::RotateApprove) -> Result<Told, CliError> {
     });
     let mut text = plan.steps().join("\n");
     scan::replace(&path, approval.to_text().as_bytes())?;
-    let _ = writeln!(text, "\napproved as {} in {}", args.name, shown(&path));
+    let (name, path) = (quotable(&args.name), shown(&path));
+    let _ = writeln!(text, "\napproved as {name} in {path}");
+    let plan = shown(&args.plan);
     let _ = writeln!(
         text,
-        "counts where stores.toml has: [rotate.approvers] {} = \"{public}\"",
-        args.name
+        "then, somebody else: keysweep rotate apply {plan} --approval {path} --apply"
     );
     Ok((text, Outcome::Clean))
 }
@@ -270,11 +294,7 @@ fn apply(args: &args::RotateApply) -> Result<Told, CliError> {
     if !args.apply {
         rotate::fresh(&plan, &file.rotate, settings::now())?;
         let mut text = plan.steps().join("\n");
-        let keys = plan
-            .actions
-            .iter()
-            .map(|a| (a.store.clone(), a.key.clone()));
-        let opened = Opened::new(&file, &keys.collect())?;
+        let opened = opened(&file, &plan)?;
         let (world, actor) = (opened.world(), settings::user());
         let waits = rotate::approved(&plan, &approvals, &file.rotate, &world, &actor).err();
         let outcome = match waits {
@@ -284,21 +304,28 @@ fn apply(args: &args::RotateApply) -> Result<Told, CliError> {
             }
             None => Outcome::Clean,
         };
-        let _ = writeln!(text, "\nnothing was done; --apply does it");
+        let accepts = plan.actions.iter().any(|action| action.acknowledged);
+        let does = if accepts && approvals.is_empty() && !args.ack_unknown {
+            "--ack-unknown --apply does it, if you accept unseen what the planner has accepted"
+        } else {
+            "--apply does it"
+        };
+        let _ = writeln!(text, "\nnothing was done; {does}");
         return Ok((text, outcome));
     }
-    let (done, head) = applied(&file, &plan, &approvals)?;
+    let opened = opened(&file, &plan)?;
+    let (done, head) = applied(&file, &plan, &approvals, &opened, args.ack_unknown)?;
     Ok(told(&done, head.as_deref()))
 }
 
 fn resume(args: &args::RotateResume) -> Result<Told, CliError> {
     let file = load(&args.stores)?;
     let journals = rotate_world::state(&file).join(JOURNALS);
-    let keys = rotate::pending_keys(args.id.as_deref(), &journals)?;
-    if keys.is_empty() {
+    let pending = rotate::pending(args.id.as_deref(), &journals)?;
+    if !pending.any {
         return Ok(("no rotation is under way\n".to_owned(), Outcome::Clean));
     }
-    let opened = Opened::new(&file, &keys)?;
+    let opened = Opened::as_far_as_it_goes(&file, &pending.keys)?;
     let id = args.id.as_deref();
     let (done, head) = with(&file, |context| {
         let world: World<'_> = opened.world();
@@ -307,84 +334,27 @@ fn resume(args: &args::RotateResume) -> Result<Told, CliError> {
     Ok(told(&done, head.as_deref()))
 }
 
-fn status(stores: &args::StoresArgs) -> Result<Told, CliError> {
+fn abandon(args: &args::RotateAbandon) -> Result<Told, CliError> {
+    let file = load(&args.stores)?;
+    let journals = rotate_world::state(&file).join(JOURNALS);
+    let pending = rotate::pending(Some(&args.id), &journals)?;
+    let opened = Opened::new(&file, &pending.keys)?;
+    let (rotation, head) = with(&file, |context| {
+        let world = opened.world();
+        rotate::abandon(&args.id, &args.reason, &world, context, &journals)
+    })?;
+    let (text, _) = told(&[rotation], head.as_deref());
+    Ok((text, Outcome::Clean))
+}
+
+fn status(all: bool, stores: &args::StoresArgs) -> Result<Told, CliError> {
     let file = load(stores)?;
-    let found = rotate::status(&rotate_world::state(&file).join(JOURNALS))?;
-    let mut text = String::new();
-    let mut worst = 0;
-    for status in &found {
-        let _ = writeln!(text, "{}", line(status));
-        worst = worst.max(status.code());
-    }
-    if found.is_empty() {
-        text.push_str("no rotation was begun here\n");
-    }
-    Ok((text, outcome(worst)))
-}
-
-fn line(status: &Status) -> String {
-    let mut line = format!("{}  {}  {}", status.id, status.state.as_str(), status.title);
-    if let Some(until) = status.grace() {
-        let _ = write!(line, "  until {}", rotate::time_text(until));
-    }
-    if let Some(note) = &status.note {
-        let _ = write!(line, "\n    {note}");
-    }
-    line
-}
-
-/// Tells what became of rotations, and the head of the audit log; the exit code is that of the worst.
-fn told(done: &[Rotation], head: Option<&str>) -> Told {
-    let mut text = String::new();
-    let mut worst = 0;
-    for rotation in done {
-        let _ = writeln!(
-            text,
-            "{}  {}: {}",
-            rotation.id,
-            rotation.title,
-            says(&rotation.outcome)
-        );
-        if rotation.cut > 0 {
-            let _ = writeln!(
-                text,
-                "    {} bytes of a record that a crash had torn were cut from its journal",
-                rotation.cut
-            );
-        }
-        worst = worst.max(rotation.outcome.code());
-    }
-    if let Some(head) = head {
-        let _ = writeln!(text, "audit head {head}");
-    }
-    (text, outcome(worst))
-}
-
-fn says(outcome: &rotate::Outcome) -> String {
-    match outcome {
-        rotate::Outcome::Done => "done".to_owned(),
-        rotate::Outcome::WaitsForApproval { why } => format!("waits for approval: {why}"),
-        rotate::Outcome::InGrace { until } => format!(
-            "both credentials are valid until {}; then: keysweep rotate resume",
-            rotate::time_text(*until)
-        ),
-        rotate::Outcome::Later { why } => format!("later: {why}; then: keysweep rotate resume"),
-        rotate::Outcome::RolledBack { why } => format!("taken back: {why}"),
-        rotate::Outcome::NeedsHuman { why } => {
-            format!("a person is needed: {why}; then: keysweep rotate resume ID --by-hand")
-        }
-    }
-}
-
-/// Returns the outcome of an exit code of a rotation; the greater is the worse (DESIGN section 3).
-fn outcome(code: u8) -> Outcome {
-    match code {
-        0 => Outcome::Clean,
-        11 => Outcome::Waiting,
-        12 => Outcome::Grace,
-        13 => Outcome::RolledBack,
-        _ => Outcome::Person,
-    }
+    // Without the identity nobody can tell whose journals these are; what they say is told all the same.
+    let sealer = rotate_world::identity(&file)
+        .and_then(|identity: Secret| Ok(Sealer::from_identity_file(&identity)?));
+    let journals = rotate_world::state(&file).join(JOURNALS);
+    let found = rotate::status(&journals, sealer.as_ref().ok())?;
+    Ok(listed(&found, all, sealer.is_ok()))
 }
 
 /// Gives a rotation its surroundings; returns what it came to, and the head of the audit log then.
@@ -406,6 +376,7 @@ fn with<T>(
         tombstones: &tombstones,
         actor: &settings::actor(),
         limits: &file.rotate,
+        acknowledged: false,
     })?;
     let head = audit.head()?;
     Ok((done, head))

@@ -11,17 +11,18 @@ use crate::{
         sinks::SinkEntry,
         stores::{StoreKind, StoresFile, TargetKind, VaultAuth},
     },
-    model::Secret,
+    model::{Secret, StorePlace, StoreState},
     policy::environment::Environments,
-    rotate::{EnvironmentsOf, OpenSink, OpenTarget, World},
+    rotate::{EnvironmentsOf, OpenSink, OpenTarget, SharedBy, Unopened, World},
     stores::{
         SecretStore, Surroundings,
         credential::{at_home, credential_file},
         sink, target,
     },
+    verify,
 };
 
-use super::{error::CliError, settings, stores as opening};
+use super::{error::CliError, scan, settings, stores as opening, verify as verifying};
 
 /// Variables whose values open stores and targets.
 const OWN_VARIABLES: [&str; 6] = [
@@ -40,11 +41,28 @@ pub(super) struct Opened {
     sinks: Vec<OpenSink>,
     own: Vec<Secret>,
     environments: Box<EnvironmentsOf>,
+    shared: Box<SharedBy>,
+    unopened: Vec<Unopened>,
 }
 
 impl Opened {
-    /// Opens what these keys (store, key) need.
+    /// Opens what these keys (store, key) need. A store that cannot be opened is an error.
     pub(super) fn new(
+        file: &StoresFile,
+        keys: &BTreeSet<(String, String)>,
+    ) -> Result<Self, CliError> {
+        let opened = Self::as_far_as_it_goes(file, keys)?;
+        match opened.unopened.into_iter().next() {
+            Some(one) => Err(one.error.into()),
+            None => Ok(Self {
+                unopened: Vec::new(),
+                ..opened
+            }),
+        }
+    }
+
+    /// Opens what these keys need; what cannot be opened stands in the way of its own keys alone.
+    pub(super) fn as_far_as_it_goes(
         file: &StoresFile,
         keys: &BTreeSet<(String, String)>,
     ) -> Result<Self, CliError> {
@@ -54,10 +72,17 @@ impl Opened {
         let names = names.filter(|name| file.stores.contains_key(name));
         let mut names: Vec<String> = names.collect();
         names.dedup();
-        let mut stores = Vec::new();
+        let (mut stores, mut unopened) = (Vec::new(), Vec::new());
         if !names.is_empty() {
-            for (_, store) in opening::open_all(file, &names) {
-                stores.push(store?);
+            for (name, store) in opening::open_all(file, &names) {
+                match store {
+                    Ok(store) => stores.push(store),
+                    Err(error) => unopened.push(Unopened {
+                        store: name,
+                        key: None,
+                        error,
+                    }),
+                }
             }
         }
         let mut targets = Vec::new();
@@ -67,7 +92,17 @@ impl Opened {
             }
             let target = match entry.kind {
                 TargetKind::None => None,
-                _ => Some(target::open(entry, &surroundings)?),
+                _ => match target::open(entry, &surroundings) {
+                    Ok(target) => Some(target),
+                    Err(error) => {
+                        unopened.push(Unopened {
+                            store: entry.store.clone(),
+                            key: Some(entry.key.clone()),
+                            error,
+                        });
+                        continue;
+                    }
+                },
             };
             targets.push(OpenTarget {
                 entry: entry.clone(),
@@ -89,7 +124,15 @@ impl Opened {
             sinks,
             own: own(file, &surroundings),
             environments: environments(file),
+            shared: shared(file),
+            unopened,
         })
+    }
+
+    /// Takes it that nobody else has the values: what they are was found out a moment ago, by this process.
+    pub(super) fn just_verified(mut self) -> Self {
+        self.shared = Box::new(|_, _, _| Ok(0));
+        self
     }
 
     pub(super) fn world(&self) -> World<'_> {
@@ -99,8 +142,47 @@ impl Opened {
             sinks: &self.sinks,
             own: &self.own,
             environments: Some(self.environments.as_ref()),
+            shared: Some(self.shared.as_ref()),
+            unopened: &self.unopened,
         }
     }
+}
+
+/// Returns what looks through all stores for other places with a value, as `verify` does: only reads.
+fn shared(file: &StoresFile) -> Box<SharedBy> {
+    let file = file.clone();
+    Box::new(move |store, key, value| {
+        let opened = opening::open_all(&file, &[]);
+        let places = verifying::places(&opened, &file);
+        let options = verify::Options {
+            limits: file.verify,
+            reuse: false,
+            readers: false,
+            now: settings::now(),
+            key: settings::random_bytes().map_err(|error| error.to_string())?,
+            remembered: &|_| None,
+            environment: &|_| None,
+            stop: scan::stop(),
+            progress: &|_| {},
+        };
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(verifying::READERS);
+        let pool = pool.build().map_err(|error| error.to_string())?;
+        let outcome = pool.install(|| verify::verify(&[Some(value)], &places, &options));
+        let mut stopped = outcome.verification.stores.iter();
+        if let Some(coverage) = stopped.find(|coverage| !coverage.is_read()) {
+            let why = coverage.stopped.as_deref().unwrap_or("it was not read");
+            return Err(format!("the store {}: {why}", coverage.store));
+        }
+        let verdict = outcome.verdicts.first();
+        match verdict {
+            Some(verdict) if !matches!(verdict.store, StoreState::NotCompared { .. }) => {
+                let elsewhere = |place: &&StorePlace| place.store != store || place.key != key;
+                let all = verdict.place.iter().chain(&verdict.also);
+                Ok(all.filter(elsewhere).count() as u64 + verdict.more)
+            }
+            _ => Err("the value is too weak to be compared".to_owned()),
+        }
+    })
 }
 
 /// Returns what tells the environments of a key: that of its store, else all that its path names.

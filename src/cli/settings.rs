@@ -87,7 +87,27 @@ pub(super) fn user() -> String {
     ];
     let mut names = names.iter().filter_map(|name| variable(name));
     let name = names.next().and_then(|name| name.into_string().ok());
-    name.unwrap_or_else(|| "unknown".to_owned())
+    name.or_else(owner).unwrap_or_else(|| "unknown".to_owned())
+}
+
+/// Returns the name that /etc/passwd has for the user of this process, else `uid-N`: containers and jobs set no `USER`.
+#[cfg(all(feature = "verify", unix))]
+fn owner() -> Option<String> {
+    let uid = rustix::process::getuid().as_raw();
+    let known = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    // passwd(5): name:password:uid:...
+    let name = known.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next().filter(|name| !name.is_empty())?;
+        let of = fields.nth(1)?.parse::<u32>().ok()?;
+        (of == uid).then(|| name.to_owned())
+    });
+    Some(name.unwrap_or_else(|| format!("uid-{uid}")))
+}
+
+#[cfg(all(feature = "verify", not(unix)))]
+fn owner() -> Option<String> {
+    None
 }
 
 /// Returns who acts and from where, for journals and the audit log: the job of GitHub Actions or GitLab CI, else the user here.

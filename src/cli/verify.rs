@@ -26,7 +26,7 @@ use super::{
 };
 
 /// Threads that read a store at once: a store is waited for, not computed with.
-const READERS: usize = 8;
+pub(super) const READERS: usize = 8;
 
 /// Runs the command.
 pub(super) fn run(args: &args::Verify, look: &Look) -> Result<Outcome, CliError> {
@@ -209,8 +209,7 @@ fn probe(
         };
         let key = (number, report_key(value));
         if let Some(known) = asked.get(&key) {
-            verdict.provider = known.clone();
-            verdict.urgency = verify::urgency(&verdict.store, &verdict.provider);
+            verify::probe::settle(verdict, known.clone());
             continue;
         }
         ask(verdict, value, store.as_ref(), entry)?;

@@ -419,6 +419,9 @@ pub struct SshSettings {
     /// The file of known host keys; without it ssh's own.
     #[serde(default)]
     pub known_hosts_file: Option<PathBuf>,
+    /// Ends all sessions of the user when the old key is gone, whichever key opened them: sshd does not tell.
+    #[serde(default)]
+    pub end_sessions: bool,
 }
 
 /// `kind = "webhook"`.

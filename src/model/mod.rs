@@ -16,6 +16,8 @@ mod secret;
 mod span;
 mod verdict;
 
+#[cfg(feature = "verify")]
+pub(crate) use digest::hex;
 pub use digest::{Digest, DigestKey, Fingerprint};
 pub use excerpt::Excerpt;
 pub use finding::{Finding, Kind, Location, Occurrence, Related, Suppressed, SuppressionKind};

@@ -165,6 +165,11 @@ pub struct StorePlace {
     pub environment: Option<String>,
 }
 
+impl StorePlace {
+    /// Stands for a key's name in reports that leave names out (`--redact-paths`).
+    pub const WITHHELD: &'static str = "(withheld)";
+}
+
 /// Who may read a key.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Readers {
@@ -201,6 +206,9 @@ pub struct Verdict {
     pub store: StoreState,
     /// At the provider.
     pub provider: ProviderState,
+    /// When the provider refused it, RFC 3339, by the tombstone of its rotation; `None` if it was asked now, or never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused_at: Option<String>,
     /// How soon somebody must act: the two states crossed (STORES 6.2).
     pub urgency: Urgency,
     /// Where it was found.
@@ -436,6 +444,7 @@ mod tests {
         let mut verdict = Verdict {
             store: StoreState::Current,
             provider: ProviderState::NotChecked,
+            refused_at: None,
             urgency: Urgency::Now,
             place: None,
             by: None,

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Stands where key names are left out (`--redact-paths`).
-const WITHHELD: &str = "(withheld)";
+const WITHHELD: &str = StorePlace::WITHHELD;
 
 /// Returns one sentence about a verdict, without a full stop.
 pub(super) fn sentence(verdict: &Verdict) -> String {
@@ -54,7 +54,13 @@ pub(super) fn sentence(verdict: &Verdict) -> String {
     });
     match &verdict.provider {
         ProviderState::Accepted => text.push_str("; its system accepts it"),
-        ProviderState::Refused => text.push_str("; its system refuses it"),
+        ProviderState::Refused => text.push_str(&match &verdict.refused_at {
+            None => "; its system refuses it".to_owned(),
+            Some(at) => format!(
+                "; its system refused it at {}, when it was rotated",
+                safe(at)
+            ),
+        }),
         ProviderState::Unknown { why } => {
             text.push_str(&format!("; its system was asked and {}", safe(why)));
         }
@@ -425,6 +431,7 @@ mod tests {
             finding.judge(Verdict {
                 store,
                 provider,
+                refused_at: None,
                 urgency,
                 by: is_there.then_some(MatchKind::Exact),
                 place: is_there.then(shop_db),

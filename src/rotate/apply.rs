@@ -1,7 +1,7 @@
-//! From a plan to rotations, and from journals to their end: `apply`, `resume`, `status`.
+//! From a plan to rotations, and how one is gone on with; `resume` has those of all journals.
 //!
 //! Promises: nothing begins that the configuration of today does not allow, whatever the plan says; a rotation that has begun is gone on
-//! with and never begun twice; the run stops at the first one that needs a person.
+//! with and never begun twice; `apply` stops at the first one that needs a person.
 
 use std::path::Path;
 
@@ -17,7 +17,6 @@ use super::{
     seal::Held,
     sinks,
     state::{Effect, Outcome, State},
-    status::{all, has_ended, known},
     today::fresh,
     world::World,
 };
@@ -35,6 +34,10 @@ pub struct Rotation {
     pub title: String,
     /// What it came to.
     pub outcome: Outcome,
+    /// What its last step says, if it is done: what is proven, and what may go on.
+    pub note: Option<String>,
+    /// When it had ended already, Unix seconds; `None` if it was gone on with now.
+    pub ended: Option<i64>,
     /// Bytes of the journal's last record that a crash had torn and that were cut.
     pub cut: usize,
 }
@@ -64,8 +67,13 @@ pub fn apply(
         Err(why) => {
             done.push(Rotation {
                 id: rotation_id(&digest, 0),
-                title: format!("{} rotations", plan.actions.len()),
+                title: match plan.actions.as_slice() {
+                    [action] => action.title(),
+                    actions => format!("{} rotations", actions.len()),
+                },
                 outcome: Outcome::WaitsForApproval { why },
+                note: None,
+                ended: None,
                 cut: 0,
             });
             return Ok(done);
@@ -75,7 +83,7 @@ pub fn apply(
     if plan.actions.len() > usize::try_from(most).unwrap_or(usize::MAX) {
         return Err(RotateError::Unknown {
             what: format!(
-                "the plan has {} keys, and `max-keys` of stores.toml is {most}",
+                "the plan has {} keys, more than `max-keys` of stores.toml: {most}",
                 plan.actions.len()
             ),
             help: "make a smaller plan, or raise [rotate] max-keys".to_owned(),
@@ -101,6 +109,7 @@ pub fn apply(
                 actor: context.actor.clone(),
                 approvers: approvers.clone(),
                 action: action.clone(),
+                acknowledged: context.acknowledged,
             };
             begin_one(begin, world, context, journals)?
         };
@@ -149,7 +158,7 @@ pub fn approved(
         return Err(whys.join("; "));
     }
     if must && approvers.is_empty() {
-        return Err("somebody who did not make the plan must approve it: keysweep rotate approve PLAN --key FILE".to_owned());
+        return Err("somebody who did not make the plan must approve it: keysweep rotate approve PLAN --key FILE --name NAME; then apply it with --approval PLAN.approval".to_owned());
     }
     approvers.sort();
     approvers.dedup();
@@ -170,60 +179,31 @@ fn begin_one(
         return Err(RotateError::Unknown { what: why, help });
     }
     sinks::of_plan(world, action, false)?;
-    crash_at(context, Point::BeforeState(State::Planned))?;
+    if action.acknowledged && !begin.acknowledged && begin.approvers.is_empty() {
+        return Err(RotateError::Unknown {
+            what: "the plan says that readers whom nobody can tell, and other places with the same value, were accepted: a plan alone is not believed".to_owned(),
+            help: "if you accept them, too: keysweep rotate apply PLAN --ack-unknown --apply; an approval of the plan counts as well".to_owned(),
+        });
+    }
+    context.point(Point::BeforeState(State::Planned))?;
     let journal = Journal::create(journals, (context.now)(), begin, context.sealer)?;
-    crash_at(context, Point::AfterState(State::Planned))?;
+    context.point(Point::AfterState(State::Planned))?;
     drive(journal, world, context)
 }
 
-fn crash_at(context: &Context<'_>, point: Point) -> Result<(), RotateError> {
-    context.faults.at(point).map_err(|_| RotateError::Crash {
-        point: point.to_string(),
-    })
-}
-
-/// Goes on with one rotation, or with all that have not ended. `by_hand`: a person has looked at what stopped it, so one that needed a
-/// person, is old or whose key has moved goes on, too.
-///
-/// # Errors
-/// [`RotateError::Unknown`] for an id without journal, and what files meet.
-pub fn resume(
-    id: Option<&str>,
-    by_hand: bool,
-    world: &World<'_>,
-    context: &Context<'_>,
-    journals: &Path,
-) -> Result<Vec<Rotation>, RotateError> {
-    let paths = match id {
-        Some(id) => vec![known(journals, id)?],
-        None => all(journals)?,
-    };
-    let mut done = Vec::new();
-    for path in paths {
-        let Some(journal) = Journal::open(&path, context.sealer)? else {
-            continue;
-        };
-        if id.is_none() && has_ended(&journal) {
-            continue;
-        }
-        let rotation = go_on(journal, world, context, by_hand)?;
-        let stop = matches!(rotation.outcome, Outcome::NeedsHuman { .. });
-        done.push(rotation);
-        if stop {
-            break;
-        }
-    }
-    Ok(done)
-}
-
-fn go_on(
+/// Goes on with one whose journal is open.
+pub(super) fn go_on(
     mut journal: Journal,
     world: &World<'_>,
     context: &Context<'_>,
     by_hand: bool,
 ) -> Result<Rotation, RotateError> {
     let state = journal.progress.state;
-    if by_hand && !matches!(state, State::Done | State::RolledBack) {
+    if state.is_end() {
+        journal.forget(&|point| context.point(point))?;
+        return Ok(told(&journal));
+    }
+    if by_hand {
         let actor: Actor = context.actor.clone();
         journal.write((context.now)(), &Event::Continue { actor })?;
         let why = forbidden(&journal, world, context)?;
@@ -234,8 +214,8 @@ fn go_on(
         let outcome = machine.run()?;
         return Ok(rotation(&machine, outcome));
     }
-    if matches!(state, State::Done | State::RolledBack | State::NeedsHuman) {
-        return drive(journal, world, context);
+    if state == State::NeedsHuman {
+        return Ok(told(&journal));
     }
     let why = forbidden(&journal, world, context)?;
     let mut machine = machine(journal, world, context)?;
@@ -291,16 +271,39 @@ fn drive(
     Ok(rotation(&machine, outcome))
 }
 
+fn note_of(journal: &Journal, outcome: &Outcome) -> Option<String> {
+    let note = journal.progress.note.clone();
+    note.filter(|_| *outcome == Outcome::Done)
+}
+
+/// Returns what is told of a rotation that is not gone on with: it has ended, or needs a person.
+fn told(journal: &Journal) -> Rotation {
+    let progress = &journal.progress;
+    let outcome = progress.outcome().unwrap_or(Outcome::Later {
+        why: "it is under way".to_owned(),
+    });
+    Rotation {
+        id: journal.begin.id.clone(),
+        title: journal.begin.action.title(),
+        note: note_of(journal, &outcome),
+        outcome,
+        ended: progress.state.is_end().then_some(progress.last),
+        cut: journal.cut,
+    }
+}
+
 fn rotation(machine: &Machine<'_>, outcome: Outcome) -> Rotation {
     Rotation {
         id: machine.journal.begin.id.clone(),
         title: machine.journal.begin.action.title(),
+        note: note_of(&machine.journal, &outcome),
         outcome,
+        ended: None,
         cut: machine.journal.cut,
     }
 }
 
-fn machine<'m>(
+pub(super) fn machine<'m>(
     journal: Journal,
     world: &World<'m>,
     context: &Context<'m>,
@@ -315,6 +318,13 @@ fn machine<'m>(
         help: "put it back; a rotation ends with the stores and targets that it began with"
             .to_owned(),
     };
+    let mut unopened = world.unopened.iter();
+    let stands_in_the_way = unopened.find(|one| {
+        one.store == action.store && one.key.as_ref().is_none_or(|key| *key == action.key)
+    });
+    if let Some(one) = stands_in_the_way {
+        return Err(one.error.clone().into());
+    }
     let store = world
         .store(&action.store)
         .ok_or_else(|| missing("store", &action.store))?;
@@ -343,6 +353,7 @@ fn machine<'m>(
         target: open.map(|open| &open.entry),
         open,
         own: world.own,
+        shared: world.shared,
         held: Held::default(),
         key: KeyPath::new(action.key.clone()),
         journal,

@@ -12,9 +12,13 @@ use zeroize::Zeroizing;
 
 use super::{
     RotateError,
-    canonical::{canonical, from_hex, hex, time_of, time_text},
+    canonical::{canonical, from_hex, time_of, time_text},
+    plan::Plan,
 };
-use crate::model::{Secret, quotable};
+use crate::{
+    config::stores::RotateLimits,
+    model::{Secret, hex, quotable},
+};
 
 /// An approval file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,7 +64,7 @@ impl Approval {
     pub fn read(text: &[u8]) -> Result<Self, RotateError> {
         let approval: Self = serde_json::from_slice(text).map_err(|_| RotateError::Approval {
             what: "the file is no approval".to_owned(),
-            help: "make one with: keysweep rotate approve PLAN --key FILE".to_owned(),
+            help: "make one with: keysweep rotate approve PLAN --key FILE --name NAME".to_owned(),
         })?;
         if approval.schema != Self::SCHEMA {
             return Err(RotateError::Approval {
@@ -94,7 +98,7 @@ impl Approval {
         if self.plan != plan {
             return Err(wrong(
                 format!("the approval of {shown} is for another plan"),
-                "approve this one: keysweep rotate approve PLAN --key FILE",
+                "approve this one: keysweep rotate approve PLAN --key FILE --name NAME",
             ));
         }
         let Some((name, key)) = approvers.get_key_value(&self.approver) else {
@@ -129,6 +133,41 @@ impl Approval {
                 "approve again, with the key whose public half stands in [rotate.approvers]",
             ))
         }
+    }
+}
+
+/// Checks that an approval that is about to be made will count when the plan is applied; `public` is the approver's public key.
+///
+/// # Errors
+/// [`RotateError::Approval`] with what to change.
+pub fn may_approve(
+    approval: &Approval,
+    plan: &Plan,
+    limits: &RotateLimits,
+    public: &str,
+) -> Result<(), RotateError> {
+    let shown = quotable(&approval.approver);
+    let line = format!("[rotate.approvers] {shown} = \"{public}\"");
+    match limits.approvers.get(&approval.approver) {
+        None => Err(RotateError::Approval {
+            what: format!("{shown} is no approver"),
+            help: format!(
+                "nothing was signed; whoever keeps stores.toml makes {shown} one with: {line}"
+            ),
+        }),
+        Some(known) if known != public => Err(RotateError::Approval {
+            what: format!("the key is not that of {shown}"),
+            help: format!(
+                "nothing was signed; name the right file with --key; a new key goes into stores.toml as: {line}"
+            ),
+        }),
+        Some(_) if approval.approver == plan.actor => Err(wrong(
+            format!("{shown} made the plan and cannot approve it"),
+            "ask another approver: two people are needed",
+        )),
+        Some(_) => approval
+            .check(&plan.digest(), &plan.planner, &limits.approvers)
+            .map(drop),
     }
 }
 

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     RotateError,
     chain::{self, Chain, private_directory},
+    error::shown,
 };
 
 /// Who acts, and from where; the caller knows.
@@ -113,9 +114,15 @@ pub struct AuditReport {
 /// A log that was cut at the end of a record is whole in itself: only the head, kept elsewhere, tells.
 ///
 /// # Errors
-/// [`RotateError::Damaged`] with the first record that does not fit, [`RotateError::File`].
+/// [`RotateError::Damaged`] with the first record that does not fit, [`RotateError::Unknown`] if there is no log, [`RotateError::File`].
 pub fn verify(path: &Path) -> Result<AuditReport, RotateError> {
-    let bytes = fs::read(path).map_err(|source| RotateError::file("read", path, source))?;
+    let bytes = fs::read(path).map_err(|source| match source.kind() {
+        std::io::ErrorKind::NotFound => RotateError::Unknown {
+            what: format!("there is no audit log at {}", shown(path)),
+            help: "the first rotation begins it; `[rotate] state` of stores.toml, or `keysweep audit verify FILE`, names another place".to_owned(),
+        },
+        _ => RotateError::file("read", path, source),
+    })?;
     let parsed =
         chain::parse::<AuditEvent>(&bytes).map_err(|misfit| chain::damaged(path, misfit))?;
     let ends = parsed.lines.first().zip(parsed.lines.last());

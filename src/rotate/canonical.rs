@@ -2,11 +2,11 @@
 //!
 //! Promises: equal values have equal bytes, whatever features of `serde_json` other crates switch on; there are no floats.
 
-use std::fmt::Write as _;
-
 use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
+
+use crate::model::hex;
 
 /// Returns the canonical JSON of a value: keys sorted by bytes, no blanks, integers only.
 ///
@@ -55,15 +55,6 @@ fn write(value: &Value, into: &mut String) -> Option<()> {
 /// Returns the SHA-256 of bytes as 64 lower-case hex digits. Never for a value: a plain hash of one falls to guessing.
 pub(super) fn sha256(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
-}
-
-/// Returns bytes as lower-case hex digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
 }
 
 /// Reads hex digits of `N` bytes; `None` for anything else.

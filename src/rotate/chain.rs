@@ -208,6 +208,17 @@ impl Chain {
         now: i64,
         body: impl FnOnce(&Line<()>) -> T,
     ) -> Result<u64, RotateError> {
+        let seq = self.put(now, body)?;
+        self.sync()?;
+        Ok(seq)
+    }
+
+    /// Writes one line without waiting for the disk: [`Self::sync`] does.
+    pub(super) fn put<T: Serialize>(
+        &mut self,
+        now: i64,
+        body: impl FnOnce(&Line<()>) -> T,
+    ) -> Result<u64, RotateError> {
         let time = now.max(self.last_time);
         let place = Line {
             seq: self.next,
@@ -241,13 +252,31 @@ impl Chain {
         text.push('\n');
         self.file
             .write_all(text.as_bytes())
-            .and_then(|()| self.file.sync_data())
             .map_err(|source| RotateError::file("write", &self.path, source))?;
         let seq = self.next;
         self.next += 1;
         self.head = head;
         self.last_time = time;
         Ok(seq)
+    }
+
+    /// Waits until what was written is on the disk.
+    pub(super) fn sync(&self) -> Result<(), RotateError> {
+        self.file
+            .sync_data()
+            .map_err(|source| RotateError::file("write", &self.path, source))
+    }
+
+    /// Returns where the file is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Gives the file another name, in the place of what has it now; the new name is on the disk when this returns.
+    pub(super) fn rename(&mut self, to: &Path) -> Result<(), RotateError> {
+        std::fs::rename(&self.path, to).map_err(|source| RotateError::file("write", to, source))?;
+        to.clone_into(&mut self.path);
+        sync_directory(to)
     }
 
     /// Returns the SHA-256 of the last line.

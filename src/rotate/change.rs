@@ -12,7 +12,6 @@ use super::{
     place::{self},
     plan::ActionKind,
     rotators::{Issue, Made},
-    seal::Held,
     state::{Effect, State},
     steps::before_anything,
 };
@@ -113,7 +112,7 @@ impl Machine<'_> {
             }
             Err(stop) => return Err(stop),
         }
-        self.reload()?;
+        self.unseal()?;
         self.enter(step(State::Issued))
     }
 
@@ -152,13 +151,6 @@ impl Machine<'_> {
                 })
             }
         }
-    }
-
-    pub(super) fn reload(&mut self) -> Result<(), Stop> {
-        if let Some(sealed) = self.journal.progress.sealed.clone() {
-            self.held = Held::open(self.context.sealer, &sealed)?;
-        }
-        Ok(())
     }
 
     /// Writes the new value into the store, or waits for the store's own.

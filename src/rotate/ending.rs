@@ -99,7 +99,10 @@ impl Machine<'_> {
                 let (old, new) = machine.both()?;
                 let ended = machine.rotator.end_sessions(old, new).transpose()?;
                 Ok(Did {
-                    note: ended.map(|n| format!("{n} sessions ended")),
+                    note: ended.map(|n| match n {
+                        1 => "1 session ended".to_owned(),
+                        n => format!("{n} sessions ended"),
+                    }),
                     ..Did::new(Effect::EndSessions)
                 })
             },
@@ -207,6 +210,8 @@ impl Machine<'_> {
                     version: action.exposed.clone(),
                     field: action.field.clone(),
                     died: time_text((machine.context.now)()),
+                    // The step before ends only with a refusal where one can be had.
+                    refused: machine.rotator.declares().proves_death,
                 };
                 machine.context.tombstones.add(&stone).map_err(|error| {
                     StoreError::new(
@@ -222,13 +227,17 @@ impl Machine<'_> {
     }
 
     pub(super) fn finish(&mut self) -> Result<(), Stop> {
-        let note = if self.rotator.declares().proves_death {
-            "the old credential is refused"
+        let declares = self.rotator.declares();
+        let mut note = if declares.proves_death {
+            "the old credential is refused".to_owned()
         } else {
-            "no proof of the old credential's death: nothing can be asked"
+            "no proof of the old credential's death: nothing can be asked".to_owned()
         };
+        if !declares.ends_sessions && self.journal.begin.action.target.is_some() {
+            note.push_str("; sessions that it opened may go on");
+        }
         self.enter(Step {
-            note: Some(note.to_owned()),
+            note: Some(note),
             ..step(State::Done)
         })
     }

@@ -145,6 +145,17 @@ pub(super) fn shown(path: &Path) -> String {
     }
 }
 
+/// Returns the id that a journal's name says, as safe text; the ids that [`super::rotation_id`] gives stay readable.
+pub(super) fn id_of(path: &Path) -> String {
+    let name = path.file_name().and_then(|name| name.to_str());
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    if name.is_some_and(is_journal) {
+        stem.into_owned()
+    } else {
+        quotable(&stem)
+    }
+}
+
 /// Tells whether a name is one that [`super::rotation_id`] gives: 16 hex digits of a digest, and a number.
 fn is_journal(name: &str) -> bool {
     let parts = name

@@ -19,6 +19,12 @@ pub enum Point {
     BeforeState(State),
     /// The record of a step is on the disk.
     AfterState(State),
+    /// Before the sealed values of a rotation that has ended go.
+    BeforeForget,
+    /// The journal without them lies beside the one with them.
+    WithinForget,
+    /// It has taken its place.
+    AfterForget,
 }
 
 impl Point {
@@ -35,7 +41,8 @@ impl Point {
         let states = State::ALL
             .into_iter()
             .flat_map(|state| [Self::BeforeState(state), Self::AfterState(state)]);
-        effects.chain(states).collect()
+        let forget = [Self::BeforeForget, Self::WithinForget, Self::AfterForget];
+        effects.chain(states).chain(forget).collect()
     }
 }
 
@@ -47,6 +54,9 @@ impl fmt::Display for Point {
             Self::AfterEffect(effect) => write!(f, "after-effect:{}", effect.name()),
             Self::BeforeState(state) => write!(f, "before-state:{}", state.as_str()),
             Self::AfterState(state) => write!(f, "after-state:{}", state.as_str()),
+            Self::BeforeForget => f.write_str("before-forget"),
+            Self::WithinForget => f.write_str("within-forget"),
+            Self::AfterForget => f.write_str("after-forget"),
         }
     }
 }

@@ -23,6 +23,14 @@ pub(super) fn no<T>(
 
 /// Returns the place of a value that a store manages.
 pub(super) fn managed(verdict: &Verdict) -> Result<&StorePlace, No> {
+    let is_withheld = |place: &StorePlace| place.key == StorePlace::WITHHELD;
+    if verdict.place.as_ref().is_some_and(is_withheld) {
+        return no(
+            Reason::Unmanaged,
+            "the report leaves key names out, so that nobody knows which key it is",
+            "verify again without --redact-paths into a report for you alone, and plan from that",
+        );
+    }
     let onboard = "put it into a store, or end it at its provider by hand; then verify again";
     match (&verdict.store, &verdict.place) {
         (

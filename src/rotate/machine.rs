@@ -16,7 +16,7 @@ use super::{
     seal::{Held, Sealer},
     state::{Effect, Outcome, State},
     tombstone::Tombstones,
-    world::{OpenSink, OpenTarget},
+    world::{OpenSink, OpenTarget, SharedBy},
 };
 use crate::{
     config::stores::{RotateLimits, TargetEntry},
@@ -43,6 +43,18 @@ pub struct Context<'c> {
     pub actor: &'c Actor,
     /// `[rotate]` of stores.toml.
     pub limits: &'c RotateLimits,
+    /// Whoever begins a rotation accepts readers that nobody can tell, and other places with the same value. What a plan says of it
+    /// counts only together with this, or with an approval.
+    pub acknowledged: bool,
+}
+
+impl Context<'_> {
+    /// Passes a point at which a test may stop.
+    pub(super) fn point(&self, point: Point) -> Result<(), RotateError> {
+        self.faults.at(point).map_err(|_| RotateError::Crash {
+            point: point.to_string(),
+        })
+    }
 }
 
 impl std::fmt::Debug for Context<'_> {
@@ -115,6 +127,8 @@ pub(super) struct Machine<'m> {
     pub(super) own: &'m [Secret],
     /// The sinks of the plan, in its order.
     pub(super) sinks: Vec<&'m OpenSink>,
+    /// Looks for other places with the same value.
+    pub(super) shared: Option<&'m SharedBy>,
     pub(super) held: Held,
     pub(super) key: KeyPath,
 }
@@ -122,13 +136,13 @@ pub(super) struct Machine<'m> {
 impl Machine<'_> {
     /// Goes on until the end, or until it must wait.
     pub(super) fn run(&mut self) -> Result<Outcome, RotateError> {
-        if self.ended().is_none()
-            && let Some(sealed) = self.journal.progress.sealed.clone()
-        {
-            self.held = Held::open(self.context.sealer, &sealed)?;
+        if self.ended().is_none() {
+            self.unseal()?;
         }
         loop {
             if let Some(outcome) = self.ended() {
+                let context = self.context;
+                self.journal.forget(&|point| context.point(point))?;
                 return Ok(outcome);
             }
             let step = if self.journal.progress.back.is_some() {
@@ -145,6 +159,14 @@ impl Machine<'_> {
                 Err(Stop::Error(error)) => return Err(error),
             }
         }
+    }
+
+    /// Opens what the journal holds sealed.
+    pub(super) fn unseal(&mut self) -> Result<(), RotateError> {
+        if let Some(sealed) = self.journal.progress.sealed.clone() {
+            self.held = Held::open(self.context.sealer, &sealed)?;
+        }
+        Ok(())
     }
 
     /// Finds out whether a rotation may go on by itself: it is not old, and nobody else has written to its key.
@@ -186,13 +208,7 @@ impl Machine<'_> {
 
     /// Returns what it came to, if it is over.
     pub(super) fn ended(&self) -> Option<Outcome> {
-        let why = || self.journal.progress.note.clone().unwrap_or_default();
-        match self.journal.progress.state {
-            State::Done => Some(Outcome::Done),
-            State::RolledBack => Some(Outcome::RolledBack { why: why() }),
-            State::NeedsHuman => Some(Outcome::NeedsHuman { why: why() }),
-            _ => None,
-        }
+        self.journal.progress.outcome()
     }
 
     fn turn_back(&mut self, why: String) -> Result<(), RotateError> {
@@ -216,11 +232,7 @@ impl Machine<'_> {
     }
 
     pub(super) fn point(&self, point: Point) -> Result<(), Stop> {
-        self.context.faults.at(point).map_err(|_| {
-            Stop::Error(RotateError::Crash {
-                point: point.to_string(),
-            })
-        })
+        self.context.point(point).map_err(Stop::Error)
     }
 
     /// Writes that a step is over.
@@ -234,6 +246,7 @@ impl Machine<'_> {
                 | State::Done
                 | State::RolledBack
                 | State::NeedsHuman
+                | State::Abandoned
         ) {
             let result = step.note.clone().unwrap_or_else(|| "done".to_owned());
             self.audit(state.as_str(), result)?;

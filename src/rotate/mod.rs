@@ -10,6 +10,7 @@
 //! [`Sink`]: crate::stores::sink::Sink
 //! [`Target`]: crate::stores::target::Target
 
+mod abandon;
 mod apply;
 mod approval;
 mod audit;
@@ -21,6 +22,7 @@ mod distribute;
 mod ending;
 mod error;
 mod faults;
+mod forget;
 mod grounds;
 mod journal;
 mod machine;
@@ -28,6 +30,8 @@ mod permit;
 mod place;
 mod plan;
 mod planning;
+mod record;
+mod resume;
 mod rotators;
 mod seal;
 mod sinks;
@@ -50,8 +54,9 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use apply::{JOURNALS, Rotation, apply, approved, resume, rotation_id};
-pub use approval::{Approval, public_key};
+pub use abandon::abandon;
+pub use apply::{JOURNALS, Rotation, apply, approved, rotation_id};
+pub use approval::{Approval, may_approve, public_key};
 pub use audit::{Actor, Audit, AuditEvent, AuditReport, verify as verify_audit};
 pub use canonical::time_text;
 pub use error::{PlanError, RotateError};
@@ -59,10 +64,11 @@ pub use faults::{Crash, Faults, NoFaults, Point};
 pub use machine::Context;
 pub use plan::{Action, ActionKind, Declares, Plan, Reason, Refusal, Retire, Strategy};
 pub use planning::{Candidate, Wishes, plan};
+pub use resume::resume;
 pub use seal::Sealer;
 pub use state::{Effect, Outcome, State};
-pub use status::{Status, pending_keys, status};
+pub use status::{Listed, Pending, Status, pending, status};
 pub use today::fresh;
 pub use tombstone::{Tombstone, Tombstones};
 pub use value::{Alphabet, ValuePolicy};
-pub use world::{EnvironmentsOf, OpenSink, OpenTarget, World};
+pub use world::{EnvironmentsOf, OpenSink, OpenTarget, SharedBy, Unopened, World};

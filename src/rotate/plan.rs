@@ -361,8 +361,13 @@ impl Action {
             self.base
         )];
         if self.acknowledged {
-            let others = self.shared;
-            steps.push(format!("ACCEPTED UNSEEN: readers that nobody can tell; {others} other places with the same value"));
+            let places = match self.shared {
+                1 => "1 other place".to_owned(),
+                n => format!("{n} other places"),
+            };
+            steps.push(format!(
+                "ACCEPTED UNSEEN: readers that nobody can tell; {places} with the same value"
+            ));
         }
         if self.kind == ActionKind::Rotate {
             steps.push(match self.strategy {
@@ -378,7 +383,11 @@ impl Action {
             steps.push(if self.cutover {
                 "NO GRACE: the old value dies before readers have the new one".to_owned()
             } else {
-                format!("wait {} minutes; both are valid", self.grace_minutes)
+                match self.grace_minutes {
+                    0 => "end the old value at once: `grace-minutes` is 0".to_owned(),
+                    1 => "wait 1 minute; both are valid".to_owned(),
+                    n => format!("wait {n} minutes; both are valid"),
+                }
             });
         }
         if self.strategy == Strategy::Target && !self.cutover {
@@ -386,6 +395,10 @@ impl Action {
         }
         if self.declares.ends_sessions {
             steps.push("end the sessions that it opened".to_owned());
+        } else if self.target.is_some() {
+            steps.push(
+                "NOT ENDED: sessions that it opened go on until they end by themselves".to_owned(),
+            );
         }
         steps.push(if self.declares.proves_death {
             "try the old credential twice: it must be refused".to_owned()

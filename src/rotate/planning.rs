@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::{
     Declares, RotateError,
-    canonical::{hex, time_text},
+    canonical::time_text,
     grounds::{No, is_admin, managed, no, of_store, readable, strategy, sure, what},
     permit::Permits,
     place::{self, Place},
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     config::stores::RotateLimits,
-    model::{MatchKind, StorePlace, Verdict, quotable},
+    model::{MatchKind, StorePlace, Verdict, hex, quotable},
     stores::{KeyPath, SecretStore, VersionId},
 };
 
@@ -157,7 +157,10 @@ fn fits(before: &[Action], action: Action, limits: &RotateLimits) -> Result<Acti
     if before.len() >= usize::try_from(limits.max_keys).unwrap_or(usize::MAX) {
         return no(
             Reason::TooManyKeys,
-            format!("the plan has {} keys already", before.len()),
+            match before.len() {
+                1 => "the plan has a key already".to_owned(),
+                n => format!("the plan has {n} keys already"),
+            },
             "apply this plan and make the next one, or raise `[rotate] max-keys` of stores.toml",
         );
     }
@@ -332,7 +335,11 @@ impl Planning<'_> {
         }
         no(
             Reason::Shared,
-            format!("{others} other places hold the same value: what reads them would lose it"),
+            if others == 1 {
+                "1 other place holds the same value: what reads it would lose it".to_owned()
+            } else {
+                format!("{others} other places hold the same value: what reads them would lose it")
+            },
             "give each its own value first, or accept it with --ack-unknown",
         )
     }

@@ -13,6 +13,7 @@ fn verdict(store: StoreState, version: &str) -> Verdict {
     Verdict {
         store,
         provider: ProviderState::Accepted,
+        refused_at: None,
         urgency: Urgency::Now,
         place: Some(StorePlace {
             store: "fake".into(),
@@ -439,8 +440,11 @@ fn a_plan_that_nobody_here_made_meets_what_the_planner_checks() {
             times: 1,
         });
     });
-    refused(Way::Grace, "hold the same value", |b| {
+    refused(Way::Grace, "1 other place holds the same value", |b| {
         b.plan.actions[0].shared = 1;
+    });
+    refused(Way::Grace, "2 other places hold the same value", |b| {
+        b.others.store(2, std::sync::atomic::Ordering::SeqCst);
     });
     // The mark of a bench whose leaked value is keysweep's own.
     refused(Way::Grace, "keysweep itself", |b| b.limits.stale_hours = 1);

@@ -17,11 +17,11 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use super::{
-    RotateError,
-    canonical::{from_hex, hex},
+use super::{RotateError, canonical::from_hex};
+use crate::{
+    model::{Secret, hex},
+    stores::target::Credential,
 };
-use crate::{model::Secret, stores::target::Credential};
 
 /// Seals and opens. Made from a file of age identities; the first one receives, each may open.
 pub struct Sealer {

@@ -43,11 +43,13 @@ pub enum State {
     RolledBack,
     /// A person must look.
     NeedsHuman,
+    /// A person has given it up; what it had changed stays.
+    Abandoned,
 }
 
 impl State {
     /// All of them, in order.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Planned,
         Self::Approved,
         Self::Validated,
@@ -65,7 +67,14 @@ impl State {
         Self::Done,
         Self::RolledBack,
         Self::NeedsHuman,
+        Self::Abandoned,
     ];
+
+    /// Tells whether nothing follows: the rotation is history.
+    #[must_use]
+    pub const fn is_end(self) -> bool {
+        matches!(self, Self::Done | Self::RolledBack | Self::Abandoned)
+    }
 
     /// Returns the name used in journals.
     #[must_use]
@@ -88,6 +97,7 @@ impl State {
             Self::Done => "done",
             Self::RolledBack => "rolled-back",
             Self::NeedsHuman => "needs-human",
+            Self::Abandoned => "abandoned",
         }
     }
 }
@@ -202,6 +212,11 @@ pub enum Outcome {
         /// Why.
         why: String,
     },
+    /// A person has given it up.
+    Abandoned {
+        /// Why, and what is left to do.
+        why: String,
+    },
 }
 
 impl Outcome {
@@ -213,7 +228,8 @@ impl Outcome {
             Self::WaitsForApproval { .. } => 11,
             Self::InGrace { .. } | Self::Later { .. } => 12,
             Self::RolledBack { .. } => 13,
-            Self::NeedsHuman { .. } => 14,
+            // What was asked for is not done, and nothing here will do it.
+            Self::NeedsHuman { .. } | Self::Abandoned { .. } => 14,
         }
     }
 }

@@ -8,13 +8,47 @@ use std::{
 
 use super::{
     RotateError,
-    error::shown,
-    journal::{self, Journal},
+    error::{id_of, shown},
+    journal,
+    seal::Sealer,
     state::State,
 };
 use crate::model::quotable;
 
 /// One line of `rotate status`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Listed {
+    /// A rotation whose journal is in order.
+    Rotation(Status),
+    /// A journal that counts for nothing: it was changed, is of another state directory, or cannot be read.
+    Damaged {
+        /// Its id, by its file's name.
+        id: String,
+        /// What is wrong with it.
+        why: String,
+        /// What to do.
+        help: String,
+    },
+}
+
+impl Listed {
+    /// Returns the exit code of one that has not ended (DESIGN section 3); 0 if it has.
+    #[must_use]
+    pub const fn code(&self) -> u8 {
+        match self {
+            Self::Rotation(status) => status.code(),
+            Self::Damaged { .. } => 14,
+        }
+    }
+
+    /// Tells whether it is history.
+    #[must_use]
+    pub const fn is_ended(&self) -> bool {
+        matches!(self, Self::Rotation(status) if status.state.is_end())
+    }
+}
+
+/// How far a rotation is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Status {
     /// The journal's id.
@@ -29,6 +63,8 @@ pub struct Status {
     pub until: Option<i64>,
     /// When the last record was written, Unix seconds.
     pub last: i64,
+    /// It has ended and its journal still holds sealed values: a crash, or an older program.
+    pub sealed: bool,
 }
 
 impl Status {
@@ -38,61 +74,82 @@ impl Status {
         self.until.filter(|_| self.state == State::Grace)
     }
 
-    /// Returns the exit code that fits (DESIGN section 3): 12 for all that go on, 13 for what was taken back, 14 for what needs a person.
+    /// Returns the exit code of one that has not ended (DESIGN section 3): 12 is under way, 14 needs a person; 0 if it has ended.
     #[must_use]
     pub const fn code(&self) -> u8 {
         match self.state {
-            State::Done => 0,
-            State::RolledBack => 13,
             State::NeedsHuman => 14,
+            State::Done | State::RolledBack | State::Abandoned => 0,
             _ => 12,
         }
     }
 }
 
-/// Returns the keys (store, key) of a rotation, or of all that have not ended: what `resume` needs opened.
+/// What `resume` has to do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pending {
+    /// The keys (store, key) that it needs opened.
+    pub keys: BTreeSet<(String, String)>,
+    /// Whether there is anything: a rotation that has not ended, a damaged journal, or one that has ended and holds sealed values.
+    pub any: bool,
+}
+
+/// Returns what `resume` has to do about a rotation, or about all. Journals are believed here without their tags: they only say what to open.
 ///
 /// # Errors
-/// As [`super::resume`].
-pub fn pending_keys(
-    id: Option<&str>,
-    journals: &Path,
-) -> Result<BTreeSet<(String, String)>, RotateError> {
+/// [`RotateError::Unknown`] for an id without journal, and what files meet.
+pub fn pending(id: Option<&str>, journals: &Path) -> Result<Pending, RotateError> {
     let paths = match id {
         Some(id) => vec![known(journals, id)?],
         None => all(journals)?,
     };
-    let mut keys = BTreeSet::new();
+    let mut pending = Pending::default();
     for path in paths {
-        if let Some(journal) = Journal::look(&path)?
-            && (id.is_some() || !has_ended(&journal))
-        {
-            let action = &journal.begin.action;
-            keys.insert((action.store.clone(), action.key.clone()));
+        match journal::look(&path, None) {
+            Ok(Some((begin, progress))) => {
+                let ended = progress.state.is_end();
+                pending.any |= id.is_some() || !ended || progress.sealed.is_some();
+                if !ended {
+                    pending.keys.insert((begin.action.store, begin.action.key));
+                }
+            }
+            Ok(None) => {}
+            // Told by whoever opens it.
+            Err(_) => pending.any = true,
         }
     }
-    Ok(keys)
+    Ok(pending)
 }
 
-/// Returns how far all rotations are, by their ids.
+/// Returns how far all rotations are, by their ids; reads only. With a sealer the tags are checked, too: without one a journal that
+/// somebody else has written may look like one of ours.
 ///
 /// # Errors
-/// What files meet; a journal that is in use is told as such.
-pub fn status(journals: &Path) -> Result<Vec<Status>, RotateError> {
+/// If the directory cannot be read; a journal that cannot be read is [`Listed::Damaged`].
+pub fn status(journals: &Path, sealer: Option<&Sealer>) -> Result<Vec<Listed>, RotateError> {
     let mut found = Vec::new();
     for path in all(journals)? {
-        let Some(journal) = Journal::look(&path)? else {
-            continue;
-        };
-        let progress = &journal.progress;
-        found.push(Status {
-            id: journal.begin.id.clone(),
-            title: journal.begin.action.title(),
-            state: progress.state,
-            note: progress.note.clone(),
-            until: progress.until,
-            last: progress.last,
-        });
+        match journal::look(&path, sealer) {
+            Ok(Some((begin, progress))) => found.push(Listed::Rotation(Status {
+                id: begin.id,
+                title: begin.action.title(),
+                state: progress.state,
+                note: progress.note.or(progress.back),
+                until: progress.until,
+                last: progress.last,
+                sealed: progress.state.is_end() && progress.sealed.is_some(),
+            })),
+            Ok(None) => {}
+            Err(error) => {
+                use miette::Diagnostic as _;
+                let help = error.help().map(|help| help.to_string());
+                found.push(Listed::Damaged {
+                    id: id_of(&path),
+                    why: error.to_string(),
+                    help: help.unwrap_or_default(),
+                });
+            }
+        }
     }
     Ok(found)
 }
@@ -116,13 +173,6 @@ pub(super) fn all(journals: &Path) -> Result<Vec<PathBuf>, RotateError> {
     }
     paths.sort();
     Ok(paths)
-}
-
-pub(super) fn has_ended(journal: &Journal) -> bool {
-    matches!(
-        journal.progress.state,
-        State::Done | State::RolledBack | State::NeedsHuman
-    )
 }
 
 pub(super) fn known(journals: &Path, id: &str) -> Result<PathBuf, RotateError> {

@@ -37,7 +37,7 @@ impl Machine<'_> {
             State::SessionsEnded => self.prove(),
             State::OldRefused => self.destroy(),
             State::OldDestroyed => self.finish(),
-            State::Done | State::RolledBack | State::NeedsHuman => Ok(()),
+            State::Done | State::RolledBack | State::NeedsHuman | State::Abandoned => Ok(()),
         }
     }
 
@@ -68,6 +68,7 @@ impl Machine<'_> {
         self.check_today()?;
         let mut held = self.read_old()?;
         let old = held.old.clone().ok_or_else(|| no_value(&self.key))?;
+        self.check_shared(&old)?;
         if let Err(error) = self.rotator.check(&old) {
             return Err(before_anything(&error));
         }

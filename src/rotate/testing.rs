@@ -4,17 +4,21 @@ use std::{
     cell::{Cell, RefCell},
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use super::{
-    Action, Actor, Audit, Context, Crash, Faults, OpenSink, OpenTarget, Outcome, Plan, Point,
-    RotateError, Rotation, Sealer, Tombstones, World, apply,
-    journal::{self, Event, Journal},
+    Action, Actor, Audit, Context, Crash, Faults, Listed, OpenSink, OpenTarget, Outcome, Plan,
+    Point, RotateError, Rotation, Sealer, SharedBy, State, Tombstones, World, abandon, apply,
+    journal::{self, Begin, Event, Journal},
     plan::tests::{action, plan},
     resume, rotation_id,
     seal::{self, Held},
     sinks_testing::FakeSink,
+    status,
 };
 use crate::{
     config::stores::{RotateLimits, TargetEntry, TargetKind},
@@ -117,7 +121,7 @@ impl FakeStore {
         version.unwrap().2.clone()
     }
 
-    fn all_values(&self) -> Vec<Vec<u8>> {
+    pub(super) fn all_values(&self) -> Vec<Vec<u8>> {
         let data = self.data.lock().unwrap();
         let values = data.versions.iter().flat_map(|v| v.2.values().cloned());
         values.collect()
@@ -622,6 +626,11 @@ pub(super) struct Bench {
     targets: Vec<OpenTarget>,
     pub(super) sinks: Vec<OpenSink>,
     pub(super) copies: Vec<Arc<FakeSink>>,
+    /// Whether whoever begins it accepts what nobody can tell.
+    pub(super) acknowledged: Cell<bool>,
+    /// How many other places hold the value.
+    pub(super) others: Arc<AtomicU64>,
+    shared: Box<SharedBy>,
 }
 
 pub(super) fn random(bytes: &mut [u8]) -> Result<(), RotateError> {
@@ -707,8 +716,19 @@ impl Bench {
         };
         let directory = in_memory();
         let boxed: Box<dyn Target> = Box::new(Arc::clone(&target));
+        let others = Arc::new(AtomicU64::new(0));
+        let found = Arc::clone(&others);
         Self {
             way,
+            acknowledged: Cell::new(false),
+            others,
+            shared: Box::new(move |store, key, value| {
+                assert_eq!((store, key, value.expose()), ("fake", KEY, OLD));
+                match found.load(Ordering::SeqCst) {
+                    u64::MAX => Err("the store other does not answer".to_owned()),
+                    n => Ok(n),
+                }
+            }),
             limits: RotateLimits {
                 allow: vec!["fake:**".into()],
                 ..RotateLimits::default()
@@ -756,6 +776,8 @@ impl Bench {
             sinks: &self.sinks,
             own: &[],
             environments: None,
+            shared: Some(self.shared.as_ref()),
+            unopened: &[],
         }
     }
 
@@ -774,7 +796,42 @@ impl Bench {
             tombstones: &self.tombstones,
             actor: &self.actor,
             limits: &self.limits,
+            acknowledged: self.acknowledged.get(),
         })
+    }
+
+    pub(super) fn abandon(&self) -> Result<Rotation, RotateError> {
+        let (id, journals) = (self.id(), self.journals());
+        self.with(|context| abandon(&id, "made up", &self.world(), context, &journals))
+    }
+
+    pub(super) fn status(&self) -> Vec<Listed> {
+        status(&self.journals(), Some(&self.sealer)).unwrap()
+    }
+
+    /// Writes a journal of another rotation that asks for a person; its id comes before all others.
+    pub(super) fn other_that_needs_a_person(&self, key: &str) {
+        let begin = Begin {
+            schema: journal::SCHEMA,
+            id: "0000000000000000-0".into(),
+            plan: "0".repeat(64),
+            expires: START,
+            actor: self.actor.clone(),
+            approvers: Vec::new(),
+            action: Action {
+                key: key.into(),
+                ..action_of(self.way)
+            },
+            acknowledged: false,
+        };
+        let mut journal = Journal::create(&self.journals(), START, begin, &self.sealer).unwrap();
+        let step = journal::Step {
+            state: State::NeedsHuman,
+            note: Some("made up".into()),
+            sealed: None,
+            until: None,
+        };
+        journal.write(START, &Event::State(step)).unwrap();
     }
 
     pub(super) fn apply(&self) -> Result<Vec<Rotation>, RotateError> {
@@ -855,7 +912,11 @@ impl Bench {
         let password = current.get("password").unwrap();
         let mut sealed = Vec::new();
         let mut tokens = Vec::new();
-        if let Some(journal) = self.journal()
+        let journal = self.journal();
+        let is_over = journal
+            .as_ref()
+            .is_some_and(|journal| journal.progress.state.is_end());
+        if let Some(journal) = journal
             && let Some(text) = &journal.progress.sealed
         {
             let held = Held::open(&self.sealer, text).unwrap();
@@ -870,7 +931,9 @@ impl Bench {
         }
         let stored = self.store.all_values();
         assert!(!accepted.is_empty(), "nothing opens the target");
-        for live in &accepted {
+        // The end of a value that only the store knows is not the fake target's.
+        let live = accepted.iter().filter(|_| self.way != Way::Put || !is_over);
+        for live in live {
             let known = stored.contains(live) || sealed.contains(live) || tokens.contains(live);
             assert!(known, "{:?}: a live credential that nobody knows", self.way);
         }
@@ -886,9 +949,32 @@ impl Bench {
                 let known = |live| stored.contains(live) || sealed.contains(live);
                 assert!(accepted.iter().any(known), "the new value is lost");
             }
-            // Nothing but the store knows the value: each that was ever handed out is there or sealed.
-            Way::Put => assert!(password == OLD || sealed.contains(password)),
+            // Nothing but the store knows the value: each that was ever handed out is there or sealed, until it was read back.
+            Way::Put => assert!(password == OLD || sealed.contains(password) || is_over),
         }
+    }
+
+    /// At the end no sealed value is left, and the journal still tells the whole of it.
+    fn check_forgotten(&self, outcome: &Outcome) {
+        if matches!(outcome, Outcome::NeedsHuman { .. }) {
+            return;
+        }
+        let names = std::fs::read_dir(self.journals()).unwrap();
+        let names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+        let name = format!("{}.jsonl", self.id());
+        assert_eq!(names, [name.as_str()], "{:?}", self.way);
+        let text = std::fs::read_to_string(self.journals().join(name)).unwrap();
+        assert!(!text.contains("sealed\":"), "{:?}: {text}", self.way);
+        let told = self.status();
+        let [Listed::Rotation(status)] = told.as_slice() else {
+            panic!("{told:?}");
+        };
+        assert!(status.state.is_end() && !status.sealed, "{status:?}");
+        assert_eq!(status.code(), 0);
+        let begun = |event: &Event| matches!(event, Event::Begin(_));
+        assert_eq!(self.events().iter().position(begun), Some(0));
+        let finish = |event: &Event| matches!(event, Event::State(step) if step.state.is_end());
+        assert!(self.events().last().is_some_and(finish));
     }
 
     /// What must hold at the end.
@@ -913,13 +999,19 @@ impl Bench {
                 assert_eq!(accepted, [OLD]);
             }
             Outcome::NeedsHuman { why } => assert!(!why.is_empty()),
+            Outcome::Abandoned { .. } => {}
             other => panic!("{other:?} is no end"),
         }
+        self.check_forgotten(outcome);
         let pending = self.store.states();
         let pending = pending
             .iter()
             .filter(|v| v.1 == VersionState::Pending)
             .count();
-        assert!(pending == 0 || matches!(outcome, Outcome::NeedsHuman { .. }));
+        let may_stay = matches!(
+            outcome,
+            Outcome::NeedsHuman { .. } | Outcome::Abandoned { .. }
+        );
+        assert!(pending == 0 || may_stay);
     }
 }

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Effect, Outcome, Point, RotateError, State,
+    Effect, Listed, Outcome, Point, RotateError, State, Unopened,
     journal::Event,
     testing::{Bench, OLD, Script, Way},
     verify_audit,
 };
-use crate::stores::Fault;
+use crate::stores::{Fault, StoreError};
 
 const WAYS: [(Way, bool); 9] = [
     (Way::Grace, false),
@@ -394,7 +394,9 @@ fn a_write_of_somebody_else_stops_it_for_a_person() {
             "the old one was touched"
         );
         // It stays so until a person says otherwise.
-        assert!(bench.resume(false).unwrap().is_empty());
+        let (writes, again) = (bench.store.calls("stage"), bench.resume(false).unwrap());
+        assert_eq!(again[0].outcome.code(), 14);
+        assert_eq!(bench.store.calls("stage"), writes);
     }
 }
 
@@ -520,7 +522,7 @@ fn journals_and_the_audit_log_hold_no_value_and_the_chain_holds() {
                 let base64 = base64::engine::general_purpose::STANDARD_NO_PAD.encode(value);
                 let reversed: String = plain.chars().rev().collect();
                 let hash = super::canonical::sha256(value);
-                for form in [plain, base64, super::canonical::hex(value), reversed, hash] {
+                for form in [plain, base64, crate::model::hex(value), reversed, hash] {
                     assert!(!text.contains(&form), "{way:?}: {text}");
                 }
             }
@@ -530,6 +532,24 @@ fn journals_and_the_audit_log_hold_no_value_and_the_chain_holds() {
     }
 }
 
+type Change<'c> = dyn Fn(usize, &mut serde_json::Map<String, serde_json::Value>) + 'c;
+
+/// Returns a journal with a change in it, and hashes that are right: only the tags tell.
+fn rechained(text: &str, change: &Change<'_>) -> String {
+    let mut prev = super::chain::NOTHING.to_owned();
+    let mut whole = String::new();
+    for (n, line) in text.lines().enumerate() {
+        let mut line: serde_json::Map<_, _> = serde_json::from_str(line).unwrap();
+        line.insert("prev".into(), prev.clone().into());
+        change(n, &mut line);
+        let line = super::canonical::canonical(&line).unwrap();
+        prev = super::canonical::sha256(line.as_bytes());
+        whole.push_str(&line);
+        whole.push('\n');
+    }
+    whole
+}
+
 #[test]
 fn a_journal_of_somebody_without_the_identity_is_damage_and_does_nothing() {
     let bench = Bench::new(Way::Grace, false);
@@ -537,21 +557,7 @@ fn a_journal_of_somebody_without_the_identity_is_damage_and_does_nothing() {
     assert!(bench.apply().is_err());
     let path = bench.journals().join(format!("{}.jsonl", bench.id()));
     let text = std::fs::read_to_string(&path).unwrap();
-    // The hashes are right: only the tags tell.
-    let forged = |change: &dyn Fn(usize, &mut serde_json::Map<String, serde_json::Value>)| {
-        let mut prev = super::chain::NOTHING.to_owned();
-        let mut whole = String::new();
-        for (n, line) in text.lines().enumerate() {
-            let mut line: serde_json::Map<_, _> = serde_json::from_str(line).unwrap();
-            line.insert("prev".into(), prev.clone().into());
-            change(n, &mut line);
-            let line = super::canonical::canonical(&line).unwrap();
-            prev = super::canonical::sha256(line.as_bytes());
-            whole.push_str(&line);
-            whole.push('\n');
-        }
-        whole
-    };
+    let forged = |change: &Change<'_>| rechained(&text, change);
     assert_eq!(forged(&|_, _| {}), text);
     let without = forged(&|_, line| drop(line.remove("tag")));
     let other = forged(&|n, line| {
@@ -567,24 +573,269 @@ fn a_journal_of_somebody_without_the_identity_is_damage_and_does_nothing() {
     });
     for (text, at) in [(without, 1), (other, 1), (wrong, last + 1)] {
         std::fs::write(&path, text).unwrap();
-        for run in [bench.resume(false), bench.resume(true), bench.apply()] {
+        for run in [bench.resume(true), bench.apply()] {
             match run {
                 Err(RotateError::Damaged { line, .. }) => assert_eq!(line, at),
                 other => panic!("{other:?}"),
             }
         }
+        let damaged = format!("line {at}:");
+        match &bench.resume(false).unwrap()[0].outcome {
+            Outcome::NeedsHuman { why } => assert!(why.contains(&damaged), "{why}"),
+            other => panic!("{other:?}"),
+        }
+        match bench.status().as_slice() {
+            [Listed::Damaged { why, .. }] => assert!(why.contains(&damaged), "{why}"),
+            other => panic!("{other:?}"),
+        }
     }
-    // Under another name it is another journal.
-    let elsewhere = bench.journals().join("0000-0.jsonl");
-    std::fs::write(&elsewhere, &text).unwrap();
     std::fs::write(&path, &text).unwrap();
-    assert!(matches!(
-        bench.resume(false),
-        Err(RotateError::Damaged { .. })
-    ));
-    std::fs::remove_file(elsewhere).unwrap();
     assert_eq!(bench.store.calls("stage") + bench.target.calls("issue"), 0);
     assert_eq!(bench.finish(), Outcome::Done);
+}
+
+#[test]
+fn a_journal_under_another_name_is_damage_and_keeps_no_other_back() {
+    let bench = Bench::new(Way::Grace, false);
+    bench.crash_at(Point::AfterState(State::Generated));
+    assert!(bench.apply().is_err());
+    let path = bench.journals().join(format!("{}.jsonl", bench.id()));
+    // Under another name it is another journal.
+    let elsewhere = bench.journals().join("0000-0.jsonl");
+    std::fs::copy(&path, &elsewhere).unwrap();
+    let told = bench.status();
+    assert!(
+        matches!(
+            told.as_slice(),
+            [Listed::Damaged { .. }, Listed::Rotation(_)]
+        ),
+        "{told:?}"
+    );
+    // Nobody knows the identity: the name alone is not right.
+    let unchecked = super::status(&bench.journals(), None).unwrap();
+    assert!(
+        matches!(unchecked[0], Listed::Damaged { .. }),
+        "{unchecked:?}"
+    );
+    assert_eq!(bench.store.calls("stage") + bench.target.calls("issue"), 0);
+    // It does not keep the other back.
+    let codes: Vec<u8> = bench
+        .resume(false)
+        .unwrap()
+        .iter()
+        .map(|one| one.outcome.code())
+        .collect();
+    assert_eq!(codes, [14, 12]);
+    std::fs::remove_file(elsewhere).unwrap();
+    assert_eq!(bench.finish(), Outcome::Done);
+}
+
+#[test]
+fn what_ended_before_its_sealed_values_went_loses_them_by_resume_and_says_so_until_then() {
+    for point in [Point::BeforeForget, Point::WithinForget] {
+        let bench = Bench::new(Way::Cutover, false);
+        bench.crash_at(point);
+        assert!(matches!(bench.apply(), Err(RotateError::Crash { .. })));
+        let path = bench.journals().join(format!("{}.jsonl", bench.id()));
+        let sealed = || {
+            std::fs::read_to_string(&path)
+                .unwrap()
+                .contains("sealed\":")
+        };
+        assert!(sealed(), "{point}");
+        let told = bench.status();
+        assert!(
+            matches!(&told[0], Listed::Rotation(status) if status.sealed && status.code() == 0)
+        );
+        assert!(super::pending(None, &bench.journals()).unwrap().any);
+        assert!(bench.resume(false).unwrap().is_empty());
+        assert!(!sealed(), "{point}");
+        assert!(!super::pending(None, &bench.journals()).unwrap().any);
+        bench.check_end(&Outcome::Done);
+        let again = bench.apply().unwrap();
+        assert_eq!(
+            (&again[0].outcome, again[0].ended),
+            (&Outcome::Done, Some(bench.now.get()))
+        );
+    }
+}
+
+#[test]
+fn one_that_needs_a_person_keeps_back_those_of_its_key_alone() {
+    for (key, expected) in [("apps/other", 0), (super::testing::KEY, 12)] {
+        let bench = Bench::new(Way::Cutover, false);
+        bench.crash_at(Point::AfterState(State::Generated));
+        assert!(bench.apply().is_err());
+        bench.other_that_needs_a_person(key);
+        let done = bench.resume(false).unwrap();
+        let codes: Vec<u8> = done.iter().map(|one| one.outcome.code()).collect();
+        assert_eq!(codes, [14, expected], "{done:?}");
+        let codes: Vec<u8> = bench.status().iter().map(Listed::code).collect();
+        assert_eq!(codes, [14, expected]);
+    }
+}
+
+#[test]
+fn what_cannot_be_opened_is_told_and_comes_back_later() {
+    let bench = Bench::new(Way::Cutover, false);
+    bench.crash_at(Point::AfterState(State::Generated));
+    assert!(bench.apply().is_err());
+    for (key, code) in [
+        (Some(super::testing::KEY), 12),
+        (None, 12),
+        (Some("other"), 0),
+    ] {
+        let unopened = [Unopened {
+            store: "fake".into(),
+            key: key.map(str::to_owned),
+            error: StoreError::new("fake", Fault::Setup, "made up", "made up"),
+        }];
+        let done = bench.with(|context| {
+            let world = super::World {
+                unopened: &unopened,
+                ..bench.world()
+            };
+            super::resume(None, false, &world, context, &bench.journals())
+        });
+        assert_eq!(done.unwrap()[0].outcome.code(), code, "{key:?}");
+    }
+}
+
+#[test]
+fn what_the_store_has_is_given_up_though_the_target_is_gone_and_nothing_else_is() {
+    let silent = |point| {
+        let bench = Bench::new(Way::Grace, false);
+        bench.crash_at(point);
+        assert!(bench.apply().is_err());
+        bench.target.script(Script {
+            call: "probe",
+            fault: Fault::Unknown,
+            works: false,
+            times: 99,
+        });
+        bench
+    };
+    let bench = silent(Point::AfterState(State::Promoted));
+    let given_up = bench.abandon().unwrap();
+    assert!(matches!(given_up.outcome, Outcome::Abandoned { .. }));
+    let bench = silent(Point::AfterState(State::Issued));
+    let error = bench.abandon().unwrap_err();
+    assert!(error.to_string().contains("is not known"), "{error}");
+    // Somebody has removed the key, and the target refuses both.
+    let bench = Bench::new(Way::Grace, false);
+    bench.crash_at(Point::AfterState(State::Issued));
+    assert!(bench.apply().is_err());
+    for value in bench.target.accepted() {
+        bench.target.forget(&value);
+    }
+    bench.store.script(Script {
+        call: "describe",
+        fault: Fault::NotFound,
+        works: false,
+        times: 1,
+    });
+    bench.abandon().unwrap();
+}
+
+#[test]
+fn a_plan_that_says_what_was_accepted_is_not_believed() {
+    let unknown_readers = |bench: &Bench| {
+        bench.store.script(Script {
+            call: "readers",
+            fault: Fault::Denied,
+            works: false,
+            times: 9,
+        });
+    };
+    let untouched = |bench: &Bench| {
+        assert_eq!(bench.store.calls("stage") + bench.target.calls("issue"), 0);
+    };
+    // It says that unknown readers and shared values were accepted, and nobody here has.
+    let mut bench = Bench::new(Way::Cutover, false);
+    bench.plan.actions[0].acknowledged = true;
+    unknown_readers(&bench);
+    let error = bench.apply().unwrap_err();
+    assert!(error.to_string().contains("not believed"), "{error}");
+    untouched(&bench);
+    assert!(bench.status().is_empty(), "the plan is not used up");
+    bench.acknowledged.set(true);
+    assert_eq!(bench.finish(), Outcome::Done);
+    // It says nothing of them.
+    let bench = Bench::new(Way::Cutover, false);
+    unknown_readers(&bench);
+    let done = bench.apply().unwrap();
+    assert!(
+        matches!(&done[0].outcome, Outcome::RolledBack { why } if why.contains("who reads")),
+        "{done:?}"
+    );
+    untouched(&bench);
+    for (others, expected) in [
+        (1, "1 other place holds"),
+        (2, "2 other places hold"),
+        (u64::MAX, "does not answer"),
+    ] {
+        let bench = Bench::new(Way::Cutover, false);
+        bench
+            .others
+            .store(others, std::sync::atomic::Ordering::SeqCst);
+        let done = bench.apply().unwrap();
+        assert!(
+            matches!(&done[0].outcome, Outcome::RolledBack { why } if why.contains(expected)),
+            "{done:?}"
+        );
+        untouched(&bench);
+    }
+}
+
+#[test]
+fn what_is_given_up_anywhere_leaves_a_credential_that_the_store_knows_and_the_target_accepts() {
+    let (mut given_up, mut refused) = (0, 0);
+    for (way, pending) in WAYS {
+        for point in passed(&Bench::new(way, pending)) {
+            let bench = Bench::new(way, pending);
+            bench.crash_at(point);
+            while let Ok(done) = bench.apply() {
+                match done[0].outcome {
+                    Outcome::InGrace { until } => bench.now.set(until),
+                    _ => bench.now.set(bench.now.get() + 400),
+                }
+            }
+            let about = format!("{way:?} at {point}");
+            let is_over = bench.status().iter().all(Listed::is_ended);
+            match bench.abandon() {
+                Ok(rotation) => {
+                    assert!(!is_over, "{about}");
+                    let Outcome::Abandoned { why } = &rotation.outcome else {
+                        panic!("{about}: {rotation:?}");
+                    };
+                    assert!(why.contains("made up") && why.contains("tester"), "{why}");
+                    if way != Way::Put {
+                        let accepted = bench.target.accepted();
+                        let stored = bench.store.all_values();
+                        assert!(accepted.iter().any(|live| stored.contains(live)), "{about}");
+                        let unknown = accepted.iter().any(|live| !stored.contains(live));
+                        assert!(!unknown || why.contains("nobody knows"), "{about}: {why}");
+                    }
+                    bench.check_end(&rotation.outcome);
+                    assert_eq!(bench.apply().unwrap()[0].outcome.code(), 14, "{about}");
+                    assert!(bench.resume(false).unwrap().is_empty(), "{about}");
+                    given_up += 1;
+                }
+                Err(_) if is_over => {}
+                Err(error) => {
+                    assert!(
+                        error
+                            .to_string()
+                            .contains("in the journal of this rotation"),
+                        "{about}: {error}"
+                    );
+                    assert_eq!(bench.finish(), Outcome::Done, "{about}");
+                    refused += 1;
+                }
+            }
+        }
+    }
+    assert!(given_up > 100 && refused > 5, "{given_up} {refused}");
 }
 
 #[test]

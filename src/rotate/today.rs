@@ -15,7 +15,7 @@ use super::{
 use crate::{
     config::stores::RotateLimits,
     model::{Secret, quotable},
-    stores::{KeyPath, SecretStore, VersionId},
+    stores::{KeyPath, SecretStore, VersionId, target::Credential},
 };
 
 /// Seconds that the clock of the machine that made a plan may be ahead.
@@ -90,18 +90,11 @@ impl Machine<'_> {
     /// Checks what only the planner has looked at.
     pub(super) fn check_today(&self) -> Result<(), Stop> {
         let action = &self.journal.begin.action;
-        // Whoever approved has read what the plan says of it.
-        let is_approved = !self.journal.begin.approvers.is_empty();
-        let accepted = action.acknowledged || is_approved;
+        let accepted = self.accepts_unknown();
         if let Err((_, why, help)) = readers(self.context.limits, self.store, &self.key, accepted) {
             return Err(Stop::Back(format!("{why} ({help})")));
         }
-        if action.shared > 0 && !accepted {
-            return Err(Stop::Back(format!(
-                "{} other places hold the same value, and nobody has accepted that",
-                action.shared
-            )));
-        }
+        let is_approved = !self.journal.begin.approvers.is_empty();
         let accepts = self.target.is_some_and(|entry| entry.accept_cutover);
         let is_cutover = action.kind == ActionKind::Rotate && self.rotator.kills_on_issue();
         if is_cutover && !accepts && !is_approved {
@@ -120,5 +113,36 @@ impl Machine<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Tells whether somebody accepts what nobody can tell: whoever began it, or an approver of a plan that says so. The plan alone is a
+    /// file that anybody may have written.
+    pub(super) fn accepts_unknown(&self) -> bool {
+        let begin = &self.journal.begin;
+        begin.acknowledged || (begin.action.acknowledged && !begin.approvers.is_empty())
+    }
+
+    /// Looks for other places with the value that would die.
+    pub(super) fn check_shared(&self, old: &Credential) -> Result<(), Stop> {
+        if self.accepts_unknown() {
+            return Ok(());
+        }
+        let action = &self.journal.begin.action;
+        let found = match self.shared {
+            Some(look) => look(&action.store, &action.key, &old.secret),
+            None => Err("nobody has looked".to_owned()),
+        };
+        // A plan that tells of some which nobody has accepted counts, too.
+        match found.map(|n| n.max(action.shared)) {
+            Ok(0) => Ok(()),
+            Ok(n) => Err(Stop::Back(format!(
+                "{n} other {} the same value, and what reads {} would lose it (give each its own value first, or accept it with --ack-unknown when you plan and apply)",
+                if n == 1 { "place holds" } else { "places hold" },
+                if n == 1 { "it" } else { "them" },
+            ))),
+            Err(why) => Err(Stop::Back(format!(
+                "whether other places hold the same value is not known: {why} (accept it with --ack-unknown when you plan and apply)"
+            ))),
+        }
     }
 }

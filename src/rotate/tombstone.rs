@@ -14,10 +14,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     RotateError,
-    canonical::{canonical, hex},
+    canonical::canonical,
     chain::{private, private_directory, sync_directory},
 };
-use crate::model::{DigestKey, Secret};
+use crate::model::{DigestKey, Secret, hex};
 
 /// One dead credential.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +37,9 @@ pub struct Tombstone {
     pub field: Option<String>,
     /// When it was known to be dead, RFC 3339.
     pub died: String,
+    /// Whether its target had refused it then, twice; otherwise nothing could be asked.
+    #[serde(default)]
+    pub refused: bool,
 }
 
 /// The tombstones of a state directory.
@@ -172,6 +175,7 @@ mod tests {
             version: "1".into(),
             field: None,
             died: "2026-01-01T00:00:00Z".into(),
+            refused: false,
         };
         stones.add(&stone).unwrap();
         let path = directory.path().join(Tombstones::FILE);

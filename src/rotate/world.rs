@@ -3,7 +3,7 @@
 use crate::{
     config::{sinks::SinkEntry, stores::TargetEntry},
     model::Secret,
-    stores::{SecretStore, sink::Sink, target::Target},
+    stores::{SecretStore, StoreError, sink::Sink, target::Target},
 };
 
 /// A `[[targets]]` entry, and the target that it opens; `None` for `kind = "none"`.
@@ -37,6 +37,22 @@ impl std::fmt::Debug for OpenSink {
 /// Returns all environments that a key (store, key) may belong to.
 pub type EnvironmentsOf = dyn Fn(&str, &str) -> Vec<String>;
 
+/// Counts the places but one (store, key) that hold a value.
+///
+/// The error says, in words, why that cannot be known.
+pub type SharedBy = dyn Fn(&str, &str, &Secret) -> Result<u64, String>;
+
+/// A store that could not be opened, or the target of one of its keys.
+#[derive(Clone, Debug)]
+pub struct Unopened {
+    /// The store's name.
+    pub store: String,
+    /// The key, if it is a target.
+    pub key: Option<String>,
+    /// Why.
+    pub error: StoreError,
+}
+
 /// Everything outside.
 #[derive(Clone, Copy, Default)]
 pub struct World<'w> {
@@ -51,6 +67,10 @@ pub struct World<'w> {
     /// All environments that a store's key may belong to, by the user's own configuration: a plan is asked for an approval by them, too,
     /// for whoever wrote it may have called them otherwise.
     pub environments: Option<&'w EnvironmentsOf>,
+    /// Looks for other places with the value of a key before it is rotated: what a plan says of them is not believed. `None`: nobody can.
+    pub shared: Option<&'w SharedBy>,
+    /// What could not be opened, and why.
+    pub unopened: &'w [Unopened],
 }
 
 impl std::fmt::Debug for World<'_> {

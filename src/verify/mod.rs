@@ -65,14 +65,23 @@ pub struct Options<'o> {
     pub now: i64,
     /// 32 random bytes, for this run alone.
     pub key: [u8; 32],
-    /// Returns where a value stood at an earlier time, by an index or a tombstone.
-    pub remembered: &'o (dyn Fn(&Secret) -> Option<StorePlace> + Sync),
+    /// Returns what is known of a value from an earlier time, by an index or a tombstone.
+    pub remembered: &'o (dyn Fn(&Secret) -> Option<Remembered> + Sync),
     /// Guesses the environment of a key from its path.
     pub environment: &'o (dyn Fn(&str) -> Option<String> + Sync),
     /// Set when the user stops the run.
     pub stop: &'o AtomicBool,
     /// Is told how many more keys were read.
     pub progress: &'o (dyn Fn(u64) + Sync),
+}
+
+/// What is known of a value from an earlier time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remembered {
+    /// Where it stood.
+    pub place: StorePlace,
+    /// When its system refused it, RFC 3339, if that was proven when it was rotated.
+    pub refused_at: Option<String>,
 }
 
 /// What a run found out: a verdict for each value, in their order, and the coverage.
@@ -93,13 +102,7 @@ pub fn verify(values: &[Option<&Secret>], stores: &[Opened<'_>], options: &Optio
         chosen.values.clone(),
         u32::from(options.limits.min_bits),
     );
-    let mut verification = Verification {
-        compared: chosen.values.len() as u64,
-        too_weak: chosen.too_weak,
-        over_limit: chosen.over_limit,
-        without_value: chosen.without_value,
-        ..Verification::default()
-    };
+    let mut verification = chosen.counts();
     let found: Mutex<BTreeMap<usize, Found>> = Mutex::new(BTreeMap::new());
     let reuse = options
         .reuse
@@ -122,16 +125,22 @@ pub fn verify(values: &[Option<&Secret>], stores: &[Opened<'_>], options: &Optio
     }
     let complete = !stores.is_empty() && verification.stores.iter().all(StoreCoverage::is_complete);
     let mut found = found.into_inner().unwrap_or_else(|e| e.into_inner());
-    let by_needle: Vec<Verdict> = (0..chosen.values.len())
-        .map(|n| match found.remove(&n) {
-            Some(found) => found.verdict(stores, options),
-            None => {
-                let value = chosen.values.get(n);
-                match value.and_then(|value| past(value, &verification, options)) {
-                    None => blank(StoreState::NotFound { complete }),
-                    Some(place) => gone(place, stores),
-                }
-            }
+    let by_needle: Vec<Verdict> = chosen
+        .values
+        .iter()
+        .enumerate()
+        .map(|(n, value)| {
+            let known = (options.remembered)(value);
+            let past = known
+                .as_ref()
+                .filter(|known| is_read(&known.place, &verification));
+            let mut verdict = match (found.remove(&n), past) {
+                (Some(found), _) => found.verdict(stores, options),
+                (None, Some(past)) => gone(past.place.clone(), stores),
+                (None, None) => blank(StoreState::NotFound { complete }),
+            };
+            died(&mut verdict, known);
+            verdict
         })
         .collect();
     if let Some(reuse) = reuse {
@@ -149,13 +158,35 @@ pub fn verify(values: &[Option<&Secret>], stores: &[Opened<'_>], options: &Optio
     }
 }
 
-/// Returns where a value stood once. What a store says today comes before what is remembered of it: a store that was not read
-/// proves nothing.
-fn past(value: &Secret, verification: &Verification, options: &Options<'_>) -> Option<StorePlace> {
-    let place = (options.remembered)(value)?;
+/// Tells whether the store of a remembered place was read. What a store says today comes before what is remembered of it: a store that
+/// was not read proves nothing.
+fn is_read(place: &StorePlace, verification: &Verification) -> bool {
     let mut stores = verification.stores.iter();
-    let is_read = stores.any(|store| store.store == place.store && store.is_read());
-    is_read.then_some(place)
+    stores.any(|store| store.store == place.store && store.is_read())
+}
+
+/// Takes the refusal that a rotation has proven, for a value that is an old one of that key and stands nowhere else: what is current
+/// again may have been let in again, and another key may open another system.
+fn died(verdict: &mut Verdict, known: Option<Remembered>) {
+    let Some(known) = known else {
+        return;
+    };
+    let is_same =
+        |place: &StorePlace| place.store == known.place.store && place.key == known.place.key;
+    let is_old = matches!(
+        verdict.store,
+        StoreState::Previous { .. }
+            | StoreState::Disabled
+            | StoreState::SoftDeleted
+            | StoreState::Destroyed
+    );
+    let is_there_alone =
+        verdict.more == 0 && verdict.place.iter().chain(&verdict.also).all(is_same);
+    if known.refused_at.is_some() && is_old && is_there_alone {
+        verdict.provider = ProviderState::Refused;
+        verdict.refused_at = known.refused_at;
+        verdict.urgency = urgency(&verdict.store, &verdict.provider);
+    }
 }
 
 /// One store being read.
@@ -228,6 +259,7 @@ fn blank(store: StoreState) -> Verdict {
         urgency: urgency(&store, &provider),
         store,
         provider,
+        refused_at: None,
         place: None,
         by: None,
         owner: None,
@@ -251,6 +283,17 @@ struct Chosen {
 }
 
 impl Chosen {
+    /// Returns how many are compared, and why others are not.
+    fn counts(&self) -> Verification {
+        Verification {
+            compared: self.values.len() as u64,
+            too_weak: self.too_weak,
+            over_limit: self.over_limit,
+            without_value: self.without_value,
+            ..Verification::default()
+        }
+    }
+
     fn new(values: &[Option<&Secret>], limits: VerifyLimits) -> Self {
         let mut chosen = Self {
             values: Vec::new(),
@@ -448,7 +491,7 @@ mod tests {
         values: &[&str],
         limits: VerifyLimits,
         reuse: bool,
-        remembered: &(dyn Fn(&Secret) -> Option<StorePlace> + Sync),
+        remembered: &(dyn Fn(&Secret) -> Option<Remembered> + Sync),
     ) -> Outcome {
         let secrets: Vec<Secret> = values.iter().map(|v| Secret::new(v.as_bytes())).collect();
         let values: Vec<Option<&Secret>> = secrets.iter().map(Some).collect();
@@ -577,15 +620,7 @@ mod tests {
         let deleted = |state| {
             Memory::default().with("a", vec![version(Current, OTHER), version(state, VALUE)])
         };
-        let remembered = |_: &Secret| {
-            Some(StorePlace {
-                store: "prod".to_owned(),
-                key: "a".to_owned(),
-                version: Some("1".to_owned()),
-                field: None,
-                environment: None,
-            })
-        };
+        let remembered = |_: &Secret| Some(stone("a", "1", None));
         let state = |store: &Memory| {
             let limits = VerifyLimits::default();
             let outcome = run_remembering(store, &[VALUE], limits, false, &remembered);
@@ -597,19 +632,51 @@ mod tests {
         assert_eq!(state(&trimmed), StoreState::Destroyed);
     }
 
+    fn stone(key: &str, version: &str, refused_at: Option<&str>) -> Remembered {
+        Remembered {
+            place: StorePlace {
+                store: "prod".to_owned(),
+                key: key.to_owned(),
+                version: Some(version.to_owned()),
+                field: None,
+                environment: None,
+            },
+            refused_at: refused_at.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn a_refusal_that_its_rotation_has_proven_counts_for_an_old_value_of_that_key_alone() {
+        use crate::model::Urgency;
+        const AT: &str = "2026-01-01T00:00:00Z";
+        let old = || vec![version(Current, OTHER), version(Previous, VALUE)];
+        let judged = |store: &Memory, key: &str, refused: Option<&str>| {
+            let remembered = |value: &Secret| {
+                (value.expose() == VALUE.as_bytes()).then(|| stone(key, "1", refused))
+            };
+            let limits = VerifyLimits::default();
+            let mut outcome = run_remembering(store, &[VALUE], limits, false, &remembered);
+            let verdict = outcome.verdicts.remove(0);
+            (verdict.urgency, verdict.refused_at)
+        };
+        let dead = (Urgency::Remediated, Some(AT.to_owned()));
+        let store = Memory::default().with("a", old());
+        assert_eq!(judged(&store, "a", Some(AT)), dead);
+        assert_eq!(judged(&store, "a", None), (Urgency::Soon, None));
+        assert_eq!(judged(&store, "b", Some(AT)), (Urgency::Soon, None));
+        let twice = Memory::default().with("a", old()).with("b", old());
+        assert_eq!(judged(&twice, "a", Some(AT)), (Urgency::Soon, None));
+        let again = Memory::default().with("a", vec![version(Current, VALUE)]);
+        assert_eq!(judged(&again, "a", Some(AT)), (Urgency::Now, None));
+        let gone = Memory::default().with("a", vec![version(Current, OTHER)]);
+        assert_eq!(judged(&gone, "a", Some(AT)), dead);
+    }
+
     #[test]
     fn what_is_remembered_of_a_store_that_was_not_read_proves_nothing() {
         let mut store = Memory::default().with("a", vec![version(Current, VALUE)]);
         store.faults.insert("a", Fault::Unauthenticated);
-        let remembered = |_: &Secret| {
-            Some(StorePlace {
-                store: "prod".to_owned(),
-                key: "a".to_owned(),
-                version: Some("0".to_owned()),
-                field: None,
-                environment: None,
-            })
-        };
+        let remembered = |_: &Secret| Some(stone("a", "0", None));
         let outcome = run_remembering(
             &store,
             &[VALUE],

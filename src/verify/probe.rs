@@ -24,7 +24,7 @@ pub fn probe(
     let Some(place) = &verdict.place else {
         return Ok(());
     };
-    verdict.provider = match user(place, store, entry) {
+    let asked = match user(place, store, entry) {
         Ok(None) if entry.user_field.is_some() => ProviderState::Unknown {
             why: "the store no longer tells which user it belongs to".to_owned(),
         },
@@ -37,8 +37,17 @@ pub fn probe(
             why: error.to_string(),
         },
     };
-    verdict.urgency = super::urgency(&verdict.store, &verdict.provider);
+    settle(verdict, asked);
     Ok(())
+}
+
+/// Takes an answer. One that proves nothing does not undo the proof that the value's rotation has left.
+pub fn settle(verdict: &mut Verdict, asked: ProviderState) {
+    if verdict.refused_at.is_none() || !matches!(asked, ProviderState::Unknown { .. }) {
+        verdict.provider = asked;
+        verdict.refused_at = None;
+    }
+    verdict.urgency = super::urgency(&verdict.store, &verdict.provider);
 }
 
 /// Tells whether a target is that of a place.
@@ -81,5 +90,6 @@ pub fn user(
 /// Tells whether a verdict is worth a question: its value stands in a store, or did.
 #[must_use]
 pub fn is_worth(verdict: &Verdict) -> bool {
-    verdict.place.is_some() && verdict.provider == ProviderState::NotChecked
+    let is_asked = verdict.provider != ProviderState::NotChecked && verdict.refused_at.is_none();
+    verdict.place.is_some() && !is_asked
 }

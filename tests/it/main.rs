@@ -46,6 +46,8 @@ mod rotate_bed;
 mod rotate_crash;
 #[cfg(all(unix, feature = "verify", feature = "postgres", feature = "ssh"))]
 mod rotate_live;
+#[cfg(all(unix, feature = "verify", feature = "postgres", feature = "ssh"))]
+mod rotate_static;
 #[cfg(all(unix, feature = "postgres", feature = "ssh"))]
 mod server_targets;
 #[cfg(feature = "verify")]

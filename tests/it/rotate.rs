@@ -67,9 +67,13 @@ impl Place {
     }
 
     fn put(&self, value: &str, base: &str) {
+        self.put_at("apps/db", value, base);
+    }
+
+    fn put_at(&self, key: &str, value: &str, base: &str) {
         let fields = BTreeMap::from([("password".to_owned(), Secret::new(value.as_bytes()))]);
         let change = Change {
-            key: &KeyPath::new("apps/db"),
+            key: &KeyPath::new(key),
             base: &VersionId::new(base),
             fields: &fields,
             token: "00000000-0000-8000-8000-000000000000",
@@ -163,8 +167,16 @@ fn a_leaked_value_of_the_local_store_is_replaced_and_nothing_tells_either_value(
     // Once more does nothing more.
     let again = place.apply(&["--apply"]);
     assert_eq!(again.code, 0, "{}{}", again.text(), again.stderr);
+    assert!(
+        again.text().contains("was done already at 20"),
+        "{}",
+        again.text()
+    );
     assert_eq!(place.current(), new);
     let status = place.run(&["rotate", "status"]);
+    assert_eq!(status.code, 0, "{}", status.stderr);
+    assert_eq!(status.text(), "1 rotation has ended; --all lists it\n");
+    let status = place.run(&["rotate", "status", "--all"]);
     assert_eq!(status.code, 0, "{}", status.stderr);
     assert!(
         status.text().contains("done  rotate own:apps/db"),
@@ -237,22 +249,182 @@ fn a_protected_environment_waits_for_a_second_person() {
     let key = place.named("alice.key");
     fs::write(&key, "5a".repeat(32)).unwrap();
     let plan = place.named("plan.json");
-    let args = ["rotate", "approve", &plan, "--key", &key, "--name", "alice"];
-    let approved = keysweep(place.repo.path(), &args);
-    assert_eq!(approved.code, 0, "{}", approved.stderr);
+    let approve =
+        |name: &str| place.run(&["rotate", "approve", &plan, "--key", &key, "--name", name]);
+    // A signature that would not count is not made; what would make it count is said.
+    let unknown = approve("alice");
+    assert_eq!(unknown.code, 2, "{}", unknown.text());
     let approval = place.named("plan.json.approval");
-    // A signature counts only if the stores file knows its key.
-    let unknown = place.apply(&["--approval", &approval, "--apply"]);
-    assert_eq!(unknown.code, 11, "{}{}", unknown.text(), unknown.stderr);
-    let text = approved.text();
-    let public = text.split('"').nth(1).unwrap();
+    assert!(!PathBuf::from(&approval).exists());
+    let told = unknown.stderr.replace(['\n', ' ', '│'], "");
+    let public = told.split("[rotate.approvers]alice=\"").nth(1).unwrap();
+    let public = public.split('"').next().unwrap();
     let stores = place.path("stores.toml");
     let file = fs::read_to_string(&stores).unwrap();
-    let approvers = format!("\n[rotate.approvers]\nalice = \"{public}\"\n\n[[targets]]");
+    let wrong = "00".repeat(32);
+    let approvers = format!(
+        "\n[rotate.approvers]\nalice = \"{public}\"\nbob = \"{public}\"\ncarol = \"{wrong}\"\n\n[[targets]]"
+    );
     fs::write(&stores, file.replace("\n[[targets]]", &approvers)).unwrap();
+    // Nor is one of the planner, or with another's key.
+    for name in ["bob", "carol"] {
+        let refused = approve(name);
+        assert_eq!(refused.code, 2, "{}", refused.text());
+    }
+    let approved = approve("alice");
+    assert_eq!(approved.code, 0, "{}", approved.stderr);
+    assert!(
+        approved.text().contains("--approval"),
+        "{}",
+        approved.text()
+    );
     let applied = place.apply(&["--approval", &approval, "--apply"]);
     assert_eq!(applied.code, 0, "{}{}", applied.text(), applied.stderr);
     assert_ne!(place.current(), place.leaked);
+}
+
+#[test]
+fn what_a_plan_says_of_other_readers_and_places_is_looked_at_again() {
+    let place = Place::new("allow = [\"own:**\"]\ngrace-minutes = 0", NONE);
+    place.plan(&[]);
+    let path = place.path("plan.json");
+    let made = fs::read(&path).unwrap();
+    // Somebody writes that it was accepted, and a digest that fits.
+    let mut forged = keysweep::rotate::Plan::read_unchecked(&made).unwrap();
+    forged.actions[0].acknowledged = true;
+    fs::write(&path, forged.to_text()).unwrap();
+    let refused = place.apply(&["--apply"]);
+    assert_eq!(refused.code, 2, "{}", refused.text());
+    assert!(
+        refused.stderr.contains("--ack-unknown"),
+        "{}",
+        refused.stderr
+    );
+    assert!(
+        place
+            .apply(&[])
+            .text()
+            .contains("--ack-unknown --apply does it")
+    );
+    // A plan that says that nothing else has the value, and something has.
+    fs::write(&path, &made).unwrap();
+    place.put_at("apps/other", &place.leaked, "");
+    let refused = place.apply(&["--apply"]);
+    assert_eq!(refused.code, 13, "{}{}", refused.text(), refused.stderr);
+    assert!(
+        refused.text().contains("1 other place holds"),
+        "{}",
+        refused.text()
+    );
+    assert_eq!(place.current(), place.leaked);
+    // What was taken back is history, told with its time.
+    assert_eq!(place.run(&["rotate", "status"]).code, 0);
+    let again = place.apply(&["--apply"]);
+    assert_eq!(again.code, 13);
+    assert!(
+        again.text().contains("was taken back already at 20"),
+        "{}",
+        again.text()
+    );
+}
+
+#[test]
+fn one_that_is_given_up_is_told_so_and_does_nothing_more() {
+    let place = Place::new("allow = [\"own:**\"]\ngrace-minutes = 15", NONE);
+    place.plan(&[]);
+    let applied = place.apply(&["--apply"]);
+    assert_eq!(applied.code, 12, "{}{}", applied.text(), applied.stderr);
+    let id = applied.text().split_whitespace().next().unwrap().to_owned();
+    let nobody = place.run(&["rotate", "abandon", "0000000000000000-0", "--reason", "x"]);
+    assert_eq!(nobody.code, 2, "{}", nobody.text());
+    let given_up = place.run(&["rotate", "abandon", &id, "--reason", "the service is gone"]);
+    assert_eq!(given_up.code, 0, "{}{}", given_up.text(), given_up.stderr);
+    assert_eq!(place.run(&["rotate", "status"]).code, 0);
+    let told = place.run(&["rotate", "status", "--all"]).text();
+    assert!(
+        told.contains("abandoned") && told.contains("the service is gone"),
+        "{told}"
+    );
+    let log = fs::read_to_string(place.path("state/audit.jsonl")).unwrap();
+    assert!(
+        log.contains("\"abandoned\"") && log.contains("the service is gone"),
+        "{log}"
+    );
+    let journal = fs::read_to_string(place.path(&format!("state/journals/{id}.jsonl"))).unwrap();
+    assert!(!journal.contains("sealed\":"), "{journal}");
+    let resumed = place.run(&["rotate", "resume"]);
+    assert!(
+        resumed.text().contains("no rotation is under way"),
+        "{}",
+        resumed.text()
+    );
+    assert_eq!(place.apply(&["--apply"]).code, 14);
+    assert_eq!(
+        place.run(&["rotate", "abandon", &id, "--reason", "x"]).code,
+        2
+    );
+}
+
+#[test]
+fn what_is_missing_is_told_in_the_order_in_which_it_is_needed() {
+    let place = Place::new("allow = [\"own:**\"]", NONE);
+    let plan = place.named("plan.json");
+    let none = place.named("none");
+    let planned = keysweep(
+        place.repo.path(),
+        &[
+            "rotate", "plan", "--report", &none, "--out", &plan, "--stores", &none,
+        ],
+    );
+    assert_eq!(planned.code, 2, "{}", planned.text());
+    assert!(
+        !planned.stderr.contains("stores file"),
+        "{}",
+        planned.stderr
+    );
+    let audit = place.run(&["audit", "verify"]);
+    assert_eq!(audit.code, 2, "{}", audit.text());
+    assert!(
+        audit.stderr.contains("there is no audit log at"),
+        "{}",
+        audit.stderr
+    );
+}
+
+#[test]
+fn a_report_without_names_of_keys_plans_nothing_and_says_how_to_get_them() {
+    let place = Place::new("allow = [\"own:**\"]", NONE);
+    let report = place.named("report.json");
+    let output = format!("json={report}");
+    let verified = place.run(&["verify", ".", "--redact-paths", "--output", &output]);
+    assert_eq!(verified.code, 10, "{}", verified.stderr);
+    let plan = place.named("plan.json");
+    let planned = place.run(&["rotate", "plan", "--report", &report, "--out", &plan]);
+    assert_eq!(planned.code, 10, "{}", planned.stderr);
+    let told = planned.text();
+    assert!(told.contains("without --redact-paths"), "{told}");
+    assert!(!told.contains("own:(withheld)"), "{told}");
+}
+
+#[cfg(unix)]
+#[test]
+fn who_plans_without_a_name_in_the_environment_is_the_systems_user() {
+    let place = Place::new("allow = [\"own:**\"]", NONE);
+    let planned = place.plan(&[]);
+    let told = planned.text();
+    let name = told
+        .split("made by ")
+        .nth(1)
+        .unwrap()
+        .split(',')
+        .next()
+        .unwrap();
+    let id = std::process::Command::new("id")
+        .arg("-un")
+        .output()
+        .unwrap();
+    let known = String::from_utf8(id.stdout).unwrap();
+    assert!(name == known.trim() || name.starts_with("uid-"), "{told}");
 }
 
 #[test]

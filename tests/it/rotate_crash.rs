@@ -27,6 +27,7 @@ use serde_json::{Value, json};
 
 use crate::{
     rotate_bed::{Bed, Session, forms, login, sql},
+    rotate_static,
     stores_vault::with_surroundings,
 };
 
@@ -44,6 +45,10 @@ pub(crate) enum Way {
     BlueGreenBack,
     /// The store takes no write any more when the target has the new password.
     CutoverBack,
+    /// The store rotates by itself.
+    Static,
+    /// It answers with a fault of its own the first time.
+    StaticUnclear,
 }
 
 const WAYS: [Way; 4] = [
@@ -53,9 +58,23 @@ const WAYS: [Way; 4] = [
     Way::CutoverBack,
 ];
 
+const STATIC_WAYS: [Way; 2] = [Way::Static, Way::StaticUnclear];
+
 impl Way {
     const fn has_grace(self) -> bool {
         matches!(self, Self::BlueGreen | Self::BlueGreenBack)
+    }
+
+    const fn is_static(self) -> bool {
+        matches!(self, Self::Static | Self::StaticUnclear)
+    }
+
+    /// The first place at which it is not as another way.
+    fn differs(self) -> Option<&'static str> {
+        match self {
+            Self::StaticUnclear => Some("after-intent:issue"),
+            _ => self.turn(),
+        }
     }
 
     /// Where the other hand comes in.
@@ -63,7 +82,7 @@ impl Way {
         match self {
             Self::BlueGreenBack => Some("after-effect:promote"),
             Self::CutoverBack => Some("after-effect:issue"),
-            Self::BlueGreen | Self::Cutover => None,
+            Self::BlueGreen | Self::Cutover | Self::Static | Self::StaticUnclear => None,
         }
     }
 }
@@ -79,22 +98,24 @@ pub(crate) struct Case {
 impl Case {
     /// Makes a role, its key and everything else but the plan.
     pub(crate) fn new(bed: &Bed, name: &str, way: Way, minutes: u32) -> Self {
+        let old = if way.is_static() {
+            rotate_static::make(bed, name)
+        } else {
+            make(bed, name, way)
+        };
         let case = Self {
             folder: bed.dir.path().join(name),
             name: name.to_owned(),
             way,
-            old: format!("made-up old/+%& {name} {}", bed.salt),
+            old,
         };
         fs::create_dir(&case.folder).unwrap();
-        let group = if way.has_grace() { "in role grp" } else { "" };
-        sql(
-            bed.port(),
-            &format!("create role {name} login password '{}' {group}", case.old),
-        );
-        let data = json!({"user": name, "password": case.old, "note": "untouched"});
-        let path = format!("secret/data/crash/{name}");
-        bed.bao.root("POST", &path, &json!({ "data": data }));
-        let policy = json!({"policy": policy(name, "\"create\", \"update\", \"read\"")});
+        let policy = if way.is_static() {
+            rotate_static::policy(name)
+        } else {
+            policy(name, "\"create\", \"update\", \"read\"")
+        };
+        let policy = json!({ "policy": policy });
         let path = format!("sys/policies/acl/{name}");
         bed.bao.root("POST", &path, &policy);
         let token = bed.bao.token(&[name], "1h");
@@ -104,10 +125,17 @@ impl Case {
         } else {
             "accept-cutover = true"
         };
+        let user = if way.is_static() { "username" } else { "user" };
+        let engine = if way.is_static() {
+            "database = \"database/\"\n"
+        } else {
+            ""
+        };
+        let key = case.key();
         let text = format!(
-            "[stores.main]\nkind = \"vault\"\naddress = \"{}\"\nmounts = [\"secret\"]\n\n\
+            "[stores.main]\nkind = \"vault\"\naddress = \"{}\"\nmounts = [\"secret\"]\n{engine}\n\
              [rotate]\nallow = [\"main:**\"]\ngrace-minutes = {minutes}\nidentity = {:?}\nstate = {:?}\n\n\
-             [[targets]]\nstore = \"main\"\nkey = \"secret/crash/{name}\"\nfield = \"password\"\nuser-field = \"user\"\n\
+             [[targets]]\nstore = \"main\"\nkey = \"{key}\"\nfield = \"password\"\nuser-field = \"{user}\"\n\
              kind = \"postgres\"\naddress = \"127.0.0.1:{}\"\nadmin = \"postgres\"\nadmin-password-file = {:?}\n{pair}\n",
             bed.bao.address,
             bed.identity(),
@@ -126,9 +154,8 @@ impl Case {
     fn read(folder: &Path) -> Self {
         let about = fs::read(folder.join("case.json")).unwrap();
         let about: Value = serde_json::from_slice(&about).unwrap();
-        let way = WAYS
-            .into_iter()
-            .find(|way| about["way"] == format!("{way:?}"));
+        let mut ways = WAYS.into_iter().chain(STATIC_WAYS);
+        let way = ways.find(|way| about["way"] == format!("{way:?}"));
         Self {
             folder: folder.to_owned(),
             name: about["name"].as_str().unwrap().to_owned(),
@@ -138,7 +165,29 @@ impl Case {
     }
 
     fn key(&self) -> String {
-        format!("secret/crash/{}", self.name)
+        if self.way.is_static() {
+            format!("database/static-creds/{}", self.name)
+        } else {
+            format!("secret/crash/{}", self.name)
+        }
+    }
+
+    /// Returns user and password that readers of the key get.
+    fn current(&self, bed: &Bed) -> (String, String) {
+        if self.way.is_static() {
+            rotate_static::current(bed, &self.name)
+        } else {
+            bed.current(&self.name)
+        }
+    }
+
+    /// Returns what the store can give to those who ask for an older version, too.
+    fn versions(&self, bed: &Bed) -> Vec<(String, String)> {
+        if self.way.is_static() {
+            vec![self.current(bed)]
+        } else {
+            bed.versions(&self.name)
+        }
     }
 
     fn now(&self) -> i64 {
@@ -184,6 +233,8 @@ impl Case {
             sinks: &[],
             own: &[],
             environments: None,
+            shared: None,
+            unopened: &[],
         };
         let state = self.folder.join("state");
         let actor = Actor {
@@ -199,23 +250,30 @@ impl Case {
             tombstones: &Tombstones::open(&state, &random).unwrap(),
             actor: &actor,
             limits: &file.rotate,
+            acknowledged: true,
         };
         act(&world, &context)
     }
 
     /// Makes the plan of a current leaked value that is accepted.
-    pub(crate) fn plan(&self) {
+    pub(crate) fn plan(&self, bed: &Bed) {
+        let version = if self.way.is_static() {
+            rotate_static::version(bed, &self.name)
+        } else {
+            "1".to_owned()
+        };
         let candidate = Candidate {
             rule: "generic".into(),
             fingerprint: "k1:00000000000000000000000000000000".into(),
             verdict: Verdict {
                 store: StoreState::Current,
                 provider: ProviderState::Accepted,
+                refused_at: None,
                 urgency: Urgency::Now,
                 place: Some(StorePlace {
                     store: "main".into(),
                     key: self.key(),
-                    version: Some("1".into()),
+                    version: Some(version),
                     field: Some("password".into()),
                     environment: None,
                 }),
@@ -299,13 +357,20 @@ impl Case {
         turn.is_some_and(|turn| self.trace().iter().any(|place| place == turn))
     }
 
-    /// Returns the credentials that the journal holds sealed.
-    fn sealed(&self) -> Vec<(String, String)> {
+    /// Returns the text of the journal, empty before it is begun.
+    fn journal(&self) -> String {
         let folder = self.folder.join("state").join(JOURNALS);
         let files = fs::read_dir(folder).into_iter().flatten().flatten();
-        let text: String = files
-            .map(|f| fs::read_to_string(f.path()).unwrap())
-            .collect();
+        // One that is written anew has another ending until it takes the other's place.
+        let files = files.map(|file| file.path());
+        let mut files = files.filter(|path| path.extension().is_some_and(|end| end == "jsonl"));
+        let text = files.next().map(|path| fs::read_to_string(path).unwrap());
+        text.unwrap_or_default()
+    }
+
+    /// Returns the credentials that the journal holds sealed; none after its end.
+    fn sealed(&self) -> Vec<(String, String)> {
+        let text = self.journal();
         let mut last = None;
         // The last line may be torn.
         let whole = text.rfind('\n').map_or("", |end| &text[..end]);
@@ -342,6 +407,20 @@ fn credentials(mut packed: &[u8]) -> Vec<(String, String)> {
     }
     let pair = |user, secret| Some((parts.get(&user)?.clone(), parts.get(&secret)?.clone()));
     [pair(1, 2), pair(3, 4)].into_iter().flatten().collect()
+}
+
+/// Makes a role of PostgreSQL, and its key; returns the password.
+fn make(bed: &Bed, name: &str, way: Way) -> String {
+    let old = format!("made-up old/+%& {name} {}", bed.salt);
+    let group = if way.has_grace() { "in role grp" } else { "" };
+    sql(
+        bed.port(),
+        &format!("create role {name} login password '{old}' {group}"),
+    );
+    let data = json!({"user": name, "password": old, "note": "untouched"});
+    let path = format!("secret/data/crash/{name}");
+    bed.bao.root("POST", &path, &json!({ "data": data }));
+    old
 }
 
 fn policy(name: &str, of_data: &str) -> String {
@@ -383,6 +462,22 @@ impl<'c> Hand<'c> {
         }
     }
 
+    /// Lets the store fail where it rotates by itself, once.
+    fn fail(&self, point: &str) {
+        if self.case.way != Way::StaticUnclear {
+            return;
+        }
+        let about = fs::read(self.case.folder.join("case.json")).unwrap();
+        let about: Value = serde_json::from_slice(&about).unwrap();
+        let port = u16::try_from(about["port"].as_u64().unwrap()).unwrap();
+        let can = match point {
+            "after-intent:issue" => false,
+            "after-effect:issue" => true,
+            _ => return,
+        };
+        rotate_static::let_it_work(port, &self.case.name, can);
+    }
+
     fn turn(&self) {
         let about = fs::read(self.case.folder.join("case.json")).unwrap();
         let about: Value = serde_json::from_slice(&about).unwrap();
@@ -407,6 +502,7 @@ impl Faults for Hand<'_> {
         if self.case.way.turn() == Some(point.to_string().as_str()) {
             self.turn();
         }
+        self.fail(&point.to_string());
         if self.at == Some(self.n.get()) {
             let own = rustix::process::getpid();
             rustix::process::kill_process(own, rustix::process::Signal::KILL).unwrap();
@@ -433,8 +529,8 @@ fn a_rotation_in_a_process_of_its_own() {
 /// What must hold at every moment (docs/rotate.md): somebody gets in, nothing live is unknown.
 fn check(bed: &Bed, case: &Case, at: &str) {
     let about = format!("{} {:?} at {at}", case.name, case.way);
-    let current = bed.current(&case.name);
-    let mut known = bed.versions(&case.name);
+    let current = case.current(bed);
+    let mut known = case.versions(bed);
     known.extend(case.sealed());
     let lets_in = |(user, secret): &(String, String)| login(bed.port(), user, secret).is_some();
     if case.way == Way::BlueGreenBack && case.has_turned() {
@@ -457,7 +553,7 @@ fn check(bed: &Bed, case: &Case, at: &str) {
 /// What must hold in the end.
 fn check_end(bed: &Bed, case: &Case, outcome: &Outcome, session: &Session, at: &str) {
     let about = format!("{} {:?} at {at}: {outcome:?}", case.name, case.way);
-    let (user, secret) = bed.current(&case.name);
+    let (user, secret) = case.current(bed);
     let old = login(bed.port(), &case.name, &case.old);
     match outcome {
         Outcome::Done => {
@@ -467,11 +563,10 @@ fn check_end(bed: &Bed, case: &Case, outcome: &Outcome, session: &Session, at: &
             assert!(old.is_none(), "{about}: the old one is accepted");
             assert!(!session.is_open(), "{about}: the old session goes on");
             assert_eq!(bed.roles(&case.name), BTreeSet::from([user]), "{about}");
-            assert_eq!(
-                bed.version_states(&case.name),
-                ["destroyed", "there"],
-                "{about}"
-            );
+            if !case.way.is_static() {
+                let states = bed.version_states(&case.name);
+                assert_eq!(states, ["destroyed", "there"], "{about}");
+            }
             let stones = case.folder.join("state");
             let stones = Tombstones::open(&stones, &random).unwrap().all().unwrap();
             assert_eq!(stones.len(), 1, "{about}");
@@ -489,14 +584,26 @@ fn check_end(bed: &Bed, case: &Case, outcome: &Outcome, session: &Session, at: &
         }
         other => panic!("{about}: {other:?} is no end"),
     }
-    assert_eq!(bed.note(&case.name), "untouched", "{about}");
+    if !case.way.is_static() {
+        assert_eq!(bed.note(&case.name), "untouched", "{about}");
+    }
+    // The journal tells the whole of it, and holds no value any more, not even sealed.
+    let journal = case.journal();
+    assert!(journal.lines().count() > 5, "{about}: {journal}");
+    assert!(!journal.contains("\"sealed\""), "{about}: {journal}");
+    let told = case.folder.join("state").join(JOURNALS);
+    let told = rotate::status(&told, Some(&case.sealer(&case.file()))).unwrap();
+    assert!(
+        told.iter().all(rotate::Listed::is_ended),
+        "{about}: {told:?}"
+    );
     let audit = case.folder.join("state").join(Audit::FILE);
     assert!(rotate::verify_audit(&audit).unwrap().records > 3, "{about}");
 }
 
 /// Asserts that nothing that is left behind tells a value in any form.
 fn check_left(bed: &Bed, case: &Case, outcome: &Outcome) {
-    let values = [case.old.clone(), bed.current(&case.name).1];
+    let values = [case.old.clone(), case.current(bed).1];
     fs::write(case.folder.join("outcome"), format!("{outcome:?}")).unwrap();
     let mut folders = vec![case.folder.join("state")];
     let mut left = ["plan.json", "told", "outcome"]
@@ -526,7 +633,7 @@ fn check_left(bed: &Bed, case: &Case, outcome: &Outcome) {
 /// A rotation that has not begun, with a session of the old credential.
 fn planned(bed: &Bed, way: Way) -> (Case, Session) {
     let case = Case::new(bed, &format!("c{}", bed.next()), way, 15);
-    case.plan();
+    case.plan(bed);
     let session = Session::open(bed.port(), &case.name, &case.old);
     (case, session)
 }
@@ -601,31 +708,55 @@ fn each<T: Sync>(all: &[T], act: impl Fn(&T) + Sync) {
     });
 }
 
-#[test]
-fn a_rotation_that_is_killed_anywhere_ends_and_loses_nothing() {
-    let bed = Bed::start();
+/// Kills rotations at each place of these ways, and at some time; returns the names of the places.
+fn killed(bed: &Bed, ways: &[Way]) -> BTreeSet<String> {
     let (mut all, mut times) = (Vec::new(), Vec::new());
-    for way in WAYS {
-        let (places, took) = record(&bed, way);
-        // What comes before the turn is the same as on the way that does not turn.
-        let first = way.turn().map_or(0, |turn| {
-            let found = places.iter().position(|place| place == turn);
-            found.expect("the other hand comes in")
+    for way in ways {
+        let (places, took) = record(bed, *way);
+        // What comes before is the same as on another way.
+        let first = way.differs().map_or(0, |place| {
+            let found = places.iter().position(|one| one == place);
+            found.expect("it comes by there")
         });
-        all.extend((first..places.len()).map(|at| (way, at, places[at].clone())));
-        times.extend((1..=10).map(|n| (way, took * n / 11)));
+        all.extend((first..places.len()).map(|at| (*way, at, places[at].clone())));
+        times.extend((1..=10).map(|n| (*way, took * n / 11)));
     }
-    let distinct: BTreeSet<&String> = all.iter().map(|(_, _, place)| place).collect();
-    assert!(distinct.len() >= 30, "{distinct:?}");
-    each(&all, |(way, at, place)| crash(&bed, *way, *at, place));
-    each(&times, |(way, time)| crash_after(&bed, *way, *time));
+    each(&all, |(way, at, place)| crash(bed, *way, *at, place));
+    each(&times, |(way, time)| crash_after(bed, *way, *time));
+    let distinct: BTreeSet<String> = all.iter().map(|(_, _, place)| place.clone()).collect();
     eprintln!(
         "{} rotations killed at {} places, {} at some time",
         all.len(),
         distinct.len(),
         times.len()
     );
+    distinct
+}
+
+#[test]
+fn a_rotation_that_is_killed_anywhere_ends_and_loses_nothing() {
+    let bed = Bed::start();
+    let places = killed(&bed, &WAYS);
+    assert!(places.len() >= 30, "{places:?}");
+    assert!(places.contains("within-forget"), "{places:?}");
     bed.servers_tell_nothing();
+}
+
+#[test]
+fn a_rotation_by_the_store_itself_that_is_killed_anywhere_ends_and_loses_nothing() {
+    let bed = Bed::start();
+    rotate_static::mount(&bed);
+    let places = killed(&bed, &STATIC_WAYS);
+    assert!(places.len() >= 30, "{places:?}");
+    let fails = |case: &Case| {
+        let looked = std::panic::AssertUnwindSafe(|| check(&bed, case, "a broken state"));
+        std::panic::catch_unwind(looked).is_err()
+    };
+    let (case, _session) = planned(&bed, Way::Static);
+    assert!(!fails(&case), "it has not begun");
+    let name = &case.name;
+    sql(bed.port(), &format!("alter role {name} password 'made-up'"));
+    assert!(fails(&case), "a password that nobody knows");
 }
 
 #[test]

@@ -71,7 +71,7 @@ impl Faults for Slowly {
 /// Rotates while two applications log in; returns what they saw.
 fn watched(bed: &Bed, way: Way, minutes: u32, pause: Duration) -> [Seen; 2] {
     let case = Case::new(bed, &format!("c{}", bed.next()), way, minutes);
-    case.plan();
+    case.plan(bed);
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let [keeping, reading] = [true, false].map(|keeps| {
@@ -161,11 +161,11 @@ impl Place {
     }
 
     /// Returns the exit code, and the verdict of the one finding.
-    fn verify(&self) -> (i32, Value) {
+    fn verify(&self, probe: &[&str]) -> (i32, Value) {
         let report = self.path("report.json");
         let output = format!("json={}", report.display());
         let _ = fs::remove_file(&report);
-        let run = self.run(&["verify", ".", "--probe", "--output", &output]);
+        let run = self.run(&[&["verify", ".", "--output", output.as_str()], probe].concat());
         let text = fs::read(&report).unwrap_or_else(|_| panic!("{}", run.stderr));
         let report: Value = serde_json::from_slice(&text).unwrap();
         let findings = report["findings"].as_array().unwrap();
@@ -187,30 +187,35 @@ impl Place {
             told.contains("revoke the old value of main:secret/live/app"),
             "{told}"
         );
-        let applied = self.run(&["rotate", "apply", &plan, "--apply"]);
+        // What the plan says of it alone is not believed.
+        let refused = self.run(&["rotate", "apply", &plan, "--apply"]);
+        assert_eq!(refused.code, 2, "{}{}", refused.text(), refused.stderr);
+        let applied = self.run(&["rotate", "apply", &plan, "--ack-unknown", "--apply"]);
         assert_eq!(applied.code, 0, "{}{}", applied.text(), applied.stderr);
     }
 
-    /// Asserts that the old value lives, ends it, and asserts what is known of it then: `after` is the provider's state and the urgency.
-    fn dies(&self, keep: bool, after: [&str; 2]) {
-        let (code, verdict) = self.verify();
+    /// Asserts that the old value lives, ends it, and asserts that it is known to be dead then, whether the target is asked or not.
+    /// `answers`: the target can still be asked when the store has destroyed the version.
+    fn dies(&self, keep: bool, answers: bool) {
+        let (code, verdict) = self.verify(&["--probe"]);
         assert_eq!(verdict["store"]["state"], "previous", "{verdict}");
         assert_eq!(verdict["provider"]["state"], "accepted", "{verdict}");
         assert_eq!(verdict["urgency"], "now", "{verdict}");
         assert_eq!(code, 10);
         self.revoke(if keep { &["--keep-old-version"] } else { &[] });
-        let (code, verdict) = self.verify();
-        let state = if keep { "previous" } else { "destroyed" };
-        assert_eq!(verdict["store"]["state"], state, "{verdict}");
-        assert_eq!(verdict["provider"]["state"], after[0], "{verdict}");
-        assert_eq!(verdict["urgency"], after[1], "{verdict}");
-        assert_eq!(code == 0, after[1] == "remediated", "{verdict}");
-        assert!(code <= 1, "{code}: {verdict}");
+        for probe in [&["--probe"][..], &[]] {
+            let (code, verdict) = self.verify(probe);
+            let state = if keep { "previous" } else { "destroyed" };
+            assert_eq!(verdict["store"]["state"], state, "{verdict}");
+            assert_eq!(verdict["provider"]["state"], "refused", "{verdict}");
+            assert_eq!(verdict["urgency"], "remediated", "{verdict}");
+            // What was not asked, or could not be, is known by the tombstone, and told as such.
+            let by_tombstone = probe.is_empty() || !answers;
+            assert_eq!(verdict["refused_at"].is_string(), by_tombstone, "{verdict}");
+            assert_eq!(code, 0, "{verdict}");
+        }
     }
 }
-
-/// What is said of a value that the target refuses.
-const DEAD: [&str; 2] = ["refused", "remediated"];
 
 #[test]
 fn an_old_password_of_redis_that_still_opens_is_ended() {
@@ -227,7 +232,7 @@ fn an_old_password_of_redis_that_still_opens_is_ended() {
         );
         let versions = [json!({"password": old}), json!({"password": new})];
         let place = Place::new([&versions[0], &versions[1]], [&old, &new], &target);
-        place.dies(keep, DEAD);
+        place.dies(keep, true);
         let (_, said) = redis.say(&format!("AUTH app {new}\r\n"));
         assert!(said.starts_with("+OK"), "{said}");
         let (_, said) = redis.say(&format!("AUTH app {old}\r\n"));
@@ -259,17 +264,61 @@ fn an_old_role_of_postgresql_that_still_opens_is_ended() {
         ];
         let place = Place::new([&versions[0], &versions[1]], [&old, &new], &target);
         // With its version the store has forgotten whose password it was.
-        let after = if keep { DEAD } else { ["unknown", "later"] };
-        place.dies(keep, after);
+        place.dies(keep, keep);
         assert!(login(server.port, "app_ks2", &new).is_some());
         assert!(login(server.port, "app", &old).is_none());
     }
 }
 
+/// A session that stays open, as a deployment or a tunnel has it; opened when this returns.
+fn session_of(server: &Sshd, key: &std::path::Path) -> std::process::Child {
+    use std::io::Read as _;
+    let known = server.dir.path().join("known");
+    let mut child = std::process::Command::new("ssh")
+        .args([
+            "-F",
+            "none",
+            "-T",
+            "-o",
+            "BatchMode=yes",
+            "-o",
+            "IdentitiesOnly=yes",
+        ])
+        .arg("-o")
+        .arg(format!("UserKnownHostsFile={}", known.display()))
+        .arg("-i")
+        .arg(key)
+        .args([
+            "-p",
+            &server.port.to_string(),
+            &format!("{}@127.0.0.1", me()),
+        ])
+        .arg("echo in; exec sleep 120")
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut said = [0; 3];
+    child
+        .stdout
+        .as_mut()
+        .unwrap()
+        .read_exact(&mut said)
+        .unwrap();
+    assert_eq!(&said, b"in\n");
+    child
+}
+
 #[test]
 fn an_old_key_of_ssh_that_still_opens_is_ended() {
-    for keep in [true, false] {
+    for (keep, end) in [(true, true), (false, false)] {
         let server = Sshd::start("");
+        // A session of the same user at another server of the machine is nobody's business.
+        let other = Sshd::start("");
+        let elsewhere = other.dir.path().join("elsewhere");
+        keygen(&elsewhere, "ed25519");
+        fs::copy(elsewhere.with_extension("pub"), other.keys()).unwrap();
         let pair = |name: &str| {
             let path = server.dir.path().join(name);
             let secret = keygen(&path, "ed25519");
@@ -287,10 +336,37 @@ fn an_old_key_of_ssh_that_still_opens_is_ended() {
             server.keys(),
             server.dir.path().join("known")
         );
+        let target = format!("{target}\nend-sessions = {end}");
         let versions = [json!({"password": old}), json!({"password": new})];
         let place = Place::new([&versions[0], &versions[1]], [&old, &new], &target);
         place.repo.write("leak.txt", &old);
-        place.dies(keep, DEAD);
+        let mut sessions =
+            ["old", "new"].map(|name| session_of(&server, &server.dir.path().join(name)));
+        let mut outside = session_of(&other, &elsewhere);
+        place.dies(keep, true);
+        let told = place.run(&["rotate", "status", "--all"]).text();
+        assert_eq!(
+            told.contains("sessions that it opened may go on"),
+            !end,
+            "{told}"
+        );
+        let journals = fs::read_dir(place.path("state/journals")).unwrap();
+        let journals = journals.map(|file| fs::read_to_string(file.unwrap().path()).unwrap());
+        let journal: String = journals.collect();
+        assert_eq!(journal.contains("2 sessions ended"), end, "{journal}");
+        for session in &mut sessions {
+            // One that is ended is noticed by its client a moment later.
+            let until = Instant::now() + Duration::from_secs(5);
+            while end && session.try_wait().unwrap().is_none() && Instant::now() < until {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            assert_eq!(session.try_wait().unwrap().is_some(), end);
+            let _ = session.kill();
+            session.wait().unwrap();
+        }
+        assert!(outside.try_wait().unwrap().is_none());
+        outside.kill().unwrap();
+        outside.wait().unwrap();
         assert_eq!(fs::read_to_string(server.keys()).unwrap(), second);
     }
 }

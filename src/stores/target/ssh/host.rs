@@ -92,7 +92,7 @@ impl Ssh {
     }
 
     /// Runs a script on the host and returns what it said between or in its marks.
-    fn script(
+    pub(super) fn script(
         &self,
         key: &Secret,
         script: &str,
@@ -227,9 +227,14 @@ impl Ssh {
 }
 
 /// Returns where a line stands, if it begins one: start and end.
-fn find(text: &[u8], line: &[u8]) -> Option<(usize, usize)> {
+pub(super) fn find(text: &[u8], line: &[u8]) -> Option<(usize, usize)> {
     let at = memchr::memmem::find(text, line)?;
     Some((at, at.checked_add(line.len())?))
+}
+
+/// Returns the number that a text is, blanks around it aside.
+pub(super) fn number(text: &[u8]) -> Option<u64> {
+    std::str::from_utf8(text).ok()?.trim().parse().ok()
 }
 
 pub(super) fn log(private: &Private) -> String {

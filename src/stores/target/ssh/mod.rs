@@ -10,6 +10,7 @@
 mod host;
 mod lines;
 mod private;
+mod sessions;
 
 use std::{path::PathBuf, process::Command};
 
@@ -41,6 +42,7 @@ pub(super) struct Ssh {
     user: String,
     file: String,
     admin: Option<Secret>,
+    ends_sessions: bool,
     known_hosts: Option<PathBuf>,
     places: Vec<PathBuf>,
 }
@@ -81,6 +83,7 @@ impl Ssh {
         let admin = admin.map(|path| secret_file(&label, path, surroundings));
         Ok(Self {
             admin: admin.transpose()?,
+            ends_sessions: settings.end_sessions,
             address,
             user: settings.user.clone(),
             file,
@@ -209,7 +212,7 @@ impl Target for Ssh {
         TargetTraits {
             grace: true,
             reversible: true,
-            ends_sessions: false,
+            ends_sessions: self.ends_sessions,
             proves_death: true,
             makes_value: false,
         }
@@ -297,12 +300,15 @@ impl Target for Ssh {
     }
 
     fn end_sessions(&self, old: &Credential, new: &Credential) -> Result<u64, StoreError> {
-        let _ = (old, new);
-        Err(self.error(
-            Fault::Unsupported,
-            "a host does not tell which key opened a session",
-            "end them by hand where that matters: sshd's log (\"Accepted publickey ... SHA256:\") has process and key",
-        ))
+        let _ = old;
+        if !self.ends_sessions {
+            return Err(self.error(
+                Fault::Unsupported,
+                "a host does not tell which key opened a session",
+                "`end-sessions = true` at this target ends all sessions of its user; by hand: sshd's log (\"Accepted publickey ... SHA256:\") has process and key",
+            ));
+        }
+        self.end_all(self.admin.as_ref().unwrap_or(&new.secret))
     }
 
     fn destroy(&self, old: &Credential, new: &Credential) -> Result<(), StoreError> {

@@ -61,8 +61,17 @@ pub(super) fn write(args: &args::StoreIndex) -> Result<(String, Outcome), CliErr
         read_any |= coverage.read > 0;
         let stopped = coverage.stopped.as_deref().unwrap_or_default();
         text.push_str(&format!(
-            "{}: {} of {} keys, {} versions {stopped}\n",
-            coverage.store, coverage.read, coverage.listed, coverage.versions
+            "{}: {} of {} {}, {} {} {stopped}\n",
+            coverage.store,
+            coverage.read,
+            coverage.listed,
+            if coverage.listed == 1 { "key" } else { "keys" },
+            coverage.versions,
+            if coverage.versions == 1 {
+                "version"
+            } else {
+                "versions"
+            },
         ));
         for problem in &coverage.problems {
             text.push_str(&format!("  not read: {}: {}\n", problem.key, problem.what));

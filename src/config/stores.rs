@@ -4,11 +4,14 @@
 //! credentials by file or variable and holds none; an unknown key is an error with a suggestion; no error quotes a value.
 //! docs/stores.md is the reference for users.
 
+mod place;
+
 use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::Deserialize;
 
-use crate::model::{quotable, suggestion, without_values};
+use self::place::Place;
+use crate::model::{closest, quotable, suggestion, without_values};
 
 /// Everything that the file says. `Default` is that of a user without one: no store, nothing may be rotated.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -359,6 +362,20 @@ impl TargetKind {
     pub const NAMES: [&'static str; 7] = [
         "postgres", "redis", "ssh", "aws-iam", "command", "webhook", "none",
     ];
+
+    /// Returns the kind's name.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Postgres(_) => "postgres",
+            Self::Redis(_) => "redis",
+            Self::Ssh(_) => "ssh",
+            Self::AwsIam(_) => "aws-iam",
+            Self::Command(_) => "command",
+            Self::Webhook(_) => "webhook",
+            Self::None => "none",
+        }
+    }
 }
 
 /// `kind = "postgres"`.
@@ -430,13 +447,15 @@ pub struct WebhookSettings {
 
 /// What is wrong with `stores.toml`.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[error("{name}, line {line}: {what}")]
+#[error("{name}{}: {what}", told(*.line, *.column))]
 #[diagnostic(code(keysweep::config::stores))]
 pub struct StoresFileError {
     /// The file, as safe text.
     pub name: String,
     /// Its line, from 1; 0 if none can be told.
     pub line: u32,
+    /// Its column in Unicode code points, from 1; 0 if none can be told.
+    pub column: u32,
     /// What is wrong, without a value.
     pub what: String,
     /// What to write instead.
@@ -451,11 +470,13 @@ impl StoresFile {
     /// [`StoresFileError`] for what is no TOML, keys and kinds that there are none of, and values out of range.
     pub fn parse(name: &str, text: &str) -> Result<Self, StoresFileError> {
         let file: Self = toml::from_str(text).map_err(|error| {
-            let before = error.span().and_then(|span| text.get(..span.start));
-            let line = before.map_or(0, |text| text.bytes().filter(|b| *b == b'\n').count() + 1);
+            let at = place::of_entries(text);
+            let at = at.or_else(|| error.span().map(|span| span.start));
+            let Place { line, column } = at.map_or_else(Place::default, |at| Place::of(text, at));
             StoresFileError {
                 name: quotable(name),
-                line: u32::try_from(line).unwrap_or(u32::MAX),
+                line,
+                column,
                 help: suggestion(error.message()).map_or_else(
                     || "docs/stores.md has every key".to_owned(),
                     |known| format!("{known} (docs/stores.md has every key)"),
@@ -463,34 +484,67 @@ impl StoresFile {
                 what: quotable(&without_values(error.message())),
             }
         })?;
-        file.check(name)?;
+        file.check(name, text)?;
         Ok(file)
     }
 
-    fn check(&self, name: &str) -> Result<(), StoresFileError> {
-        let wrong = |what: String, help: &str| StoresFileError {
-            name: quotable(name),
-            line: 0,
-            what,
-            help: help.to_owned(),
+    fn check(&self, name: &str, text: &str) -> Result<(), StoresFileError> {
+        let wrong = |at: Option<usize>, what: String, help: &str| {
+            let Place { line, column } = at.map_or_else(Place::default, |at| Place::of(text, at));
+            StoresFileError {
+                name: quotable(name),
+                line,
+                column,
+                what,
+                help: help.to_owned(),
+            }
         };
         if self.verify.min_bits < VerifyLimits::LEAST_BITS {
             return Err(wrong(
+                place::of_key(text, "verify", "min-bits"),
                 format!("`min-bits` is {}", self.verify.min_bits),
                 "40 is the least: verify answers whether a value is in a store, and must not confirm guesses",
             ));
         }
-        for target in &self.targets {
+        for (number, target) in self.targets.iter().enumerate() {
             if !self.stores.contains_key(&target.store) {
+                let names = self.stores.keys().map(String::as_str);
+                let help = match closest(&target.store, names) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => "there is no [stores] entry of this name".to_owned(),
+                };
                 return Err(wrong(
+                    place::of_target(text, number, "store"),
                     format!("a target names the store `{}`", quotable(&target.store)),
-                    "there is no [stores] entry of this name",
+                    &help,
                 ));
             }
         }
         Ok(())
     }
 }
+
+/// Returns the words for a place.
+fn told(line: u32, column: u32) -> String {
+    match (line, column) {
+        (0, _) => String::new(),
+        (line, 0) => format!(", line {line}"),
+        (line, column) => format!(", line {line}, column {column}"),
+    }
+}
+
+/// The keys that a store of any kind may have.
+const SHARED_BY_STORES: [&str; 4] = ["kind", "environment", "prefixes", "max-age-days"];
+/// The keys that a target of any kind may have.
+const SHARED_BY_TARGETS: [&str; 7] = [
+    "store",
+    "key",
+    "field",
+    "user-field",
+    "user",
+    "accept-cutover",
+    "kind",
+];
 
 impl<'de> Deserialize<'de> for StoreEntry {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -501,16 +555,16 @@ impl<'de> Deserialize<'de> for StoreEntry {
         let prefixes = take(&mut table, "prefixes")?.unwrap_or_default();
         let max_age_days = take(&mut table, "max-age-days")?;
         let kind = match kind.as_str() {
-            "local" => StoreKind::Local(rest(table)?),
-            "dotenv" => StoreKind::Dotenv(rest(table)?),
-            "vault" => StoreKind::Vault(rest(table)?),
-            "command" => StoreKind::Command(rest(table)?),
-            "aws" => StoreKind::Aws(rest(table)?),
-            "ssm" => StoreKind::Ssm(rest(table)?),
-            "kubernetes" => StoreKind::Kubernetes(rest(table)?),
-            "gcp" => StoreKind::Gcp(rest(table)?),
-            "azure" => StoreKind::Azure(rest(table)?),
-            "openorch" => StoreKind::Openorch(rest(table)?),
+            "local" => StoreKind::Local(rest(table, &SHARED_BY_STORES)?),
+            "dotenv" => StoreKind::Dotenv(rest(table, &SHARED_BY_STORES)?),
+            "vault" => StoreKind::Vault(rest(table, &SHARED_BY_STORES)?),
+            "command" => StoreKind::Command(rest(table, &SHARED_BY_STORES)?),
+            "aws" => StoreKind::Aws(rest(table, &SHARED_BY_STORES)?),
+            "ssm" => StoreKind::Ssm(rest(table, &SHARED_BY_STORES)?),
+            "kubernetes" => StoreKind::Kubernetes(rest(table, &SHARED_BY_STORES)?),
+            "gcp" => StoreKind::Gcp(rest(table, &SHARED_BY_STORES)?),
+            "azure" => StoreKind::Azure(rest(table, &SHARED_BY_STORES)?),
+            "openorch" => StoreKind::Openorch(rest(table, &SHARED_BY_STORES)?),
             _ => return Err(unknown_kind(&kind, &StoreKind::NAMES)),
         };
         Ok(Self {
@@ -539,14 +593,14 @@ impl<'de> Deserialize<'de> for TargetEntry {
         };
         let accept_cutover = take(&mut table, "accept-cutover")?.unwrap_or(false);
         let kind = match kind.as_str() {
-            "postgres" => TargetKind::Postgres(rest(table)?),
-            "redis" => TargetKind::Redis(rest(table)?),
-            "ssh" => TargetKind::Ssh(rest(table)?),
-            "aws-iam" => TargetKind::AwsIam(rest(table)?),
-            "command" => TargetKind::Command(rest(table)?),
-            "webhook" => TargetKind::Webhook(rest(table)?),
+            "postgres" => TargetKind::Postgres(rest(table, &SHARED_BY_TARGETS)?),
+            "redis" => TargetKind::Redis(rest(table, &SHARED_BY_TARGETS)?),
+            "ssh" => TargetKind::Ssh(rest(table, &SHARED_BY_TARGETS)?),
+            "aws-iam" => TargetKind::AwsIam(rest(table, &SHARED_BY_TARGETS)?),
+            "command" => TargetKind::Command(rest(table, &SHARED_BY_TARGETS)?),
+            "webhook" => TargetKind::Webhook(rest(table, &SHARED_BY_TARGETS)?),
             "none" => {
-                let _: Nothing = rest(table)?;
+                let _: Nothing = rest(table, &SHARED_BY_TARGETS)?;
                 TargetKind::None
             }
             _ => return Err(unknown_kind(&kind, &TargetKind::NAMES)),
@@ -578,8 +632,24 @@ fn take<T: serde::de::DeserializeOwned, E: serde::de::Error>(
         .map_err(|error: toml::de::Error| E::custom(error.message()))
 }
 
-fn rest<T: serde::de::DeserializeOwned, E: serde::de::Error>(table: toml::Table) -> Result<T, E> {
-    T::deserialize(table).map_err(|error: toml::de::Error| E::custom(error.message()))
+/// Reads what is left of an entry; `shared` are the keys that entries of every kind may have.
+fn rest<T: serde::de::DeserializeOwned, E: serde::de::Error>(
+    table: toml::Table,
+    shared: &[&str],
+) -> Result<T, E> {
+    T::deserialize(table).map_err(|error: toml::de::Error| {
+        let message = error.message();
+        if !message.starts_with("unknown field ") {
+            return E::custom(message);
+        }
+        let shared: Vec<String> = shared.iter().map(|name| format!("`{name}`")).collect();
+        let shared = shared.join(", ");
+        // As serde tells it, so that what suggests a name finds all of them.
+        E::custom(match message.strip_suffix(", there are no fields") {
+            Some(head) => format!("{head}, expected one of {shared}"),
+            None => format!("{message}, {shared}"),
+        })
+    })
 }
 
 fn unknown_kind<E: serde::de::Error>(kind: &str, known: &'static [&'static str]) -> E {
@@ -618,6 +688,103 @@ mod tests {
             Some(TargetKind::Postgres(_))
         ));
         assert_eq!(file.rotate.max_keys, 1);
+    }
+
+    #[test]
+    fn errors_stand_at_the_key_that_is_wrong() {
+        let store = "# c\n[stores.b]\nkind = \"dotenv\"\nfiles = [\"x\"]\n\n";
+        let target = "[[targets]]\nstore = \"b\"\nkey = \"k\"\n";
+        let none = format!("{target}kind = \"none\"\n");
+        for (text, line, column, what, help) in [
+            (
+                format!("{store}[stores.c]\n  kind = \"vault\"\n  adress = \"x\"\n"),
+                8,
+                3,
+                "unknown field `adress`",
+                "`address`",
+            ),
+            (
+                format!("{store}[stores.c]\nkind = \"vualt\"\n"),
+                7,
+                1,
+                "unknown variant `vualt`",
+                "`vault`",
+            ),
+            (
+                format!("{store}[stores.c]\nfiles = [\"x\"]\n"),
+                6,
+                9,
+                "missing field `kind`",
+                "docs",
+            ),
+            (
+                format!("{store}[stores.c]\nkind = \"dotenv\"\nfiles = \"x\"\n"),
+                8,
+                1,
+                "expected a sequence",
+                "docs",
+            ),
+            (
+                format!(
+                    "{store}[stores.c]\nkind = \"vault\"\nauth = {{ method = \"approle\", role-id = \"x\" }}\n"
+                ),
+                8,
+                1,
+                "`secret-id-file`",
+                "docs",
+            ),
+            (
+                format!("{store}{none}{target}feild = \"f\"\nkind = \"none\"\n"),
+                13,
+                1,
+                "unknown field `feild`",
+                "`field`",
+            ),
+            (
+                format!("{store}{none}{target}kind = \"redis\"\naddress = \"a:1\"\n"),
+                10,
+                1,
+                "missing field `admin-password-file`",
+                "docs",
+            ),
+            (
+                format!("{store}{none}[[targets]]\nstore = \"b\"\nkey = 3\nkind = \"none\"\n"),
+                12,
+                1,
+                "expected a string",
+                "docs",
+            ),
+            (
+                format!("{store}{none}[[targets]]\nstore = \"bb\"\nkey = \"k\"\nkind = \"none\"\n"),
+                11,
+                1,
+                "the store `bb`",
+                "`b`",
+            ),
+            (
+                format!("{store}[verify]\nmin-bits = 8\n"),
+                7,
+                1,
+                "`min-bits` is 8",
+                "40",
+            ),
+            (
+                format!("{store}[rotate]\nallow = []\nmaxkeys = 1\n"),
+                8,
+                1,
+                "unknown field `maxkeys`",
+                "`max-keys`",
+            ),
+            (format!("{store}[rotate\n"), 6, 8, "table", "docs"),
+        ] {
+            let error = StoresFile::parse("stores.toml", &text).unwrap_err();
+            let told = format!("{error} {}", error.help);
+            assert_eq!((error.line, error.column), (line, column), "{told}\n{text}");
+            assert!(
+                error.what.contains(what) && error.help.contains(help),
+                "{told}"
+            );
+        }
     }
 
     #[test]

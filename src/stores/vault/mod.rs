@@ -228,7 +228,12 @@ impl SecretStore for Vault {
             )?,
         };
         if position == 0 {
-            page.problems.extend(mounts.problems.iter().cloned());
+            let problems = mounts.problems.iter();
+            // Whoever named a database engine alone may well have no KV mount.
+            let is_told = |(key, _): &&(KeyPath, StoreError)| {
+                self.database().is_none() || key.as_str() != mounts::NONE_SEEN
+            };
+            page.problems.extend(problems.filter(is_told).cloned());
             for prefix in lost {
                 let inside = self.database().is_some_and(|mount| {
                     prefix.starts_with(mount) || mount.starts_with(prefix.trim_end_matches('/'))

@@ -203,8 +203,12 @@ fn anchor(file: &mut StoresFile, folder: &Path) {
             StoreKind::Dotenv(settings) => settings.files.iter_mut().for_each(whole),
             StoreKind::Openorch(settings) => whole(&mut settings.token_file),
             StoreKind::Kubernetes(settings) => settings.kubeconfig.iter_mut().for_each(whole),
-            StoreKind::Vault(_)
-            | StoreKind::Command(_)
+            StoreKind::Vault(settings) => {
+                if let Some(log) = &mut settings.audit_file {
+                    *log = credential::at_home(log, home.as_deref());
+                }
+            }
+            StoreKind::Command(_)
             | StoreKind::Aws(_)
             | StoreKind::Ssm(_)
             | StoreKind::Gcp(_)

@@ -690,100 +690,99 @@ mod tests {
         assert_eq!(file.rotate.max_keys, 1);
     }
 
+    /// A file, the place of its fault, and words of what is wrong and of the help. `S` stands for a store, `N` for a target of kind `none`,
+    /// `T` for the beginning of a target.
+    const WRONG: [(&str, u32, u32, &str, &str); 12] = [
+        (
+            "S[stores.c]\n  kind = \"vault\"\n  adress = \"x\"\n",
+            8,
+            3,
+            "unknown field `adress`",
+            "`address`",
+        ),
+        (
+            "S[stores.c]\nkind = \"vualt\"\n",
+            7,
+            1,
+            "unknown variant `vualt`",
+            "`vault`",
+        ),
+        (
+            "S[stores.c]\nfiles = [\"x\"]\n",
+            6,
+            9,
+            "missing field `kind`",
+            "docs",
+        ),
+        (
+            "S[stores.c]\nkind = \"dotenv\"\nfiles = \"x\"\n",
+            8,
+            1,
+            "expected a sequence",
+            "docs",
+        ),
+        (
+            "S[stores.c]\nkind = \"vault\"\nauth = { method = \"approle\", role-id = \"x\" }\n",
+            8,
+            1,
+            "`secret-id-file`",
+            "docs",
+        ),
+        (
+            "SNTfeild = \"f\"\nkind = \"none\"\n",
+            13,
+            1,
+            "unknown field `feild`",
+            "`field`",
+        ),
+        (
+            "SNTkind = \"redis\"\naddress = \"a:1\"\n",
+            10,
+            1,
+            "missing field `admin-password-file`",
+            "docs",
+        ),
+        (
+            "SN[[targets]]\nstore = \"b\"\nkey = 3\nkind = \"none\"\n",
+            12,
+            1,
+            "expected a string",
+            "docs",
+        ),
+        (
+            "SN[[targets]]\nstore = \"bb\"\nkey = \"k\"\nkind = \"none\"\n",
+            11,
+            1,
+            "the store `bb`",
+            "`b`",
+        ),
+        ("S[verify]\nmin-bits = 8\n", 7, 1, "`min-bits` is 8", "40"),
+        (
+            "S[rotate]\nallow = []\nmaxkeys = 1\n",
+            8,
+            1,
+            "unknown field `maxkeys`",
+            "`max-keys`",
+        ),
+        ("S[rotate\n", 6, 8, "table", "docs"),
+    ];
+
     #[test]
     fn errors_stand_at_the_key_that_is_wrong() {
-        let store = "# c\n[stores.b]\nkind = \"dotenv\"\nfiles = [\"x\"]\n\n";
         let target = "[[targets]]\nstore = \"b\"\nkey = \"k\"\n";
-        let none = format!("{target}kind = \"none\"\n");
-        for (text, line, column, what, help) in [
-            (
-                format!("{store}[stores.c]\n  kind = \"vault\"\n  adress = \"x\"\n"),
-                8,
-                3,
-                "unknown field `adress`",
-                "`address`",
-            ),
-            (
-                format!("{store}[stores.c]\nkind = \"vualt\"\n"),
-                7,
-                1,
-                "unknown variant `vualt`",
-                "`vault`",
-            ),
-            (
-                format!("{store}[stores.c]\nfiles = [\"x\"]\n"),
-                6,
-                9,
-                "missing field `kind`",
-                "docs",
-            ),
-            (
-                format!("{store}[stores.c]\nkind = \"dotenv\"\nfiles = \"x\"\n"),
-                8,
-                1,
-                "expected a sequence",
-                "docs",
-            ),
-            (
-                format!(
-                    "{store}[stores.c]\nkind = \"vault\"\nauth = {{ method = \"approle\", role-id = \"x\" }}\n"
-                ),
-                8,
-                1,
-                "`secret-id-file`",
-                "docs",
-            ),
-            (
-                format!("{store}{none}{target}feild = \"f\"\nkind = \"none\"\n"),
-                13,
-                1,
-                "unknown field `feild`",
-                "`field`",
-            ),
-            (
-                format!("{store}{none}{target}kind = \"redis\"\naddress = \"a:1\"\n"),
-                10,
-                1,
-                "missing field `admin-password-file`",
-                "docs",
-            ),
-            (
-                format!("{store}{none}[[targets]]\nstore = \"b\"\nkey = 3\nkind = \"none\"\n"),
-                12,
-                1,
-                "expected a string",
-                "docs",
-            ),
-            (
-                format!("{store}{none}[[targets]]\nstore = \"bb\"\nkey = \"k\"\nkind = \"none\"\n"),
-                11,
-                1,
-                "the store `bb`",
-                "`b`",
-            ),
-            (
-                format!("{store}[verify]\nmin-bits = 8\n"),
-                7,
-                1,
-                "`min-bits` is 8",
-                "40",
-            ),
-            (
-                format!("{store}[rotate]\nallow = []\nmaxkeys = 1\n"),
-                8,
-                1,
-                "unknown field `maxkeys`",
-                "`max-keys`",
-            ),
-            (format!("{store}[rotate\n"), 6, 8, "table", "docs"),
-        ] {
+        for (text, line, column, what, help) in WRONG {
+            let text = text
+                .replace(
+                    'S',
+                    "# c\n[stores.b]\nkind = \"dotenv\"\nfiles = [\"x\"]\n\n",
+                )
+                .replace('N', "Tkind = \"none\"\n")
+                .replace('T', target);
             let error = StoresFile::parse("stores.toml", &text).unwrap_err();
             let told = format!("{error} {}", error.help);
             assert_eq!((error.line, error.column), (line, column), "{told}\n{text}");
-            assert!(
-                error.what.contains(what) && error.help.contains(help),
-                "{told}"
-            );
+            let is_right = error.what.contains(what) && error.help.contains(help);
+            assert!(is_right, "{told}");
         }
     }
 

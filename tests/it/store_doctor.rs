@@ -153,12 +153,12 @@ fn a_server_that_accepts_and_never_answers_ends_within_its_time() {
     let stores = stores.to_str().expect("UTF-8");
     std::thread::scope(|scope| {
         for args in [vec!["store", "doctor"], vec!["verify", "."]] {
-            let repo = &repo;
+            let folder = repo.path();
             scope.spawn(move || {
                 let mut all = args.clone();
                 all.extend(["--stores", stores]);
                 let begun = Instant::now();
-                let run = keysweep_with(repo.path(), &all, &[("BAO_TOKEN", "made-up")], b"");
+                let run = keysweep_with(folder, &all, &[("BAO_TOKEN", "made-up")], b"");
                 let took = begun.elapsed().as_secs();
                 let told = run.text() + &run.stderr;
                 assert!((25..=40).contains(&took), "{args:?} took {took} s: {told}");
@@ -170,116 +170,115 @@ fn a_server_that_accepts_and_never_answers_ends_within_its_time() {
     drop(held);
 }
 
-/// A `[[targets]]` entry of a Redis.
-fn target(key: &str, more: &str) -> String {
-    format!("[[targets]]\nstore = \"main\"\nkey = \"{key}\"\n{more}\n")
+/// A Redis whose user's password stands in the clinic's store.
+struct Ward {
+    clinic: Clinic,
+    redis: Redis,
+    right: String,
+    wrong: String,
 }
 
+impl Ward {
+    fn new() -> Self {
+        let clinic = Clinic::new();
+        let redis = Redis::start("requirepass made-up-admin", None);
+        redis.say("AUTH made-up-admin\nACL SETUSER app on >made-up ~* +@all\n");
+        let file = |name: &str, password: &str| {
+            use std::os::unix::fs::PermissionsExt as _;
+            let path = clinic.bao.dir().join(name);
+            fs::write(&path, password).expect("written");
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("set");
+            path.display().to_string()
+        };
+        let right = file("right", "made-up-admin");
+        let wrong = file("wrong", "made-up-no");
+        Self {
+            clinic,
+            redis,
+            right,
+            wrong,
+        }
+    }
+
+    /// Has doctor look at one target: its key, its field (empty: none), the file of the admin's password, and the field of the user.
+    fn doctor(&self, key: &str, field: &str, admin: &str, user: &str) -> Run {
+        let field = match field {
+            "" => String::new(),
+            field => format!("field = \"{field}\"\n"),
+        };
+        let entry = format!(
+            "[[targets]]\nstore = \"main\"\nkey = \"{key}\"\n{field}kind = \"redis\"\naddress = \"127.0.0.1:{}\"\nadmin-password-file = \"{admin}\"\nuser-field = \"{user}\"\n",
+            self.redis.port
+        );
+        self.clinic
+            .doctor("mounts = [\"secret\"]", &entry, Bao::ROOT)
+    }
+}
+
+const KEY: &str = "secret/prod/db";
+
+#[cfg(unix)]
 #[test]
 fn targets_are_looked_at_as_a_rotation_would_and_nothing_is_written() {
-    let clinic = Clinic::new();
-    let redis = Redis::start("requirepass made-up-admin", None);
-    redis.say("AUTH made-up-admin\nACL SETUSER app on >made-up ~* +@all\n");
-    let file = |name: &str, password: &str| {
-        use std::os::unix::fs::PermissionsExt as _;
-        let path = clinic.bao.dir().join(name);
-        fs::write(&path, password).expect("written");
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("set");
-        path.display().to_string()
-    };
-    let (right, wrong) = (file("right", "made-up-admin"), file("wrong", "made-up-no"));
-    let redis_at = |admin: &str| {
-        format!(
-            "kind = \"redis\"\naddress = \"127.0.0.1:{}\"\nadmin-password-file = \"{admin}\"\nuser-field = \"user\"\n",
-            redis.port
-        )
-    };
-    let settings = "mounts = [\"secret\"]";
-    let doctor = |rest: &str| clinic.doctor(settings, rest, Bao::ROOT);
-    let versions = || {
-        let path = "secret/metadata/prod/db";
-        clinic.bao.root("GET", path, &serde_json::Value::Null)["data"]["current_version"].clone()
-    };
-    let good = "field = \"password\"\n";
-    let ok = doctor(&target(
-        "secret/prod/db",
-        &(good.to_owned() + &redis_at(&right)),
-    ));
-    assert_eq!(ok.code, 0, "{}", ok.text());
+    let ward = Ward::new();
+    let ok = ward.doctor(KEY, "password", &ward.right, "user");
     let told = ok.text();
+    assert_eq!(ok.code, 0, "{told}");
     assert!(
-        told.contains("ok    target 1 (redis, main:secret/prod/db password): redis "),
+        told.contains("ok    target 1 (redis, main:secret/prod/db password): Redis at "),
         "{told}"
     );
     assert!(!told.contains("made-up"), "{told}");
+    let none = "[[targets]]\nstore = \"main\"\nkey = \"secret/prod/db\"\nfield = \"password\"\nkind = \"none\"\n";
+    let none = ward.clinic.doctor("", none, Bao::ROOT);
+    assert_eq!(none.code, 0, "{}", none.text());
+    let path = "secret/metadata/prod/db";
+    let metadata = ward.clinic.bao.root("GET", path, &serde_json::Value::Null);
+    assert_eq!(metadata["data"]["current_version"], 1);
+    let (_, still) = ward.redis.say("AUTH app made-up\n");
+    assert!(still.starts_with("+OK"), "{still}");
+}
+
+#[cfg(unix)]
+#[test]
+fn each_thing_that_keeps_a_target_from_working_is_told() {
+    let ward = Ward::new();
+    let (right, wrong) = (&ward.right, &ward.wrong);
     let mut seen = Vec::new();
-    for (entry, code, words) in [
+    for (run, code, words) in [
+        (ward.doctor(KEY, "password", wrong, "user"), 21, "admin"),
         (
-            target("secret/prod/db", &(good.to_owned() + &redis_at(&wrong))),
-            21,
-            "admin",
-        ),
-        (
-            target("secret/prod/dbb", &(good.to_owned() + &redis_at(&right))),
+            ward.doctor("secret/prod/dbb", "password", right, "user"),
             3,
             "there is no such key",
         ),
         (
-            target(
-                "secret/prod/db",
-                &("field = \"pasword\"\n".to_owned() + &redis_at(&right)),
-            ),
+            ward.doctor(KEY, "pasword", right, "user"),
             3,
             "no field `pasword`",
         ),
+        (ward.doctor(KEY, "", right, "user"), 3, "names no `field`"),
         (
-            target("secret/prod/db", &redis_at(&right)),
-            3,
-            "names no `field`",
-        ),
-        (
-            target(
-                "secret/prod/db",
-                &(good.to_owned() + &redis_at(&right).replace("\"user\"", "\"usr\"")),
-            ),
+            ward.doctor(KEY, "password", right, "usr"),
             3,
             "no field `usr` (user-field)",
         ),
         (
-            target("secret/prod/db", &(good.to_owned() + &redis_at("/nowhere"))),
+            ward.doctor(KEY, "password", "/nowhere", "user"),
             3,
             "cannot be read",
         ),
     ] {
-        let run = doctor(&entry);
         let told = run.text();
         assert_eq!(run.code, code, "{words}: {told}");
-        assert!(
-            told.contains("fault target 1 (redis, ") && told.contains(words),
-            "{words}: {told}"
-        );
-        assert!(!told.contains("made-up"), "{told}");
+        let is_told = told.contains("fault target 1 (redis, ") && told.contains(words);
+        assert!(is_told && !told.contains("made-up"), "{words}: {told}");
+        assert!(!words.contains("field `") || told.contains("it has: password, user"));
         seen.push(told);
     }
     seen.sort();
     seen.dedup();
     assert_eq!(seen.len(), 6, "{seen:#?}");
-    assert!(
-        doctor(&target(
-            "secret/prod/db",
-            &("field = \"pasword\"\n".to_owned() + &redis_at(&right))
-        ))
-        .text()
-        .contains("it has: password, user")
-    );
-    let none = doctor(&target(
-        "secret/prod/db",
-        "field = \"password\"\nkind = \"none\"",
-    ));
-    assert_eq!(none.code, 0, "{}", none.text());
-    assert_eq!(versions(), 1, "nothing was written");
-    let (_, still) = redis.say("AUTH app made-up\n");
-    assert!(still.starts_with("+OK"), "{still}");
 }
 
 #[test]

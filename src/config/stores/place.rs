@@ -72,7 +72,7 @@ pub(super) fn of_target(text: &str, number: usize, key: &str) -> Option<usize> {
     let DeValue::Array(targets) = spanned.get_ref().get("targets")?.get_ref() else {
         return None;
     };
-    match targets.iter().nth(number)?.get_ref() {
+    match targets.get(number)?.get_ref() {
         DeValue::Table(inside) => start(inside, Some(key)),
         _ => None,
     }

@@ -171,11 +171,14 @@ impl Vault {
         let mounts = self.mounts()?;
         match mounts.find(path) {
             Some((mount, inside)) if !inside.is_empty() => Ok(Place::Kv(mount.clone(), inside)),
-            _ => Err(self.client.wire.error(
-                Fault::NotFound,
-                format!("{path}: no KV mount that the token may see holds this path"),
-                "write the path with its mount, without `data/`; for static roles set `database`",
-            )),
+            // A mount that could not be looked at says nothing of its keys.
+            _ => Err(mounts.problem_of(path).cloned().unwrap_or_else(|| {
+                self.client.wire.error(
+                    Fault::NotFound,
+                    format!("{path}: no KV mount that the token may see holds this path"),
+                    "write the path with its mount, without `data/`; for static roles set `database`",
+                )
+            })),
         }
     }
 }

@@ -85,6 +85,14 @@ impl Mounts {
         self.kv.dedup();
     }
 
+    /// Returns why the mount that a path begins with cannot be used.
+    pub(super) fn problem_of(&self, path: &str) -> Option<&StoreError> {
+        let mut problems = self.problems.iter();
+        let found = problems
+            .find(|(mount, _)| mount.as_str() == NONE_SEEN || path.starts_with(mount.as_str()));
+        found.map(|(_, error)| error)
+    }
+
     /// Returns the mount that a path belongs to, and what of the path is inside.
     pub(super) fn find<'p>(&self, path: &'p str) -> Option<(&Mount, &'p str)> {
         let inside = self

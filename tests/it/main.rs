@@ -51,6 +51,7 @@ mod servers;
 mod staged;
 #[cfg(feature = "verify")]
 mod store_cli;
+#[cfg(all(unix, feature = "verify", feature = "postgres", feature = "ssh"))]
 mod store_doctor;
 #[cfg(feature = "aws")]
 mod stores_aws;

@@ -9,7 +9,10 @@ use zeroize::Zeroizing;
 
 use crate::{
     config::stores::{StoresFile, VerifyLimits},
-    model::{DigestKey, Kind, MatchKind, ProviderState, Secret, StorePlace, StoreState, Verdict},
+    model::{
+        DigestKey, Kind, MatchKind, ProviderState, Secret, StoreCoverage, StorePlace, StoreState,
+        Verdict,
+    },
     policy::environment::Environments,
     rotate::{Tombstone, Tombstones},
     scan::Report,
@@ -59,11 +62,7 @@ pub(super) fn write(args: &args::StoreIndex) -> Result<(String, Outcome), CliErr
         let coverage = builder.read(place, &options);
         whole &= coverage.is_read();
         read_any |= coverage.read > 0;
-        let stopped = coverage.stopped.as_deref().unwrap_or_default();
-        text.push_str(&format!(
-            "{}: {} of {} keys, {} versions {stopped}\n",
-            coverage.store, coverage.read, coverage.listed, coverage.versions
-        ));
+        text.push_str(&headline(&coverage));
         for problem in &coverage.problems {
             text.push_str(&format!("  not read: {}: {}\n", problem.key, problem.what));
         }
@@ -88,6 +87,24 @@ pub(super) fn write(args: &args::StoreIndex) -> Result<(String, Outcome), CliErr
         Outcome::Incomplete
     };
     Ok((text, outcome))
+}
+
+/// Returns how much of a store was read, as a line.
+fn headline(store: &StoreCoverage) -> String {
+    format!(
+        "{}: {} of {} {}, {} {} {}\n",
+        store.store,
+        store.read,
+        store.listed,
+        if store.listed == 1 { "key" } else { "keys" },
+        store.versions,
+        if store.versions == 1 {
+            "version"
+        } else {
+            "versions"
+        },
+        store.stopped.as_deref().unwrap_or_default(),
+    )
 }
 
 /// Gives the findings of a scan that the index knows their verdicts.

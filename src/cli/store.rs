@@ -3,6 +3,7 @@
 //! Promises: nothing that is there is overwritten; `list` and `doctor` only read; a value comes from standard input or a prompt
 //! without echo, never from an argument, and is never printed.
 
+mod doctor;
 mod value;
 
 use std::{
@@ -48,7 +49,7 @@ pub(super) fn run(command: &args::Store) -> Result<(String, Outcome), CliError> 
         }
         args::Store::Index(args) => super::index::write(args),
         args::Store::Policy { rotate, stores } => policy(&load(stores, &here)?, stores, *rotate),
-        args::Store::Doctor { stores } => doctor(&load(stores, &here)?, stores),
+        args::Store::Doctor { stores } => doctor::run(&load(stores, &here)?, stores),
     }
 }
 
@@ -90,9 +91,10 @@ fn make(init: &args::StoreInit, here: &Path) -> Result<(String, Outcome), CliErr
     };
     stores::refuse_inside(&stores_args, here)?;
     let stores_file = stores::place(&stores_args)?;
+    let file = whole(&init.file);
+    is_free(init, &stores_file, &file)?;
     let mut text = String::new();
     let (identity, recipients) = identity(init, &mut text)?;
-    let file = whole(&init.file);
     let sealed_for = if file.exists() {
         let theirs = local::recipients_of_file(&file)?;
         let note = format!(
@@ -121,6 +123,45 @@ fn make(init: &args::StoreInit, here: &Path) -> Result<(String, Outcome), CliErr
         init.name
     );
     Ok((text, Outcome::Clean))
+}
+
+/// Refuses a name that the stores file has for another store: `put` would write into that one.
+fn is_free(init: &args::StoreInit, stores_file: &Path, file: &Path) -> Result<(), CliError> {
+    if !stores_file.exists() {
+        return Ok(());
+    }
+    let known = stores::load(&StoresArgs {
+        stores: Some(stores_file.to_owned()),
+        store: Vec::new(),
+    })?;
+    let Some(there) = known.stores.get(&init.name) else {
+        return Ok(());
+    };
+    let canonical = |path: &Path| path.canonicalize().unwrap_or_else(|_| whole(path));
+    let holds = match &there.kind {
+        StoreKind::Local(settings) if canonical(&settings.file) == canonical(file) => return Ok(()),
+        StoreKind::Local(settings) => shown(&settings.file).to_string(),
+        kind => format!("a store of kind `{}`", kind.as_str()),
+    };
+    let folder = stores::work_tree(file);
+    let folder = folder.as_deref().and_then(Path::file_name);
+    let own = folder
+        .and_then(|name| name.to_str())
+        .filter(|own| name(own).is_ok());
+    let free = own.filter(|own| !known.stores.contains_key(*own));
+    Err(StoreError::new(
+        "stores.toml",
+        Fault::Setup,
+        format!(
+            "[stores.{}] is {holds} already: nothing was made",
+            init.name
+        ),
+        format!(
+            "give this one a name of its own: keysweep store init --name {}",
+            free.unwrap_or("NAME")
+        ),
+    )
+    .into())
 }
 
 /// Returns the age identity and its recipients; makes one if there is none.
@@ -332,7 +373,8 @@ fn put(
     let mut text = format!("wrote {key}{field} in {name}: version {version}\n");
     let kind = file.stores.get(&name).map(|entry| &entry.kind);
     if matches!(kind, Some(StoreKind::Local(_))) {
-        // Whoever changes the file names its readers: the user should see whom.
+        // One stores file may serve several repositories, and whoever changes the file names its readers: the user should see both.
+        let _ = writeln!(text, "      into {}", store.address());
         let readers = store.readers(&key)?;
         let _ = writeln!(text, "      sealed for {}", readers.sample.join(", "));
         if let Some(more) = readers
@@ -367,41 +409,6 @@ fn one_store(file: &StoresFile, args: &StoresArgs) -> Result<String, CliError> {
             })
         }
     }
-}
-
-/// `store doctor`: what each store says about itself and us.
-fn doctor(file: &StoresFile, args: &StoresArgs) -> Result<(String, Outcome), CliError> {
-    let mut text = String::new();
-    let mut faults = BTreeSet::new();
-    for (name, opened) in stores::open_all(file, &args.store) {
-        let health = opened.and_then(|store| Ok((store.address(), store.health()?)));
-        match health {
-            Ok((address, health)) => {
-                let _ = write!(text, "ok    {name}: {address}");
-                if let Some(version) = &health.version {
-                    let _ = write!(text, ", {version}");
-                }
-                if let Some(identity) = &health.identity {
-                    let _ = write!(text, ", as {identity}");
-                }
-                if let Some(expires) = health.expires_s {
-                    let _ = write!(text, ", the login ends in {} min", expires / 60);
-                }
-                text.push('\n');
-                for note in &health.notes {
-                    let _ = writeln!(text, "      {note}");
-                }
-            }
-            Err(error) => {
-                fault(&mut text, &error);
-                faults.insert(error.kind());
-            }
-        }
-    }
-    if text.is_empty() {
-        text.push_str("the stores file has no store: `keysweep store init` makes one\n");
-    }
-    Ok((text, Outcome::of_faults(&faults)))
 }
 
 #[cfg(test)]

@@ -65,6 +65,14 @@ pub(super) fn load(args: &StoresArgs) -> Result<StoresFile, CliError> {
     }
     let text = fs::read_to_string(&path).map_err(failed)?;
     let mut file = StoresFile::parse(&path.to_string_lossy(), &text)?;
+    // A name that is none is a slip of the user's, not a fault of a store.
+    if let Some(name) = args
+        .store
+        .iter()
+        .find(|name| !file.stores.contains_key(*name))
+    {
+        return Err(unknown(&file, name).into());
+    }
     let whole = path.canonicalize().map_err(failed)?;
     if let Some(folder) = whole.parent() {
         anchor(&mut file, folder);
@@ -195,8 +203,12 @@ fn anchor(file: &mut StoresFile, folder: &Path) {
             StoreKind::Dotenv(settings) => settings.files.iter_mut().for_each(whole),
             StoreKind::Openorch(settings) => whole(&mut settings.token_file),
             StoreKind::Kubernetes(settings) => settings.kubeconfig.iter_mut().for_each(whole),
-            StoreKind::Vault(_)
-            | StoreKind::Command(_)
+            StoreKind::Vault(settings) => {
+                if let Some(log) = &mut settings.audit_file {
+                    *log = credential::at_home(log, home.as_deref());
+                }
+            }
+            StoreKind::Command(_)
             | StoreKind::Aws(_)
             | StoreKind::Ssm(_)
             | StoreKind::Gcp(_)

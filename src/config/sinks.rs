@@ -266,6 +266,9 @@ fn tokens(file: Option<&PathBuf>, variable: Option<&String>) -> Option<&'static 
     (!one).then_some("a sink names its token by either `token-file` or `token-variable`")
 }
 
+/// Keys that sinks of every kind may have.
+const SHARED: [&str; 5] = ["kind", "store", "key", "field", "environment"];
+
 impl<'de> Deserialize<'de> for SinkEntry {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         use serde::de::Error as _;
@@ -278,21 +281,21 @@ impl<'de> Deserialize<'de> for SinkEntry {
         let environment = take(&mut table, "environment")?;
         let (kind, fault) = match kind.as_str() {
             "github" => {
-                let settings: GithubSettings = rest(table)?;
+                let settings: GithubSettings = rest(table, &SHARED)?;
                 let fault = settings.fault();
                 (SinkKind::Github(settings), fault)
             }
             "gitlab" => {
-                let settings: GitlabSettings = rest(table)?;
+                let settings: GitlabSettings = rest(table, &SHARED)?;
                 let fault = settings.fault();
                 (SinkKind::Gitlab(settings), fault)
             }
             "docker" => {
-                let settings: DockerSettings = rest(table)?;
+                let settings: DockerSettings = rest(table, &SHARED)?;
                 let fault = settings.fault();
                 (SinkKind::Docker(settings), fault)
             }
-            "command" => (SinkKind::Command(rest(table)?), None),
+            "command" => (SinkKind::Command(rest(table, &SHARED)?), None),
             _ => return Err(unknown_kind(&kind, &SinkKind::NAMES)),
         };
         if let Some(fault) = fault {

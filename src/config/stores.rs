@@ -4,12 +4,15 @@
 //! credentials by file or variable and holds none; an unknown key is an error with a suggestion; no error quotes a value.
 //! docs/stores.md is the reference for users.
 
+mod place;
+
 use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::Deserialize;
 
+use self::place::Place;
 use super::sinks::SinkEntry;
-use crate::model::{quotable, suggestion, without_values};
+use crate::model::{closest, quotable, suggestion, without_values};
 
 /// Everything that the file says. `Default` is that of a user without one: no store, nothing may be rotated.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -362,6 +365,20 @@ impl TargetKind {
     pub const NAMES: [&'static str; 7] = [
         "postgres", "redis", "ssh", "aws-iam", "command", "webhook", "none",
     ];
+
+    /// Returns the kind's name.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Postgres(_) => "postgres",
+            Self::Redis(_) => "redis",
+            Self::Ssh(_) => "ssh",
+            Self::AwsIam(_) => "aws-iam",
+            Self::Command(_) => "command",
+            Self::Webhook(_) => "webhook",
+            Self::None => "none",
+        }
+    }
 }
 
 /// `kind = "postgres"`.
@@ -436,13 +453,15 @@ pub struct WebhookSettings {
 
 /// What is wrong with `stores.toml`.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[error("{name}, line {line}: {what}")]
+#[error("{name}{}: {what}", told(*.line, *.column))]
 #[diagnostic(code(keysweep::config::stores))]
 pub struct StoresFileError {
     /// The file, as safe text.
     pub name: String,
     /// Its line, from 1; 0 if none can be told.
     pub line: u32,
+    /// Its column in Unicode code points, from 1; 0 if none can be told.
+    pub column: u32,
     /// What is wrong, without a value.
     pub what: String,
     /// What to write instead.
@@ -457,11 +476,13 @@ impl StoresFile {
     /// [`StoresFileError`] for what is no TOML, keys and kinds that there are none of, and values out of range.
     pub fn parse(name: &str, text: &str) -> Result<Self, StoresFileError> {
         let file: Self = toml::from_str(text).map_err(|error| {
-            let before = error.span().and_then(|span| text.get(..span.start));
-            let line = before.map_or(0, |text| text.bytes().filter(|b| *b == b'\n').count() + 1);
+            let at = place::of_entries(text);
+            let at = at.or_else(|| error.span().map(|span| span.start));
+            let Place { line, column } = at.map_or_else(Place::default, |at| Place::of(text, at));
             StoresFileError {
                 name: quotable(name),
-                line: u32::try_from(line).unwrap_or(u32::MAX),
+                line,
+                column,
                 help: suggestion(error.message()).map_or_else(
                     || "docs/stores.md has every key".to_owned(),
                     |known| format!("{known} (docs/stores.md has every key)"),
@@ -469,42 +490,74 @@ impl StoresFile {
                 what: quotable(&without_values(error.message())),
             }
         })?;
-        file.check(name)?;
+        file.check(name, text)?;
         Ok(file)
     }
 
-    fn check(&self, name: &str) -> Result<(), StoresFileError> {
-        let wrong = |what: String, help: &str| StoresFileError {
-            name: quotable(name),
-            line: 0,
-            what,
-            help: help.to_owned(),
+    fn check(&self, name: &str, text: &str) -> Result<(), StoresFileError> {
+        let wrong = |at: Option<usize>, what: String, help: &str| {
+            let Place { line, column } = at.map_or_else(Place::default, |at| Place::of(text, at));
+            StoresFileError {
+                name: quotable(name),
+                line,
+                column,
+                what,
+                help: help.to_owned(),
+            }
         };
         if self.verify.min_bits < VerifyLimits::LEAST_BITS {
             return Err(wrong(
+                place::of_key(text, "verify", "min-bits"),
                 format!("`min-bits` is {}", self.verify.min_bits),
                 "40 is the least: verify answers whether a value is in a store, and must not confirm guesses",
             ));
         }
-        for target in &self.targets {
-            if !self.stores.contains_key(&target.store) {
-                return Err(wrong(
-                    format!("a target names the store `{}`", quotable(&target.store)),
-                    "there is no [stores] entry of this name",
-                ));
+        let targets = self.targets.iter().map(|target| &target.store);
+        let sinks = self.sinks.iter().map(|sink| &sink.store);
+        let targets = targets
+            .enumerate()
+            .map(|entry| ("targets", "target", entry));
+        let sinks = sinks.enumerate().map(|entry| ("sinks", "sink", entry));
+        for (list, what, (number, store)) in targets.chain(sinks) {
+            if self.stores.contains_key(store) {
+                continue;
             }
-        }
-        for sink in &self.sinks {
-            if !self.stores.contains_key(&sink.store) {
-                return Err(wrong(
-                    format!("a sink names the store `{}`", quotable(&sink.store)),
-                    "there is no [stores] entry of this name",
-                ));
-            }
+            let names = self.stores.keys().map(String::as_str);
+            let help = match closest(store, names) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "there is no [stores] entry of this name".to_owned(),
+            };
+            return Err(wrong(
+                place::of_entry(text, list, number, "store"),
+                format!("a {what} names the store `{}`", quotable(store)),
+                &help,
+            ));
         }
         Ok(())
     }
 }
+
+/// Returns the words for a place.
+fn told(line: u32, column: u32) -> String {
+    match (line, column) {
+        (0, _) => String::new(),
+        (line, 0) => format!(", line {line}"),
+        (line, column) => format!(", line {line}, column {column}"),
+    }
+}
+
+/// The keys that a store of any kind may have.
+const SHARED_BY_STORES: [&str; 4] = ["kind", "environment", "prefixes", "max-age-days"];
+/// The keys that a target of any kind may have.
+const SHARED_BY_TARGETS: [&str; 7] = [
+    "store",
+    "key",
+    "field",
+    "user-field",
+    "user",
+    "accept-cutover",
+    "kind",
+];
 
 impl<'de> Deserialize<'de> for StoreEntry {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -515,16 +568,16 @@ impl<'de> Deserialize<'de> for StoreEntry {
         let prefixes = take(&mut table, "prefixes")?.unwrap_or_default();
         let max_age_days = take(&mut table, "max-age-days")?;
         let kind = match kind.as_str() {
-            "local" => StoreKind::Local(rest(table)?),
-            "dotenv" => StoreKind::Dotenv(rest(table)?),
-            "vault" => StoreKind::Vault(rest(table)?),
-            "command" => StoreKind::Command(rest(table)?),
-            "aws" => StoreKind::Aws(rest(table)?),
-            "ssm" => StoreKind::Ssm(rest(table)?),
-            "kubernetes" => StoreKind::Kubernetes(rest(table)?),
-            "gcp" => StoreKind::Gcp(rest(table)?),
-            "azure" => StoreKind::Azure(rest(table)?),
-            "openorch" => StoreKind::Openorch(rest(table)?),
+            "local" => StoreKind::Local(rest(table, &SHARED_BY_STORES)?),
+            "dotenv" => StoreKind::Dotenv(rest(table, &SHARED_BY_STORES)?),
+            "vault" => StoreKind::Vault(rest(table, &SHARED_BY_STORES)?),
+            "command" => StoreKind::Command(rest(table, &SHARED_BY_STORES)?),
+            "aws" => StoreKind::Aws(rest(table, &SHARED_BY_STORES)?),
+            "ssm" => StoreKind::Ssm(rest(table, &SHARED_BY_STORES)?),
+            "kubernetes" => StoreKind::Kubernetes(rest(table, &SHARED_BY_STORES)?),
+            "gcp" => StoreKind::Gcp(rest(table, &SHARED_BY_STORES)?),
+            "azure" => StoreKind::Azure(rest(table, &SHARED_BY_STORES)?),
+            "openorch" => StoreKind::Openorch(rest(table, &SHARED_BY_STORES)?),
             _ => return Err(unknown_kind(&kind, &StoreKind::NAMES)),
         };
         Ok(Self {
@@ -553,14 +606,14 @@ impl<'de> Deserialize<'de> for TargetEntry {
         };
         let accept_cutover = take(&mut table, "accept-cutover")?.unwrap_or(false);
         let kind = match kind.as_str() {
-            "postgres" => TargetKind::Postgres(rest(table)?),
-            "redis" => TargetKind::Redis(rest(table)?),
-            "ssh" => TargetKind::Ssh(rest(table)?),
-            "aws-iam" => TargetKind::AwsIam(rest(table)?),
-            "command" => TargetKind::Command(rest(table)?),
-            "webhook" => TargetKind::Webhook(rest(table)?),
+            "postgres" => TargetKind::Postgres(rest(table, &SHARED_BY_TARGETS)?),
+            "redis" => TargetKind::Redis(rest(table, &SHARED_BY_TARGETS)?),
+            "ssh" => TargetKind::Ssh(rest(table, &SHARED_BY_TARGETS)?),
+            "aws-iam" => TargetKind::AwsIam(rest(table, &SHARED_BY_TARGETS)?),
+            "command" => TargetKind::Command(rest(table, &SHARED_BY_TARGETS)?),
+            "webhook" => TargetKind::Webhook(rest(table, &SHARED_BY_TARGETS)?),
             "none" => {
-                let _: Nothing = rest(table)?;
+                let _: Nothing = rest(table, &SHARED_BY_TARGETS)?;
                 TargetKind::None
             }
             _ => return Err(unknown_kind(&kind, &TargetKind::NAMES)),
@@ -592,10 +645,24 @@ pub(super) fn take<T: serde::de::DeserializeOwned, E: serde::de::Error>(
         .map_err(|error: toml::de::Error| E::custom(error.message()))
 }
 
+/// Reads what is left of an entry; `shared` are the keys that entries of every kind may have.
 pub(super) fn rest<T: serde::de::DeserializeOwned, E: serde::de::Error>(
     table: toml::Table,
+    shared: &[&str],
 ) -> Result<T, E> {
-    T::deserialize(table).map_err(|error: toml::de::Error| E::custom(error.message()))
+    T::deserialize(table).map_err(|error: toml::de::Error| {
+        let message = error.message();
+        if !message.starts_with("unknown field ") {
+            return E::custom(message);
+        }
+        let shared: Vec<String> = shared.iter().map(|name| format!("`{name}`")).collect();
+        let shared = shared.join(", ");
+        // As serde tells it, so that what suggests a name finds all of them.
+        E::custom(match message.strip_suffix(", there are no fields") {
+            Some(head) => format!("{head}, expected one of {shared}"),
+            None => format!("{message}, {shared}"),
+        })
+    })
 }
 
 pub(super) fn unknown_kind<E: serde::de::Error>(kind: &str, known: &'static [&'static str]) -> E {
@@ -634,6 +701,102 @@ mod tests {
             Some(TargetKind::Postgres(_))
         ));
         assert_eq!(file.rotate.max_keys, 1);
+    }
+
+    /// A file, the place of its fault, and words of what is wrong and of the help. `S` stands for a store, `N` for a target of kind `none`,
+    /// `T` for the beginning of a target.
+    const WRONG: [(&str, u32, u32, &str, &str); 12] = [
+        (
+            "S[stores.c]\n  kind = \"vault\"\n  adress = \"x\"\n",
+            8,
+            3,
+            "unknown field `adress`",
+            "`address`",
+        ),
+        (
+            "S[stores.c]\nkind = \"vualt\"\n",
+            7,
+            1,
+            "unknown variant `vualt`",
+            "`vault`",
+        ),
+        (
+            "S[stores.c]\nfiles = [\"x\"]\n",
+            6,
+            9,
+            "missing field `kind`",
+            "docs",
+        ),
+        (
+            "S[stores.c]\nkind = \"dotenv\"\nfiles = \"x\"\n",
+            8,
+            1,
+            "expected a sequence",
+            "docs",
+        ),
+        (
+            "S[stores.c]\nkind = \"vault\"\nauth = { method = \"approle\", role-id = \"x\" }\n",
+            8,
+            1,
+            "`secret-id-file`",
+            "docs",
+        ),
+        (
+            "SNTfeild = \"f\"\nkind = \"none\"\n",
+            13,
+            1,
+            "unknown field `feild`",
+            "`field`",
+        ),
+        (
+            "SNTkind = \"redis\"\naddress = \"a:1\"\n",
+            10,
+            1,
+            "missing field `admin-password-file`",
+            "docs",
+        ),
+        (
+            "SN[[targets]]\nstore = \"b\"\nkey = 3\nkind = \"none\"\n",
+            12,
+            1,
+            "expected a string",
+            "docs",
+        ),
+        (
+            "SN[[targets]]\nstore = \"bb\"\nkey = \"k\"\nkind = \"none\"\n",
+            11,
+            1,
+            "the store `bb`",
+            "`b`",
+        ),
+        ("S[verify]\nmin-bits = 8\n", 7, 1, "`min-bits` is 8", "40"),
+        (
+            "S[rotate]\nallow = []\nmaxkeys = 1\n",
+            8,
+            1,
+            "unknown field `maxkeys`",
+            "`max-keys`",
+        ),
+        ("S[rotate\n", 6, 8, "table", "docs"),
+    ];
+
+    #[test]
+    fn errors_stand_at_the_key_that_is_wrong() {
+        let target = "[[targets]]\nstore = \"b\"\nkey = \"k\"\n";
+        for (text, line, column, what, help) in WRONG {
+            let text = text
+                .replace(
+                    'S',
+                    "# c\n[stores.b]\nkind = \"dotenv\"\nfiles = [\"x\"]\n\n",
+                )
+                .replace('N', "Tkind = \"none\"\n")
+                .replace('T', target);
+            let error = StoresFile::parse("stores.toml", &text).unwrap_err();
+            let told = format!("{error} {}", error.help);
+            assert_eq!((error.line, error.column), (line, column), "{told}\n{text}");
+            let is_right = error.what.contains(what) && error.help.contains(help);
+            assert!(is_right, "{told}");
+        }
     }
 
     #[test]

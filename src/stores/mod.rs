@@ -48,6 +48,12 @@ use crate::model::{Readers, Secret};
 pub use error::{Fault, StoreError};
 pub use open::{FileVersion, Surroundings, open};
 
+/// Returns a count with its noun: `1 key`, `2 keys`.
+fn counted(count: usize, one: &str, many: &str) -> String {
+    let noun = if count == 1 { one } else { many };
+    format!("{count} {noun}")
+}
+
 /// A secrets store. Blocking; called from several threads at once.
 pub trait SecretStore: Send + Sync {
     /// Returns the name from the configuration (`[stores.NAME]`).
@@ -390,7 +396,7 @@ pub enum ReadOutcome {
 pub struct Change<'c> {
     /// The key.
     pub key: &'c KeyPath,
-    /// The version that must still be current.
+    /// The version that must still be current. An empty name: the key has no version yet; stores that cannot make keys refuse it.
     pub base: &'c VersionId,
     /// New values by field name; the empty name is the whole value.
     pub fields: &'c BTreeMap<String, Secret>,

@@ -63,6 +63,8 @@ mod sinks_rotate;
 mod staged;
 #[cfg(feature = "verify")]
 mod store_cli;
+#[cfg(all(unix, feature = "verify", feature = "postgres", feature = "ssh"))]
+mod store_doctor;
 #[cfg(feature = "aws")]
 mod stores_aws;
 #[cfg(feature = "aws")]

@@ -165,11 +165,115 @@ fn doctor_tells_each_fault_with_a_way_out_and_a_code() {
     assert!(run.stderr.contains("env, gone, local"), "{}", run.stderr);
     let run = user.run(&["store", "put", "a", "b", "--store", "env"], "x");
     assert_eq!(run.code, 2);
-    let run = user.run(&["store", "doctor", "--store", "locla"], "");
+}
+
+#[test]
+fn a_store_s_name_that_is_none_is_wrong_usage_everywhere() {
+    let user = User::new();
+    user.good(&["store", "init"], "");
+    for args in [
+        &["store", "doctor"][..],
+        &["store", "list"],
+        &["store", "policy"],
+        &["store", "put", "apps/db", "password"],
+        &["store", "index", "--out", "index"],
+        &["verify", "."],
+        &["verify", ".", "--output", "json"],
+    ] {
+        let mut all = args.to_vec();
+        all.extend(["--store", "locla"]);
+        let run = user.run(&all, "x");
+        assert_eq!(run.code, 2, "{args:?}: {}{}", run.text(), run.stderr);
+        assert!(
+            run.stderr.contains("did you mean `local`?"),
+            "{}",
+            run.stderr
+        );
+        assert_eq!(run.text(), "", "{args:?}");
+    }
+}
+
+#[test]
+fn a_second_repository_does_not_write_into_the_first_one_s_file() {
+    let mut user = User::new();
+    user.good(&["store", "init"], "");
+    let told = user.good(&["store", "put", "apps/db", "password"], "made-up 1");
+    assert!(told.contains("into SOPS file "), "{told}");
+    let first = std::mem::replace(&mut user.repo, Repo::new());
+    let folder = user.repo.path().file_name().unwrap().to_str().unwrap();
+    let run = user.run(&["store", "init"], "");
+    assert_eq!(run.code, 2, "{}{}", run.text(), run.stderr);
+    let flat = run.stderr.replace(['\n', ' '], "");
+    assert!(flat.contains("[stores.local]is"), "{}", run.stderr);
+    let wanted = first.path().join("secrets/keysweep.sops.yaml");
+    assert!(flat.contains(wanted.to_str().unwrap()), "{}", run.stderr);
+    let suggested = keysweep_name(folder);
     assert!(
-        run.text().contains("did you mean `local`?"),
+        flat.contains(&format!("keysweepstoreinit--name{suggested}")),
+        "{}",
+        run.stderr
+    );
+    assert!(
+        !user.repo.path().join("secrets").exists(),
+        "nothing was made"
+    );
+    // As it says, and then both have a file of their own.
+    let told = user.good(&["store", "init", "--name", "second"], "");
+    assert!(told.contains("[stores.second]"), "{told}");
+    assert!(user.repo.path().join("secrets/keysweep.sops.yaml").exists());
+    // The first one's own `init` still finds all as it should be.
+    user.repo = first;
+    let told = user.good(&["store", "init"], "");
+    assert_eq!(told.matches("kept  ").count(), 3, "{told}");
+}
+
+/// The name that is proposed for a folder: its own, if a name may look so.
+fn keysweep_name(folder: &str) -> &str {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+    if folder.chars().all(fits) {
+        folder
+    } else {
+        "NAME"
+    }
+}
+
+#[test]
+fn doctor_counts_as_people_do() {
+    let user = User::new();
+    user.good(&["store", "init"], "");
+    user.good(&["store", "put", "apps/db", "password"], "made-up 1");
+    let told = user.good(&["store", "doctor"], "");
+    assert!(told.contains("\n      1 key\n"), "{told}");
+    // Sealed for somebody else alone.
+    fs::remove_file(user.config("age.txt")).unwrap();
+    let other = User::new();
+    other.good(&["store", "init"], "");
+    fs::copy(other.config("age.txt"), user.config("age.txt")).unwrap();
+    let run = user.run(&["store", "doctor"], "");
+    assert_eq!(run.code, 21, "{}", run.text());
+    assert!(
+        run.text()
+            .contains("its one age recipient is not the identity"),
         "{}",
         run.text()
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_path_that_begins_at_home_is_found_from_everywhere() {
+    let user = User::new();
+    user.good(&["store", "init"], "");
+    user.good(&["store", "put", "apps/db", "password"], "made-up 1");
+    let home = user.home.path();
+    fs::rename(user.repo.path().join("secrets"), home.join("secrets")).unwrap();
+    let text = "[stores.local]\nkind = \"local\"\nfile = \"~/secrets/keysweep.sops.yaml\"\nidentity = \"~/config/keysweep/age.txt\"\n[stores.env]\nkind = \"dotenv\"\nfiles = [\"~/a.env\"]\n";
+    fs::write(user.config("stores.toml"), text).unwrap();
+    fs::write(home.join("a.env"), "A=made-up\n").unwrap();
+    let told = user.good(&["store", "list"], "");
+    assert!(
+        told.contains("local:apps/db") && told.contains("a.env/A"),
+        "{told}"
     );
 }
 

@@ -1035,3 +1035,131 @@ fn junk_links_and_pipes_of_the_repository_hide_and_redirect_nothing() {
     assert!(error.what.contains("leads out"), "{error}");
     assert_eq!(fs::read_to_string(outside).unwrap(), "mine");
 }
+
+/// Adds other ways to the data key to a file's `sops` block, as sops writes them; they are no part of its MAC.
+fn add_ways(place: &Place, ways: &str) {
+    let text = fs::read_to_string(place.file()).unwrap();
+    let at = text.find("    lastmodified:").unwrap();
+    fs::write(
+        place.file(),
+        format!("{}{ways}{}", &text[..at], &text[at..]),
+    )
+    .unwrap();
+}
+
+#[test]
+fn files_that_other_keys_open_too_are_read_and_never_written() {
+    for (kind, way, option) in [
+        (
+            "pgp",
+            "    pgp:\n        - created_at: \"2026-01-01T00:00:00Z\"\n          enc: made-up\n          fp: MADEUP\n",
+            "--rm-pgp",
+        ),
+        (
+            "kms",
+            "    kms:\n        - arn: made-up\n          created_at: \"2026-01-01T00:00:00Z\"\n          enc: made-up\n          aws_profile: \"\"\n",
+            "--rm-kms",
+        ),
+    ] {
+        let place = Place::new();
+        place.seal(PLAIN);
+        add_ways(&place, way);
+        let before = fs::read(place.file()).unwrap();
+        let store = place.open();
+        let base = current(&store, "apps/db");
+        assert!(!read(&store, "apps/db", None).is_empty(), "{kind} is read");
+        let error = stage(&store, "apps/db", &base, &[("password", "new")]).unwrap_err();
+        assert_eq!(error.fault, Fault::Unsupported);
+        assert!(
+            error
+                .what
+                .contains(&format!("keys of kind {kind} open it too")),
+            "{error}"
+        );
+        assert!(
+            error.help.contains("nothing was written") && error.help.contains(option),
+            "{}",
+            error.help
+        );
+        let made = stage(&store, "new/key", &VersionId::new(""), &[("a", "b")]).unwrap_err();
+        assert_eq!(made.fault, Fault::Unsupported);
+        let notes = store.health().unwrap().notes.join("\n");
+        assert!(
+            notes.contains(&format!("1 more key of kind {kind} opens it")),
+            "{notes}"
+        );
+        assert!(notes.contains("not writable"), "{notes}");
+        assert!(!store.readers(&KeyPath::new("apps/db")).unwrap().complete);
+        assert_eq!(fs::read(place.file()).unwrap(), before);
+    }
+}
+
+#[test]
+fn files_without_an_age_recipient_are_refused_in_words_of_their_own() {
+    let place = Place::new();
+    place.seal("a:\n    p: one\n");
+    let text = fs::read_to_string(place.file()).unwrap();
+    let (start, end) = (
+        text.find("    age:").unwrap(),
+        text.find("    lastmodified:").unwrap(),
+    );
+    let way = "    pgp:\n        - created_at: \"2026-01-01T00:00:00Z\"\n          enc: made-up\n          fp: MADEUP\n";
+    fs::write(
+        place.file(),
+        format!("{}{way}{}", &text[..start], &text[end..]),
+    )
+    .unwrap();
+    let store = place.open();
+    let error = store.describe(&KeyPath::new("a")).unwrap_err();
+    assert_eq!(error.fault, Fault::Unauthenticated);
+    assert!(error.what.contains("no age recipient"), "{error}");
+    assert!(error.help.contains("--add-age"), "{}", error.help);
+}
+
+#[test]
+fn names_that_json_lets_stand_and_yaml_does_not_are_written_so_that_sops_reads_them() {
+    let place = Place::new();
+    place.seal("a:\n    p: one\n");
+    let store = place.open();
+    let odd = "a\u{7f}\u{9b}2J\u{85}\u{2028}\u{feff}b";
+    stage(&store, odd, &VersionId::new(""), &[("f", "made-up")]).unwrap();
+    assert_eq!(read(&store, odd, None), pairs(&[("f", "made-up")]));
+    let plain: serde_json::Value =
+        serde_json::from_str(&place.sops(&["-d", "--output-type", "json", "s.sops.yaml"])).unwrap();
+    assert_eq!(plain[odd]["f"], "made-up");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_thousand_large_junk_files_do_not_make_a_write_slow() {
+    let place = Place::new();
+    place.seal(PLAIN);
+    let key = KeyPath::new("apps/db");
+    let base = current(&place.open(), "apps/db");
+    let staged = stage(&place.open(), "apps/db", &base, &[("password", "new")]).unwrap();
+    // One file of 4 MiB under 1,024 names: 4 GiB of YAML, if all were read.
+    let junk = place.path("junk");
+    let line = "- {a: [1, 2, 3], b: \"made-up\"}\n";
+    fs::write(
+        &junk,
+        format!("x:\n{}", line.repeat((4 << 20) / line.len())),
+    )
+    .unwrap();
+    for number in 0..1_024 {
+        fs::hard_link(
+            &junk,
+            place.path(&format!(".s.sops.yaml.{number:04}.before")),
+        )
+        .unwrap();
+    }
+    let begun = std::time::Instant::now();
+    let store = place.open();
+    assert!(
+        store.describe(&key).unwrap().trimmed,
+        "it is told that not all were read"
+    );
+    store.unstage(&key, &base, &staged).unwrap();
+    assert_eq!(current(&store, "apps/db"), base);
+    let took = begun.elapsed();
+    assert!(took.as_secs() < 20, "{took:?}");
+}

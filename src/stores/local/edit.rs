@@ -178,9 +178,25 @@ pub(super) fn next_line(text: &str, at: usize) -> usize {
     after.find('\n').map_or(text.len(), |line| at + line + 1)
 }
 
-/// Returns a text in double quotes; JSON's are YAML's too.
+/// Returns a text in double quotes; JSON's are YAML's too. What JSON lets stand and YAML does not, or takes for a line break (YAML 1.2.2,
+/// 5.1 "Character Set" and 5.4 "Line Break Characters", with those of 1.1), is escaped.
 pub(super) fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    let json = serde_json::Value::from(text).to_string();
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        match c {
+            '\u{7f}'..='\u{9f}'
+            | '\u{2028}'
+            | '\u{2029}'
+            | '\u{feff}'
+            | '\u{fffe}'
+            | '\u{ffff}' => {
+                out.push_str(&format!("\\u{:04x}", u32::from(c)));
+            }
+            c => out.push(c),
+        }
+    }
+    out
 }
 
 /// Returns a text with all splices done; they must not overlap.

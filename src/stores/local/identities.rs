@@ -136,13 +136,17 @@ impl Identities {
                 return Ok(key);
             }
         }
+        let none = match recipients.len() {
+            0 => {
+                "it has no age recipient (KMS, PGP or Vault alone open it), so it is not sealed for"
+                    .to_owned()
+            }
+            1 => "its one age recipient is not".to_owned(),
+            several => format!("none of its {several} age recipients is"),
+        };
         Err(Trouble::new(
             Fault::Unauthenticated,
-            format!(
-                "none of its {} age recipients is the identity in {}",
-                recipients.len(),
-                self.origin
-            ),
+            format!("{none} the identity in {}", self.origin),
             format!(
                 "name the right identity, or have someone who can open the file add {}: sops rotate -i --add-age RECIPIENT FILE",
                 ours.first().map_or("yours", String::as_str)

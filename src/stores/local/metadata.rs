@@ -55,6 +55,18 @@ enum Rule {
 /// Other ways to a data key than age.
 const OTHERS: [&str; 6] = ["kms", "gcp_kms", "hckms", "azure_kv", "hc_vault", "pgp"];
 
+/// Returns the option of `sops rotate` that takes a way to the data key out, with what it wants.
+pub(super) fn removal(kind: &str) -> &'static str {
+    match kind {
+        "kms" => "--rm-kms ARN",
+        "gcp_kms" => "--rm-gcp-kms RESOURCE",
+        "hckms" => "--rm-hckms KEY",
+        "azure_kv" => "--rm-azure-kv URL",
+        "hc_vault" => "--rm-hc-vault-transit URL",
+        _ => "--rm-pgp FINGERPRINT",
+    }
+}
+
 impl Metadata {
     /// Reads the block of a file.
     pub(super) fn read(root: &Map) -> Result<Self, Trouble> {

@@ -238,7 +238,12 @@ impl LocalStore {
         let git = &self.git().versions;
         past::tidy(&self.file, git);
         let kept = |past: &Past| past.keys.get(key).is_some_and(|key| key.id() == *base);
-        if known.is_some() && !git.iter().any(kept) && !self.aside().versions.iter().any(kept) {
+        // By its name first: the others may be many.
+        let is_kept = || {
+            let named = past::by_name(&self.file, base, &self.identities, &self.run);
+            named.is_some_and(|past| kept(&past)) || self.aside().versions.iter().any(kept)
+        };
+        if known.is_some() && !git.iter().any(kept) && !is_kept() {
             past::keep(&self.file, &bytes, base).map_err(of)?;
         }
         write::replace(&self.file, new.text.as_bytes()).map_err(of)?;
@@ -263,7 +268,10 @@ impl LocalStore {
             return Err(self.of(Trouble::new(
                 Fault::Unsupported,
                 format!("keys of kind {kind} open it too; a write makes a fresh data key, which cannot be sealed for them"),
-                "write with `sops set FILE`, or take them out: sops rotate -i --rm-pgp FINGERPRINT FILE",
+                format!(
+                    "nothing was written: write with `sops set FILE`, or take them out: sops rotate -i {} FILE",
+                    metadata::removal(kind)
+                ),
             )));
         }
         let only = |left: &BTreeSet<String>, right: &BTreeSet<String>| {

@@ -20,6 +20,8 @@ use crate::stores::{FileVersion, KeyInfo, KeyPath, VersionId, VersionInfo, Versi
 const MAX_ASIDE: usize = 64;
 /// Most files of such a name that are opened at all.
 const MAX_TRIED: usize = 1_024;
+/// Most bytes of such files that are read at all, but for the newest one: whoever writes the repository must not keep us busy.
+const MAX_TRIED_BYTES: u64 = 16 << 20;
 /// The end of the name of a version that was set aside.
 const ASIDE: &str = ".before";
 
@@ -98,8 +100,11 @@ pub(super) fn look(file: &Path) -> Seen {
 /// Reads what writes set aside. Only files that open count for the limit: others could hide those that matter.
 pub(super) fn set_aside(seen: &Seen, identities: &Identities, run: &NameKey) -> Aside {
     let mut aside = Aside::default();
-    for (tried, (_, _, path)) in seen.iter().enumerate() {
-        if aside.versions.len() >= MAX_ASIDE || tried >= MAX_TRIED {
+    let mut bytes = 0_u64;
+    for (tried, (_, length, path)) in seen.iter().enumerate() {
+        bytes = bytes.saturating_add(*length);
+        let is_too_much = tried > 0 && bytes > MAX_TRIED_BYTES;
+        if aside.versions.len() >= MAX_ASIDE || tried >= MAX_TRIED || is_too_much {
             aside.left += seen.len() - tried;
             break;
         }
@@ -149,6 +154,16 @@ pub(super) fn keep(file: &Path, bytes: &[u8], name: &VersionId) -> Result<(), Tr
 /// Drops what was set aside and is in git by now.
 pub(super) fn tidy(file: &Path, git: &[Past]) {
     for path in aside_files(file) {
+        // Only what is as long as one of them is worth a look.
+        let length = fs::symlink_metadata(&path).map(|meta| meta.len());
+        let fits = |past: &Past| {
+            length
+                .as_ref()
+                .is_ok_and(|length| *length == past.bytes.len() as u64)
+        };
+        if !git.iter().any(fits) {
+            continue;
+        }
         let Ok(bytes) = write::read_own(&path) else {
             continue;
         };

@@ -17,7 +17,7 @@ use crate::{
     model::Readers,
     stores::{
         Capabilities, Change, Cursor, Field, Health, KeyEntry, KeyInfo, KeyPath, Page, ReadOutcome,
-        SecretStore, StoreError, VersionId,
+        SecretStore, StoreError, VersionId, counted,
     },
 };
 
@@ -52,7 +52,7 @@ impl SecretStore for LocalStore {
         } else {
             "pinned"
         };
-        let mut notes = vec![format!("{} keys", file.keys.len())];
+        let mut notes = vec![counted(file.keys.len(), "key", "keys")];
         for one in &file.metadata.age {
             notes.push(format!("age recipient {}", one.name));
         }
@@ -61,13 +61,19 @@ impl SecretStore for LocalStore {
             Err(error) => notes.push(format!("not writable: {error}; {}", error.help)),
         }
         for (kind, count) in &file.metadata.others {
-            notes.push(format!("{count} more keys of kind {kind} open it"));
+            let more = counted(*count, "more key", "more keys");
+            let verb = if *count == 1 { "opens" } else { "open" };
+            notes.push(format!("{more} of kind {kind} {verb} it"));
         }
         if let Some(fault) = &self.history_fault {
             notes.push(format!("no older versions: {fault}"));
         }
         match self.git().shut {
             0 => {}
+            1 => notes.push(
+                "1 older version in git does not open with this identity: its values are not compared"
+                    .to_owned(),
+            ),
             shut => notes.push(format!(
                 "{shut} older versions in git do not open with this identity: their values are not compared"
             )),
@@ -185,14 +191,13 @@ impl SecretStore for LocalStore {
         if file.keys.get(key).is_some_and(|now| now.id() == *base) {
             return Ok(());
         }
-        let aside = self.aside();
         let has = |past: &&Past| past.keys.get(key).is_some_and(|then| then.id() == *base);
         // By its name first: the others may be too many to be read.
         let named = past::by_name(&self.file, base, &self.identities, &self.run);
-        let mut pasts = named
-            .iter()
-            .chain(&aside.versions)
-            .chain(&self.git().versions);
+        let named = named.as_ref().filter(has);
+        let aside = named.is_none().then(|| self.aside());
+        let others = aside.iter().flat_map(|aside| &aside.versions);
+        let mut pasts = named.into_iter().chain(others).chain(&self.git().versions);
         let past = pasts.find(has);
         let past = past.ok_or_else(|| self.no_such_key(key))?;
         self.write(key, staged, |file| {

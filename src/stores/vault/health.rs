@@ -125,11 +125,6 @@ fn rights(
     prefixes: &[String],
     health: &mut Health,
 ) -> Result<(), StoreError> {
-    if mounts.kv.is_empty() && mounts.problems.is_empty() {
-        health
-            .notes
-            .push("the token sees no KV mount: there is nothing to read".to_owned());
-    }
     for (mount, error) in &mounts.problems {
         health.notes.push(format!("{mount}: {}", error.what));
     }

@@ -171,11 +171,14 @@ impl Vault {
         let mounts = self.mounts()?;
         match mounts.find(path) {
             Some((mount, inside)) if !inside.is_empty() => Ok(Place::Kv(mount.clone(), inside)),
-            _ => Err(self.client.wire.error(
-                Fault::NotFound,
-                format!("{path}: no KV mount that the token may see holds this path"),
-                "write the path with its mount, without `data/`; for static roles set `database`",
-            )),
+            // A mount that could not be looked at says nothing of its keys.
+            _ => Err(mounts.problem_of(path).cloned().unwrap_or_else(|| {
+                self.client.wire.error(
+                    Fault::NotFound,
+                    format!("{path}: no KV mount that the token may see holds this path"),
+                    "write the path with its mount, without `data/`; for static roles set `database`",
+                )
+            })),
         }
     }
 }
@@ -228,7 +231,12 @@ impl SecretStore for Vault {
             )?,
         };
         if position == 0 {
-            page.problems.extend(mounts.problems.iter().cloned());
+            let problems = mounts.problems.iter();
+            // Whoever named a database engine alone may well have no KV mount.
+            let is_told = |(key, _): &&(KeyPath, StoreError)| {
+                self.database().is_none() || key.as_str() != mounts::NONE_SEEN
+            };
+            page.problems.extend(problems.filter(is_told).cloned());
             for prefix in lost {
                 let inside = self.database().is_some_and(|mount| {
                     prefix.starts_with(mount) || mount.starts_with(prefix.trim_end_matches('/'))

@@ -132,6 +132,11 @@ impl Wire {
     pub(super) fn judge(&self, call: &Call<'_>, answer: Answer) -> Result<Answer, StoreError> {
         let what = call.what;
         let (fault, happened, help) = match answer.status {
+            404 if says(&answer, "namespace not found") => (
+                Fault::Setup,
+                "the server has no such namespace",
+                "check `namespace` of the store (or BAO_NAMESPACE, VAULT_NAMESPACE): `bao namespace list` shows those that there are",
+            ),
             200..=299 | 400 | 403 | 404 | 405 => return Ok(answer),
             412 => (
                 Fault::Retryable {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::{
     super::{
-        Fault, StoreError, VersionId,
+        Fault, StoreError, VersionId, VersionState,
         buffer::Buffer,
         http::Effect,
         json::{Json, Text},
@@ -71,7 +71,13 @@ pub(super) fn stage(
     new: &BTreeMap<String, Secret>,
 ) -> Result<VersionId, StoreError> {
     let what = format!("write {}", place.key);
-    let cas = number(client, place, base, &what)?;
+    versioned(client, place, &what)?;
+    let is_new = base.as_str().is_empty();
+    let cas = if is_new {
+        not_there(client, place, &what)?
+    } else {
+        number(client, place, base, &what)?
+    };
     let mut values = BTreeMap::new();
     for (name, value) in new {
         if name.is_empty() {
@@ -91,19 +97,21 @@ pub(super) fn stage(
         })?;
         values.insert(name.as_str(), text);
     }
-    let Some(answer) = fetch(client, place, base)? else {
-        let why = format!("version {base} is deleted");
-        return Err(conflict(client, &what, &why));
-    };
-    let old = fields(client, place, &answer)?;
-    let mut data = Buffer::with_capacity(old.text().len() + 256);
+    let mut data = Buffer::with_capacity(4096);
     let mut separator: &[u8] = b"{";
-    let kept = old
-        .members()
-        .filter(|(name, _)| !values.contains_key(&**name));
-    for (name, value) in kept {
-        member(&mut data, &mut separator, &name);
-        data.push(value.text().as_bytes());
+    if !is_new {
+        let Some(answer) = fetch(client, place, base)? else {
+            let why = format!("version {base} is deleted");
+            return Err(conflict(client, &what, &why));
+        };
+        let old = fields(client, place, &answer)?;
+        let kept = old
+            .members()
+            .filter(|(name, _)| !values.contains_key(&**name));
+        for (name, value) in kept {
+            member(&mut data, &mut separator, &name);
+            data.push(value.text().as_bytes());
+        }
     }
     for (name, value) in &values {
         member(&mut data, &mut separator, name);
@@ -111,6 +119,32 @@ pub(super) fn stage(
     }
     data.push(b"}");
     replace(client, place, cas, &data, &what)
+}
+
+/// Returns the `cas` of a key that has no version yet (0), and refuses one that has.
+fn not_there(client: &Client, place: &KvKey<'_>, what: &str) -> Result<u64, StoreError> {
+    let info = match describe(client, place) {
+        Ok(info) => info,
+        Err(error) if error.fault == Fault::NotFound => return Ok(0),
+        Err(error) => return Err(error),
+    };
+    let Some(newest) = info.versions.first() else {
+        return Ok(0);
+    };
+    let key = place.key;
+    Err(match newest.state {
+        VersionState::SoftDeleted | VersionState::Disabled | VersionState::Destroyed => client.wire.error(
+            Fault::Conflict,
+            format!("{what}: the key is there, and its newest version, {}, is deleted", newest.id),
+            format!(
+                "bring it back (bao kv undelete -versions={} {key}), or remove the key with all its versions (bao kv metadata delete {key})",
+                newest.id
+            ),
+        ),
+        VersionState::Current | VersionState::Pending | VersionState::Previous => {
+            conflict(client, what, "somebody else has made it meanwhile")
+        }
+    })
 }
 
 fn member(data: &mut Buffer, separator: &mut &[u8], name: &str) {

@@ -1,0 +1,313 @@
+//! `keysweep store doctor`: whether each store answers and lets us list what the stores file names, whether targets can be reached, and
+//! what of `[rotate]` leads nowhere.
+//!
+//! Promises: nothing is written, anywhere; no value is printed. The values of keys with a `[[targets]]` entry are read, for their targets are
+//! asked what a rotation would ask first.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
+
+use super::super::{args::StoresArgs, error::CliError, exit::Outcome, stores};
+use crate::{
+    config::{
+        KeyGlob,
+        stores::{StoresFile, TargetEntry, TargetKind},
+    },
+    model::{Secret, StoreFault, closest, quotable},
+    policy::environment::Environments,
+    stores::{
+        Cursor, Fault, Health, KeyPath, SecretStore, StoreError,
+        target::{self, Credential},
+    },
+};
+
+/// Most keys of a store that are listed: enough to see whether it can be listed at all.
+const MAX_KEYS: usize = 2_000;
+/// Most faults of a listing that are shown for one store.
+const MAX_SHOWN: usize = 10;
+
+/// Runs the command; returns what to print.
+pub(super) fn run(file: &StoresFile, args: &StoresArgs) -> Result<(String, Outcome), CliError> {
+    let mut doctor = Doctor {
+        file,
+        text: String::new(),
+        faults: BTreeSet::new(),
+        keys: BTreeMap::new(),
+        is_whole: args.store.is_empty(),
+    };
+    let opened = stores::open_all(file, &args.store);
+    for (name, store) in &opened {
+        let health = store
+            .as_ref()
+            .map_err(Clone::clone)
+            .and_then(|store| Ok((store.as_ref(), store.health()?)));
+        match health {
+            Ok((store, health)) => doctor.store(name, store, &health),
+            Err(error) => {
+                doctor.fault(&error);
+                doctor.is_whole = false;
+            }
+        }
+    }
+    for (number, entry) in (1..).zip(&file.targets) {
+        let store = opened.iter().find(|(name, _)| *name == entry.store);
+        if let Some((_, store)) = store {
+            doctor.target(number, entry, store.as_deref().ok());
+        }
+    }
+    if args.store.is_empty() {
+        doctor.limits();
+    }
+    if doctor.text.is_empty() {
+        doctor
+            .text
+            .push_str("the stores file has no store: `keysweep store init` makes one\n");
+    }
+    Ok((doctor.text, Outcome::of_faults(&doctor.faults)))
+}
+
+struct Doctor<'d> {
+    file: &'d StoresFile,
+    text: String,
+    faults: BTreeSet<StoreFault>,
+    /// The keys that were listed, of each store, with their environments.
+    keys: BTreeMap<String, Vec<(KeyPath, Vec<String>)>>,
+    /// Whether all keys of all stores were listed.
+    is_whole: bool,
+}
+
+impl Doctor<'_> {
+    fn fault(&mut self, error: &StoreError) {
+        super::fault(&mut self.text, error);
+        self.faults.insert(error.kind());
+    }
+
+    fn note(&mut self, note: &str) {
+        let _ = writeln!(self.text, "note  {note}");
+    }
+
+    /// Says how a store is that answers, and what of it cannot be listed.
+    fn store(&mut self, name: &str, store: &dyn SecretStore, health: &Health) {
+        let problems = match self.list(name, store) {
+            Ok(problems) => problems,
+            Err(error) => vec![(KeyPath::new(""), error)],
+        };
+        self.is_whole &= problems.is_empty();
+        let verb = if problems.is_empty() { "ok  " } else { "part" };
+        let _ = write!(self.text, "{verb}  {name}: {}", store.address());
+        if let Some(version) = &health.version {
+            let _ = write!(self.text, ", {version}");
+        }
+        if let Some(identity) = &health.identity {
+            let _ = write!(self.text, ", as {identity}");
+        }
+        if let Some(expires) = health.expires_s {
+            let _ = write!(self.text, ", the login ends in {} min", expires / 60);
+        }
+        self.text.push('\n');
+        // What a fault below says need not be told twice.
+        let is_told = |note: &&String| {
+            let mut keys = problems.iter().map(|(key, _)| key.as_str());
+            keys.any(|key| !key.is_empty() && note.contains(key))
+        };
+        for note in health.notes.iter().filter(|note| !is_told(note)) {
+            let _ = writeln!(self.text, "      {note}");
+        }
+        for (_, error) in problems.iter().take(MAX_SHOWN) {
+            super::fault(&mut self.text, error);
+        }
+        self.faults
+            .extend(problems.iter().map(|(_, error)| error.kind()));
+        let more = problems.len().saturating_sub(MAX_SHOWN);
+        if more > 0 {
+            let _ = writeln!(
+                self.text,
+                "      and {more} more: `keysweep store list --store {name}` has all"
+            );
+        }
+    }
+
+    /// Lists the keys of a store; returns what could not be listed.
+    fn list(
+        &mut self,
+        name: &str,
+        store: &dyn SecretStore,
+    ) -> Result<Vec<(KeyPath, StoreError)>, StoreError> {
+        let own = self.file.stores.get(name);
+        let own = own.and_then(|entry| entry.environment.clone());
+        let words = Environments::default();
+        let mut problems = Vec::new();
+        let mut keys = Vec::new();
+        let mut after: Option<Cursor> = None;
+        loop {
+            let page = store.list(after.as_ref())?;
+            for entry in page.keys {
+                let said = entry.info.and_then(|info| info.environment);
+                let mut environments: Vec<String> = own.iter().cloned().chain(said).collect();
+                if environments.is_empty() {
+                    let labels = words.of_store(entry.key.as_str());
+                    let names = labels.environments().iter().map(|one| one.name());
+                    environments = names.map(str::to_owned).collect();
+                }
+                keys.push((entry.key, environments));
+            }
+            problems.extend(page.problems);
+            after = page.next;
+            if after.is_none() || keys.len() >= MAX_KEYS {
+                break;
+            }
+        }
+        self.is_whole &= after.is_none();
+        self.keys.insert(name.to_owned(), keys);
+        Ok(problems)
+    }
+
+    /// Asks the target of a `[[targets]]` entry what a rotation would ask first.
+    fn target(&mut self, number: usize, entry: &TargetEntry, store: Option<&dyn SecretStore>) {
+        let field = entry.field.as_deref();
+        let field = field.map(|field| format!(" {field}")).unwrap_or_default();
+        let place = format!("{}:{}{field}", entry.store, entry.key);
+        let label = format!("target {number} ({}, {place})", entry.kind.as_str());
+        let Some(store) = store else {
+            self.note(&format!(
+                "{label}: not looked at, for its store does not answer"
+            ));
+            return;
+        };
+        match reach(store, entry) {
+            Ok(told) => {
+                let _ = writeln!(self.text, "ok    {label}: {told}");
+            }
+            Err(error) => {
+                let _ = writeln!(self.text, "fault {label}: {error}\n      {}", error.help);
+                self.faults.insert(error.kind());
+            }
+        }
+    }
+
+    /// Tells which words of `[rotate]` name nothing.
+    fn limits(&mut self) {
+        let limits = &self.file.rotate;
+        let of = if self.is_whole {
+            "no key of any store"
+        } else {
+            "no key that could be listed"
+        };
+        for (list, globs) in [("allow", &limits.allow), ("deny", &limits.deny)] {
+            for text in globs {
+                let shown = quotable(text);
+                let Some(glob) = KeyGlob::parse(text) else {
+                    self.fault(&StoreError::new(
+                        "stores.toml",
+                        Fault::Setup,
+                        format!("`{shown}` in [rotate] {list} is no glob of STORE:KEY"),
+                        "write it as prod:secret/apps/* (one folder) or prod:secret/** (all below)",
+                    ));
+                    continue;
+                };
+                let names = |(store, keys): (&String, &Vec<(KeyPath, _)>)| {
+                    keys.iter().any(|(key, _)| glob.names(store, key.as_str()))
+                };
+                if !self.keys.iter().any(names) {
+                    self.note(&format!(
+                        "[rotate] {list}: `{shown}` names {of}; `keysweep store list` shows them as STORE:KEY"
+                    ));
+                }
+            }
+        }
+        let mut known: BTreeSet<&str> = BTreeSet::new();
+        known.extend(
+            self.keys
+                .values()
+                .flatten()
+                .flat_map(|(_, names)| names.iter().map(String::as_str)),
+        );
+        let stores = self.file.stores.values();
+        known.extend(stores.filter_map(|entry| entry.environment.as_deref()));
+        let mut notes = Vec::new();
+        for name in limits
+            .protected
+            .iter()
+            .filter(|name| !known.contains(name.as_str()))
+        {
+            let near = match closest(name, known.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!(
+                    "those that are: {}",
+                    known.iter().copied().collect::<Vec<_>>().join(", ")
+                ),
+            };
+            notes.push(format!(
+                "[rotate] protected: `{}` is the environment of {of}, so nothing is protected by it; {near}",
+                quotable(name)
+            ));
+        }
+        notes.iter().for_each(|note| self.note(note));
+    }
+}
+
+/// Reads the current value of a target's key and has the target look at it; returns what to say of a target that is well.
+fn reach(store: &dyn SecretStore, entry: &TargetEntry) -> Result<String, StoreError> {
+    let key = KeyPath::new(entry.key.as_str());
+    let info = store.describe(&key)?;
+    let lacks =
+        |what: String, help: String| StoreError::new(store.name(), Fault::NotFound, what, help);
+    let Some(current) = info.current() else {
+        return Err(lacks(
+            format!("{key} has no current version"),
+            format!(
+                "put one there: keysweep store put {key} FIELD --store {}",
+                store.name()
+            ),
+        ));
+    };
+    let wanted = entry.field.as_deref().unwrap_or_default();
+    let (mut secret, mut user, mut names) = (None, None, Vec::new());
+    store.read(&key, &current.id, &mut |field| {
+        if field.name == wanted {
+            secret = Some(Secret::new(field.bytes));
+        }
+        if Some(field.name) == entry.user_field.as_deref() {
+            user = Some(String::from_utf8_lossy(field.bytes).into_owned());
+        }
+        names.push(field.name.to_owned());
+    })?;
+    let has = || {
+        let names: Vec<&str> = names
+            .iter()
+            .map(String::as_str)
+            .filter(|name| !name.is_empty())
+            .collect();
+        if names.is_empty() {
+            "it is one whole value: leave `field` and `user-field` out of its [[targets]]"
+                .to_owned()
+        } else {
+            format!("it has: {}", names.join(", "))
+        }
+    };
+    let Some(secret) = secret else {
+        let what = if wanted.is_empty() {
+            format!("{key} is no whole value, and its [[targets]] names no `field`")
+        } else {
+            format!("{key} has no field `{wanted}`")
+        };
+        return Err(lacks(what, has()));
+    };
+    if let (Some(field), None) = (&entry.user_field, &user) {
+        return Err(lacks(
+            format!("{key} has no field `{field}` (user-field)"),
+            has(),
+        ));
+    }
+    if matches!(entry.kind, TargetKind::None) {
+        return Ok("the store alone holds it".to_owned());
+    }
+    let target = target::open(entry, &stores::surroundings())?;
+    target.check(&Credential {
+        user: user.or_else(|| entry.user.clone()),
+        secret,
+    })?;
+    Ok(format!("{} lets us in", target.address()))
+}

@@ -96,8 +96,13 @@ fn in_memory(pid: u32, needles: &AhoCorasick) -> Option<Vec<usize>> {
 fn start(bao: &Bao, repo: &Repo, pipe: &Path) -> Child {
     let stores = bao.dir().join("stores.toml");
     let text = format!(
-        "[stores.main]\nkind = \"vault\"\naddress = \"{}\"\nmounts = [\"secret\"]\n",
-        bao.address
+        "[stores.main]\nkind = \"vault\"\naddress = \"{}\"\nmounts = [\"secret\"]\n{}",
+        bao.address,
+        if bao.address.starts_with("https") {
+            format!("ca-file = {:?}\n", bao.ca_file())
+        } else {
+            String::new()
+        }
     );
     fs::write(&stores, text).unwrap();
     Command::new(env!("CARGO_BIN_EXE_keysweep"))
@@ -115,14 +120,24 @@ fn start(bao: &Bao, repo: &Repo, pipe: &Path) -> Child {
 
 #[test]
 fn after_verify_the_memory_holds_no_value_of_the_store() {
-    let (bao, repo) = (Bao::start(), Repo::plain());
-    fill(&bao);
+    search(&Bao::start());
+}
+
+#[test]
+fn after_verify_over_tls_the_memory_holds_no_value_of_the_store() {
+    search(&Bao::with_tls());
+}
+
+/// Verifies a repository against the store, and looks for the store's values in the program's memory.
+fn search(bao: &Bao) {
+    let repo = Repo::plain();
+    fill(bao);
     // One of them has leaked: it is in the tree, and may stand in the memory.
     repo.write("leak.env", format!("DB_PASSWORD={}\n", value(7)));
     let pipe = bao.dir().join("report.pipe");
     let made = Command::new("mkfifo").arg(&pipe).status().unwrap();
     assert!(made.success());
-    let mut child = start(&bao, &repo, &pipe);
+    let mut child = start(bao, &repo, &pipe);
     wait_for_report(&mut child);
     let values: Vec<String> = (0..VALUES).map(value).collect();
     let needles = AhoCorasick::new(&values).unwrap();

@@ -36,5 +36,5 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         let _ = index.find(data);
     }
     fs::write(folder().join("j-0.jsonl"), data).expect("written");
-    let _ = rotate::status(folder());
+    let _ = rotate::status(folder(), None);
 });

@@ -157,6 +157,6 @@ fn search(bao: &Bao) {
             assert!(found.contains(&7), "{found:?}");
             assert_eq!(found, [7], "values of the store in memory");
         }
-        None => println!("the memory was not searched: only root may look into the program"),
+        None => eprintln!("the memory was not searched: only root may look into the program"),
     }
 }

@@ -100,7 +100,7 @@ pub fn main() -> ExitCode {
                 .as_deref()
                 .map(|index| settings::working_directory().join(index));
             #[cfg(not(feature = "verify"))]
-            let index = None;
+            let index: Option<std::path::PathBuf> = None;
             hook::install(&path, index.as_deref(), *apply)
                 .map_err(CliError::from)
                 .and_then(|text| print((text, Outcome::Clean)))

@@ -113,10 +113,18 @@ impl Opened {
             |entry: &&SinkEntry| keys.contains(&(entry.store.clone(), entry.key.clone()));
         let mut sinks = Vec::new();
         for entry in file.sinks.iter().filter(is_needed) {
-            sinks.push(OpenSink {
-                entry: entry.clone(),
-                sink: sink::open(entry, &surroundings)?,
-            });
+            match sink::open(entry, &surroundings) {
+                Ok(sink) => sinks.push(OpenSink {
+                    entry: entry.clone(),
+                    sink,
+                }),
+                // It stands in the way of its own key alone, as a target does.
+                Err(error) => unopened.push(Unopened {
+                    store: entry.store.clone(),
+                    key: Some(entry.key.clone()),
+                    error,
+                }),
+            }
         }
         Ok(Self {
             stores,

@@ -78,6 +78,18 @@ pub enum Effect {
     Write,
 }
 
+impl Effect {
+    /// Returns what a request of this method changes, where GET alone changes nothing.
+    #[must_use]
+    pub fn of(method: &str) -> Self {
+        if method == "GET" {
+            Self::Read
+        } else {
+            Self::Write
+        }
+    }
+}
+
 /// What a server answered.
 pub struct Answer {
     /// The status.

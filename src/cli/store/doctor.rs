@@ -1,4 +1,4 @@
-//! `keysweep store doctor`: whether each store answers and lets us list what the stores file names, whether targets can be reached, and
+//! `keysweep store doctor`: whether each store answers and lets us list what the stores file names, whether targets and sinks can be reached, and
 //! what of `[rotate]` leads nowhere.
 //!
 //! Promises: nothing is written, anywhere; no value is printed. The values of keys with a `[[targets]]` entry are read, for their targets are
@@ -13,12 +13,13 @@ use super::super::{args::StoresArgs, error::CliError, exit::Outcome, stores};
 use crate::{
     config::{
         KeyGlob,
+        sinks::SinkEntry,
         stores::{StoresFile, TargetEntry, TargetKind},
     },
     model::{Secret, StoreFault, closest, quotable},
     policy::environment::Environments,
     stores::{
-        Cursor, Fault, Health, KeyPath, SecretStore, StoreError,
+        Cursor, Fault, Health, KeyPath, SecretStore, StoreError, sink,
         target::{self, Credential},
     },
 };
@@ -55,6 +56,11 @@ pub(super) fn run(file: &StoresFile, args: &StoresArgs) -> Result<(String, Outco
         let store = opened.iter().find(|(name, _)| *name == entry.store);
         if let Some((_, store)) = store {
             doctor.target(number, entry, store.as_deref().ok());
+        }
+    }
+    for (number, entry) in (1..).zip(&file.sinks) {
+        if opened.iter().any(|(name, _)| *name == entry.store) {
+            doctor.sink(number, entry);
         }
     }
     if args.store.is_empty() {
@@ -182,6 +188,31 @@ impl Doctor<'_> {
             }
             Err(error) => {
                 let _ = writeln!(self.text, "fault {label}: {error}\n      {}", error.help);
+                self.faults.insert(error.kind());
+            }
+        }
+    }
+
+    /// Asks a sink what a rotation would ask first: whether the copy is there and may be replaced.
+    fn sink(&mut self, number: usize, entry: &SinkEntry) {
+        let opened = sink::open(entry, &stores::surroundings());
+        let asked = opened.and_then(|sink| Ok((sink.address(), sink.describe()?)));
+        match asked {
+            Ok((address, info)) => {
+                let marker = info.marker.map(|marker| format!(", {}", quotable(&marker)));
+                let _ = writeln!(
+                    self.text,
+                    "ok    sink {number}: {}{}",
+                    quotable(&address),
+                    marker.unwrap_or_default()
+                );
+            }
+            Err(error) => {
+                let _ = writeln!(
+                    self.text,
+                    "fault sink {number}: {error}\n      {}",
+                    error.help
+                );
                 self.faults.insert(error.kind());
             }
         }

@@ -111,11 +111,7 @@ impl Github {
         body: Option<&[u8]>,
         what: &str,
     ) -> Result<Answer, StoreError> {
-        let effect = if method == "GET" {
-            Effect::Read
-        } else {
-            Effect::Write
-        };
+        let effect = Effect::of(method);
         let answer = self.http.send(&Request {
             method,
             url: &format!("{}/{path}", self.secrets),

@@ -78,11 +78,7 @@ impl Gitlab {
         body: Option<&[u8]>,
         what: &str,
     ) -> Result<Answer, StoreError> {
-        let effect = if method == "GET" {
-            Effect::Read
-        } else {
-            Effect::Write
-        };
+        let effect = Effect::of(method);
         let answer = self.http.send(&Request {
             method,
             url,

@@ -116,12 +116,9 @@ pub(super) fn judge(
         return Ok(answer);
     }
     let (fault, happened, help) = said(answer.status, effect, is_limited, after);
-    Err(StoreError::new(
-        label,
-        fault,
-        format!("{what}: {happened}"),
-        help,
-    ))
+    let is_quota = answer.status == 429 || (answer.status == 403 && is_limited);
+    let error = StoreError::new(label, fault, format!("{what}: {happened}"), help);
+    Err(error.of_quota(is_quota))
 }
 
 fn said(

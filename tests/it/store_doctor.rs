@@ -367,3 +367,34 @@ fn a_key_that_is_not_there_yet_is_made_and_one_that_is_there_is_not_run_over() {
     assert_eq!(whole.code, 2, "{}", whole.stderr);
     assert!(whole.stderr.contains("has fields"), "{}", whole.stderr);
 }
+
+#[cfg(unix)]
+#[test]
+fn sinks_are_asked_whether_they_could_be_told() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let clinic = Clinic::new();
+    let program = clinic.bao.dir().join("sink.sh");
+    let sink = |answer: &str| {
+        let text = format!("#!/bin/sh\ncat > /dev/null\necho '{answer}'\n");
+        fs::write(&program, text).expect("written");
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).expect("made a program");
+        let entry = format!(
+            "\n[[sinks]]\nstore = \"main\"\nkey = \"secret/prod/db\"\nfield = \"password\"\nkind = \"command\"\nprogram = [{program:?}]\n"
+        );
+        clinic.doctor("mounts = [\"secret\"]", &entry, Bao::ROOT)
+    };
+    let ok = sink(r#"{"ok": {"marker": "third"}}"#);
+    assert_eq!(ok.code, 0, "{}", ok.text());
+    assert!(ok.text().contains("ok    sink 1: "), "{}", ok.text());
+    assert!(ok.text().contains(", third"), "{}", ok.text());
+    let denied = sink(r#"{"error": "denied"}"#);
+    assert_eq!(denied.code, 20, "{}", denied.text());
+    assert!(
+        denied.text().contains("fault sink 1: "),
+        "{}",
+        denied.text()
+    );
+    let garbled = sink("made-up");
+    assert_eq!(garbled.code, 3, "{}", garbled.text());
+    assert!(!garbled.text().contains("made-up"), "{}", garbled.text());
+}

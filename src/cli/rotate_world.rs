@@ -109,23 +109,7 @@ impl Opened {
                 target,
             });
         }
-        let is_needed =
-            |entry: &&SinkEntry| keys.contains(&(entry.store.clone(), entry.key.clone()));
-        let mut sinks = Vec::new();
-        for entry in file.sinks.iter().filter(is_needed) {
-            match sink::open(entry, &surroundings) {
-                Ok(sink) => sinks.push(OpenSink {
-                    entry: entry.clone(),
-                    sink,
-                }),
-                // It stands in the way of its own key alone, as a target does.
-                Err(error) => unopened.push(Unopened {
-                    store: entry.store.clone(),
-                    key: Some(entry.key.clone()),
-                    error,
-                }),
-            }
-        }
+        let sinks = sinks(file, keys, &surroundings, &mut unopened);
         Ok(Self {
             stores,
             targets,
@@ -154,6 +138,31 @@ impl Opened {
             unopened: &self.unopened,
         }
     }
+}
+
+/// Opens the sinks of these keys; one that cannot be opened stands in the way of its own key alone, as a target does.
+fn sinks(
+    file: &StoresFile,
+    keys: &BTreeSet<(String, String)>,
+    surroundings: &Surroundings<'_>,
+    unopened: &mut Vec<Unopened>,
+) -> Vec<OpenSink> {
+    let is_needed = |entry: &&SinkEntry| keys.contains(&(entry.store.clone(), entry.key.clone()));
+    let mut sinks = Vec::new();
+    for entry in file.sinks.iter().filter(is_needed) {
+        match sink::open(entry, surroundings) {
+            Ok(sink) => sinks.push(OpenSink {
+                entry: entry.clone(),
+                sink,
+            }),
+            Err(error) => unopened.push(Unopened {
+                store: entry.store.clone(),
+                key: Some(entry.key.clone()),
+                error,
+            }),
+        }
+    }
+    sinks
 }
 
 /// Returns what looks through all stores for other places with a value, as `verify` does: only reads.

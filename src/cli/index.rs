@@ -3,7 +3,10 @@
 //! The key of an index is the team key: `KEYSWEEP_TEAM_KEY`, else `team.key` in the state directory (64 hex digits, made when the
 //! first index is written).
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use zeroize::Zeroizing;
 
@@ -168,6 +171,12 @@ pub(super) fn read(path: &Path, stores: Option<&StoresFile>) -> Result<Index, Cl
         u32::from(limits.min_bits),
         gather::seconds(),
     )?)
+}
+
+/// Returns the whole path of an index for a hook; one that the hook could not read would stop every commit.
+pub(super) fn of_hook(path: &Path) -> Result<PathBuf, CliError> {
+    read(path, None)?;
+    Ok(settings::working_directory().join(path))
 }
 
 /// What is remembered of values that stores may have forgotten.

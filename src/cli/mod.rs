@@ -96,13 +96,11 @@ pub fn main() -> ExitCode {
         }) => {
             let path = path.clone().unwrap_or_else(|| ".".into());
             #[cfg(feature = "verify")]
-            let index = index
-                .as_deref()
-                .map(|index| settings::working_directory().join(index));
+            let index = index.as_deref().map(index::of_hook).transpose();
             #[cfg(not(feature = "verify"))]
-            let index: Option<std::path::PathBuf> = None;
-            hook::install(&path, index.as_deref(), *apply)
-                .map_err(CliError::from)
+            let index: Result<Option<std::path::PathBuf>, CliError> = Ok(None);
+            index
+                .and_then(|index| Ok(hook::install(&path, index.as_deref(), *apply)?))
                 .and_then(|text| print((text, Outcome::Clean)))
         }
     };

@@ -338,7 +338,7 @@ fn abandon(args: &args::RotateAbandon) -> Result<Told, CliError> {
     let file = load(&args.stores)?;
     let journals = rotate_world::state(&file).join(JOURNALS);
     let pending = rotate::pending(Some(&args.id), &journals)?;
-    let opened = Opened::new(&file, &pending.keys)?;
+    let opened = Opened::as_far_as_it_goes(&file, &pending.keys)?;
     let (rotation, head) = with(&file, |context| {
         let world = opened.world();
         rotate::abandon(&args.id, &args.reason, &world, context, &journals)

@@ -80,6 +80,7 @@ impl Opened {
                     Err(error) => unopened.push(Unopened {
                         store: name,
                         key: None,
+                        is_sink: false,
                         error,
                     }),
                 }
@@ -98,6 +99,7 @@ impl Opened {
                         unopened.push(Unopened {
                             store: entry.store.clone(),
                             key: Some(entry.key.clone()),
+                            is_sink: false,
                             error,
                         });
                         continue;
@@ -158,6 +160,7 @@ fn sinks(
             Err(error) => unopened.push(Unopened {
                 store: entry.store.clone(),
                 key: Some(entry.key.clone()),
+                is_sink: true,
                 error,
             }),
         }

@@ -31,6 +31,7 @@ pub(super) const READERS: usize = 8;
 /// Runs the command.
 pub(super) fn run(args: &args::Verify, look: &Look) -> Result<Outcome, CliError> {
     event::trusted()?;
+    let named = args.report.as_deref().map(reports::one).transpose()?;
     let outputs = scan::outputs(&args.scan.output)?;
     scan::check(&outputs, args.scan.reveal)?;
     let target = scan::target(&args.scan)?;
@@ -47,9 +48,9 @@ pub(super) fn run(args: &args::Verify, look: &Look) -> Result<Outcome, CliError>
     }
     opening::refuse_inside(&args.stores, &gather::root_of(&target))?;
     let gathered = Gathered::new(&args.scan.common, &target)?;
-    let mut report = match &args.report {
+    let mut report = match named {
         None => scan::scanned(target.clone(), &args.scan, &gathered, look)?,
-        Some(path) => reported(path, &target, args, &gathered, look)?,
+        Some((_, report)) => with_values(report, &target, args, &gathered, look)?,
     };
     let threads = args.scan.common.threads.map_or(READERS, usize::from);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
@@ -235,15 +236,14 @@ fn ask(
     Ok(())
 }
 
-/// Reads a report, and finds the values of its findings again where they stood: a report holds none.
-fn reported(
-    path: &std::path::Path,
+/// Finds the values of a report's findings again where they stood: a report holds none.
+fn with_values(
+    mut report: Report,
     target: &Target,
     args: &args::Verify,
     gathered: &Gathered,
     look: &Look,
 ) -> Result<Report, CliError> {
-    let (_, mut report) = reports::one(path)?;
     let lacks = |finding: &Finding| finding.kind == Kind::Secret && finding.secret.is_empty();
     if !report.findings.iter().any(lacks) {
         return Ok(report);

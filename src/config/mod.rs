@@ -31,6 +31,8 @@ mod schema;
 pub mod sinks;
 mod size;
 pub mod stores;
+#[cfg(test)]
+mod stores_tests;
 pub mod suppress;
 mod trust;
 

@@ -1,13 +1,14 @@
 //! Giving a rotation up: a person ends it where it stands, with a reason that is kept.
 //!
 //! Promises: nothing outside is changed; it is refused as long as the last credential that opens the target is known to the journal alone,
-//! or that cannot be found out: its sealed values go with it.
+//! or that cannot be found out: its sealed values go with it. What is left behind is named: credentials that nobody knows, sinks with a value
+//! that is not the store's. Sinks themselves are not asked, and may be gone from the stores file.
 
 use std::path::Path;
 
 use super::{
     RotateError,
-    apply::{Rotation, machine},
+    apply::{Rotation, machine_without_sinks},
     journal::{Journal, Step},
     machine::{Context, Machine, Stop, Which, step},
     state::{Effect, Outcome, State},
@@ -47,7 +48,7 @@ pub fn abandon(
             "keysweep rotate status --all tells how",
         ));
     };
-    let mut machine = machine(journal, world, context)?;
+    let mut machine = machine_without_sinks(journal, world, context)?;
     machine.unseal()?;
     let left = machine.left().or_else(refusal)?;
     let who = quotable(&context.actor.name);
@@ -155,7 +156,30 @@ impl Machine<'_> {
             format!("the target still accepts the {name} credential, which nobody knows any more: remove it there")
         }));
         left.extend(self.under_way());
+        let current = current.map(|(_, current)| current);
+        let has_new = |new| current.is_some_and(|current| same(current, new));
+        left.extend(self.sinks_behind(self.held.new.as_ref().is_some_and(has_new)));
         Ok(left)
+    }
+
+    /// Names the sinks that may have another value than the store. `is_new`: the store's current value is the new one.
+    fn sinks_behind(&self, is_new: bool) -> Vec<String> {
+        let progress = &self.journal.progress;
+        let sinks = self.journal.begin.action.sinks.iter();
+        let behind = sinks.zip(0_u16..).filter_map(|(address, n)| {
+            let (told, recalled) = (Effect::Deliver(n), Effect::Recall(n));
+            let may_have_new = progress.attempts.contains_key(&told) && !progress.did.contains(&recalled);
+            let surely_has_new = progress.did.contains(&told) && !progress.attempts.contains_key(&recalled);
+            let address = quotable(address);
+            if is_new && !surely_has_new {
+                Some(format!("{address} may still have the old value: give it that of the store"))
+            } else if !is_new && may_have_new {
+                Some(format!("{address} may have the new value, which is not the store's: give it that of the store"))
+            } else {
+                None
+            }
+        });
+        behind.collect()
     }
 
     /// Returns what may still come of a request whose answer is not known.

@@ -303,12 +303,50 @@ fn rotation(machine: &Machine<'_>, outcome: Outcome) -> Rotation {
     }
 }
 
+/// Returns what does a rotation's steps, with the store, target and sinks of its plan.
+///
+/// # Errors
+/// [`RotateError::Unknown`] if one of these is not in the stores file any more, or is another one; why one could not be opened.
 pub(super) fn machine<'m>(
     journal: Journal,
     world: &World<'m>,
     context: &Context<'m>,
 ) -> Result<Machine<'m>, RotateError> {
+    refuse_unopened(world, &journal.begin.action, true)?;
+    let machine = machine_without_sinks(journal, world, context)?;
+    let progress = &machine.journal.progress;
+    let is_told = progress.state >= State::Distributed || progress.back.is_some();
+    let sinks = match progress.state {
+        State::Done | State::RolledBack => Vec::new(),
+        _ => sinks::of_plan(world, &machine.journal.begin.action, is_told)?,
+    };
+    Ok(Machine { sinks, ..machine })
+}
+
+/// Refuses an action of which something could not be opened; `sinks`: its sinks as well.
+fn refuse_unopened(world: &World<'_>, action: &Action, sinks: bool) -> Result<(), RotateError> {
+    let stands_in_the_way = world.unopened.iter().find(|one| {
+        one.store == action.store
+            && one.key.as_ref().is_none_or(|key| *key == action.key)
+            && (sinks || !one.is_sink)
+    });
+    match stands_in_the_way {
+        Some(one) => Err(one.error.clone().into()),
+        None => Ok(()),
+    }
+}
+
+/// Returns [`machine`], which tells no sink: for what only looks.
+///
+/// # Errors
+/// As [`machine`], of store and target.
+pub(super) fn machine_without_sinks<'m>(
+    journal: Journal,
+    world: &World<'m>,
+    context: &Context<'m>,
+) -> Result<Machine<'m>, RotateError> {
     let action = &journal.begin.action;
+    refuse_unopened(world, action, false)?;
     let missing = |what: &str, name: &str| RotateError::Unknown {
         what: format!(
             "the rotation {} needs the {what} {}, and stores.toml has none",
@@ -318,13 +356,6 @@ pub(super) fn machine<'m>(
         help: "put it back; a rotation ends with the stores and targets that it began with"
             .to_owned(),
     };
-    let mut unopened = world.unopened.iter();
-    let stands_in_the_way = unopened.find(|one| {
-        one.store == action.store && one.key.as_ref().is_none_or(|key| *key == action.key)
-    });
-    if let Some(one) = stands_in_the_way {
-        return Err(one.error.clone().into());
-    }
     let store = world
         .store(&action.store)
         .ok_or_else(|| missing("store", &action.store))?;
@@ -339,15 +370,9 @@ pub(super) fn machine<'m>(
     }
     let rotator = rotator(action.strategy, action.kind, store, target)
         .ok_or_else(|| missing("target", &action.key))?;
-    let progress = &journal.progress;
-    let is_told = progress.state >= State::Distributed || progress.back.is_some();
-    let sinks = match progress.state {
-        State::Done | State::RolledBack => Vec::new(),
-        _ => sinks::of_plan(world, action, is_told)?,
-    };
     Ok(Machine {
         context: *context,
-        sinks,
+        sinks: Vec::new(),
         store,
         rotator,
         target: open.map(|open| &open.entry),

@@ -153,6 +153,47 @@ fn a_new_credential_that_is_refused_later_is_recalled_from_the_sinks() {
 }
 
 #[test]
+fn giving_up_names_the_sinks_with_another_value_and_needs_none_of_them() {
+    let given_up_at = |point| {
+        let mut bench = Bench::with_two(Way::Grace, false);
+        bench.crash_at(point);
+        assert!(bench.apply().is_err());
+        // Both are out of the stores file since.
+        bench.sinks.clear();
+        match bench.abandon().unwrap().outcome {
+            Outcome::Abandoned { why } => why,
+            other => panic!("{other:?}"),
+        }
+    };
+    let why = given_up_at(Point::AfterState(State::Promoted));
+    for name in [
+        "fake:first may still have the old",
+        "fake:second may still have the old",
+    ] {
+        assert!(why.contains(name), "{why}");
+    }
+    let why = given_up_at(Point::BeforeIntent(Effect::Deliver(1)));
+    assert!(!why.contains("fake:first"), "{why}");
+    assert!(why.contains("fake:second may still have the old"), "{why}");
+    let why = given_up_at(Point::AfterIntent(Effect::Deliver(0)));
+    assert!(why.contains("fake:first may still have the old"), "{why}");
+    let why = given_up_at(Point::AfterState(State::Distributed));
+    assert!(!why.contains("fake:"), "{why}");
+    let why = given_up_at(Point::AfterState(State::Validated));
+    assert!(!why.contains("fake:"), "{why}");
+    // On the way back the store has the old value, and only one sink has got it again.
+    let mut bench = refusing(Way::Grace, false, true);
+    bench.crash_at(Point::BeforeIntent(Effect::Recall(0)));
+    assert!(bench.apply().is_err());
+    bench.sinks.clear();
+    let Outcome::Abandoned { why } = bench.abandon().unwrap().outcome else {
+        panic!("not given up");
+    };
+    assert!(why.contains("fake:first may have the new"), "{why}");
+    assert!(!why.contains("fake:second"), "{why}");
+}
+
+#[test]
 fn a_sink_that_is_away_is_waited_for_and_the_old_credential_stays() {
     for fault in [Fault::Unavailable, Fault::Retryable { after: None }] {
         let bench = Bench::with_two(Way::Grace, false);

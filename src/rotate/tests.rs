@@ -686,6 +686,7 @@ fn what_cannot_be_opened_is_told_and_comes_back_later() {
         (Some("other"), 0),
     ] {
         let unopened = [Unopened {
+            is_sink: false,
             store: "fake".into(),
             key: key.map(str::to_owned),
             error: StoreError::new("fake", Fault::Setup, "made up", "made up"),

@@ -42,13 +42,15 @@ pub type EnvironmentsOf = dyn Fn(&str, &str) -> Vec<String>;
 /// The error says, in words, why that cannot be known.
 pub type SharedBy = dyn Fn(&str, &str, &Secret) -> Result<u64, String>;
 
-/// A store that could not be opened, or the target of one of its keys.
+/// A store that could not be opened, or the target or a sink of one of its keys.
 #[derive(Clone, Debug)]
 pub struct Unopened {
     /// The store's name.
     pub store: String,
-    /// The key, if it is a target.
+    /// The key, if it is a target or a sink.
     pub key: Option<String>,
+    /// Whether it is a sink: a rotation that is only given up does without.
+    pub is_sink: bool,
     /// Why.
     pub error: StoreError,
 }

@@ -97,6 +97,8 @@ pub(crate) struct World {
     pub(crate) deny: Option<&'static str>,
     /// Somebody else writes this parameter, or moves the current label of this secret, right before us.
     pub(crate) race: Option<String>,
+    /// Somebody else moves the current label of this secret right after its versions were listed.
+    pub(crate) race_after_look: Option<String>,
     pub(crate) ops: Vec<(String, Value)>,
     made: u32,
     clock: i64,
@@ -349,7 +351,13 @@ impl World {
         }
         match operation {
             "DescribeSecret" => Ok(self.describe(&id)),
-            "ListSecretVersionIds" => self.list_versions(&id, body),
+            "ListSecretVersionIds" => {
+                let listed = self.list_versions(&id, body);
+                if self.race_after_look.take_if(|race| *race == id).is_some() {
+                    make_current(self.secrets.get_mut(&id).expect("it is there"), OTHER_HAND);
+                }
+                listed
+            }
             "GetSecretValue" => self.get_value(&id, body),
             "GetResourcePolicy" => {
                 let policy = &self.secrets[&id].policy;

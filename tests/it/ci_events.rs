@@ -280,11 +280,21 @@ fn a_hook_with_an_index_names_a_live_secret() {
         0
     );
     let install = ["hook", "install", "--index", &index, "--apply"];
+    let hook = place.repo.path().join(".git/hooks/pre-commit");
+    // A hook that cannot read its index stops every commit.
+    let missing = ["hook", "install", "--index", "missing.index", "--apply"];
+    let refused = place.run(&missing, &[], b"");
+    assert_eq!(refused.code, 2, "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("missing.index"),
+        "{}",
+        refused.stderr
+    );
+    assert!(!hook.exists());
     let installed = place.run(&install, &[], b"");
     assert_eq!(installed.code, 0, "{}", installed.stderr);
     place.repo.write("b.env", format!("B={}\n", token(77)));
     place.repo.git(&["add", "."]);
-    let hook = place.repo.path().join(".git/hooks/pre-commit");
     let bin = super::support::program();
     let path = format!(
         "{}:{}",

@@ -37,6 +37,8 @@ mod policy_reports;
 #[cfg(all(unix, feature = "verify"))]
 mod programs;
 mod ranges;
+#[cfg(all(unix, feature = "verify"))]
+mod readme;
 mod reuse_history;
 #[cfg(feature = "verify")]
 mod rotate;

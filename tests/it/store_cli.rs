@@ -76,6 +76,14 @@ fn a_store_is_made_filled_and_listed() {
 }
 
 #[test]
+fn a_report_that_is_missing_is_told_before_a_stores_file_that_is() {
+    let run = User::new().run(&["verify", "--report", "gone.json"], "");
+    assert_eq!(run.code, 2, "{}", run.stderr);
+    assert!(run.stderr.contains("gone.json"), "{}", run.stderr);
+    assert!(!run.stderr.contains("stores.toml"), "{}", run.stderr);
+}
+
+#[test]
 fn init_overwrites_nothing() {
     let user = User::new();
     user.good(&["store", "init"], "");

@@ -586,6 +586,13 @@ fn lie_a_stale_promotion_is_refused_by_aws_itself() {
 
 #[test]
 fn lie_a_label_that_moved_between_look_and_swap_stays_where_it_is() {
+    // At the swap itself, and before it: whoever looks once more must not take what he sees then for what he knew.
+    for right_after_look in [false, true] {
+        moved_label_stays(right_after_look);
+    }
+}
+
+fn moved_label_stays(right_after_look: bool) {
     let aws = Aws::start(Lies::default());
     aws.world().secret("db", PASSWORD);
     let (store, base) = (manager(&aws), VersionId::new(first("db")));
@@ -595,7 +602,12 @@ fn lie_a_label_that_moved_between_look_and_swap_stays_where_it_is() {
         let other = world.version(OTHER_HAND, &[], Some("made-up-of-somebody-else"));
         let held = world.secrets.get_mut("db").expect("there");
         held.versions.push(other);
-        world.race = Some("db".to_owned());
+        let race = Some("db".to_owned());
+        if right_after_look {
+            world.race_after_look = race;
+        } else {
+            world.race = race;
+        }
     }
     assert_eq!(
         fault(store.promote(&key("db"), &base, &staged)),

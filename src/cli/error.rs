@@ -41,6 +41,16 @@ pub(super) enum CliError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Read(#[from] ReadError),
+    /// Ctrl-C during a rotation.
+    #[cfg(feature = "verify")]
+    #[error("stopped between two steps; the journal has what was done")]
+    #[diagnostic(
+        code(keysweep::cli::stopped),
+        help(
+            "keysweep rotate status tells how far each rotation is, and keysweep rotate resume goes on"
+        )
+    )]
+    Stopped,
     /// A file cannot be read.
     #[error("cannot read {}", shown(path))]
     #[diagnostic(
@@ -542,6 +552,8 @@ impl CliError {
             | Self::NotVerified { .. }
             | Self::WeakValue { .. }
             | Self::NoIdentity => Outcome::Usage,
+            #[cfg(feature = "verify")]
+            Self::Stopped => Outcome::Interrupted,
             #[cfg(feature = "verify")]
             Self::Store(error) => of_fault(error),
             Self::Report(_) | Self::Internal { .. } => Outcome::Internal,

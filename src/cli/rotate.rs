@@ -7,14 +7,15 @@ use std::{
     fmt::Write as _,
     fs,
     path::{Path, PathBuf},
+    sync::atomic::Ordering,
 };
 
 use crate::{
     config::stores::StoresFile,
-    model::{Kind, Secret, quotable},
+    model::{Kind, ProviderState, Secret, StoreState, quotable},
     rotate::{
-        self, Approval, Audit, Candidate, Context, JOURNALS, NoFaults, Plan, Rotation, Sealer,
-        Tombstones, ValuePolicy, Wishes, World,
+        self, Ahead, Approval, Audit, Candidate, Context, Crash, Faults, JOURNALS, Plan, Point,
+        Rotation, Sealer, Tombstones, ValuePolicy, Wishes, World,
     },
     scan::Report,
     stores::credential::credential_file,
@@ -124,8 +125,10 @@ fn planned(
     let mut text = plan.steps().join("\n");
     // An empty plan, too: an older one, or one of somebody else, would lie there and be applied as this one.
     scan::replace(out, plan.to_text().as_bytes())?;
+    text.push_str(&dead(&candidates));
     if plan.actions.is_empty() {
-        text.push_str("\nnothing to rotate\n");
+        let gap = if text.is_empty() { "" } else { "\n" };
+        let _ = writeln!(text, "{gap}nothing to rotate");
     } else {
         let path = shown(out);
         let (digest, expires) = (plan.digest(), &plan.expires);
@@ -146,6 +149,9 @@ fn planned(
         } else {
             String::new()
         };
+        if let Err(error) = sealer(file) {
+            text.push_str(&needs_identity(&error));
+        }
         let _ = writeln!(text, "then: keysweep rotate apply {path}{flags} --apply");
     }
     let outcome = if plan.needs_approval() {
@@ -197,6 +203,22 @@ pub(super) fn on_live(
             rotated
         },
     ))
+}
+
+/// Names what a store hands out though its system refuses it: no leak that must be ended, and readers that cannot work.
+fn dead(candidates: &[Candidate]) -> String {
+    let verdicts = candidates.iter().map(|candidate| &candidate.verdict);
+    let refused = verdicts.filter(|verdict| {
+        verdict.store == StoreState::Current && verdict.provider == ProviderState::Refused
+    });
+    let places: BTreeSet<String> = refused
+        .filter_map(|verdict| verdict.place.as_ref())
+        .map(|place| format!("{}:{}", quotable(&place.store), quotable(&place.key)))
+        .collect();
+    let lines = places.iter().map(|place| {
+        format!("not live: the system refuses the current value of {place}: nothing to end, but its readers have a dead value\n")
+    });
+    lines.collect()
 }
 
 fn opened(file: &StoresFile, plan: &Plan) -> Result<Opened, CliError> {
@@ -291,31 +313,81 @@ fn apply(args: &args::RotateApply) -> Result<Told, CliError> {
             Outcome::Clean,
         ));
     }
-    if !args.apply {
-        rotate::fresh(&plan, &file.rotate, settings::now())?;
-        let mut text = plan.steps().join("\n");
-        let opened = opened(&file, &plan)?;
-        let (world, actor) = (opened.world(), settings::user());
-        let waits = rotate::approved(&plan, &approvals, &file.rotate, &world, &actor).err();
-        let outcome = match waits {
-            Some(why) => {
-                let _ = writeln!(text, "\nwaits for approval: {why}");
-                Outcome::Waiting
-            }
-            None => Outcome::Clean,
-        };
-        let accepts = plan.actions.iter().any(|action| action.acknowledged);
-        let does = if accepts && approvals.is_empty() && !args.ack_unknown {
-            "--ack-unknown --apply does it, if you accept unseen what the planner has accepted"
-        } else {
-            "--apply does it"
-        };
-        let _ = writeln!(text, "\nnothing was done; {does}");
-        return Ok((text, outcome));
-    }
     let opened = opened(&file, &plan)?;
+    if !args.apply {
+        return ahead(&plan, &approvals, &file, &opened, args.ack_unknown);
+    }
     let (done, head) = applied(&file, &plan, &approvals, &opened, args.ack_unknown)?;
     Ok(told(&done, head.as_deref()))
+}
+
+/// Says what `apply --apply` would do, and does nothing.
+fn ahead(
+    plan: &Plan,
+    approvals: &[Approval],
+    file: &StoresFile,
+    opened: &Opened,
+    acknowledged: bool,
+) -> Result<Told, CliError> {
+    let (world, actor) = (opened.world(), settings::user());
+    let journals = rotate_world::state(file).join(JOURNALS);
+    let sealer = sealer(file);
+    let (limits, now) = (&file.rotate, settings::now());
+    let ahead = rotate::look(plan, &world, limits, sealer.as_ref().ok(), &journals, now)?;
+    let (mut ended, mut notes) = (Vec::new(), String::new());
+    for one in &ahead {
+        match one {
+            Ahead::Begins => {}
+            Ahead::GoesOn(begun) => {
+                let _ = writeln!(notes, "{} has begun: {}", begun.id, begun.stands);
+            }
+            Ahead::Ended(rotation) => ended.push(rotation.clone()),
+        }
+    }
+    if ended.len() == ahead.len() {
+        let (text, outcome) = told(&ended, None);
+        return Ok((format!("{text}nothing is left to do\n"), outcome));
+    }
+    let mut text = plan.steps().join("\n");
+    text.push('\n');
+    if !ended.is_empty() {
+        text.push_str(&told(&ended, None).0);
+    }
+    text.push_str(&notes);
+    let outcome = match rotate::approved(plan, approvals, &file.rotate, &world, &actor) {
+        Err(why) => {
+            let _ = writeln!(text, "waits for approval: {why}");
+            Outcome::Waiting
+        }
+        Ok(_) => Outcome::Clean,
+    };
+    if let Err(error) = &sealer {
+        text.push_str(&needs_identity(error));
+    }
+    let accepts = plan.actions.iter().any(|action| action.acknowledged);
+    let does = if accepts && approvals.is_empty() && !acknowledged {
+        "--ack-unknown --apply does it, if you accept unseen what the planner has accepted"
+    } else {
+        "--apply does it"
+    };
+    let _ = writeln!(text, "nothing was done; {does}");
+    Ok((text, outcome))
+}
+
+/// Returns what seals the values of journals.
+fn sealer(file: &StoresFile) -> Result<Sealer, CliError> {
+    let identity: Secret = rotate_world::identity(file)?;
+    Ok(Sealer::from_identity_file(&identity)?)
+}
+
+/// Says that `apply` will not work without what seals its journals.
+fn needs_identity(error: &CliError) -> String {
+    use miette::Diagnostic as _;
+    let help = error.help().map(|help| format!(" ({help})"));
+    format!(
+        "apply seals values in its journal, and {error}{}\n",
+        help.unwrap_or_default()
+    )
 }
 
 fn resume(args: &args::RotateResume) -> Result<Told, CliError> {
@@ -350,8 +422,7 @@ fn abandon(args: &args::RotateAbandon) -> Result<Told, CliError> {
 fn status(all: bool, stores: &args::StoresArgs) -> Result<Told, CliError> {
     let file = load(stores)?;
     // Without the identity nobody can tell whose journals these are; what they say is told all the same.
-    let sealer = rotate_world::identity(&file)
-        .and_then(|identity: Secret| Ok(Sealer::from_identity_file(&identity)?));
+    let sealer = sealer(&file);
     let journals = rotate_world::state(&file).join(JOURNALS);
     let found = rotate::status(&journals, sealer.as_ref().ok())?;
     Ok(listed(&found, all, sealer.is_ok()))
@@ -363,23 +434,42 @@ fn with<T>(
     act: impl FnOnce(&Context<'_>) -> Result<T, rotate::RotateError>,
 ) -> Result<(T, Option<String>), CliError> {
     let state = rotate_world::state(file);
-    let identity: Secret = rotate_world::identity(file)?;
-    let sealer = Sealer::from_identity_file(&identity)?;
+    let sealer = sealer(file)?;
+    scan::hear_ctrl_c()?;
     let audit = Audit::in_state(&state)?;
     let tombstones = Tombstones::open(&state, &random)?;
     let done = act(&Context {
         now: &settings::now,
         random: &random,
-        faults: &NoFaults,
+        faults: &Stopped,
         sealer: &sealer,
         audit: &audit,
         tombstones: &tombstones,
         actor: &settings::actor(),
         limits: &file.rotate,
         acknowledged: false,
-    })?;
+    });
+    let done = match done {
+        Err(rotate::RotateError::Crash { .. }) => return Err(CliError::Stopped),
+        other => other?,
+    };
     let head = audit.head()?;
     Ok((done, head))
+}
+
+/// Stops a rotation between two steps when the user says so: what was done is in the journal then.
+struct Stopped;
+
+impl Faults for Stopped {
+    fn at(&self, point: Point) -> Result<(), Crash> {
+        // After an effect its result must be written.
+        let may_stop = matches!(point, Point::BeforeIntent(_) | Point::AfterState(_));
+        if may_stop && scan::stop().load(Ordering::Relaxed) {
+            Err(Crash)
+        } else {
+            Ok(())
+        }
+    }
 }
 
 fn random(bytes: &mut [u8]) -> Result<(), rotate::RotateError> {

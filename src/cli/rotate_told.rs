@@ -109,7 +109,13 @@ fn says(rotation: &Rotation) -> String {
             rotate::time_text(*until)
         ),
         rotate::Outcome::Later { why } => format!("later: {why}; then: keysweep rotate resume"),
-        rotate::Outcome::RolledBack { why } => format!("{}: {why}", before("taken back")),
+        rotate::Outcome::RolledBack { why } if rotation.ended.is_some() => {
+            format!("{}: {why}; verify and plan anew", before("taken back"))
+        }
+        rotate::Outcome::RolledBack { why } => format!("taken back: {why}"),
+        rotate::Outcome::NeedsHuman { why } if rotation.is_damaged => {
+            format!("a person is needed: {why}")
+        }
         rotate::Outcome::NeedsHuman { why } => format!(
             "a person is needed: {why}; then: keysweep rotate resume {0} --by-hand, or: keysweep rotate abandon {0} --reason TEXT",
             rotation.id

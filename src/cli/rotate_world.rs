@@ -13,7 +13,7 @@ use crate::{
     },
     model::{Secret, StorePlace, StoreState},
     policy::environment::Environments,
-    rotate::{EnvironmentsOf, OpenSink, OpenTarget, SharedBy, Unopened, World},
+    rotate::{self, EnvironmentsOf, OpenSink, OpenTarget, SharedBy, UnderWay, Unopened, World},
     stores::{
         SecretStore, Surroundings,
         credential::{at_home, credential_file},
@@ -43,6 +43,7 @@ pub(super) struct Opened {
     environments: Box<EnvironmentsOf>,
     shared: Box<SharedBy>,
     unopened: Vec<Unopened>,
+    under_way: Vec<UnderWay>,
 }
 
 impl Opened {
@@ -120,6 +121,7 @@ impl Opened {
             environments: environments(file),
             shared: shared(file),
             unopened,
+            under_way: rotate::under_way(&state(file).join(rotate::JOURNALS))?,
         })
     }
 
@@ -138,6 +140,7 @@ impl Opened {
             environments: Some(self.environments.as_ref()),
             shared: Some(self.shared.as_ref()),
             unopened: &self.unopened,
+            under_way: &self.under_way,
         }
     }
 }

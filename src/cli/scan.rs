@@ -88,13 +88,8 @@ pub(super) fn stop() -> &'static AtomicBool {
     &STOP
 }
 
-/// Scans with a progress bar and Ctrl-C.
-pub(super) fn look_at(
-    target: &Target,
-    gathered: &Gathered,
-    no_ignore: bool,
-    look: &Look,
-) -> Result<Report, CliError> {
+/// Lets Ctrl-C set what [`stop`] returns.
+pub(super) fn hear_ctrl_c() -> Result<(), CliError> {
     // A second Ctrl-C ends the process at once, in case the first is not heard.
     let installed = ctrlc::set_handler(|| {
         if STOP.swap(true, Ordering::Relaxed) {
@@ -104,9 +99,19 @@ pub(super) fn look_at(
     });
     match installed {
         // A command that scans twice has it already.
-        Ok(()) | Err(ctrlc::Error::MultipleHandlers) => {}
-        Err(error) => return Err(CliError::internal(&error)),
+        Ok(()) | Err(ctrlc::Error::MultipleHandlers) => Ok(()),
+        Err(error) => Err(CliError::internal(&error)),
     }
+}
+
+/// Scans with a progress bar and Ctrl-C.
+pub(super) fn look_at(
+    target: &Target,
+    gathered: &Gathered,
+    no_ignore: bool,
+    look: &Look,
+) -> Result<Report, CliError> {
+    hear_ctrl_c()?;
     // A bar moves the cursor by escape codes: where colours are not wanted, those are not either.
     let bar = Bar::new(look.err && !look.quiet && !look.ci);
     let report = gathered.scan(target, no_ignore, &bar, &STOP);

@@ -329,7 +329,7 @@ pub struct TargetEntry {
     pub store: String,
     /// The key's path in it.
     pub key: String,
-    /// The field that holds the secret; without it the whole value.
+    /// The field that holds the secret, or the part of one (`config#/db/password`); without it the whole value.
     pub field: Option<String>,
     /// The field that holds the user's name, if the store has it.
     pub user_field: Option<String>,
@@ -339,6 +339,22 @@ pub struct TargetEntry {
     pub accept_cutover: bool,
     /// The kind and its settings.
     pub kind: TargetKind,
+}
+
+impl TargetEntry {
+    /// Tells whether it is what a place (the field of a verdict, `NAME#WAY` for a part) opens: the very part that it names. One that names
+    /// a whole field is that of the password which a URL or `user:password` in it sets off, and of no other part: a user's name or a host
+    /// in the same text is no secret, and must not be replaced for one.
+    #[must_use]
+    pub fn opens(&self, store: &str, key: &str, field: Option<&str>) -> bool {
+        let place = field.unwrap_or_default();
+        let own = self.field.as_deref().unwrap_or_default();
+        let is_password = || {
+            let (name, way) = place.split_once('#').unwrap_or((place, ""));
+            name == own && way.rsplit('#').next() == Some("password")
+        };
+        self.store == store && self.key == key && (place == own || is_password())
+    }
 }
 
 /// The kinds of targets (docs/rotate.md). Matched without `_`.

@@ -3,6 +3,46 @@
 use super::stores::*;
 
 #[test]
+fn a_target_is_that_of_the_part_that_it_names_and_of_no_other() {
+    let entry = |field: Option<&str>| TargetEntry {
+        store: "s".into(),
+        key: "k".into(),
+        field: field.map(str::to_owned),
+        user_field: None,
+        user: None,
+        accept_cutover: false,
+        kind: TargetKind::None,
+    };
+    for (own, place, opens) in [
+        (Some("url"), Some("url"), true),
+        (Some("url"), Some("url#password"), true),
+        (Some("url"), Some("url#/db#password"), true),
+        (Some("url"), Some("url#user"), false),
+        (Some("url"), Some("url#sslrootcert"), false),
+        (Some("config"), Some("config#/db/password"), false),
+        (
+            Some("config#/db/password"),
+            Some("config#/db/password"),
+            true,
+        ),
+        (Some("config#/db/password"), Some("config#/db/user"), false),
+        (Some("config#/db/password"), Some("config"), false),
+        (None, None, true),
+        (None, Some("#password"), true),
+        (None, Some("#/host"), false),
+        (None, Some("password"), false),
+        (Some("password"), None, false),
+    ] {
+        assert_eq!(
+            entry(own).opens("s", "k", place),
+            opens,
+            "{own:?} {place:?}"
+        );
+        assert!(!entry(own).opens("s", "other", place));
+    }
+}
+
+#[test]
 fn reads_stores_limits_and_targets() {
     let text = r#"
         [stores.prod]

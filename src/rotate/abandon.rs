@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::{
     RotateError,
-    apply::{Rotation, machine_without_sinks},
+    apply::{Rotation, with_parts},
     journal::{Journal, Step},
     machine::{Context, Machine, Stop, Which, step},
     state::{Effect, Outcome, State},
@@ -48,7 +48,7 @@ pub fn abandon(
             "keysweep rotate status --all tells how",
         ));
     };
-    let mut machine = machine_without_sinks(journal, world, context)?;
+    let mut machine = with_parts(journal, world, context, false)?;
     machine.unseal()?;
     let left = machine.left().or_else(refusal)?;
     let who = quotable(&context.actor.name);
@@ -71,6 +71,7 @@ pub fn abandon(
         outcome: Outcome::Abandoned { why },
         note: None,
         ended: None,
+        is_damaged: false,
         cut: machine.journal.cut,
     })
 }
@@ -98,6 +99,20 @@ fn refusal(stop: Stop) -> Result<Vec<String>, RotateError> {
     }
 }
 
+/// Says that what leaked is live, or may be.
+fn still_live(old: Option<&ProviderState>) -> Option<String> {
+    let says = match old {
+        Some(ProviderState::Accepted) => {
+            "the target still accepts the credential that leaked: end it there"
+        }
+        Some(ProviderState::Unknown { .. }) => {
+            "whether the target still accepts the credential that leaked is not known: look, and end it there"
+        }
+        Some(ProviderState::Refused | ProviderState::NotChecked) | None => return None,
+    };
+    Some(says.to_owned())
+}
+
 impl Machine<'_> {
     /// Finds out what would be left behind, in words for whoever must tidy up; stops if it is the last way in.
     fn left(&self) -> Result<Vec<String>, Stop> {
@@ -108,6 +123,10 @@ impl Machine<'_> {
         let stored = self.stored()?;
         let same = |a: &Credential, b: &Credential| a.user == b.user && a.secret == b.secret;
         let (mut kept, mut lost, mut unsure) = (false, Vec::new(), None);
+        let mut left = Vec::new();
+        if self.journal.progress.attempts.is_empty() {
+            left.push("nothing was changed, so what leaked is as live as before".to_owned());
+        }
         for (which, credential, name) in held {
             let Some(credential) = credential else {
                 continue;
@@ -117,6 +136,9 @@ impl Machine<'_> {
                 Err(Stop::Later(why)) => Some(ProviderState::Unknown { why }),
                 other => other?,
             };
+            if which == Which::Old && !self.journal.progress.attempts.is_empty() {
+                left.extend(still_live(state.as_ref()));
+            }
             match state {
                 Some(ProviderState::Accepted) if is_known => kept = true,
                 Some(ProviderState::Accepted) => lost.push(name),
@@ -131,7 +153,6 @@ impl Machine<'_> {
                 | None => {}
             }
         }
-        let mut left = Vec::new();
         let current = stored.iter().find(|(is_current, _)| *is_current);
         let state = current.and_then(|(_, current)| self.rotator.probe(current));
         match state {

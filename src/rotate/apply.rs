@@ -8,19 +8,26 @@ use std::path::Path;
 use super::{
     Actor, RotateError,
     approval::Approval,
+    begin::{Vouched, few, may_begin},
+    chain::{private_directory, turn},
     faults::Point,
     journal::{self, Begin, Event, Journal},
     machine::{Context, Machine, Stop},
     permit::Permits,
-    plan::{Action, Plan, expiry},
-    rotators::rotator,
+    plan::{Action, Plan, Strategy, expiry},
+    record::Progress,
+    rotators::{Rotator, rotator},
     seal::Held,
     sinks,
     state::{Effect, Outcome, State},
     today::fresh,
-    world::World,
+    world::{OpenTarget, World},
 };
-use crate::{config::stores::RotateLimits, model::quotable, stores::KeyPath};
+use crate::{
+    config::stores::RotateLimits,
+    model::quotable,
+    stores::{KeyPath, SecretStore},
+};
 
 /// The directory of journals in the state directory.
 pub const JOURNALS: &str = "journals";
@@ -38,6 +45,8 @@ pub struct Rotation {
     pub note: Option<String>,
     /// When it had ended already, Unix seconds; `None` if it was gone on with now.
     pub ended: Option<i64>,
+    /// Whether its journal is damaged, so that nothing can be done by it.
+    pub is_damaged: bool,
     /// Bytes of the journal's last record that a crash had torn and that were cut.
     pub cut: usize,
 }
@@ -74,21 +83,13 @@ pub fn apply(
                 outcome: Outcome::WaitsForApproval { why },
                 note: None,
                 ended: None,
+                is_damaged: false,
                 cut: 0,
             });
             return Ok(done);
         }
     };
-    let most = context.limits.max_keys;
-    if plan.actions.len() > usize::try_from(most).unwrap_or(usize::MAX) {
-        return Err(RotateError::Unknown {
-            what: format!(
-                "the plan has {} keys, more than `max-keys` of stores.toml: {most}",
-                plan.actions.len()
-            ),
-            help: "make a smaller plan, or raise [rotate] max-keys".to_owned(),
-        });
-    }
+    few(plan, context.limits)?;
     for (n, action) in plan.actions.iter().enumerate() {
         let id = rotation_id(&digest, n);
         let path = journal::path(journals, &id);
@@ -171,22 +172,18 @@ fn begin_one(
     context: &Context<'_>,
     journals: &Path,
 ) -> Result<Rotation, RotateError> {
-    let action = &begin.action;
-    let permits = Permits::new(context.limits)?;
-    let allowed = permits.check(&action.store, &action.key);
-    let allowed = allowed.and_then(|()| sinks::may(&permits, &action.sinks));
-    if let Err((_, why, help)) = allowed {
-        return Err(RotateError::Unknown { what: why, help });
-    }
-    sinks::of_plan(world, action, false)?;
-    if action.acknowledged && !begin.acknowledged && begin.approvers.is_empty() {
-        return Err(RotateError::Unknown {
-            what: "the plan says that readers whom nobody can tell, and other places with the same value, were accepted: a plan alone is not believed".to_owned(),
-            help: "if you accept them, too: keysweep rotate apply PLAN --ack-unknown --apply; an approval of the plan counts as well".to_owned(),
-        });
-    }
+    let vouched = Vouched {
+        acknowledged: begin.acknowledged,
+        approved: !begin.approvers.is_empty(),
+    };
+    let limits = context.limits;
+    private_directory(journals)?;
+    // Two plans of one key that are applied at once: the second sees the journal of the first.
+    let turn = turn(journals)?;
+    may_begin(&begin.id, &begin.action, vouched, world, limits, journals)?;
     context.point(Point::BeforeState(State::Planned))?;
     let journal = Journal::create(journals, (context.now)(), begin, context.sealer)?;
+    drop(turn);
     context.point(Point::AfterState(State::Planned))?;
     drive(journal, world, context)
 }
@@ -271,24 +268,29 @@ fn drive(
     Ok(rotation(&machine, outcome))
 }
 
-fn note_of(journal: &Journal, outcome: &Outcome) -> Option<String> {
-    let note = journal.progress.note.clone();
+fn note_of(progress: &Progress, outcome: &Outcome) -> Option<String> {
+    let note = progress.note.clone();
     note.filter(|_| *outcome == Outcome::Done)
 }
 
 /// Returns what is told of a rotation that is not gone on with: it has ended, or needs a person.
 fn told(journal: &Journal) -> Rotation {
-    let progress = &journal.progress;
+    told_of(&journal.begin, &journal.progress, journal.cut)
+}
+
+/// As [`told`], of a journal that was only looked at.
+pub(super) fn told_of(begin: &Begin, progress: &Progress, cut: usize) -> Rotation {
     let outcome = progress.outcome().unwrap_or(Outcome::Later {
         why: "it is under way".to_owned(),
     });
     Rotation {
-        id: journal.begin.id.clone(),
-        title: journal.begin.action.title(),
-        note: note_of(journal, &outcome),
+        id: begin.id.clone(),
+        title: begin.action.title(),
+        note: note_of(progress, &outcome),
         outcome,
         ended: progress.state.is_end().then_some(progress.last),
-        cut: journal.cut,
+        is_damaged: false,
+        cut,
     }
 }
 
@@ -296,9 +298,10 @@ fn rotation(machine: &Machine<'_>, outcome: Outcome) -> Rotation {
     Rotation {
         id: machine.journal.begin.id.clone(),
         title: machine.journal.begin.action.title(),
-        note: note_of(&machine.journal, &outcome),
+        note: note_of(&machine.journal.progress, &outcome),
         outcome,
         ended: None,
+        is_damaged: false,
         cut: machine.journal.cut,
     }
 }
@@ -312,8 +315,7 @@ pub(super) fn machine<'m>(
     world: &World<'m>,
     context: &Context<'m>,
 ) -> Result<Machine<'m>, RotateError> {
-    refuse_unopened(world, &journal.begin.action, true)?;
-    let machine = machine_without_sinks(journal, world, context)?;
+    let machine = with_parts(journal, world, context, true)?;
     let progress = &machine.journal.progress;
     let is_told = progress.state >= State::Distributed || progress.back.is_some();
     let sinks = match progress.state {
@@ -323,53 +325,79 @@ pub(super) fn machine<'m>(
     Ok(Machine { sinks, ..machine })
 }
 
-/// Refuses an action of which something could not be opened; `sinks`: its sinks as well.
-fn refuse_unopened(world: &World<'_>, action: &Action, sinks: bool) -> Result<(), RotateError> {
-    let stands_in_the_way = world.unopened.iter().find(|one| {
-        one.store == action.store
-            && one.key.as_ref().is_none_or(|key| *key == action.key)
-            && (sinks || !one.is_sink)
-    });
-    match stands_in_the_way {
-        Some(one) => Err(one.error.clone().into()),
-        None => Ok(()),
+/// What a rotation works on: the store and target of its plan, opened.
+pub(super) struct Parts<'m> {
+    store: &'m dyn SecretStore,
+    open: Option<&'m OpenTarget>,
+    rotator: Box<dyn Rotator + 'm>,
+}
+
+impl<'m> Parts<'m> {
+    /// Finds the parts of an action; `sinks`: what could not be opened of its sinks counts as well.
+    ///
+    /// # Errors
+    /// [`RotateError::Unknown`] if one is not in the stores file any more, or is another one; why one could not be opened.
+    pub(super) fn of(
+        id: &str,
+        action: &Action,
+        world: &World<'m>,
+        sinks: bool,
+    ) -> Result<Self, RotateError> {
+        let stands_in_the_way = world.unopened.iter().find(|one| {
+            one.store == action.store
+                && one.key.as_ref().is_none_or(|key| *key == action.key)
+                && (sinks || !one.is_sink)
+        });
+        if let Some(one) = stands_in_the_way {
+            return Err(one.error.clone().into());
+        }
+        let missing = |what: &str, name: &str| RotateError::Unknown {
+            what: format!(
+                "the rotation {id} needs the {what} {}, and stores.toml has none",
+                quotable(name)
+            ),
+            help: "put it back; a rotation ends with the stores and targets that it began with"
+                .to_owned(),
+        };
+        let store = world
+            .store(&action.store)
+            .ok_or_else(|| missing("store", &action.store))?;
+        let open = world.target(&action.store, &action.key, action.field.as_deref());
+        let target = open.and_then(|open| open.target.as_deref());
+        // The target that the plan was approved for, and no other one that took its place in the file.
+        let address = target.map(|target| target.address());
+        if action.target != address {
+            let name = action.target.as_deref().unwrap_or("none");
+            return Err(missing("target", name));
+        }
+        if open.is_none() && action.strategy == Strategy::GenerateAndPut {
+            return Err(missing("target", &action.key));
+        }
+        let rotator = rotator(action.strategy, action.kind, store, target)
+            .ok_or_else(|| missing("target", &action.key))?;
+        Ok(Self {
+            store,
+            open,
+            rotator,
+        })
     }
 }
 
 /// Returns [`machine`], which tells no sink: for what only looks.
 ///
 /// # Errors
-/// As [`machine`], of store and target.
-pub(super) fn machine_without_sinks<'m>(
+/// Those of [`Parts::of`].
+pub(super) fn with_parts<'m>(
     journal: Journal,
     world: &World<'m>,
     context: &Context<'m>,
+    sinks: bool,
 ) -> Result<Machine<'m>, RotateError> {
-    let action = &journal.begin.action;
-    refuse_unopened(world, action, false)?;
-    let missing = |what: &str, name: &str| RotateError::Unknown {
-        what: format!(
-            "the rotation {} needs the {what} {}, and stores.toml has none",
-            journal.begin.id,
-            quotable(name)
-        ),
-        help: "put it back; a rotation ends with the stores and targets that it began with"
-            .to_owned(),
-    };
-    let store = world
-        .store(&action.store)
-        .ok_or_else(|| missing("store", &action.store))?;
-    let place = action.place();
-    let open = world.target(&action.store, &action.key, place.field);
-    let target = open.and_then(|open| open.target.as_deref());
-    // The target that the plan was approved for, and no other one that took its place in the file.
-    let address = target.map(|target| target.address());
-    if action.target != address {
-        let name = action.target.as_deref().unwrap_or("none");
-        return Err(missing("target", name));
-    }
-    let rotator = rotator(action.strategy, action.kind, store, target)
-        .ok_or_else(|| missing("target", &action.key))?;
+    let Parts {
+        store,
+        open,
+        rotator,
+    } = Parts::of(&journal.begin.id, &journal.begin.action, world, sinks)?;
     Ok(Machine {
         context: *context,
         sinks: Vec::new(),
@@ -380,7 +408,7 @@ pub(super) fn machine_without_sinks<'m>(
         own: world.own,
         shared: world.shared,
         held: Held::default(),
-        key: KeyPath::new(action.key.clone()),
+        key: KeyPath::new(journal.begin.action.key.clone()),
         journal,
     })
 }

@@ -331,6 +331,19 @@ const TRIES: u32 = 20;
 /// How long is waited between.
 const PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
 
+/// Waits for the turn to begin something in a directory; it ends when the file, which lies beside the directory, is dropped.
+pub(super) fn turn(directory: &Path) -> Result<File, RotateError> {
+    let path = directory.with_extension("lock");
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    private(&mut options);
+    let file = options
+        .open(&path)
+        .map_err(|source| RotateError::file("open", &path, source))?;
+    lock(&file, &path, true)?;
+    Ok(file)
+}
+
 fn lock(file: &File, path: &Path, wait: bool) -> Result<(), RotateError> {
     if wait {
         return file

@@ -8,6 +8,7 @@ use super::{
     journal::{Did, Step},
     machine::{Landed, Machine, Stop, Which, step, told},
     plan::{ActionKind, Retire},
+    record::SESSIONS_STAY,
     state::{Effect, State},
     tombstone::Tombstone,
 };
@@ -84,10 +85,7 @@ impl Machine<'_> {
     pub(super) fn end_sessions(&mut self) -> Result<(), Stop> {
         if !self.rotator.declares().ends_sessions {
             return self.enter(Step {
-                note: Some(
-                    "sessions cannot be ended here: they last until they end by themselves"
-                        .to_owned(),
-                ),
+                note: Some(SESSIONS_STAY.to_owned()),
                 ..step(State::SessionsEnded)
             });
         }
@@ -97,17 +95,28 @@ impl Machine<'_> {
             &|_| Ok(Landed::No),
             &|machine, _| {
                 let (old, new) = machine.both()?;
-                let ended = machine.rotator.end_sessions(old, new).transpose()?;
+                let note = match machine.rotator.end_sessions(old, new) {
+                    None => None,
+                    Some(Ok(1)) => Some("1 session ended".to_owned()),
+                    Some(Ok(n)) => Some(format!("{n} sessions ended")),
+                    // Asking a person, or again, would not make it able to. The last step tells.
+                    Some(Err(error)) if error.fault == Fault::Unsupported => {
+                        Some(SESSIONS_STAY.to_owned())
+                    }
+                    Some(Err(error)) => return Err(error),
+                };
                 Ok(Did {
-                    note: ended.map(|n| match n {
-                        1 => "1 session ended".to_owned(),
-                        n => format!("{n} sessions ended"),
-                    }),
+                    note,
                     ..Did::new(Effect::EndSessions)
                 })
             },
         )?;
-        self.enter(step(State::SessionsEnded))
+        // The record of the state is what the last step reads.
+        let stay = self.journal.progress.sessions_stay;
+        self.enter(Step {
+            note: stay.then(|| SESSIONS_STAY.to_owned()),
+            ..step(State::SessionsEnded)
+        })
     }
 
     /// Tries the old credential, twice: only a refusal in words that mean nothing else is a proof.
@@ -151,8 +160,18 @@ impl Machine<'_> {
         if !self.ends_by_itself() {
             self.effect(Effect::Destroy, &|_| Ok(Landed::No), &|machine, _| {
                 let (old, new) = machine.both()?;
-                machine.rotator.destroy(old, new)?;
-                Ok(Did::new(Effect::Destroy))
+                let note = match machine.rotator.destroy(old, new) {
+                    // It is dead, and a target that cannot remove it never will.
+                    Err(error) if error.fault == Fault::Unsupported => Some(told(&error)),
+                    other => {
+                        other?;
+                        None
+                    }
+                };
+                Ok(Did {
+                    note,
+                    ..Did::new(Effect::Destroy)
+                })
             })?;
         }
         if self.journal.begin.action.retire != Retire::Keep {
@@ -233,7 +252,8 @@ impl Machine<'_> {
         } else {
             "no proof of the old credential's death: nothing can be asked".to_owned()
         };
-        if !declares.ends_sessions && self.journal.begin.action.target.is_some() {
+        let stay = !declares.ends_sessions || self.journal.progress.sessions_stay;
+        if stay && self.journal.begin.action.target.is_some() {
             note.push_str("; sessions that it opened may go on");
         }
         self.enter(Step {

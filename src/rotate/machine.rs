@@ -383,7 +383,7 @@ impl Machine<'_> {
 }
 
 /// One of the two credentials.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Which {
     Old,
     New,

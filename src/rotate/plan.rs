@@ -180,6 +180,8 @@ pub enum Reason {
     Sink,
     /// Other keys have the same value.
     Shared,
+    /// A rotation of the key has begun and not ended.
+    UnderWay,
     /// No target says what it opens.
     NoTarget,
     /// There would be no grace, and that was not accepted.
@@ -308,10 +310,12 @@ impl Plan {
             );
         }
         for refusal in &self.refused {
-            let key = refusal.key.as_deref().unwrap_or("a value in no store");
+            let key = refusal.key.as_deref().map(quotable);
             lines.push(format!(
-                "not touched: {key}: {} ({})",
-                refusal.why, refusal.help
+                "not touched: {}: {} ({})",
+                key.as_deref().unwrap_or("a value in no store"),
+                quotable(&refusal.why),
+                quotable(&refusal.help)
             ));
         }
         lines

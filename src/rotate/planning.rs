@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use super::{
     Declares, RotateError,
+    begin::kept_back,
     canonical::time_text,
     grounds::{No, is_admin, managed, no, of_store, readable, strategy, sure, what},
     permit::Permits,
@@ -228,6 +229,9 @@ impl Planning<'_> {
             );
         };
         self.shared(verdict, place)?;
+        if let Some(other) = kept_back(self.world, &place.store, &place.key) {
+            return no(Reason::UnderWay, other.why(), other.help());
+        }
         let key = KeyPath::new(place.key.clone());
         let info = store.describe(&key).map_err(of_store)?;
         let base = info.current().map(|version| version.id.clone());
@@ -239,8 +243,7 @@ impl Planning<'_> {
             );
         };
         let by = verdict.by.unwrap_or(MatchKind::Exact);
-        let field = Place::of(place.field.as_deref(), by).field;
-        let open = self.world.target(&place.store, &place.key, field);
+        let open = self.target(place)?;
         let (kind, exposed) = what(verdict, place, &base, &info, open)?;
         readable(&info, &exposed)?;
         let strategy = strategy(kind, &info, open)?;
@@ -248,15 +251,19 @@ impl Planning<'_> {
         let readers = readers(self.limits, store, &key, self.wishes.acknowledge_unknown)?;
         self.not_ours(store, &key, &[&base, &exposed], open)?;
         let protected = &self.limits.protected;
-        let said = place.environment.as_ref();
+        // What the store says today comes before what a report says that it said.
+        let environment = info.environment.clone().or(place.environment.clone());
+        let is_protected =
+            |said: Option<&String>| self.world.is_in(protected, &place.store, &place.key, said);
         let mut action = Action {
             kind,
             store: place.store.clone(),
             key: place.key.clone(),
             field: place.field.clone(),
             by,
-            needs_approval: self.world.is_in(protected, &place.store, &place.key, said),
-            environment: place.environment.clone(),
+            needs_approval: is_protected(info.environment.as_ref())
+                || is_protected(place.environment.as_ref()),
+            environment,
             base: base.as_str().to_owned(),
             exposed: exposed.as_str().to_owned(),
             strategy,
@@ -278,6 +285,33 @@ impl Planning<'_> {
         Ok(action)
     }
 
+    /// Returns the target of a place; refuses a part of a field that a target names as a whole.
+    fn target(&self, place: &StorePlace) -> Result<Option<&OpenTarget>, No> {
+        let part = place.field.as_deref();
+        let open = self.world.target(&place.store, &place.key, part);
+        let whole = Place::of(part, MatchKind::Exact).field;
+        let whole = Some(whole).filter(|name| !name.is_empty());
+        match part {
+            Some(part)
+                if open.is_none()
+                    && self.world.target(&place.store, &place.key, whole).is_some() =>
+            {
+                no(
+                    Reason::NoTarget,
+                    format!(
+                        "the value is `{}`, a part of the field that a target names",
+                        quotable(part)
+                    ),
+                    format!(
+                        "if that part is what the target opens, say so in its [[targets]]: field = \"{}\"",
+                        quotable(part)
+                    ),
+                )
+            }
+            _ => Ok(open),
+        }
+    }
+
     /// Writes down what the way can do, and refuses one without grace that nobody has accepted.
     fn declare(
         &self,
@@ -297,6 +331,8 @@ impl Planning<'_> {
         action.target = target.map(|target| target.address());
         action.cutover = action.kind == ActionKind::Rotate && way.kills_on_issue();
         let accepted = open.is_some_and(|open| open.entry.accept_cutover);
+        // What the planner alone accepts, a second person must.
+        action.needs_approval |= action.cutover && !accepted;
         if action.cutover && !accepted && !self.wishes.accept_cutover {
             return no(
                 Reason::NoGrace,

@@ -265,6 +265,10 @@ fn no_grace_is_refused_unless_accepted() {
     };
     let plan = made(&bench, current(), &bench.limits, &accepting);
     assert!(plan.actions[0].cutover);
+    assert!(
+        plan.needs_approval(),
+        "the planner alone does not accept an outage"
+    );
 }
 
 #[test]
@@ -448,8 +452,85 @@ fn a_plan_that_nobody_here_made_meets_what_the_planner_checks() {
     });
     // The mark of a bench whose leaked value is keysweep's own.
     refused(Way::Grace, "keysweep itself", |b| b.limits.stale_hours = 1);
+    refused(Way::Grace, "how the key is rotated", |b| {
+        b.plan.actions[0].strategy = Strategy::GenerateAndPut;
+    });
+    refused(Way::Grace, "needs the target", |b| {
+        b.plan.actions[0].strategy = Strategy::GenerateAndPut;
+        b.plan.actions[0].target = None;
+    });
+    refused(Way::Put, "needs the target", |b| b.drop_targets());
+    refused(Way::Grace, "how long both", |b| {
+        b.plan.actions[0].grace_minutes = 0;
+    });
+    refused(Way::Grace, "what can be proven", |b| {
+        let declares = &mut b.plan.actions[0].declares;
+        declares.ends_sessions = !declares.ends_sessions;
+    });
+    refused(Way::Grace, "protected environment", |b| {
+        b.store.says_environment("prod");
+        b.limits.protected = vec!["prod".into()];
+        b.plan.actions[0].environment = None;
+    });
     refused(Way::Cutover, "accept-cutover", |b| b.accept_cutover(false));
     refused(Way::Native, "accept-cutover", |b| b.accept_cutover(false));
+}
+
+#[test]
+fn what_the_store_says_of_an_environment_comes_before_the_report() {
+    let mut bench = Bench::new(Way::Grace, false);
+    bench.limits.protected = vec!["prod".into()];
+    let mut silent = current();
+    if let Some(place) = &mut silent.place {
+        place.environment = None;
+    }
+    let plan = made(&bench, silent.clone(), &bench.limits, &wishes());
+    assert!(!plan.needs_approval());
+    bench.store.says_environment("prod");
+    let plan = made(&bench, silent, &bench.limits, &wishes());
+    assert!(plan.needs_approval());
+    assert_eq!(plan.actions[0].environment.as_deref(), Some("prod"));
+}
+
+#[test]
+fn a_part_that_no_target_names_is_not_replaced_for_the_field() {
+    let bench = Bench::new(Way::Put, false);
+    let part = |way: &str| {
+        let mut verdict = current();
+        if let Some(place) = &mut verdict.place {
+            place.field = Some(format!("password#{way}"));
+        }
+        made(&bench, verdict, &bench.limits, &wishes())
+    };
+    let plan = part("/username");
+    assert_eq!(plan.refused[0].reason, Reason::NoTarget);
+    assert!(plan.refused[0].help.contains("password#/username"));
+    assert_eq!(part("password").actions.len(), 1);
+}
+
+#[test]
+fn a_key_that_has_begun_is_left_alone() {
+    let bench = Bench::new(Way::Grace, false);
+    let begun = [super::UnderWay {
+        store: "fake".into(),
+        key: KEY.into(),
+        id: "made-up".into(),
+        stands: "in grace".into(),
+    }];
+    let world = super::World {
+        under_way: &begun,
+        ..bench.world()
+    };
+    let made = plan(
+        &[candidate(current())],
+        &bench.limits,
+        &world,
+        &wishes(),
+        &random,
+    );
+    let made = made.unwrap();
+    assert_eq!(made.refused[0].reason, Reason::UnderWay);
+    assert!(made.actions.is_empty());
 }
 
 #[test]

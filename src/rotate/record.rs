@@ -69,6 +69,10 @@ pub(super) struct Intent {
     pub(super) token: String,
 }
 
+/// What the journal notes of a target that cannot end sessions.
+pub(super) const SESSIONS_STAY: &str =
+    "sessions cannot be ended here: they last until they end by themselves";
+
 /// What an effect came to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Did {
@@ -119,6 +123,8 @@ pub(super) struct Progress {
     pub(super) until: Option<i64>,
     /// How many values were generated.
     pub(super) generated: u32,
+    /// The target has said that it cannot end sessions.
+    pub(super) sessions_stay: bool,
     /// Why everything is taken back.
     pub(super) back: Option<String>,
     /// When the last record was written, Unix seconds.
@@ -148,6 +154,8 @@ impl Progress {
             Event::Did(did) => {
                 self.open.remove(&did.effect);
                 self.did.insert(did.effect);
+                self.sessions_stay |=
+                    did.effect == Effect::EndSessions && did.note.as_deref() == Some(SESSIONS_STAY);
                 for (mine, new) in [
                     (&mut self.version, &did.version),
                     (&mut self.mark, &did.mark),

@@ -89,6 +89,7 @@ fn resume_one(
             outcome: Outcome::Later { why },
             note: None,
             ended: None,
+            is_damaged: false,
             cut: journal.cut,
         }));
     }
@@ -137,6 +138,10 @@ fn aside(id: &str, title: &str, error: &RotateError) -> Rotation {
         outcome,
         note: None,
         ended: None,
+        is_damaged: matches!(
+            error,
+            RotateError::Damaged { .. } | RotateError::Newer { .. }
+        ),
         cut: 0,
     }
 }

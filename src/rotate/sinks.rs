@@ -29,7 +29,7 @@ fn field(entry: &SinkEntry) -> &str {
 /// A store that rotates by itself may change every field.
 fn concerned<'w>(world: &World<'w>, action: &Action) -> Vec<&'w OpenSink> {
     let changed = action.place().field;
-    let target = world.target(&action.store, &action.key, changed);
+    let target = world.target(&action.store, &action.key, action.field.as_deref());
     let user_field = target.and_then(|open| open.entry.user_field.as_deref());
     let is_concerned = |open: &&OpenSink| {
         let entry = &open.entry;

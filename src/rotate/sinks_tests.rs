@@ -181,6 +181,7 @@ fn giving_up_names_the_sinks_with_another_value_and_needs_none_of_them() {
     assert!(!why.contains("fake:"), "{why}");
     let why = given_up_at(Point::AfterState(State::Validated));
     assert!(!why.contains("fake:"), "{why}");
+    assert!(why.contains("nothing was changed"), "{why}");
     // On the way back the store has the old value, and only one sink has got it again.
     let mut bench = refusing(Way::Grace, false, true);
     bench.crash_at(Point::BeforeIntent(Effect::Recall(0)));

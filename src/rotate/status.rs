@@ -9,7 +9,7 @@ use std::{
 use super::{
     RotateError,
     error::{id_of, shown},
-    journal,
+    journal::{self, Begin, Progress},
     seal::Sealer,
     state::State,
 };
@@ -53,6 +53,10 @@ impl Listed {
 pub struct Status {
     /// The journal's id.
     pub id: String,
+    /// The store's name.
+    pub store: String,
+    /// The key.
+    pub key: String,
     /// What is done to what.
     pub title: String,
     /// How far it is.
@@ -68,6 +72,20 @@ pub struct Status {
 }
 
 impl Status {
+    pub(super) fn of(begin: Begin, progress: &Progress) -> Self {
+        Self {
+            id: begin.id,
+            title: begin.action.title(),
+            store: begin.action.store,
+            key: begin.action.key,
+            state: progress.state,
+            note: progress.note.clone().or_else(|| progress.back.clone()),
+            until: progress.until,
+            last: progress.last,
+            sealed: progress.state.is_end() && progress.sealed.is_some(),
+        }
+    }
+
     /// Returns the end of grace while it lasts, Unix seconds.
     #[must_use]
     pub fn grace(&self) -> Option<i64> {
@@ -130,15 +148,9 @@ pub fn status(journals: &Path, sealer: Option<&Sealer>) -> Result<Vec<Listed>, R
     let mut found = Vec::new();
     for path in all(journals)? {
         match journal::look(&path, sealer) {
-            Ok(Some((begin, progress))) => found.push(Listed::Rotation(Status {
-                id: begin.id,
-                title: begin.action.title(),
-                state: progress.state,
-                note: progress.note.or(progress.back),
-                until: progress.until,
-                last: progress.last,
-                sealed: progress.state.is_end() && progress.sealed.is_some(),
-            })),
+            Ok(Some((begin, progress))) => {
+                found.push(Listed::Rotation(Status::of(begin, &progress)));
+            }
             Ok(None) => {}
             Err(error) => {
                 use miette::Diagnostic as _;

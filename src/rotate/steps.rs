@@ -15,7 +15,7 @@ use super::{
     state::State,
 };
 use crate::{
-    model::{ProviderState, Secret},
+    model::{ProviderState, Secret, quotable},
     stores::{Change, Fault, KeyInfo, StoreError, VersionId, VersionState, target::Credential},
 };
 
@@ -65,6 +65,7 @@ impl Machine<'_> {
         };
         self.check_versions(&info)?;
         self.check_store(&info)?;
+        self.check_plan(&info)?;
         self.check_today()?;
         let mut held = self.read_old()?;
         let old = held.old.clone().ok_or_else(|| no_value(&self.key))?;
@@ -217,10 +218,18 @@ impl Machine<'_> {
             Ok(prepared) => prepared,
             Err(error) => return Err(before_anything(&error)),
         };
+        let is_random = prepared.is_none();
         let new = prepared.unwrap_or_else(|| Credential {
             user: old.user.clone(),
             secret: trial,
         });
+        // Exposed to be looked at.
+        if is_random && memchr::memmem::find(old.secret.expose(), b"-----BEGIN ").is_some() {
+            return Err(Stop::Back(
+                "the value is a key or a certificate, and a random text cannot take its place: make a new pair and put it into the store by hand"
+                    .to_owned(),
+            ));
+        }
         let after = self.after(held, &new)?;
         let change = Change {
             key: &self.key,
@@ -245,8 +254,8 @@ impl Machine<'_> {
         // Exposed to be written into the field that the store gets.
         let field = place.with(field.expose(), &new.secret).ok_or_else(|| {
             Stop::Back(format!(
-                "the secret stands in the field `{}` in a way in which it cannot be replaced surely",
-                place.field
+                "the new value cannot take the place of the old one in the field `{}` and be read back as it is (does it end in a line break? is the old one there twice?): rotate the key by hand",
+                quotable(place.field)
             ))
         })?;
         let mut after = BTreeMap::from([(place.field.to_owned(), field)]);
@@ -282,6 +291,6 @@ pub(super) fn no_value(key: &crate::stores::KeyPath) -> Stop {
 pub(super) fn no_field(name: &str) -> Stop {
     Stop::Back(format!(
         "the key has no field `{}` with this secret",
-        crate::model::quotable(name)
+        quotable(name)
     ))
 }

@@ -16,6 +16,7 @@ use super::{
     journal::{self, Begin, Event, Journal},
     plan::tests::{action, plan},
     resume, rotation_id,
+    rotators::rotator,
     seal::{self, Held},
     sinks_testing::FakeSink,
     status,
@@ -55,6 +56,7 @@ struct StoreData {
     /// Looks until the store's own rotation ends: it goes on whether it is asked or not.
     running: Option<u32>,
     rotations: u32,
+    environment: Option<String>,
 }
 
 pub(super) struct FakeStore {
@@ -145,6 +147,10 @@ impl FakeStore {
         make_current(&mut data, fields);
     }
 
+    pub(super) fn says_environment(&self, name: &str) {
+        self.data.lock().unwrap().environment = Some(name.to_owned());
+    }
+
     pub(super) fn script(&self, script: Script) {
         self.data.lock().unwrap().scripts.push(script);
     }
@@ -214,6 +220,7 @@ impl SecretStore for Arc<FakeStore> {
             Ok(KeyInfo {
                 versions: versions.collect(),
                 native_rotation: self.native,
+                environment: data.environment.clone(),
                 ..KeyInfo::default()
             })
         })
@@ -664,6 +671,15 @@ fn action_of(way: Way) -> Action {
     }
 }
 
+/// Returns the action with what its way declares, as a planner writes it down.
+fn declared(way: Way, store: &dyn SecretStore, target: &Arc<FakeTarget>) -> Action {
+    let mut action = action_of(way);
+    let target: Option<&dyn Target> = (way != Way::Put).then_some(target);
+    let rotator = rotator(action.strategy, action.kind, store, target);
+    action.declares = rotator.unwrap().declares();
+    action
+}
+
 /// Returns the store with what leaked, and the target that it opens.
 fn fakes(way: Way, pending: bool) -> (Arc<FakeStore>, Arc<FakeTarget>) {
     let mut accepted = vec![OLD.to_vec()];
@@ -736,7 +752,7 @@ impl Bench {
             faults: At::default(),
             now: Cell::new(START),
             plan: Plan {
-                actions: vec![action_of(way)],
+                actions: vec![declared(way, &store, &target)],
                 ..plan(START)
             },
             sealer: seal::tests::sealer(),
@@ -778,6 +794,7 @@ impl Bench {
             environments: None,
             shared: Some(self.shared.as_ref()),
             unopened: &[],
+            under_way: &[],
         }
     }
 
@@ -836,6 +853,21 @@ impl Bench {
 
     pub(super) fn apply(&self) -> Result<Vec<Rotation>, RotateError> {
         self.with(|context| apply(&self.plan, &[], &self.world(), context, &self.journals()))
+    }
+
+    /// Goes on until it crashes, through the time of grace.
+    pub(super) fn until_crash(&self) {
+        for _ in 0..12 {
+            match self.apply() {
+                Err(RotateError::Crash { .. }) => return,
+                Err(error) => panic!("{error:?}"),
+                Ok(done) => match done[0].outcome {
+                    Outcome::InGrace { until } => self.now.set(until),
+                    ref other => panic!("{other:?}"),
+                },
+            }
+        }
+        panic!("no crash");
     }
 
     pub(super) fn resume(&self, by_hand: bool) -> Result<Vec<Rotation>, RotateError> {

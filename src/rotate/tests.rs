@@ -739,6 +739,74 @@ fn what_the_store_has_is_given_up_though_the_target_is_gone_and_nothing_else_is(
 }
 
 #[test]
+fn whoever_gives_up_is_told_that_the_leak_lives() {
+    let bench = Bench::new(Way::Grace, false);
+    bench.crash_at(Point::AfterState(State::Grace));
+    assert!(bench.apply().is_err());
+    let Outcome::Abandoned { why } = bench.abandon().unwrap().outcome else {
+        panic!("not given up");
+    };
+    assert!(
+        why.contains("still accepts the credential that leaked"),
+        "{why}"
+    );
+    // Once it is dead, nobody is sent to end it.
+    let bench = Bench::new(Way::Grace, false);
+    bench.crash_at(Point::BeforeIntent(Effect::Bury));
+    bench.until_crash();
+    let Outcome::Abandoned { why } = bench.abandon().unwrap().outcome else {
+        panic!("not given up");
+    };
+    assert!(!why.contains("leaked"), "{why}");
+}
+
+#[test]
+fn a_second_rotation_of_a_key_does_not_begin_before_the_first_has_ended() {
+    let mut bench = Bench::new(Way::Grace, false);
+    bench.crash_at(Point::AfterState(State::Grace));
+    assert!(bench.apply().is_err());
+    let first = bench.id();
+    // The value in grace, told by a verify meanwhile.
+    let id = std::mem::replace(&mut bench.plan.id, "f".repeat(32));
+    let error = bench.apply().unwrap_err();
+    assert!(error.to_string().contains(&first), "{error}");
+    assert_eq!(bench.target.calls("disable"), 0);
+    assert_eq!(bench.status().len(), 1, "no journal is left behind");
+    bench.plan.id = id;
+    assert_eq!(bench.finish(), Outcome::Done);
+}
+
+#[test]
+fn what_cannot_begin_leaves_no_journal() {
+    let mut bench = Bench::new(Way::Grace, false);
+    bench.drop_targets();
+    assert!(bench.apply().is_err());
+    assert!(bench.status().is_empty());
+    let mut bench = Bench::new(Way::Grace, false);
+    bench.limits.allow.clear();
+    assert!(bench.apply().is_err());
+    assert!(bench.status().is_empty());
+}
+
+#[test]
+fn a_target_that_cannot_end_sessions_or_remove_what_is_dead_is_no_reason_to_ask_a_person() {
+    let bench = Bench::new(Way::Grace, false);
+    for call in ["end_sessions", "target_destroy"] {
+        bench.target.script(Script {
+            call,
+            fault: Fault::Unsupported,
+            works: false,
+            times: 9,
+        });
+    }
+    let outcome = bench.finish();
+    assert_eq!(outcome, Outcome::Done);
+    let told = bench.apply().unwrap();
+    let note = told[0].note.clone().unwrap();
+    assert!(note.contains("sessions that it opened may go on"), "{note}");
+}
+
+#[test]
 fn a_plan_that_says_what_was_accepted_is_not_believed() {
     let unknown_readers = |bench: &Bench| {
         bench.store.script(Script {

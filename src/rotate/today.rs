@@ -8,14 +8,14 @@ use std::collections::BTreeMap;
 use super::{
     PlanError, RotateError,
     canonical::time_of,
-    grounds::{No, is_admin, no},
+    grounds::{No, is_admin, no, strategy},
     machine::{Machine, Stop},
     plan::{ActionKind, Plan, Reason, expiry},
 };
 use crate::{
     config::stores::RotateLimits,
     model::{Secret, quotable},
-    stores::{KeyPath, SecretStore, VersionId, target::Credential},
+    stores::{KeyInfo, KeyPath, SecretStore, VersionId, target::Credential},
 };
 
 /// Seconds that the clock of the machine that made a plan may be ahead.
@@ -87,6 +87,38 @@ pub(super) fn is_ours(own: &[Secret], fields: &BTreeMap<String, Secret>) -> bool
 }
 
 impl Machine<'_> {
+    /// Checks that the plan says what a planner would say today of the way, the time of grace and the proofs: none of it is the plan's to
+    /// decide, and an approver must have seen what will happen.
+    pub(super) fn check_plan(&self, info: &KeyInfo) -> Result<(), Stop> {
+        let action = &self.journal.begin.action;
+        let limits = self.context.limits;
+        let is_approved = !self.journal.begin.approvers.is_empty();
+        let environment = info.environment.as_ref();
+        if environment.is_some_and(|name| limits.protected.contains(name)) && !is_approved {
+            return Err(Stop::Back(
+                "the store says that the key is in a protected environment, and nobody has approved the plan: make a new one"
+                    .to_owned(),
+            ));
+        }
+        let other = |what: &str| {
+            Err(Stop::Back(format!(
+                "the plan says otherwise than today's configuration {what}: make a new one"
+            )))
+        };
+        match strategy(action.kind, info, self.open) {
+            Ok(today) if today == action.strategy => {}
+            Ok(_) => return other("how the key is rotated"),
+            Err((_, why, help)) => return Err(Stop::Back(format!("{why} ({help})"))),
+        }
+        if action.declares != self.rotator.declares() {
+            return other("what can be proven and ended");
+        }
+        if action.grace_minutes < limits.grace_minutes {
+            return other("how long both credentials are valid");
+        }
+        Ok(())
+    }
+
     /// Checks what only the planner has looked at.
     pub(super) fn check_today(&self) -> Result<(), Stop> {
         let action = &self.journal.begin.action;

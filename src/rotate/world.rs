@@ -1,5 +1,6 @@
 //! The opened stores, targets and sinks that a rotation works on.
 
+use super::begin::UnderWay;
 use crate::{
     config::{sinks::SinkEntry, stores::TargetEntry},
     model::Secret,
@@ -73,6 +74,8 @@ pub struct World<'w> {
     pub shared: Option<&'w SharedBy>,
     /// What could not be opened, and why.
     pub unopened: &'w [Unopened],
+    /// Rotations that have begun and not ended: a plan leaves their keys alone.
+    pub under_way: &'w [UnderWay],
 }
 
 impl std::fmt::Debug for World<'_> {
@@ -105,12 +108,14 @@ impl<'w> World<'w> {
             || known.iter().any(|name| environments.contains(name))
     }
 
-    /// Returns the target of a key's field (the empty name is the whole value).
-    pub(super) fn target(&self, store: &str, key: &str, field: &str) -> Option<&'w OpenTarget> {
-        let field = Some(field).filter(|field| !field.is_empty());
-        self.targets.iter().find(|open| {
-            let entry = &open.entry;
-            entry.store == store && entry.key == key && entry.field.as_deref() == field
-        })
+    /// Returns the target of a key's field, or of a part of it (`None` is the whole value).
+    pub(super) fn target(
+        &self,
+        store: &str,
+        key: &str,
+        field: Option<&str>,
+    ) -> Option<&'w OpenTarget> {
+        let mut targets = self.targets.iter();
+        targets.find(|open| open.entry.opens(store, key, field))
     }
 }

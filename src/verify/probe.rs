@@ -53,12 +53,7 @@ pub fn settle(verdict: &mut Verdict, asked: ProviderState) {
 /// Tells whether a target is that of a place.
 #[must_use]
 pub fn opens(entry: &TargetEntry, place: &StorePlace) -> bool {
-    let field = place
-        .field
-        .as_deref()
-        .and_then(|field| field.split('#').next())
-        .filter(|field| !field.is_empty());
-    entry.store == place.store && entry.key == place.key && entry.field.as_deref() == field
+    entry.opens(&place.store, &place.key, place.field.as_deref())
 }
 
 /// Returns the user's name that belongs to a version: blue/green targets change it.

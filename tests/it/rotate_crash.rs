@@ -235,6 +235,7 @@ impl Case {
             environments: None,
             shared: None,
             unopened: &[],
+            under_way: &[],
         };
         let state = self.folder.join("state");
         let actor = Actor {

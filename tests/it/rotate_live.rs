@@ -370,3 +370,128 @@ fn an_old_key_of_ssh_that_still_opens_is_ended() {
         assert_eq!(fs::read_to_string(server.keys()).unwrap(), second);
     }
 }
+
+impl Place {
+    /// Verifies and plans what is current; returns the exit code and words of applying it.
+    fn rotate(&self, code: i32) -> String {
+        let (found, verdict) = self.verify(&["--probe"]);
+        assert_eq!(verdict["store"]["state"], "current", "{verdict}");
+        assert_eq!(verdict["provider"]["state"], "accepted", "{verdict}");
+        assert_eq!(found, 10);
+        let named = |name: &str| self.path(name).to_str().unwrap().to_owned();
+        let (report, plan) = (named("report.json"), named("plan.json"));
+        let args = ["rotate", "plan", "--report", &report, "--out", &plan];
+        let planned = self.run(&[&args[..], &["--ack-unknown"]].concat());
+        assert_eq!(planned.code, 0, "{}{}", planned.text(), planned.stderr);
+        let applied = self.run(&["rotate", "apply", &plan, "--ack-unknown", "--apply"]);
+        let told = applied.text() + &applied.stderr;
+        assert_eq!(applied.code, code, "{told}");
+        told
+    }
+
+    /// Returns the field that the store hands out now.
+    fn current(&self) -> String {
+        let answer = self.bao.root("GET", "secret/data/live/app", &Value::Null);
+        let value = &answer["data"]["data"]["password"];
+        value.as_str().unwrap().to_owned()
+    }
+}
+
+#[test]
+fn a_key_of_ssh_is_replaced_however_its_text_ends() {
+    for (n, (kind, with_break)) in [("ed25519", true), ("ed25519", false), ("rsa", true)]
+        .into_iter()
+        .enumerate()
+    {
+        let server = Sshd::start("");
+        let path = server.dir.path().join("old");
+        let secret = keygen(&path, kind);
+        let public = fs::read_to_string(path.with_extension("pub")).unwrap();
+        fs::write(server.keys(), &public).unwrap();
+        let target = format!(
+            "kind = \"ssh\"\naddress = \"127.0.0.1:{}\"\nuser = \"{}\"\nauthorized-keys = {:?}\nknown-hosts-file = {:?}",
+            server.port,
+            me(),
+            server.keys(),
+            server.dir.path().join("known")
+        );
+        let text = if with_break {
+            format!("{}\n", secret.trim_end())
+        } else {
+            secret.trim_end().to_owned()
+        };
+        let before = token(300 + n as u64);
+        let versions = [json!({"password": before}), json!({"password": text})];
+        let place = Place::new([&versions[0], &versions[1]], [&before, &secret], &target);
+        place.repo.write("leak.txt", &secret);
+        let told = place.rotate(0);
+        assert!(
+            told.contains("done: the old credential is refused"),
+            "{told}"
+        );
+        let keys = fs::read_to_string(server.keys()).unwrap();
+        assert_eq!(keys.lines().count(), 1, "{keys}");
+        assert!(!keys.contains(public.split(' ').nth(1).unwrap()));
+        // As its readers get it: a file with a line break at its end, if it had one before.
+        let current = place.current();
+        assert_eq!(current.ends_with('\n'), with_break);
+        let new = private_file(
+            &server.dir.path().join("new"),
+            &format!("{}\n", current.trim_end()),
+        );
+        let mut session = session_of(&server, &new);
+        session.kill().unwrap();
+        session.wait().unwrap();
+        let (code, verdict) = place.verify(&["--probe"]);
+        assert_eq!(verdict["urgency"], "remediated", "{verdict}");
+        assert_eq!(code, 0, "{verdict}");
+    }
+}
+
+#[test]
+fn a_value_in_grace_is_not_ended_by_another_run() {
+    let old = token(310);
+    let users = format!("user default on >made-up-admin ~* +@all\nuser app on >{old} ~* +@all\n");
+    let redis = Redis::start("", Some(&users));
+    let admin = private_file(&redis.dir.path().join("admin"), "made-up-admin");
+    let target = format!(
+        "kind = \"redis\"\nuser = \"app\"\naddress = \"127.0.0.1:{}\"\nadmin-password-file = {admin:?}",
+        redis.port
+    );
+    let before = token(311);
+    let versions = [json!({"password": before}), json!({"password": old})];
+    let place = Place::new([&versions[0], &versions[1]], [&before, &old], &target);
+    place.repo.write("leak.txt", format!("token = {old}\n"));
+    let file = place.path("stores.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(
+        &file,
+        text.replace("grace-minutes = 0", "grace-minutes = 15"),
+    )
+    .unwrap();
+    let told = place.rotate(12);
+    assert!(told.contains("both credentials are valid until"), "{told}");
+    let accepted = |value: &str| {
+        let (_, said) = redis.say(&format!("AUTH app {value}\r\n"));
+        said.starts_with("+OK")
+    };
+    assert!(accepted(&old) && accepted(&place.current()));
+    let plan = place.path("again.json");
+    let again = place.run(&[
+        "verify",
+        ".",
+        "--probe",
+        "--on-live",
+        "rotate",
+        "--plan",
+        plan.to_str().unwrap(),
+    ]);
+    assert_eq!(again.code, 10, "{}{}", again.text(), again.stderr);
+    assert!(
+        again.stderr.contains("of the same key is under way"),
+        "{}",
+        again.stderr
+    );
+    assert!(accepted(&old) && accepted(&place.current()));
+    assert_eq!(place.run(&["rotate", "resume"]).code, 12);
+}

@@ -16,12 +16,13 @@ use crate::{
         sinks::SinkEntry,
         stores::{StoresFile, TargetEntry, TargetKind},
     },
-    model::{Secret, StoreFault, closest, quotable},
+    model::{MatchKind, Secret, StoreFault, closest, quotable},
     policy::environment::Environments,
     stores::{
-        Cursor, Fault, Health, KeyPath, SecretStore, StoreError, sink,
+        Change, Cursor, Fault, Health, KeyPath, SecretStore, StoreError, sink,
         target::{self, Credential},
     },
+    verify::atoms,
 };
 
 /// Most keys of a store that are listed: enough to see whether it can be listed at all.
@@ -294,11 +295,15 @@ fn reach(store: &dyn SecretStore, entry: &TargetEntry) -> Result<String, StoreEr
             ),
         ));
     };
-    let wanted = entry.field.as_deref().unwrap_or_default();
-    let (mut secret, mut user, mut names) = (None, None, Vec::new());
+    let named = entry.field.as_deref().unwrap_or_default();
+    let (wanted, way) = named.split_once('#').unwrap_or((named, ""));
+    let (mut whole, mut secret, mut user, mut names) = (None, None, None, Vec::new());
     store.read(&key, &current.id, &mut |field| {
         if field.name == wanted {
-            secret = Some(Secret::new(field.bytes));
+            whole = Some(Secret::new(field.bytes));
+            // As a rotation takes it: without the line break at its end, or the part that the entry names.
+            let part = |kind| atoms::at(field.bytes, way, kind);
+            secret = part(MatchKind::Exact).or_else(|| part(MatchKind::Decoded));
         }
         if Some(field.name) == entry.user_field.as_deref() {
             user = Some(String::from_utf8_lossy(field.bytes).into_owned());
@@ -318,7 +323,7 @@ fn reach(store: &dyn SecretStore, entry: &TargetEntry) -> Result<String, StoreEr
             format!("it has: {}", names.join(", "))
         }
     };
-    let Some(secret) = secret else {
+    let Some(whole) = whole else {
         let what = if wanted.is_empty() {
             format!("{key} is no whole value, and its [[targets]] names no `field`")
         } else {
@@ -326,11 +331,25 @@ fn reach(store: &dyn SecretStore, entry: &TargetEntry) -> Result<String, StoreEr
         };
         return Err(lacks(what, has()));
     };
+    let Some(secret) = secret else {
+        return Err(lacks(
+            format!("{key} has no part `{way}` in its field `{wanted}`"),
+            "verify names the part of a finding: `field` of its place".to_owned(),
+        ));
+    };
     if let (Some(field), None) = (&entry.user_field, &user) {
         return Err(lacks(
             format!("{key} has no field `{field}` (user-field)"),
             has(),
         ));
+    }
+    if store.capabilities().write && !info.native_rotation {
+        store.rehearse(&Change {
+            key: &key,
+            base: &current.id,
+            fields: &BTreeMap::from([(wanted.to_owned(), whole)]),
+            token: "rehearsal-of-a-rotation-by-keysweep",
+        })?;
     }
     if matches!(entry.kind, TargetKind::None) {
         return Ok("the store alone holds it".to_owned());
@@ -338,7 +357,7 @@ fn reach(store: &dyn SecretStore, entry: &TargetEntry) -> Result<String, StoreEr
     let target = target::open(entry, &stores::surroundings())?;
     target.check(&Credential {
         user: user.or_else(|| entry.user.clone()),
-        secret,
+        secret: Secret::new(&secret),
     })?;
     Ok(format!("{} lets us in", target.address()))
 }

@@ -100,7 +100,7 @@ pub(super) fn rotator<'r>(
         (Strategy::StoreNative, ActionKind::Rotate, target) => {
             Some(Box::new(native::Native { store, target }))
         }
-        (Strategy::GenerateAndPut, ActionKind::Rotate, _) => Some(Box::new(put::Put)),
+        (Strategy::GenerateAndPut, ActionKind::Rotate, None) => Some(Box::new(put::Put)),
         // What ends an old credential is the target, whoever made the new one.
         (_, _, Some(target)) => Some(Box::new(target::Direct { target })),
         (_, _, None) => None,

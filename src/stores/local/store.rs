@@ -235,6 +235,8 @@ fn note_name(name: &str) -> String {
             '_'
         }
     };
+    // Ours begin so already.
+    let name = name.strip_prefix("keysweep-").unwrap_or(name);
     let name: String = name.chars().map(safe).collect();
     format!("{}{name}{}", file::NOTE, metadata::UNENCRYPTED)
 }

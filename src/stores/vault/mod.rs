@@ -308,6 +308,12 @@ impl SecretStore for Vault {
         self.policies()?.readers(&self.client, &path)
     }
 
+    fn rehearse(&self, change: &Change<'_>) -> Result<(), StoreError> {
+        self.with_kv(change.key, "write a key", |place| {
+            write::may_stage(&self.client, place)
+        })
+    }
+
     fn stage(&self, change: &Change<'_>) -> Result<VersionId, StoreError> {
         self.with_kv(change.key, "write a key", |place| {
             write::stage(&self.client, place, change.base, change.fields)

@@ -63,6 +63,28 @@ fn conflict(client: &Client, what: &str, why: &str) -> StoreError {
     )
 }
 
+/// Refuses a token without the right to write a key, as far as the server tells a token its rights.
+pub(super) fn may_stage(client: &Client, place: &KvKey<'_>) -> Result<(), StoreError> {
+    let what = format!("write {}", place.key);
+    versioned(client, place, &what)?;
+    let path = format!("{}data/{}", place.mount.path, place.inside);
+    // A token that may not ask finds out when it writes.
+    let Some(own) = capabilities(client, &path)? else {
+        return Ok(());
+    };
+    if own
+        .iter()
+        .any(|right| matches!(right.as_str(), "update" | "root" | "sudo"))
+    {
+        return Ok(());
+    }
+    Err(client.wire.error(
+        Fault::Denied,
+        format!("{what}: the token has no right to update {path}"),
+        "grant it: keysweep store policy --rotate prints the policy",
+    ))
+}
+
 /// Writes new values of fields on top of a version.
 pub(super) fn stage(
     client: &Client,

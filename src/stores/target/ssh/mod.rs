@@ -262,7 +262,8 @@ impl Target for Ssh {
         let text = key.to_openssh(LineEnding::LF).map_err(|_| failed(()))?;
         Ok(Some(Credential {
             user: old.user.clone(),
-            secret: Secret::new(text.as_bytes()),
+            // As fields of stores are read: the line break at a value's end is the field's.
+            secret: Secret::new(text.trim_end().as_bytes()),
         }))
     }
 

@@ -5,6 +5,7 @@
 //! docs/stores.md is the reference for users.
 
 mod place;
+mod types;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -479,15 +480,19 @@ impl StoresFile {
             let at = place::of_entries(text);
             let at = at.or_else(|| error.span().map(|span| span.start));
             let Place { line, column } = at.map_or_else(Place::default, |at| Place::of(text, at));
+            let message = without_values(error.message());
+            let plain = types::plain(&message, at.and_then(|at| types::key(text, at)));
+            let help = suggestion(error.message());
+            let help = help.or_else(|| plain.as_ref().map(|(_, help)| help.clone()));
             StoresFileError {
                 name: quotable(name),
                 line,
                 column,
-                help: suggestion(error.message()).map_or_else(
+                help: help.map_or_else(
                     || "docs/stores.md has every key".to_owned(),
                     |known| format!("{known} (docs/stores.md has every key)"),
                 ),
-                what: quotable(&without_values(error.message())),
+                what: quotable(&plain.map_or(message, |(what, _)| what)),
             }
         })?;
         file.check(name, text)?;

@@ -477,8 +477,12 @@ impl StoresFile {
     /// [`StoresFileError`] for what is no TOML, keys and kinds that there are none of, and values out of range.
     pub fn parse(name: &str, text: &str) -> Result<Self, StoresFileError> {
         let file: Self = toml::from_str(text).map_err(|error| {
-            let at = place::of_entries(text);
-            let at = at.or_else(|| error.span().map(|span| span.start));
+            let told = error.span().map(|span| span.start);
+            // An entry may be wrong, too: what is told is what the message is about.
+            let at = match told {
+                Some(at) if place::is_elsewhere(text, at) => told,
+                _ => place::of_entries(text).or(told),
+            };
             let Place { line, column } = at.map_or_else(Place::default, |at| Place::of(text, at));
             let message = without_values(error.message());
             let plain = types::plain(&message, at.and_then(|at| types::key(text, at)));

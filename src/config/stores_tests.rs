@@ -148,6 +148,17 @@ fn types_are_told_in_the_words_of_toml() {
             "max-keys = 1",
         ),
         (
+            "[rotate]\nmax-keys = \"many\"\n[stores.a]\nkind = \"command\"\nprogram = \"x\"\n"
+                .to_owned(),
+            "`max-keys` is a text, and must be a whole number",
+            "max-keys = 1",
+        ),
+        (
+            "verify = 3\n".to_owned(),
+            "`verify` is a whole number, and must be a table",
+            "[verify]",
+        ),
+        (
             "[rotate]\nmax-keys = -1\n".to_owned(),
             "`max-keys` is a number out of range",
             "the least 0",
@@ -181,6 +192,7 @@ fn types_are_told_in_the_words_of_toml() {
         let error = StoresFile::parse("stores.toml", &text).unwrap_err();
         let told = format!("{error} {}", error.help);
         assert_eq!(error.what, what, "{told}\n{text}");
+        assert!(error.line > 0, "{told}");
         assert!(error.help.contains(help), "{told}\n{text}");
         assert!(!told.contains("expected"), "{told}");
     }

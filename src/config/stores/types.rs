@@ -55,7 +55,12 @@ pub(super) fn plain(message: &str, key: Option<&str>) -> Option<(String, String)
         ("a table", "a list", None) => {
             "entries of a list have two brackets, as [[targets]] and [[sinks]]".to_owned()
         }
-        ("a list", "a table", _) => "tables have one bracket, as [stores.NAME]".to_owned(),
+        ("a list", "a table", _) => {
+            "tables have one bracket, as [stores.NAME], [verify] and [rotate]".to_owned()
+        }
+        (_, "a table", _) => {
+            "a table is [stores.NAME], [verify] or [rotate], with its keys below it".to_owned()
+        }
         (_, _, Some(key)) => format!("write it as {key} = {}", wanted.example),
         (_, _, None) => format!("write {} as {}", wanted.name, wanted.example),
     };

@@ -128,68 +128,69 @@ fn errors_stand_at_the_key_that_is_wrong() {
     }
 }
 
+/// A file with a value of the wrong type, what is said of it, and words of the help.
+const TYPES: [(&str, &str, &str); 11] = [
+    (
+        "[targets]\nstore = \"a\"\n",
+        "`targets` is a table, and must be a list",
+        "[[targets]]",
+    ),
+    (
+        "[sinks]\nstore = \"a\"\n",
+        "`sinks` is a table, and must be a list",
+        "[[sinks]]",
+    ),
+    (
+        "[rotate]\nmax-keys = \"many\"\n",
+        "`max-keys` is a text, and must be a whole number",
+        "max-keys = 1",
+    ),
+    (
+        "[rotate]\nmax-keys = \"many\"\n[stores.a]\nkind = \"command\"\nprogram = \"x\"\n",
+        "`max-keys` is a text, and must be a whole number",
+        "max-keys = 1",
+    ),
+    (
+        "verify = 3\n",
+        "`verify` is a whole number, and must be a table",
+        "[verify]",
+    ),
+    (
+        "[rotate]\nmax-keys = -1\n",
+        "`max-keys` is a number out of range",
+        "the least 0",
+    ),
+    (
+        "[stores.a]\nkind = \"command\"\nprogram = \"x\"\n",
+        "`program` is a text, and must be a list",
+        "program = [\"...\"]",
+    ),
+    (
+        "[stores.a]\nkind = \"command\"\nprogram = [\"x\"]\ntimeout-s = 70000\n",
+        "`timeout-s` is a number out of range",
+        "65535",
+    ),
+    (
+        "[[stores]]\nkind = \"vault\"\n",
+        "a list stands where a table belongs",
+        "[stores.NAME]",
+    ),
+    (
+        "[stores.a]\nkind = \"local\"\nfile = \"x\"\nno-history = \"yes\"\n",
+        "`no-history` is a text, and must be true or false",
+        "no-history = true",
+    ),
+    (
+        "[stores.a]\nkind = \"vault\"\nauth = { method = \"token\", file = 3 }\n",
+        "a whole number stands where a text belongs",
+        "write a text as",
+    ),
+];
+
 #[test]
 fn types_are_told_in_the_words_of_toml() {
-    let target = "store = \"a\"\nkey = \"k\"\nkind = \"none\"\n";
-    for (text, what, help) in [
-        (
-            format!("[targets]\n{target}"),
-            "`targets` is a table, and must be a list",
-            "[[targets]]",
-        ),
-        (
-            format!("[sinks]\n{target}"),
-            "`sinks` is a table, and must be a list",
-            "[[sinks]]",
-        ),
-        (
-            "[rotate]\nmax-keys = \"many\"\n".to_owned(),
-            "`max-keys` is a text, and must be a whole number",
-            "max-keys = 1",
-        ),
-        (
-            "[rotate]\nmax-keys = \"many\"\n[stores.a]\nkind = \"command\"\nprogram = \"x\"\n"
-                .to_owned(),
-            "`max-keys` is a text, and must be a whole number",
-            "max-keys = 1",
-        ),
-        (
-            "verify = 3\n".to_owned(),
-            "`verify` is a whole number, and must be a table",
-            "[verify]",
-        ),
-        (
-            "[rotate]\nmax-keys = -1\n".to_owned(),
-            "`max-keys` is a number out of range",
-            "the least 0",
-        ),
-        (
-            "[stores.a]\nkind = \"command\"\nprogram = \"x\"\n".to_owned(),
-            "`program` is a text, and must be a list",
-            "program = [\"...\"]",
-        ),
-        (
-            "[stores.a]\nkind = \"command\"\nprogram = [\"x\"]\ntimeout-s = 70000\n".to_owned(),
-            "`timeout-s` is a number out of range",
-            "65535",
-        ),
-        (
-            "[[stores]]\nkind = \"vault\"\n".to_owned(),
-            "a list stands where a table belongs",
-            "[stores.NAME]",
-        ),
-        (
-            "[stores.a]\nkind = \"local\"\nfile = \"x\"\nno-history = \"yes\"\n".to_owned(),
-            "`no-history` is a text, and must be true or false",
-            "no-history = true",
-        ),
-        (
-            "[stores.a]\nkind = \"vault\"\nauth = { method = \"token\", file = 3 }\n".to_owned(),
-            "a whole number stands where a text belongs",
-            "write a text as",
-        ),
-    ] {
-        let error = StoresFile::parse("stores.toml", &text).unwrap_err();
+    for (text, what, help) in TYPES {
+        let error = StoresFile::parse("stores.toml", text).unwrap_err();
         let told = format!("{error} {}", error.help);
         assert_eq!(error.what, what, "{told}\n{text}");
         assert!(error.line > 0, "{told}");

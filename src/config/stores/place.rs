@@ -69,8 +69,8 @@ pub(super) fn of_entries(text: &str) -> Option<usize> {
 /// Tells whether a byte stands below a head that is none of `[stores]` or `[[targets]]`.
 pub(super) fn is_elsewhere(text: &str, at: usize) -> bool {
     let before = text.get(..at).unwrap_or(text);
-    let heads = before.lines().map(str::trim_start);
-    let head = heads.filter(|line| line.starts_with('[')).next_back();
+    let mut heads = before.lines().map(str::trim_start);
+    let head = heads.rfind(|line| line.starts_with('['));
     let name = head.map(|head| head.trim_start_matches('[').trim_start());
     name.is_some_and(|name| {
         ["verify", "rotate", "sinks"]

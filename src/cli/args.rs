@@ -19,7 +19,23 @@ pub(super) struct Cli {
 const EXIT_CODES: &str = "Exit codes: 0 clean, or all findings are below --fail-on; 1 findings at or above --fail-on; \
 2 usage, configuration, or a report that cannot be written; 3 incomplete: something could not be read, and no finding is at or above \
 --fail-on; 4 internal error; 10 a finding is live; 11 a plan waits for approval; 12 in grace, resume later; 13 a rotation failed and was rolled \
-back; 14 a person is needed; 130 stopped with Ctrl-C.";
+back; 14 a person is needed; 20 a store denied a right; 21 no login to a store; 22 a store does not answer; 23 a store's quota is used up; 24 a \
+value may stand in versions that a store threw away or deleted; 130 stopped with Ctrl-C.";
+
+#[cfg(feature = "verify")]
+const VERIFY_CODES: &str = "Exit codes, the first that is true: 130 stopped with Ctrl-C; 10 a finding is live; 1 findings at or above --fail-on; \
+3 something was not read or asked, for other reasons than those that follow or for several; 20 a store denied a right; 21 no login to a store, or an \
+expired one; 22 a store is sealed, down or not reached; 23 a quota is used up; 24 a finding is in no store, and may stand in versions that a store threw away \
+or deleted; 0 none of these. 2 is wrong usage or configuration. With --on-live those of `keysweep rotate`, too.";
+
+#[cfg(feature = "verify")]
+const ROTATE_CODES: &str = "Exit codes: 0 done, or nothing to do; 2 wrong usage or configuration, or a plan that is refused; 10 of plan: something live is \
+not in it; 11 a plan waits for its approval; 12 in grace, or a store or target is away: resume later; 13 failed, and everything is as before; 14 a person has to \
+look; 3 and 20 to 23 a store's fault, as of `keysweep verify`.";
+
+#[cfg(feature = "verify")]
+const STORE_CODES: &str = "Exit codes: 0 every store answered; 2 wrong usage or configuration; 3 anything else was in the way, or several of these; 20 a right \
+is missing; 21 no login, or an expired one; 22 a store is sealed, down or not reached, or its file cannot be read; 23 a quota is used up.";
 
 #[derive(Debug, Args)]
 pub(super) struct Global {
@@ -37,10 +53,11 @@ pub(super) enum Command {
     Scan(Box<Scan>),
     /// Ask your secrets stores which findings of a scan, or of a report, are live
     #[cfg(feature = "verify")]
+    #[command(after_help = VERIFY_CODES)]
     Verify(Box<Verify>),
     /// Replace what verify found live in the stores: plan it, have it approved, apply it, come back to it
     #[cfg(feature = "verify")]
-    #[command(subcommand)]
+    #[command(subcommand, after_help = ROTATE_CODES)]
     Rotate(Box<Rotate>),
     /// Check the log of what rotations changed
     #[cfg(feature = "verify")]
@@ -61,7 +78,7 @@ pub(super) enum Command {
     Report(Report),
     /// Make the local store, look at any store, put a value into one
     #[cfg(feature = "verify")]
-    #[command(subcommand)]
+    #[command(subcommand, after_help = STORE_CODES)]
     Store(Store),
     /// Run keysweep before each commit
     #[command(subcommand)]
@@ -538,7 +555,8 @@ pub(super) enum Store {
         #[command(flatten)]
         stores: StoresArgs,
     },
-    /// Say for each store whether it answers, who we are to it, and what is in the way; reads only, exits with 3 if one does not answer
+    /// Say for each store whether it answers, who we are to it, and what is in the way; reads only
+    #[command(after_help = STORE_CODES)]
     Doctor {
         #[command(flatten)]
         stores: StoresArgs,

@@ -54,7 +54,7 @@ pub(super) enum Outcome {
     Unreachable,
     /// As [`Self::Denied`], for a quota or rate limit.
     Quota,
-    /// Versions that a store threw away are all that stands between a finding and "never in the store".
+    /// Versions that a store threw away or deleted are all that stands between a finding and "never in the store".
     Trimmed,
     /// Stopped with Ctrl-C.
     Interrupted,
@@ -87,14 +87,29 @@ impl Outcome {
         verification: &Verification,
         mut verdicts: impl Iterator<Item = &'v Verdict>,
     ) -> Self {
-        if verification.over_limit > 0 || verification.without_value > 0 {
+        let uncompared = [
+            verification.over_limit,
+            verification.without_value,
+            verification.unprobed,
+        ];
+        if uncompared.iter().any(|n| *n > 0) {
             return Self::Incomplete;
         }
         let stores = verification.stores.iter();
         let unread: BTreeSet<StoreFault> = stores.flat_map(|store| store.why_unread()).collect();
-        let unsure = StoreState::NotFound { complete: false };
-        let is_trimmed = verification.stores.iter().any(|store| store.trimmed > 0)
-            && verdicts.any(|verdict| verdict.store == unsure);
+        let is_unsure = |verdict: &Verdict| {
+            matches!(
+                verdict.store,
+                StoreState::NotFound {
+                    complete: false,
+                    ..
+                }
+            )
+        };
+        // What was deleted can be compared as little as what was thrown away.
+        let mut stores = verification.stores.iter();
+        let is_trimmed =
+            stores.any(|store| store.trimmed > 0 || store.deleted > 0) && verdicts.any(is_unsure);
         match (is_trimmed, unread.is_empty()) {
             (true, true) => Self::Trimmed,
             (true, false) => Self::Incomplete,

@@ -4,6 +4,7 @@
 //! first index is written).
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
@@ -13,14 +14,14 @@ use zeroize::Zeroizing;
 use crate::{
     config::stores::{StoresFile, VerifyLimits},
     model::{
-        DigestKey, Kind, MatchKind, ProviderState, Secret, StoreCoverage, StorePlace, StoreState,
-        Verdict,
+        DigestKey, Kind, MatchKind, ProviderState, Secret, StoreCoverage, StoreFault, StorePlace,
+        StoreState, Verdict,
     },
     policy::environment::Environments,
     rotate::{Tombstone, Tombstones},
     scan::Report,
     verify::{
-        self, Remembered,
+        self, Remembered, Versions,
         index::{Builder, Index},
     },
 };
@@ -42,6 +43,7 @@ pub(super) fn write(args: &args::StoreIndex) -> Result<(String, Outcome), CliErr
     let here = settings::working_directory();
     opening::refuse_inside(&args.stores, &here)?;
     let file = opening::load(&args.stores)?;
+    opening::refuse_empty(&file)?;
     scan::check_file(&args.out)?;
     let opened = opening::open_all(&file, &args.stores.store);
     let places = verifying::places(&opened, &file);
@@ -61,19 +63,19 @@ pub(super) fn write(args: &args::StoreIndex) -> Result<(String, Outcome), CliErr
     };
     let mut text = String::new();
     let (mut whole, mut read_any) = (true, false);
+    let mut faults = BTreeSet::new();
     for place in &places {
         let coverage = builder.read(place, &options);
         whole &= coverage.is_read();
+        faults.extend(coverage.why_unread());
         read_any |= coverage.read > 0;
-        text.push_str(&headline(&coverage));
-        for problem in &coverage.problems {
-            text.push_str(&format!("  not read: {}: {}\n", problem.key, problem.what));
-        }
+        text.push_str(&told(&coverage));
     }
     if !read_any {
         text.push_str("nothing of any store could be read: no index was written\n");
-        return Ok((text, Outcome::Incomplete));
+        return Ok((text, unread(&faults)));
     }
+    text.push_str(&left_out(builder.weak(), file.verify.min_bits));
     let now = gather::seconds();
     let bytes = builder.finish(now, now.saturating_add(i64::from(args.days) * DAY), whole);
     scan::replace_private(&args.out, &bytes)?;
@@ -87,15 +89,46 @@ pub(super) fn write(args: &args::StoreIndex) -> Result<(String, Outcome), CliErr
     let outcome = if whole {
         Outcome::Clean
     } else {
-        Outcome::Incomplete
+        unread(&faults)
     };
     Ok((text, outcome))
+}
+
+/// Returns the outcome of a run that has not read everything.
+fn unread(faults: &BTreeSet<StoreFault>) -> Outcome {
+    match Outcome::of_faults(faults) {
+        Outcome::Clean => Outcome::Incomplete,
+        outcome => outcome,
+    }
+}
+
+/// Returns how much of a store was read, and what was not.
+fn told(coverage: &StoreCoverage) -> String {
+    let mut text = headline(coverage);
+    if let Some(why) = &coverage.stopped {
+        text.push_str(&format!("  not read: {why}\n"));
+    }
+    for problem in &coverage.problems {
+        text.push_str(&format!("  not read: {}: {}\n", problem.key, problem.what));
+    }
+    text
+}
+
+/// Returns the line about values that could be guessed; none if there are none.
+fn left_out(weak: u64, min_bits: u16) -> String {
+    let values = if weak == 1 { "value" } else { "values" };
+    match weak {
+        0 => String::new(),
+        weak => format!(
+            "left out: {weak} {values} too weak for an index (`min-bits` of [verify] is {min_bits})\n"
+        ),
+    }
 }
 
 /// Returns how much of a store was read, as a line.
 fn headline(store: &StoreCoverage) -> String {
     format!(
-        "{}: {} of {} {}, {} {} {}\n",
+        "{}: {} of {} {}, {} {}\n",
         store.store,
         store.read,
         store.listed,
@@ -106,7 +139,6 @@ fn headline(store: &StoreCoverage) -> String {
         } else {
             "versions"
         },
-        store.stopped.as_deref().unwrap_or_default(),
     )
 }
 
@@ -205,6 +237,23 @@ impl Memory {
                 .unwrap_or_default(),
             tombstones,
         })
+    }
+
+    /// Returns the versions of a store whose values are known: a rotation changes one field, and the others are those of the next version.
+    pub(super) fn versions(&self, store: &str) -> Versions {
+        let mut known = Versions::new();
+        let stones = self.stones.iter().filter(|stone| stone.store == store);
+        let stones = stones.map(|stone| (&stone.key, &stone.version));
+        let places = self.index.iter().flat_map(Index::named);
+        let places = places.filter(|place| place.store == store);
+        let places = places.filter_map(|place| Some((&place.key, place.version.as_ref()?)));
+        for (key, version) in stones.chain(places) {
+            known
+                .entry(key.clone())
+                .or_default()
+                .insert(version.clone());
+        }
+        known
     }
 
     /// Returns where a value stood once.

@@ -255,6 +255,7 @@ fn toml_text(text: &str) -> String {
 
 /// `store list`: every key of every store, without values.
 fn list(file: &StoresFile, args: &StoresArgs) -> Result<(String, Outcome), CliError> {
+    stores::refuse_empty(file)?;
     let mut text = String::new();
     let mut faults = BTreeSet::new();
     for (name, opened) in stores::open_all(file, &args.store) {

@@ -5,7 +5,7 @@
 
 use std::{
     fs, io,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 
 use super::{args::StoresArgs, error::CliError, settings};
@@ -106,17 +106,62 @@ pub(super) fn work_tree(path: &Path) -> Option<PathBuf> {
     repository.work_tree().map(Path::to_owned)
 }
 
+/// Refuses a stores file without a store: nothing could be asked.
+///
+/// # Errors
+/// [`CliError::Store`].
+pub(super) fn refuse_empty(file: &StoresFile) -> Result<(), CliError> {
+    if !file.stores.is_empty() {
+        return Ok(());
+    }
+    Err(StoreError::new(
+        "stores.toml",
+        Fault::Setup,
+        "it names no store",
+        "`keysweep store init` makes one; docs/stores.md has the others",
+    )
+    .into())
+}
+
+/// Tells whether a path lies in a tree, as it is written or where it leads, or whether the tree decides where it leads.
 fn is_below(path: &Path, tree: &Path) -> bool {
-    let Ok(whole) = std::path::absolute(path) else {
+    let (Ok(whole), Ok(tree)) = (std::path::absolute(path), tree.canonicalize()) else {
         return false;
     };
-    let Some(tree) = tree.canonicalize().ok() else {
-        return false;
+    let touches = |path: &Path| {
+        path.ancestors()
+            .filter_map(|part| part.canonicalize().ok())
+            .any(|part| part.starts_with(&tree))
     };
-    whole
-        .ancestors()
-        .filter_map(|part| part.canonicalize().ok())
-        .any(|part| part.starts_with(&tree))
+    let written = without_parents(&whole);
+    // `app/../stores.toml` passes through the tree, and is elsewhere all the same; behind a link of the tree `..` is what the link says.
+    let is_plain = led_to(&written) == led_to(&whole);
+    touches(&written)
+        || led_to(&whole).is_some_and(|end| touches(&end))
+        || !is_plain && touches(&whole)
+}
+
+/// Returns a path with each `..` taken with the name before it, as it is written.
+fn without_parents(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => {
+                plain.pop();
+            }
+            Component::CurDir => {}
+            part => plain.push(part),
+        }
+    }
+    plain
+}
+
+/// Returns where the system finds a path, or would find it if the file were there.
+fn led_to(path: &Path) -> Option<PathBuf> {
+    path.canonicalize().ok().or_else(|| {
+        let folder = path.parent()?.canonicalize().ok()?;
+        Some(folder.join(path.file_name()?))
+    })
 }
 
 /// Opens the stores of these names, or all if there are none; in the order of their names.

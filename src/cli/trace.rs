@@ -53,7 +53,13 @@ pub(super) fn add(
             let is_used = trace.uses > 0;
             verdict.uses.push(uses(name, trace));
             // The store was not read whole, and knows the value all the same.
-            let is_open = matches!(verdict.store, StoreState::NotFound { complete: false });
+            let is_open = matches!(
+                verdict.store,
+                StoreState::NotFound {
+                    complete: false,
+                    ..
+                }
+            );
             if is_used && is_open {
                 verdict.urgency = verdict.urgency.max(Urgency::Soon);
             }

@@ -11,7 +11,7 @@ use crate::{
     model::{BlobPath, DigestKey, Finding, Kind, ProviderState, Secret, Severity, Verdict},
     policy::environment,
     scan::{Mode, Report, Target},
-    stores::{Fault, SecretStore, StoreError, target},
+    stores::{SecretStore, target},
     verify::{self, Opened},
 };
 
@@ -37,15 +37,7 @@ pub(super) fn run(args: &args::Verify, look: &Look) -> Result<Outcome, CliError>
     let target = scan::target(&args.scan)?;
     // The stores first: a scan for nothing takes minutes.
     let file = opening::load(&args.stores)?;
-    if file.stores.is_empty() {
-        return Err(StoreError::new(
-            "stores.toml",
-            Fault::Setup,
-            "it names no store",
-            "`keysweep store init` makes one; docs/stores.md has the others",
-        )
-        .into());
-    }
+    opening::refuse_empty(&file)?;
     opening::refuse_inside(&args.stores, &gather::root_of(&target))?;
     let gathered = Gathered::new(&args.scan.common, &target)?;
     let mut report = match named {
@@ -105,8 +97,11 @@ fn judge(
     gathered: &Gathered,
 ) -> Result<(), CliError> {
     let opened = opening::open_all(file, &args.stores.store);
-    let places = places(&opened, file);
+    let mut places = places(&opened, file);
     let memory = Memory::new(file, args.scan.index.as_deref())?;
+    for place in &mut places {
+        place.remembered = memory.versions(place.name);
+    }
     // Habits have no value to compare; a shared value is compared where it is told as a secret.
     let secrets: Vec<usize> = (0..report.findings.len())
         .filter(|n| {
@@ -136,10 +131,10 @@ fn judge(
             read.fetch_add(n, Ordering::Relaxed);
         },
     };
-    let outcome = verify::verify(&values, &places, &options);
+    let mut outcome = verify::verify(&values, &places, &options);
     let mut verdicts = outcome.verdicts;
     if args.probe {
-        probe(&mut verdicts, &values, &opened, file)?;
+        outcome.verification.unprobed = probe(&mut verdicts, &values, &opened, file);
     }
     for (n, verdict) in secrets.into_iter().zip(verdicts) {
         if let Some(finding) = report.findings.get_mut(n) {
@@ -161,6 +156,7 @@ pub(super) fn places<'s>(opened: &'s [opening::Opened], file: &'s StoresFile) ->
             prefixes: entry.map_or(&[], |entry| &entry.prefixes),
             narrowed: entry.is_some_and(|entry| is_narrowed(&entry.kind)),
             max_age_days: entry.and_then(|entry| entry.max_age_days),
+            remembered: verify::Versions::new(),
         }
     };
     opened.iter().map(place).collect()
@@ -183,13 +179,14 @@ fn is_narrowed(kind: &StoreKind) -> bool {
     }
 }
 
-/// Asks each target once for each value that stands, or stood, in its key.
+/// Asks each target once for each value that stands, or stood, in its key; returns for how many none could be asked.
 fn probe(
     verdicts: &mut [Verdict],
     values: &[Option<&Secret>],
     opened: &[opening::Opened],
     file: &StoresFile,
-) -> Result<(), CliError> {
+) -> u64 {
+    let mut unprobed = 0;
     // One value may be told by several rules: a login that fails twice may lock an account.
     let mut asked: BTreeMap<(usize, Vec<u8>), ProviderState> = BTreeMap::new();
     for (verdict, value) in verdicts.iter_mut().zip(values) {
@@ -213,10 +210,10 @@ fn probe(
             verify::probe::settle(verdict, known.clone());
             continue;
         }
-        ask(verdict, value, store.as_ref(), entry)?;
+        unprobed += u64::from(!ask(verdict, value, store.as_ref(), entry));
         asked.insert(key, verdict.provider.clone());
     }
-    Ok(())
+    unprobed
 }
 
 /// Returns what tells values apart for the time of a run.
@@ -225,15 +222,16 @@ fn report_key(value: &Secret) -> Vec<u8> {
     digest.to_hex().into_bytes()
 }
 
+/// Asks a target about one value; tells whether it could be asked.
 fn ask(
     verdict: &mut Verdict,
     value: &Secret,
     store: &dyn SecretStore,
     entry: &TargetEntry,
-) -> Result<(), CliError> {
-    let target = target::open(entry, &opening::surroundings())?;
-    verify::probe::probe(verdict, value, store, entry, target.as_ref())?;
-    Ok(())
+) -> bool {
+    let target = target::open(entry, &opening::surroundings());
+    let target = target.as_deref().map_err(Clone::clone);
+    verify::probe::probe(verdict, value, store, entry, target)
 }
 
 /// Finds the values of a report's findings again where they stood: a report holds none.

@@ -5,6 +5,7 @@
 //! docs/stores.md is the reference for users.
 
 mod place;
+mod types;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -492,18 +493,26 @@ impl StoresFile {
     /// [`StoresFileError`] for what is no TOML, keys and kinds that there are none of, and values out of range.
     pub fn parse(name: &str, text: &str) -> Result<Self, StoresFileError> {
         let file: Self = toml::from_str(text).map_err(|error| {
-            let at = place::of_entries(text);
-            let at = at.or_else(|| error.span().map(|span| span.start));
+            let told = error.span().map(|span| span.start);
+            // An entry may be wrong, too: what is told is what the message is about.
+            let at = match told {
+                Some(at) if place::is_elsewhere(text, at) => told,
+                _ => place::of_entries(text).or(told),
+            };
             let Place { line, column } = at.map_or_else(Place::default, |at| Place::of(text, at));
+            let message = without_values(error.message());
+            let plain = types::plain(&message, at.and_then(|at| types::key(text, at)));
+            let help = suggestion(error.message());
+            let help = help.or_else(|| plain.as_ref().map(|(_, help)| help.clone()));
             StoresFileError {
                 name: quotable(name),
                 line,
                 column,
-                help: suggestion(error.message()).map_or_else(
+                help: help.map_or_else(
                     || "docs/stores.md has every key".to_owned(),
                     |known| format!("{known} (docs/stores.md has every key)"),
                 ),
-                what: quotable(&without_values(error.message())),
+                what: quotable(&plain.map_or(message, |(what, _)| what)),
             }
         })?;
         file.check(name, text)?;

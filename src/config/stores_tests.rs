@@ -100,8 +100,8 @@ const WRONG: [(&str, u32, u32, &str, &str); 12] = [
         "S[stores.c]\nkind = \"dotenv\"\nfiles = \"x\"\n",
         8,
         1,
-        "expected a sequence",
-        "docs",
+        "`files` is a text, and must be a list",
+        "files = [\"...\"]",
     ),
     (
         "S[stores.c]\nkind = \"vault\"\nauth = { method = \"approle\", role-id = \"x\" }\n",
@@ -128,8 +128,8 @@ const WRONG: [(&str, u32, u32, &str, &str); 12] = [
         "SN[[targets]]\nstore = \"b\"\nkey = 3\nkind = \"none\"\n",
         12,
         1,
-        "expected a string",
-        "docs",
+        "`key` is a whole number, and must be a text",
+        "key = \"...\"",
     ),
     (
         "SN[[targets]]\nstore = \"bb\"\nkey = \"k\"\nkind = \"none\"\n",
@@ -168,6 +168,77 @@ fn errors_stand_at_the_key_that_is_wrong() {
     }
 }
 
+/// A file with a value of the wrong type, what is said of it, and words of the help.
+const TYPES: [(&str, &str, &str); 11] = [
+    (
+        "[targets]\nstore = \"a\"\n",
+        "`targets` is a table, and must be a list",
+        "[[targets]]",
+    ),
+    (
+        "[sinks]\nstore = \"a\"\n",
+        "`sinks` is a table, and must be a list",
+        "[[sinks]]",
+    ),
+    (
+        "[rotate]\nmax-keys = \"many\"\n",
+        "`max-keys` is a text, and must be a whole number",
+        "max-keys = 1",
+    ),
+    (
+        "[rotate]\nmax-keys = \"many\"\n[stores.a]\nkind = \"command\"\nprogram = \"x\"\n",
+        "`max-keys` is a text, and must be a whole number",
+        "max-keys = 1",
+    ),
+    (
+        "verify = 3\n",
+        "`verify` is a whole number, and must be a table",
+        "[verify]",
+    ),
+    (
+        "[rotate]\nmax-keys = -1\n",
+        "`max-keys` is a number out of range",
+        "the least 0",
+    ),
+    (
+        "[stores.a]\nkind = \"command\"\nprogram = \"x\"\n",
+        "`program` is a text, and must be a list",
+        "program = [\"...\"]",
+    ),
+    (
+        "[stores.a]\nkind = \"command\"\nprogram = [\"x\"]\ntimeout-s = 70000\n",
+        "`timeout-s` is a number out of range",
+        "65535",
+    ),
+    (
+        "[[stores]]\nkind = \"vault\"\n",
+        "a list stands where a table belongs",
+        "[stores.NAME]",
+    ),
+    (
+        "[stores.a]\nkind = \"local\"\nfile = \"x\"\nno-history = \"yes\"\n",
+        "`no-history` is a text, and must be true or false",
+        "no-history = true",
+    ),
+    (
+        "[stores.a]\nkind = \"vault\"\nauth = { method = \"token\", file = 3 }\n",
+        "a whole number stands where a text belongs",
+        "write a text as",
+    ),
+];
+
+#[test]
+fn types_are_told_in_the_words_of_toml() {
+    for (text, what, help) in TYPES {
+        let error = StoresFile::parse("stores.toml", text).unwrap_err();
+        let told = format!("{error} {}", error.help);
+        assert_eq!(error.what, what, "{told}\n{text}");
+        assert!(error.line > 0, "{told}");
+        assert!(error.help.contains(help), "{told}\n{text}");
+        assert!(!told.contains("expected"), "{told}");
+    }
+}
+
 #[test]
 fn errors_say_where_and_quote_no_value() {
     for (text, expected) in [
@@ -181,7 +252,7 @@ fn errors_say_where_and_quote_no_value() {
             "[[targets]]\nstore = \"x\"\nkey = \"k\"\nkind = \"none\"",
             "x",
         ),
-        ("[rotate]\nallow = \"hvs.MadeUpMadeUp0123\"", "sequence"),
+        ("[rotate]\nallow = \"hvs.MadeUpMadeUp0123\"", "a list"),
     ] {
         let error = StoresFile::parse("stores.toml", text).unwrap_err();
         let told = format!("{error} {}", error.help);

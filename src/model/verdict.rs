@@ -36,6 +36,9 @@ pub enum StoreState {
     NotFound {
         /// Whether everything the stores keep was read. "Never in the store" is a claim that needs this.
         complete: bool,
+        /// Whether nothing of any store could be read: it was not looked for anywhere.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        unread: bool,
     },
     /// It was not looked for.
     NotCompared {
@@ -414,6 +417,9 @@ pub struct Verification {
     pub over_limit: u64,
     /// Findings whose value is not known: the report has none, and its place no longer holds it.
     pub without_value: u64,
+    /// Distinct values whose target could not be opened or asked, though the user wanted it (`--probe`).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unprobed: u64,
     /// Values that keys of the stores share, when asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shared: Vec<SharedValue>,
@@ -426,6 +432,7 @@ impl Verification {
     pub fn is_incomplete(&self) -> bool {
         self.over_limit > 0
             || self.without_value > 0
+            || self.unprobed > 0
             || self.stores.iter().any(|store| !store.is_read())
     }
 }

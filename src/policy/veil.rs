@@ -214,6 +214,17 @@ mod tests {
                 "NEXT_PUBLIC_API_SECRET=*******************",
             ),
             ("PUBLIC_KEY=correct-otter", "PUBLIC_KEY=correct-otter"),
+            // A name with a number is a name; what stands alone or behind a `=` may be a value.
+            (
+                "DB_PASSWORD_1=Lm28dkQpz0192Xv",
+                "DB_PASSWORD_1=***************",
+            ),
+            (
+                "export API_TOKEN_1=\"Lm28dkQpz0192Xv\"",
+                "export API_TOKEN_1=\"***************\"",
+            ),
+            ("PASSWORD=SUMMER_NIGHT_1=x", "PASSWORD=****************"),
+            ("key SUMMER_NIGHT_1=", "key **************="),
             (
                 "echo \"pw $DB_PASSWORD and old one: Summer-2023-pw\"",
                 "echo \"pw $DB_PASSWORD and old one: **************\"",

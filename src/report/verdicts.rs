@@ -11,13 +11,20 @@ use crate::{
 /// Stands where key names are left out (`--redact-paths`).
 const WITHHELD: &str = StorePlace::WITHHELD;
 
+/// Returns the words before a verdict that say how soon somebody must act.
+const fn urgent(verdict: &Verdict) -> &'static str {
+    match (verdict.urgency, &verdict.store) {
+        (Urgency::Now, _) => "LIVE: ",
+        // No store has it: nothing says that it is live, and nothing that it is not.
+        (Urgency::Soon, StoreState::NotFound { complete: true, .. }) => "unmanaged: ",
+        (Urgency::Soon, _) => "likely live: ",
+        (Urgency::Later | Urgency::Remediated, _) => "",
+    }
+}
+
 /// Returns one sentence about a verdict, without a full stop.
 pub(super) fn sentence(verdict: &Verdict) -> String {
-    let mut text = match verdict.urgency {
-        Urgency::Now => "LIVE: ".to_owned(),
-        Urgency::Soon => "likely live: ".to_owned(),
-        Urgency::Later | Urgency::Remediated => String::new(),
-    };
+    let mut text = urgent(verdict).to_owned();
     let place = verdict.place.as_ref().map(place);
     let there = place.unwrap_or_else(|| "the store".to_owned());
     text.push_str(&match &verdict.store {
@@ -44,12 +51,13 @@ pub(super) fn sentence(verdict: &Verdict) -> String {
         StoreState::WriteOnly => {
             format!("{there} has this name; the store tells no values")
         }
-        StoreState::NotFound { complete: true } => {
-            "in no store, and everything they keep was read".to_owned()
+        StoreState::NotFound { complete: true, .. } => {
+            "in no store, all of which were read whole; what it opens is not known".to_owned()
         }
-        StoreState::NotFound { complete: false } => {
-            "in nothing that could be read of the stores".to_owned()
+        StoreState::NotFound { unread: true, .. } => {
+            "not looked for: nothing of any store could be read".to_owned()
         }
+        StoreState::NotFound { .. } => "in nothing that could be read of the stores".to_owned(),
         StoreState::NotCompared { why } => not_compared(*why).to_owned(),
     });
     match &verdict.provider {
@@ -62,7 +70,10 @@ pub(super) fn sentence(verdict: &Verdict) -> String {
             ),
         }),
         ProviderState::Unknown { why } => {
-            text.push_str(&format!("; its system was asked and {}", safe(why)));
+            text.push_str(&format!(
+                "; whether its system accepts it is not known: {}",
+                safe(why)
+            ));
         }
         ProviderState::NotChecked => {}
     }
@@ -274,6 +285,7 @@ pub(super) fn compared(verification: &Verification) -> String {
         (verification.too_weak, "too weak to be compared"),
         (verification.over_limit, "over the limit of one run"),
         (verification.without_value, "without a known value"),
+        (verification.unprobed, "whose target could not be asked"),
     ] {
         if n > 0 {
             text.push_str(&format!(", {} {what}", grouped(n)));
@@ -414,7 +426,10 @@ mod tests {
                 Urgency::Remediated,
             ),
             (
-                StoreState::NotFound { complete: false },
+                StoreState::NotFound {
+                    complete: false,
+                    unread: false,
+                },
                 ProviderState::NotChecked,
                 Urgency::Later,
             ),

@@ -105,6 +105,8 @@ pub struct Builder {
 struct Seen {
     places: BTreeMap<Remembered, u32>,
     tags: BTreeSet<(u64, u32)>,
+    /// Tags of values that could be guessed: to count them, never written.
+    weak: BTreeSet<u64>,
 }
 
 impl Builder {
@@ -145,7 +147,14 @@ impl Builder {
             self.see(field.bytes, &Remembered { place, state });
         };
         let progress = options.progress;
-        let mut coverage = stream::read_all(store, opened.prefixes, options.stop, &look, progress);
+        let mut coverage = stream::read_all(
+            store,
+            opened.prefixes,
+            &opened.remembered,
+            options.stop,
+            &look,
+            progress,
+        );
         opened.name.clone_into(&mut coverage.store);
         coverage
     }
@@ -157,19 +166,29 @@ impl Builder {
                 tags.push(tag(&self.key, atom.bytes));
             }
         });
+        let mut seen = self.seen.lock().unwrap_or_else(|e| e.into_inner());
         if tags.is_empty() {
+            if !value.trim_ascii().is_empty() {
+                seen.weak.insert(tag(&self.key, value));
+            }
             return;
         }
-        let mut seen = self.seen.lock().unwrap_or_else(|e| e.into_inner());
         let next = u32::try_from(seen.places.len()).unwrap_or(u32::MAX);
         let number = *seen.places.entry(at.clone()).or_insert(next);
         seen.tags.extend(tags.into_iter().map(|tag| (tag, number)));
     }
 
+    /// Returns how many distinct values were left out so far, for they could be guessed.
+    #[must_use]
+    pub fn weak(&self) -> u64 {
+        let seen = self.seen.lock().unwrap_or_else(|e| e.into_inner());
+        seen.weak.len() as u64
+    }
+
     /// Returns the file's bytes; times are Unix seconds; `complete` says whether all of the stores was read.
     #[must_use]
     pub fn finish(self, made: i64, expires: i64, complete: bool) -> Vec<u8> {
-        let Seen { places, tags } = self.seen.into_inner().unwrap_or_else(|e| e.into_inner());
+        let Seen { places, tags, .. } = self.seen.into_inner().unwrap_or_else(|e| e.into_inner());
         let mut by_number: Vec<(u32, Remembered)> = places
             .into_iter()
             .map(|(at, number)| (number, at))
@@ -211,6 +230,12 @@ pub struct Index {
 }
 
 impl Index {
+    /// Returns the places of which key and version are known.
+    pub fn named(&self) -> impl Iterator<Item = &StorePlace> {
+        let places = self.places.iter().map(|known| &known.place);
+        places.filter(|place| !place.key.is_empty() && place.version.is_some())
+    }
+
     /// Reads a file; `name` stands in errors, `now` is in Unix seconds.
     ///
     /// # Errors

@@ -14,14 +14,16 @@ pub fn urgency(store: &StoreState, provider: &ProviderState) -> Urgency {
         (StoreState::Pending | StoreState::Previous { .. } | StoreState::WriteOnly, _) => {
             Urgency::Soon
         }
-        // Live and unmanaged, for all that is known.
-        (StoreState::NotFound { complete: true }, _) => Urgency::Soon,
+        // Unmanaged: whether it opens something nobody here knows.
+        (StoreState::NotFound { complete: true, .. }, _) => Urgency::Soon,
         (
             StoreState::Disabled
             | StoreState::SoftDeleted
             | StoreState::Destroyed
             | StoreState::IdentityOnly
-            | StoreState::NotFound { complete: false }
+            | StoreState::NotFound {
+                complete: false, ..
+            }
             | StoreState::NotCompared { .. },
             _,
         ) => Urgency::Later,
@@ -73,17 +75,26 @@ mod tests {
                 Urgency::Now,
             ),
             (
-                &StoreState::NotFound { complete: true },
+                &StoreState::NotFound {
+                    complete: true,
+                    unread: false,
+                },
                 &ProviderState::NotChecked,
                 Urgency::Soon,
             ),
             (
-                &StoreState::NotFound { complete: false },
+                &StoreState::NotFound {
+                    complete: false,
+                    unread: false,
+                },
                 &ProviderState::NotChecked,
                 Urgency::Later,
             ),
             (
-                &StoreState::NotFound { complete: false },
+                &StoreState::NotFound {
+                    complete: false,
+                    unread: false,
+                },
                 &ProviderState::Accepted,
                 Urgency::Now,
             ),

@@ -33,6 +33,7 @@ use crate::{
 };
 
 pub use judge::urgency;
+pub use stream::{Empty, Versions, nothing_below};
 
 /// Most places that are remembered for one value.
 const MAX_PLACES: usize = 1_000;
@@ -51,6 +52,8 @@ pub struct Opened<'s> {
     pub narrowed: bool,
     /// The most days that a value may live, if the user said so.
     pub max_age_days: Option<u32>,
+    /// Versions whose values an index or tombstone knows: they are compared though the store no longer tells them.
+    pub remembered: Versions,
 }
 
 /// How a run compares.
@@ -123,7 +126,7 @@ pub fn verify(values: &[Option<&Secret>], stores: &[Opened<'_>], options: &Optio
         };
         verification.stores.push(coverage);
     }
-    let complete = !stores.is_empty() && verification.stores.iter().all(StoreCoverage::is_complete);
+    let nowhere = nowhere(&verification.stores);
     let mut found = found.into_inner().unwrap_or_else(|e| e.into_inner());
     let by_needle: Vec<Verdict> = chosen
         .values
@@ -137,7 +140,7 @@ pub fn verify(values: &[Option<&Secret>], stores: &[Opened<'_>], options: &Optio
             let mut verdict = match (found.remove(&n), past) {
                 (Some(found), _) => found.verdict(stores, options),
                 (None, Some(past)) => gone(past.place.clone(), stores),
-                (None, None) => blank(StoreState::NotFound { complete }),
+                (None, None) => blank(nowhere.clone()),
             };
             died(&mut verdict, known);
             verdict
@@ -155,6 +158,15 @@ pub fn verify(values: &[Option<&Secret>], stores: &[Opened<'_>], options: &Optio
             .map(|verdict| verdict.expect("each chosen value has a verdict"))
             .collect(),
         verification,
+    }
+}
+
+/// Returns the state of a value that was met nowhere in these stores.
+fn nowhere(stores: &[StoreCoverage]) -> StoreState {
+    let is_unread = |store: &StoreCoverage| store.versions == 0 && !store.is_read();
+    StoreState::NotFound {
+        complete: !stores.is_empty() && stores.iter().all(StoreCoverage::is_complete),
+        unread: !stores.is_empty() && stores.iter().all(is_unread),
     }
 }
 
@@ -214,7 +226,14 @@ impl Pass<'_> {
             }
         };
         let progress = options.progress;
-        let mut coverage = stream::read_all(store, opened.prefixes, options.stop, &look, progress);
+        let mut coverage = stream::read_all(
+            store,
+            opened.prefixes,
+            &opened.remembered,
+            options.stop,
+            &look,
+            progress,
+        );
         opened.name.clone_into(&mut coverage.store);
         coverage.narrowed = opened.narrowed || !opened.prefixes.is_empty();
         coverage
@@ -482,6 +501,10 @@ mod tests {
     const VALUE: &str = "kT9vLm2qPzXw7RbN";
     const OTHER: &str = "Zq4wNc8yTb3mKd6h";
 
+    fn found_nowhere(complete: bool, unread: bool) -> StoreState {
+        StoreState::NotFound { complete, unread }
+    }
+
     fn run_with(store: &Memory, values: &[&str], limits: VerifyLimits, reuse: bool) -> Outcome {
         run_remembering(store, values, limits, reuse, &|_| None)
     }
@@ -503,6 +526,7 @@ mod tests {
             prefixes: &[],
             narrowed: false,
             max_age_days: Some(90),
+            remembered: Versions::new(),
         };
         let options = Options {
             limits,
@@ -568,19 +592,38 @@ mod tests {
         let full = Memory::default().with("a", vec![version(Current, OTHER)]);
         assert_eq!(
             run(&full, &[VALUE]).verdicts[0].store,
-            StoreState::NotFound { complete: true }
+            found_nowhere(true, false)
         );
         let mut partial = full.with("b", vec![version(Current, VALUE)]);
         partial.faults.insert("b", Fault::Denied);
         let outcome = run(&partial, &[VALUE]);
-        assert_eq!(
-            outcome.verdicts[0].store,
-            StoreState::NotFound { complete: false }
-        );
+        assert_eq!(outcome.verdicts[0].store, found_nowhere(false, false));
         let coverage = &outcome.verification.stores[0];
         assert_eq!((coverage.listed, coverage.read, coverage.denied), (2, 1, 1));
         assert_eq!(coverage.problems[0].key, "b");
         assert!(outcome.verification.is_incomplete());
+    }
+
+    #[test]
+    fn a_prefix_that_names_no_key_leaves_the_run_incomplete() {
+        let store = Memory::default().with("prod/db", vec![version(Current, VALUE)]);
+        let stop = AtomicBool::new(false);
+        let run = |prefixes: &[String]| {
+            let found = stream::read_all(
+                &store,
+                prefixes,
+                &Versions::new(),
+                &stop,
+                &|_, _| {},
+                &|_| {},
+            );
+            (found.is_read(), found.read, found.problems)
+        };
+        let (is_read, read, problems) = run(&["prod/".to_owned(), "prdo/".to_owned()]);
+        assert_eq!((is_read, read), (false, 1));
+        assert_eq!(problems.first().map(|one| one.key.as_str()), Some("prdo/"));
+        let (is_read, read, problems) = run(&["prod/".to_owned()]);
+        assert_eq!((is_read, read, problems), (true, 1, Vec::new()));
     }
 
     #[test]
@@ -606,10 +649,7 @@ mod tests {
         );
         let outcome = run(&store, &[VALUE]);
         assert_eq!(outcome.verification.stores[0].deleted, 1);
-        assert_eq!(
-            outcome.verdicts[0].store,
-            StoreState::NotFound { complete: false }
-        );
+        assert_eq!(outcome.verdicts[0].store, found_nowhere(false, false));
         assert!(!outcome.verification.is_incomplete());
         store.trimmed.push("a");
         assert_eq!(run(&store, &[VALUE]).verification.stores[0].trimmed, 1);
@@ -630,6 +670,24 @@ mod tests {
         assert_eq!(state(&deleted(Destroyed)), StoreState::Destroyed);
         let trimmed = Memory::default().with("a", vec![version(Current, OTHER)]);
         assert_eq!(state(&trimmed), StoreState::Destroyed);
+    }
+
+    #[test]
+    fn a_deleted_version_whose_values_are_remembered_is_no_gap() {
+        let gone = vec![version(Current, OTHER), version(Destroyed, VALUE)];
+        let store = Memory::default().with("a", gone.clone()).with("b", gone);
+        let stop = AtomicBool::new(false);
+        let run = |keys: &[&str]| {
+            let known: Versions = keys
+                .iter()
+                .map(|key| ((*key).to_owned(), BTreeSet::from(["1".to_owned()])))
+                .collect();
+            let found = stream::read_all(&store, &[], &known, &stop, &|_, _| {}, &|_| {});
+            (found.deleted, found.versions, found.is_complete())
+        };
+        assert_eq!(run(&[]), (2, 2, false));
+        assert_eq!(run(&["a"]), (1, 3, false));
+        assert_eq!(run(&["a", "b"]), (0, 4, true));
     }
 
     fn stone(key: &str, version: &str, refused_at: Option<&str>) -> Remembered {
@@ -684,7 +742,7 @@ mod tests {
             false,
             &remembered,
         );
-        let expected = StoreState::NotFound { complete: false };
+        let expected = found_nowhere(false, true);
         assert_eq!(outcome.verdicts[0].store, expected);
     }
 

@@ -1,7 +1,7 @@
 //! The other axis: whether the system that a value opens still lets it in. Only where the user named that system.
 
 use crate::{
-    config::stores::TargetEntry,
+    config::stores::{TargetEntry, TargetKind},
     model::{ProviderState, Secret, StorePlace, Verdict},
     stores::{
         Field, KeyPath, SecretStore, StoreError, VersionId,
@@ -9,36 +9,40 @@ use crate::{
     },
 };
 
-/// Asks the target of a verdict's place, once, and settles the verdict's urgency anew. A verdict without place or target
-/// stays as it is; where the store no longer tells the user's name, nobody can be asked, and the verdict says so.
-///
-/// # Errors
-/// Wrong settings of the target.
+/// Asks the target of a verdict's place, once, and settles the verdict's urgency anew; returns whether it could be asked. A verdict
+/// without place or target stays as it is; where the store no longer tells the user's name, nobody can be asked, and the verdict says so.
 pub fn probe(
     verdict: &mut Verdict,
     value: &Secret,
     store: &dyn SecretStore,
     entry: &TargetEntry,
-    target: &dyn Target,
-) -> Result<(), StoreError> {
+    target: Result<&dyn Target, StoreError>,
+) -> bool {
     let Some(place) = &verdict.place else {
-        return Ok(());
+        return true;
     };
-    let asked = match user(place, store, entry) {
-        Ok(None) if entry.user_field.is_some() => ProviderState::Unknown {
+    let user = user(place, store, entry);
+    let asked = match (user, target) {
+        (Ok(None), Ok(_)) if entry.user_field.is_some() => Ok(ProviderState::Unknown {
             why: "the store no longer tells which user it belongs to".to_owned(),
-        },
-        Ok(user) => target.probe(&Credential {
+        }),
+        (Ok(user), Ok(target)) => target.probe(&Credential {
             user,
             secret: value.clone(),
-        })?,
-        // One key that cannot be read must not cost the verdicts of all others.
-        Err(error) => ProviderState::Unknown {
-            why: error.to_string(),
-        },
+        }),
+        (_, Err(error)) | (Err(error), _) => Err(error),
     };
-    settle(verdict, asked);
-    Ok(())
+    // One key or target that cannot be asked must not cost the verdicts of all others.
+    let was_asked = asked.is_ok();
+    settle(verdict, asked.unwrap_or_else(|error| unasked(&error)));
+    was_asked
+}
+
+/// Returns the state of a system that could not be asked.
+fn unasked(error: &StoreError) -> ProviderState {
+    ProviderState::Unknown {
+        why: format!("{}; {}", error.what, error.help),
+    }
 }
 
 /// Takes an answer. One that proves nothing does not undo the proof that the value's rotation has left.
@@ -50,10 +54,11 @@ pub fn settle(verdict: &mut Verdict, asked: ProviderState) {
     verdict.urgency = super::urgency(&verdict.store, &verdict.provider);
 }
 
-/// Tells whether a target is that of a place.
+/// Tells whether a target is that of a place, and one that can be asked: behind `none` there is nobody.
 #[must_use]
 pub fn opens(entry: &TargetEntry, place: &StorePlace) -> bool {
-    entry.opens(&place.store, &place.key, place.field.as_deref())
+!matches!(entry.kind, TargetKind::None)
+        && entry.opens(&place.store, &place.key, place.field.as_deref())
 }
 
 /// Returns the user's name that belongs to a version: blue/green targets change it.

@@ -3,9 +3,12 @@
 //! Promises: a page of keys at a time, so that memory does not depend on the store's size; what was not read is counted and
 //! named; a store that stops answering is left at once; nothing is written.
 
-use std::sync::{
-    Mutex,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use rayon::prelude::*;
@@ -13,10 +16,13 @@ use rayon::prelude::*;
 use crate::{
     model::{StoreCoverage, StoreFault, StoreProblem, StoreState},
     stores::{
-        Cursor, Field, KeyEntry, KeyInfo, KeyPath, ReadOutcome, SecretStore, StoreError,
-        VersionInfo, VersionState,
+        Cursor, Fault, Field, KeyEntry, KeyInfo, KeyPath, Page, ReadOutcome, SecretStore,
+        StoreError, VersionInfo, VersionState,
     },
 };
+
+/// Names of versions, by key.
+pub type Versions = BTreeMap<String, BTreeSet<String>>;
 
 /// What is lent with each field.
 pub(super) struct Seen<'s> {
@@ -34,6 +40,7 @@ pub(super) struct Seen<'s> {
 pub(super) fn read_all(
     store: &dyn SecretStore,
     prefixes: &[String],
+    known: &Versions,
     stop: &AtomicBool,
     look: &(dyn Fn(&Seen<'_>, Field<'_>) + Sync),
     progress: &(dyn Fn(u64) + Sync),
@@ -48,9 +55,11 @@ pub(super) fn read_all(
         store,
         look,
         coverage: &coverage,
+        known,
         gone: &gone,
         stop,
     };
+    let mut empty = Empty::new(prefixes);
     let mut after: Option<Cursor> = None;
     loop {
         let page = match store.list(after.as_ref()) {
@@ -63,6 +72,7 @@ pub(super) fn read_all(
         for (key, error) in &page.problems {
             pass.problem(key, error);
         }
+        empty.see(&page);
         let wanted: Vec<&KeyEntry> = page
             .keys
             .iter()
@@ -80,6 +90,7 @@ pub(super) fn read_all(
             break;
         }
     }
+    pass.empty(&empty);
     if stop.load(Ordering::Relaxed) {
         pass.with(|coverage| {
             coverage.stopped = Some("stopped by the user".to_owned());
@@ -95,18 +106,65 @@ pub(super) fn read_all(
 
 /// Tells whether a key is below one of the prefixes, or there are none. A prefix ends at a `/` of the key.
 fn is_wanted(key: &KeyPath, prefixes: &[String]) -> bool {
-    prefixes.is_empty()
-        || prefixes.iter().any(|prefix| {
-            let prefix = prefix.trim_end_matches('/');
-            let rest = key.as_str().strip_prefix(prefix);
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        })
+    prefixes.is_empty() || prefixes.iter().any(|prefix| is_below(key.as_str(), prefix))
+}
+
+fn is_below(key: &str, prefix: &str) -> bool {
+    let rest = key.strip_prefix(prefix.trim_end_matches('/'));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// The prefixes of a store's settings that no key of its listing was below so far.
+pub struct Empty<'p> {
+    left: Vec<&'p str>,
+}
+
+impl<'p> Empty<'p> {
+    /// Begins with all of them.
+    #[must_use]
+    pub fn new(prefixes: &'p [String]) -> Self {
+        let prefixes = prefixes.iter().map(String::as_str);
+        Self {
+            // An empty one is every key's.
+            left: prefixes.filter(|prefix| !prefix.is_empty()).collect(),
+        }
+    }
+
+    /// Takes a page of the listing: those with keys go, and those with a problem, which says why there is none.
+    pub fn see(&mut self, page: &Page) {
+        self.left.retain(|prefix| {
+            let mut keys = page.keys.iter();
+            let mut problems = page.problems.iter().map(|(key, _)| key.as_str());
+            !keys.any(|entry| is_below(entry.key.as_str(), prefix))
+                && !problems.any(|place| {
+                    is_below(place, prefix) || is_below(prefix.trim_end_matches('/'), place)
+                })
+        });
+    }
+
+    /// Returns those that are left.
+    #[must_use]
+    pub fn prefixes(&self) -> &[&'p str] {
+        &self.left
+    }
+}
+
+/// Returns the error of a prefix without a key.
+#[must_use]
+pub fn nothing_below(store: &str, prefix: &str) -> StoreError {
+    let what = format!("the prefix `{prefix}` of its settings names no key");
+    let help = match prefix.split_once("/data/") {
+        Some((mount, rest)) => format!("paths are written without `data/`: \"{mount}/{rest}\""),
+        None => "`keysweep store list` shows keys; a prefix ends where a key's path has a `/`, or at its end".to_owned(),
+    };
+    StoreError::new(store, Fault::NotFound, what, help)
 }
 
 struct Pass<'p> {
     store: &'p dyn SecretStore,
     look: &'p (dyn Fn(&Seen<'_>, Field<'_>) + Sync),
     coverage: &'p Mutex<StoreCoverage>,
+    known: &'p Versions,
     gone: &'p AtomicBool,
     stop: &'p AtomicBool,
 }
@@ -128,6 +186,16 @@ impl Pass<'_> {
         });
     }
 
+    /// Notes prefixes without a key, if all keys were listed: the user named them, and nothing was looked at there.
+    fn empty(&self, empty: &Empty<'_>) {
+        if !self.gone.load(Ordering::Relaxed) && !self.stop.load(Ordering::Relaxed) {
+            for prefix in empty.prefixes() {
+                let error = nothing_below(self.store.name(), prefix);
+                self.problem(&KeyPath::new(*prefix), &error);
+            }
+        }
+    }
+
     fn problem(&self, key: &KeyPath, error: &StoreError) {
         if error.fault.stops() {
             self.end(error);
@@ -140,7 +208,7 @@ impl Pass<'_> {
         };
         self.with(|coverage| {
             match error.fault {
-                crate::stores::Fault::Denied => coverage.denied += 1,
+                Fault::Denied => coverage.denied += 1,
                 _ => coverage.failed += 1,
             }
             coverage.faults.insert(error.kind());
@@ -150,6 +218,11 @@ impl Pass<'_> {
                 coverage.problems.truncate(StoreCoverage::MAX_PROBLEMS);
             }
         });
+    }
+
+    fn is_known(&self, key: &KeyPath, version: &VersionInfo) -> bool {
+        let versions = self.known.get(key.as_str());
+        versions.is_some_and(|versions| versions.contains(version.id.as_str()))
     }
 
     fn key(&self, entry: &KeyEntry) {
@@ -184,6 +257,8 @@ impl Pass<'_> {
             });
             match read {
                 Ok(ReadOutcome::Read) => done.versions += 1,
+                // Its values are compared by what is remembered of it.
+                Ok(ReadOutcome::Gone) if self.is_known(&entry.key, version) => done.versions += 1,
                 Ok(ReadOutcome::Gone) => done.deleted += 1,
                 Ok(ReadOutcome::Hidden) => done.hidden += 1,
                 Err(error) => return self.problem(&entry.key, &error),
@@ -264,6 +339,25 @@ mod tests {
         assert!(wanted("secret/app/db"));
         assert!(!wanted("secret/apple"));
         assert!(is_wanted(&KeyPath::new("x"), &[]));
+    }
+
+    #[test]
+    fn a_prefix_without_a_key_is_left_unless_a_problem_says_why() {
+        let prefixes = ["secret/a/", "secret/b", "secret/dark/x", "secret/ap"].map(str::to_owned);
+        let mut empty = Empty::new(&prefixes);
+        let denied = StoreError::new("prod", Fault::Denied, "no right", "ask");
+        empty.see(&Page {
+            keys: vec![KeyEntry {
+                key: KeyPath::new("secret/a/db"),
+                info: None,
+            }],
+            next: None,
+            problems: vec![(KeyPath::new("secret/dark/"), denied)],
+        });
+        assert_eq!(empty.prefixes(), ["secret/b", "secret/ap"]);
+        let told = nothing_below("prod", "secret/data/prod/");
+        assert!(told.what.contains("`secret/data/prod/`"), "{told}");
+        assert!(told.help.contains("\"secret/prod/\""), "{}", told.help);
     }
 
     #[test]

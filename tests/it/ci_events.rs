@@ -243,7 +243,7 @@ fn uses_of_a_leak_are_told_to_a_token_that_may_read_nothing() {
     let used = &verdict(0)["uses"][0];
     assert_eq!(
         verdict(0)["store"],
-        json!({"state": "not-found", "complete": false})
+        json!({"state": "not-found", "complete": false, "unread": true})
     );
     assert_eq!(verdict(0)["urgency"], "soon");
     assert_eq!(used["requests"], 2);

@@ -41,6 +41,7 @@ pub(super) fn verdicts(store: &dyn SecretStore, values: &[&str]) -> (Vec<Verdict
         prefixes: &[],
         narrowed: false,
         max_age_days: None,
+        remembered: Default::default(),
     };
     let options = Options {
         limits: VerifyLimits::default(),

@@ -140,6 +140,177 @@ fn what_the_repository_says_about_stores_is_refused() {
 
 #[cfg(unix)]
 #[test]
+fn a_stores_file_beside_the_repository_is_taken_however_it_is_written() {
+    use std::os::unix::fs::symlink;
+    let user = User::new();
+    let text = "[stores.x]\nkind = \"dotenv\"\nfiles = [\"a.env\"]\n";
+    user.home.write("s.toml", text);
+    user.home.write("a.env", "A=made-up\n");
+    let app = user.home.path().join("app");
+    fs::create_dir_all(app.join("deep")).unwrap();
+    user.home.write("app/s.toml", text);
+    let git = std::process::Command::new("git")
+        .args(["init", "-q", "."])
+        .current_dir(&app)
+        .status();
+    assert!(git.unwrap().success());
+    let evil = user.home.path().join("evil");
+    fs::create_dir_all(evil.join("x")).unwrap();
+    user.home.write("evil/s.toml", text);
+    symlink(&app, user.home.path().join("to-app")).unwrap();
+    symlink(evil.join("x"), app.join("out")).unwrap();
+    symlink(user.home.path().join("s.toml"), app.join("link.toml")).unwrap();
+    let run = |stores: &str| {
+        let args = ["store", "list", "--stores", stores];
+        keysweep_with(
+            &app,
+            &args,
+            &[("HOME", user.home.path().to_str().unwrap())],
+            b"",
+        )
+    };
+    for good in ["../s.toml", "deep/../../s.toml", "../evil/../s.toml"] {
+        let run = run(good);
+        assert_eq!(run.code, 0, "{good}: {}", run.stderr);
+        assert!(run.text().contains("x:"), "{good}: {}", run.text());
+    }
+    for bad in [
+        "s.toml",
+        "deep/../s.toml",
+        "../app/s.toml",
+        "../to-app/s.toml",
+        "../to-app/deep/../s.toml",
+        "link.toml",
+        // The repository's link says where this leads: not to the file beside it.
+        "out/../s.toml",
+    ] {
+        let run = run(bad);
+        assert_eq!(run.code, 2, "{bad}: {}", run.text());
+        assert!(
+            run.stderr.contains("lies in the repository"),
+            "{bad}: {}",
+            run.stderr
+        );
+    }
+}
+
+#[test]
+fn a_stores_file_without_a_store_is_wrong_usage_for_all() {
+    let user = User::new();
+    user.home.write("config/keysweep/stores.toml", "# none\n");
+    for args in [
+        &["store", "doctor"][..],
+        &["store", "list"],
+        &["store", "index", "--out", "index"],
+        &["verify", "."],
+    ] {
+        let run = user.run(args, "");
+        assert_eq!(run.code, 2, "{args:?}: {}{}", run.text(), run.stderr);
+        assert!(run.stderr.contains("it names no store"), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn times_of_the_local_store_are_not_those_of_other_keys() {
+    let user = User::new();
+    user.good(&["store", "init"], "");
+    let first = crate::support::token(1);
+    let put = |key: &str, value: &str| user.good(&["store", "put", key, "password"], value);
+    put("apps/db", &first);
+    put("apps/db", &crate::support::token(2));
+    put("apps/other", "made-up value 8c1f");
+    // Nobody has said when: the file's own time is that of its last change.
+    let told = user.good(&["store", "list"], "");
+    assert!(told.contains("local:apps/db  2 versions"), "{told}");
+    assert!(!told.contains("changed"), "{told}");
+    user.repo.write("leak.txt", format!("token = {first}\n"));
+    let run = user.run(&["verify", "--output", "json", "leak.txt"], "");
+    let verdict = run.json()["findings"][0]["verdict"].clone();
+    assert_eq!(verdict["store"]["state"], "previous", "{verdict}");
+    assert!(verdict["store"].get("since").is_none(), "{verdict}");
+    // A commit says it.
+    user.repo.commit("secrets");
+    let told = user.good(&["store", "list"], "");
+    assert!(
+        told.contains("local:apps/db  2 versions, changed "),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_file_of_a_local_store_that_is_missing_says_where_its_path_begins() {
+    let user = User::new();
+    user.good(&["store", "init"], "");
+    fs::remove_file(user.repo.path().join("secrets/keysweep.sops.yaml")).unwrap();
+    let run = user.run(&["store", "doctor"], "");
+    assert_eq!(run.code, 22, "{}", run.text());
+    assert!(
+        run.text()
+            .contains("begins at the folder of the stores file"),
+        "{}",
+        run.text()
+    );
+}
+
+#[test]
+fn an_index_says_how_many_values_it_left_out() {
+    let user = User::new();
+    user.good(&["store", "init"], "");
+    user.good(
+        &["store", "put", "apps/db", "password"],
+        &crate::support::token(1),
+    );
+    user.good(&["store", "put", "apps/db", "user"], "app");
+    user.good(&["store", "put", "apps/web", "user"], "app");
+    user.good(&["store", "put", "apps/web", "mode"], "on");
+    let out = user.home.path().join("index");
+    let told = user.good(&["store", "index", "--out", out.to_str().unwrap()], "");
+    assert!(
+        told.contains("left out: 2 values too weak for an index (`min-bits` of [verify] is 60)"),
+        "{told}"
+    );
+}
+
+#[cfg(feature = "kubernetes")]
+#[test]
+fn a_kubeconfig_that_cannot_be_read_is_a_store_out_of_reach() {
+    let user = User::new();
+    let text = "[stores.k]\nkind = \"kubernetes\"\nkubeconfig = \"gone\"\n";
+    user.home.write("config/keysweep/stores.toml", text);
+    for args in [&["store", "doctor"][..], &["verify", "."]] {
+        let run = user.run(args, "");
+        let told = run.text() + &run.stderr;
+        assert_eq!(run.code, 22, "{args:?}: {told}");
+        assert!(told.contains("the kubeconfig cannot be read"), "{told}");
+    }
+}
+
+#[test]
+fn help_names_the_exit_codes() {
+    let user = User::new();
+    for (args, codes) in [
+        (
+            &["--help"][..],
+            &[" 20 ", " 21 ", " 22 ", " 23 ", " 24 "][..],
+        ),
+        (&["verify", "--help"], &[" 10 ", " 20 ", " 24 "]),
+        (&["rotate", "--help"], &[" 11 ", " 12 ", " 13 ", " 14 "]),
+        (
+            &["store", "doctor", "--help"],
+            &[" 20 ", " 21 ", " 22 ", " 23 "],
+        ),
+    ] {
+        let told = user.good(args, "");
+        let flat = told.replace('\n', " ");
+        for code in codes {
+            assert!(flat.contains(code), "{args:?} {code}: {told}");
+        }
+        assert!(!told.contains("exits with 3 if"), "{told}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
 fn a_stores_file_that_others_may_change_is_refused() {
     use std::os::unix::fs::PermissionsExt as _;
     let user = User::new();

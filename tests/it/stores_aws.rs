@@ -959,6 +959,7 @@ fn verdicts(stores: &[&dyn SecretStore], values: &[String]) -> (Vec<StoreState>,
             prefixes: &[],
             narrowed: false,
             max_age_days: None,
+            remembered: Default::default(),
         })
         .collect();
     let secrets: Vec<_> = values
@@ -1012,7 +1013,13 @@ fn verify_finds_a_planted_value_in_each_state() {
     assert_eq!(behind(&states[4]), 1);
     assert_eq!(states[5], StoreState::Current);
     // AWS tells no value of a deleted secret, so "never" is too big a word.
-    assert_eq!(states[6], StoreState::NotFound { complete: false });
+    assert_eq!(
+        states[6],
+        StoreState::NotFound {
+            complete: false,
+            unread: false
+        }
+    );
     assert_eq!(told.stores[0].deleted, 1);
     assert_eq!(told.stores[0].versions, 4);
     // The ciphertext of a SecureString is no value.
@@ -1028,5 +1035,11 @@ fn verify_finds_a_planted_value_in_each_state() {
         .map(|byte| format!("{byte:02x}"))
         .collect();
     let (states, _) = verdicts(&[&*parameters], &[format!("AQICAHh{sealed}")]);
-    assert_eq!(states, [StoreState::NotFound { complete: true }]);
+    assert_eq!(
+        states,
+        [StoreState::NotFound {
+            complete: true,
+            unread: false
+        }]
+    );
 }

@@ -114,7 +114,7 @@ fn a_sealed_store_is_an_incomplete_run() {
     for (_, verdict) in verdicts(&run.json()) {
         assert_eq!(
             verdict["store"],
-            json!({"state": "not-found", "complete": false})
+            json!({"state": "not-found", "complete": false, "unread": true})
         );
     }
     // Findings outrank an incomplete run (exit codes: 10, 1, 3, 0).
@@ -359,6 +359,207 @@ fn versions_that_were_trimmed_end_with_24_if_a_finding_may_have_been_among_them(
     policy(&bao, "most", text);
     let both = run(&bao, &repo, &bao.token(&["most"], "5m"), &args);
     assert_eq!(both.code, 3, "{}{}", both.text(), both.stderr);
+}
+
+#[test]
+fn versions_that_were_deleted_or_destroyed_end_with_24_as_trimmed_ones_do() {
+    for how in ["delete", "destroy"] {
+        let (bao, repo) = (Bao::start(), Repo::plain());
+        let value = |n: u64| -> String { token(n).chars().skip(4).take(24).collect() };
+        for n in [2, 1] {
+            put(&bao, "prod/api", &json!({"token": value(n)}));
+        }
+        repo.write("app.ini", format!("api_key = \"{}\"\n", value(2)));
+        let args = ["verify", "--fail-on", "critical", "--output", "json", "."];
+        assert_eq!(run(&bao, &repo, Bao::ROOT, &args).code, 0, "{how}");
+        let index = bao.dir().join("store.index");
+        let index = index.to_str().expect("UTF-8");
+        let make = ["store", "index", "--names", "--out", index];
+        assert_eq!(run(&bao, &repo, Bao::ROOT, &make).code, 0, "{how}");
+        let path = format!("secret/{how}/prod/api");
+        bao.root("POST", &path, &json!({"versions": [1]}));
+        let doubt = run(&bao, &repo, Bao::ROOT, &args);
+        assert_eq!(doubt.code, 24, "{how}: {}{}", doubt.text(), doubt.stderr);
+        assert_eq!(coverage(&doubt)["deleted"], 1, "{how}");
+        // An index that was made before knows what that version held, and that this was never in it.
+        repo.write("app.ini", format!("api_key = \"{}\"\n", value(3)));
+        let unsure = run(&bao, &repo, Bao::ROOT, &args);
+        assert_eq!(unsure.code, 24, "{how}: {}", unsure.stderr);
+        let mut with_index = args.to_vec();
+        with_index.extend(["--index", index]);
+        let sure = run(&bao, &repo, Bao::ROOT, &with_index);
+        let expected = json!({"state": "not-found", "complete": true});
+        assert_eq!(verdicts(&sure.json())[0].1["store"], expected, "{how}");
+        repo.write("app.ini", "nothing\n");
+        let clean = run(&bao, &repo, Bao::ROOT, &args);
+        assert_eq!(clean.code, 0, "{how}: nothing to doubt");
+    }
+}
+
+#[test]
+fn kv_version_1_keeps_no_old_value_so_never_is_not_said() {
+    let (bao, repo) = (Bao::start(), leaky());
+    let old = json!({"type": "kv", "options": {"version": "1"}});
+    bao.root("POST", "sys/mounts/old", &old);
+    bao.root("POST", "old/prod/api", &json!({"token": token(1)}));
+    let stores = bao.dir().join("old.toml");
+    let text = format!(
+        "[stores.main]\nkind = \"vault\"\naddress = \"{}\"\nmounts = [\"old\"]\n",
+        bao.address
+    );
+    fs::write(&stores, text).expect("written");
+    let stores = stores.to_str().expect("UTF-8");
+    let args = ["verify", "--output", "json", "--stores", stores, "."];
+    let run = keysweep_with(repo.path(), &args, &[("BAO_TOKEN", Bao::ROOT)], b"");
+    let [(_, current), (_, unsure), _] = verdicts(&run.json()).try_into().expect("three");
+    assert_eq!(current["store"]["state"], "current");
+    let unknown = json!({"state": "not-found", "complete": false});
+    assert_eq!(unsure["store"], unknown);
+    assert_eq!(coverage(&run)["trimmed"], 1);
+}
+
+/// Runs verify with `--probe` and one target of the key.
+fn probed(bao: &Bao, repo: &Repo, target: &str, args: &[&str]) -> Run {
+    let stores = bao.dir().join("probe.toml");
+    let text = format!(
+        "[stores.main]\nkind = \"vault\"\naddress = \"{}\"\nmounts = [\"secret\"]\n[[targets]]\nstore = \"main\"\nkey = \"secret/prod/api\"\nfield = \"token\"\n{target}\n",
+        bao.address
+    );
+    fs::write(&stores, text).expect("written");
+    let stores = stores.to_str().expect("UTF-8");
+    let mut all = vec!["verify", "--probe", "--stores", stores];
+    all.extend(args);
+    keysweep_with(repo.path(), &all, &[("BAO_TOKEN", Bao::ROOT)], b"")
+}
+
+#[test]
+fn a_target_that_is_none_or_cannot_be_opened_costs_no_report() {
+    let (bao, repo) = (Bao::start(), leaky());
+    fill(&bao);
+    let json = ["--output", "json", "."];
+    let none = probed(&bao, &repo, "kind = \"none\"", &json);
+    assert_eq!(none.code, 10, "{}", none.stderr);
+    let all = verdicts(&none.json());
+    assert_eq!(all[0].1["store"]["state"], "current");
+    assert_eq!(all[0].1["provider"]["state"], "not-checked");
+    assert!(none.json()["verification"].get("unprobed").is_none());
+
+    let lost = "kind = \"redis\"\naddress = \"127.0.0.1:1\"\nuser-field = \"user\"\nadmin-password-file = \"/nowhere/admin\"";
+    let unopened = probed(&bao, &repo, lost, &json);
+    assert_eq!(unopened.code, 10, "{}", unopened.stderr);
+    let report = unopened.json();
+    let all = verdicts(&report);
+    assert_eq!(all.len(), 3);
+    assert_eq!(all[0].1["provider"]["state"], "unknown");
+    let why = all[0].1["provider"]["why"].as_str().expect("a reason");
+    assert!(why.contains("/nowhere/admin cannot be read"), "{why}");
+    assert_eq!(report["verification"]["unprobed"], 2);
+    let text = probed(&bao, &repo, lost, &["."]).text();
+    assert!(
+        text.contains("whether its system accepts it is not known: the file /nowhere/admin"),
+        "{text}"
+    );
+    assert!(text.contains("INCOMPLETE: "), "{text}");
+    // What was asked for and not done is a gap where nothing worse is told.
+    let value: String = token(4).chars().skip(4).take(24).collect();
+    put(&bao, "prod/api", &json!({"token": value, "user": "app"}));
+    put(&bao, "prod/api", &json!({"token": token(1), "user": "app"}));
+    for n in 1..=3 {
+        repo.write(&format!("file{n}.txt"), "nothing\n");
+    }
+    repo.write("app.ini", format!("api_key = \"{value}\"\n"));
+    let args = ["--fail-on", "critical", "--output", "json", "."];
+    let gap = probed(&bao, &repo, lost, &args);
+    assert_eq!(gap.code, 3, "{}{}", gap.text(), gap.stderr);
+}
+
+#[test]
+fn a_prefix_without_a_key_is_no_full_coverage() {
+    let (bao, repo) = (Bao::start(), Repo::plain());
+    repo.write("clean.txt", "nothing\n");
+    put(&bao, "prod/api", &json!({"token": token(9)}));
+    let stores = bao.dir().join("prefix.toml");
+    let run = |prefixes: &str, args: &[&str]| {
+        let text = format!(
+            "[stores.main]\nkind = \"vault\"\naddress = \"{}\"\nprefixes = {prefixes}\n",
+            bao.address
+        );
+        fs::write(&stores, text).expect("written");
+        let mut all = args.to_vec();
+        all.extend(["--stores", stores.to_str().expect("UTF-8")]);
+        keysweep_with(repo.path(), &all, &[("BAO_TOKEN", Bao::ROOT)], b"")
+    };
+    let good = run("[\"secret/prod/\"]", &["verify", "."]);
+    assert_eq!(good.code, 0, "{}{}", good.text(), good.stderr);
+    let told = run("[\"secret/prod/\"]", &["store", "doctor"]).text();
+    assert!(told.contains(", 1 key\n"), "{told}");
+    for (prefixes, help) in [
+        (
+            "[\"secret/prod/\", \"secret/prdo/\"]",
+            "keysweep store list",
+        ),
+        ("[\"secret/data/prod/\"]", "\"secret/prod/\""),
+    ] {
+        let typo = run(prefixes, &["verify", "."]);
+        let told = typo.text() + &typo.stderr;
+        assert_eq!(typo.code, 3, "{told}");
+        assert!(
+            told.contains("names no key") && told.contains(help),
+            "{told}"
+        );
+        assert!(told.contains("INCOMPLETE"), "{told}");
+        let doctor = run(prefixes, &["store", "doctor"]);
+        let told = doctor.text();
+        assert_eq!(doctor.code, 0, "{told}");
+        assert!(told.contains("note  main: the prefix `secret/"), "{told}");
+        assert!(told.contains(help), "{told}");
+    }
+}
+
+#[test]
+fn a_dead_store_is_told_once_and_by_every_command_with_its_code() {
+    let (bao, repo) = (Bao::start(), leaky());
+    fill(&bao);
+    bao.root("PUT", "sys/seal", &json!({}));
+    let text = run(&bao, &repo, Bao::ROOT, &["verify", "."]).text();
+    assert!(
+        text.contains("verdict: not looked for: nothing of any store could be read"),
+        "{text}"
+    );
+    let json = verify(&bao, &repo, Bao::ROOT).json();
+    assert_eq!(verdicts(&json)[0].1["store"]["unread"], true);
+
+    let out = bao.dir().join("sealed.index");
+    let args = ["store", "index", "--out", out.to_str().expect("UTF-8")];
+    let index = run(&bao, &repo, Bao::ROOT, &args);
+    let told = index.text();
+    assert_eq!(index.code, 22, "{told}");
+    assert!(
+        told.starts_with("main: 0 of 0 keys, 0 versions\n  not read: "),
+        "{told}"
+    );
+    assert!(told.contains("sealed") && !out.exists(), "{told}");
+
+    let stores = bao.dir().join("two.toml");
+    let target = "[[targets]]\nstore = \"main\"\nkey = \"secret/prod/api\"\nkind = \"none\"\n";
+    let text = format!(
+        "[stores.main]\nkind = \"vault\"\naddress = \"{}\"\n{}",
+        bao.address,
+        target.repeat(3)
+    );
+    fs::write(&stores, text).expect("written");
+    let args = [
+        "store",
+        "doctor",
+        "--stores",
+        stores.to_str().expect("UTF-8"),
+    ];
+    let doctor = keysweep_with(repo.path(), &args, &[("BAO_TOKEN", Bao::ROOT)], b"");
+    let told = doctor.text();
+    assert_eq!(doctor.code, 22, "{told}");
+    assert_eq!(told.matches("fault ").count(), 1, "{told}");
+    let words = "not tried: store main does not answer";
+    assert_eq!(told.matches(words).count(), 3, "{told}");
 }
 
 /// A store that has what OpenBao's KV has not: a version that waits to become current, and one that is switched off.

@@ -22,7 +22,11 @@ use crate::{
         Change, Cursor, Fault, Health, KeyPath, SecretStore, StoreError, sink,
         target::{self, Credential},
     },
+<<<<<<< ours
     verify::atoms,
+=======
+    verify::{self, Empty},
+>>>>>>> theirs
 };
 
 /// Most keys of a store that are listed: enough to see whether it can be listed at all.
@@ -32,11 +36,14 @@ const MAX_SHOWN: usize = 10;
 
 /// Runs the command; returns what to print.
 pub(super) fn run(file: &StoresFile, args: &StoresArgs) -> Result<(String, Outcome), CliError> {
+    stores::refuse_empty(file)?;
     let mut doctor = Doctor {
         file,
         text: String::new(),
         faults: BTreeSet::new(),
         keys: BTreeMap::new(),
+        silent: BTreeSet::new(),
+        cut: BTreeSet::new(),
         is_whole: args.store.is_empty(),
     };
     let opened = stores::open_all(file, &args.store);
@@ -49,6 +56,7 @@ pub(super) fn run(file: &StoresFile, args: &StoresArgs) -> Result<(String, Outco
             Ok((store, health)) => doctor.store(name, store, &health),
             Err(error) => {
                 doctor.fault(&error);
+                doctor.silent.insert(name.clone());
                 doctor.is_whole = false;
             }
         }
@@ -67,13 +75,11 @@ pub(super) fn run(file: &StoresFile, args: &StoresArgs) -> Result<(String, Outco
     if args.store.is_empty() {
         doctor.limits();
     }
-    if doctor.text.is_empty() {
-        doctor
-            .text
-            .push_str("the stores file has no store: `keysweep store init` makes one\n");
-    }
     Ok((doctor.text, Outcome::of_faults(&doctor.faults)))
 }
+
+/// What of a listing is in the way, and what its settings name in vain.
+type Listed = (Vec<(KeyPath, StoreError)>, Vec<StoreError>);
 
 struct Doctor<'d> {
     file: &'d StoresFile,
@@ -81,6 +87,10 @@ struct Doctor<'d> {
     faults: BTreeSet<StoreFault>,
     /// The keys that were listed, of each store, with their environments.
     keys: BTreeMap<String, Vec<(KeyPath, Vec<String>)>>,
+    /// Stores that do not answer.
+    silent: BTreeSet<String>,
+    /// Stores of which only the first keys were listed.
+    cut: BTreeSet<String>,
     /// Whether all keys of all stores were listed.
     is_whole: bool,
 }
@@ -97,9 +107,9 @@ impl Doctor<'_> {
 
     /// Says how a store is that answers, and what of it cannot be listed.
     fn store(&mut self, name: &str, store: &dyn SecretStore, health: &Health) {
-        let problems = match self.list(name, store) {
-            Ok(problems) => problems,
-            Err(error) => vec![(KeyPath::new(""), error)],
+        let (problems, empty) = match self.list(name, store) {
+            Ok(listed) => listed,
+            Err(error) => (vec![(KeyPath::new(""), error)], Vec::new()),
         };
         self.is_whole &= problems.is_empty();
         let verb = if problems.is_empty() { "ok  " } else { "part" };
@@ -113,6 +123,12 @@ impl Doctor<'_> {
         if let Some(expires) = health.expires_s {
             let _ = write!(self.text, ", the login ends in {} min", expires / 60);
         }
+        if let Some(count) = self.count(name) {
+            // Some stores count for themselves.
+            if !health.notes.contains(&count) {
+                let _ = write!(self.text, ", {count}");
+            }
+        }
         self.text.push('\n');
         // What a fault below says need not be told twice.
         let is_told = |note: &&String| {
@@ -121,6 +137,9 @@ impl Doctor<'_> {
         };
         for note in health.notes.iter().filter(|note| !is_told(note)) {
             let _ = writeln!(self.text, "      {note}");
+        }
+        for error in empty {
+            self.note(&format!("{error}; {}", error.help));
         }
         for (_, error) in problems.iter().take(MAX_SHOWN) {
             super::fault(&mut self.text, error);
@@ -136,20 +155,32 @@ impl Doctor<'_> {
         }
     }
 
-    /// Lists the keys of a store; returns what could not be listed.
-    fn list(
-        &mut self,
-        name: &str,
-        store: &dyn SecretStore,
-    ) -> Result<Vec<(KeyPath, StoreError)>, StoreError> {
-        let own = self.file.stores.get(name);
-        let own = own.and_then(|entry| entry.environment.clone());
+    /// Returns how many keys a store has listed; `None` if it has not.
+    fn count(&self, name: &str) -> Option<String> {
+        let listed = self.keys.get(name)?;
+        let least = if self.cut.contains(name) {
+            "at least "
+        } else {
+            ""
+        };
+        let noun = if listed.len() == 1 { "key" } else { "keys" };
+        Some(format!("{least}{} {noun}", listed.len()))
+    }
+
+    /// Lists the keys of a store; returns what could not be listed, and the prefixes of its settings that name no key.
+    fn list(&mut self, name: &str, store: &dyn SecretStore) -> Result<Listed, StoreError> {
+        let file = self.file;
+        let settings = file.stores.get(name);
+        let own = settings.and_then(|entry| entry.environment.clone());
+        let prefixes = settings.map_or(&[][..], |entry| &entry.prefixes);
+        let mut empty = Empty::new(prefixes);
         let words = Environments::default();
         let mut problems = Vec::new();
         let mut keys = Vec::new();
         let mut after: Option<Cursor> = None;
         loop {
             let page = store.list(after.as_ref())?;
+            empty.see(&page);
             for entry in page.keys {
                 let said = entry.info.and_then(|info| info.environment);
                 let mut environments: Vec<String> = own.iter().cloned().chain(said).collect();
@@ -166,9 +197,16 @@ impl Doctor<'_> {
                 break;
             }
         }
-        self.is_whole &= after.is_none();
         self.keys.insert(name.to_owned(), keys);
-        Ok(problems)
+        if after.is_some() {
+            self.is_whole = false;
+            self.cut.insert(name.to_owned());
+            // They may come later.
+            return Ok((problems, Vec::new()));
+        }
+        let empty = empty.prefixes().iter();
+        let empty = empty.map(|prefix| verify::nothing_below(name, prefix));
+        Ok((problems, empty.collect()))
     }
 
     /// Asks the target of a `[[targets]]` entry what a rotation would ask first.
@@ -177,9 +215,11 @@ impl Doctor<'_> {
         let field = field.map(|field| format!(" {field}")).unwrap_or_default();
         let place = format!("{}:{}{field}", entry.store, entry.key);
         let label = format!("target {number} ({}, {place})", entry.kind.as_str());
-        let Some(store) = store else {
+        let is_silent = self.silent.contains(&entry.store);
+        let Some(store) = store.filter(|_| !is_silent) else {
             self.note(&format!(
-                "{label}: not looked at, for its store does not answer"
+                "{label}: not tried: store {} does not answer",
+                quotable(&entry.store)
             ));
             return;
         };

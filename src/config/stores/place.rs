@@ -66,6 +66,19 @@ pub(super) fn of_entries(text: &str) -> Option<usize> {
     None
 }
 
+/// Tells whether a byte stands below a head that is none of `[stores]` or `[[targets]]`.
+pub(super) fn is_elsewhere(text: &str, at: usize) -> bool {
+    let before = text.get(..at).unwrap_or(text);
+    let mut heads = before.lines().map(str::trim_start);
+    let head = heads.rfind(|line| line.starts_with('['));
+    let name = head.map(|head| head.trim_start_matches('[').trim_start());
+    name.is_some_and(|name| {
+        ["verify", "rotate", "sinks"]
+            .iter()
+            .any(|known| name.starts_with(known))
+    })
+}
+
 /// Returns the byte where a key of the `number`th entry (from 0) of a list of tables stands.
 pub(super) fn of_entry(text: &str, list: &str, number: usize, key: &str) -> Option<usize> {
     let spanned = DeTable::parse(text).ok()?;

@@ -18,7 +18,10 @@ const MIN_ODD: usize = 6;
 pub(super) fn cover(line: &str, offset: usize, covered: &mut Vec<Range<usize>>) {
     let ends = |c: char| c.is_whitespace() || "\"'`=,;()[]{}<>|&\\".contains(c);
     pieces(line, ends, |start, word| {
-        if !word.contains(['/', '.', '@', '$', ':']) && is_named(word.trim_matches(['!', '?'])) {
+        if !word.contains(['/', '.', '@', '$', ':'])
+            && is_named(word.trim_matches(['!', '?']))
+            && !is_assigned(line, start, word)
+        {
             covered.push(offset + start..offset + start + word.len());
         }
     });
@@ -63,6 +66,19 @@ fn is_named(word: &str) -> bool {
             values::classify(word),
             Value::Literal(Strength::Named | Strength::Random)
         )
+}
+
+/// Tells whether a word is the name of a variable that a value is given to: `DB_PASSWORD_1=`, alone or behind a blank.
+fn is_assigned(line: &str, start: usize, word: &str) -> bool {
+    let before = line.get(..start).unwrap_or_default();
+    let after = line.get(start + word.len()..).unwrap_or_default();
+    let is_capital = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';
+    after.starts_with('=')
+        // Signs at the end of base64 are no assignment.
+        && !after.trim_start_matches('=').is_empty()
+        && (before.is_empty() || before.ends_with([' ', '\t']))
+        && word.bytes().all(is_capital)
+        && is_identifier(&word.to_ascii_lowercase())
 }
 
 /// Tells whether a word is one of names joined by `-` or `_` that counts: `eu-west-2`, `route53_zone`. Without numbers it would stay as well.

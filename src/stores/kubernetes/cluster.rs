@@ -105,6 +105,11 @@ async fn find(file: Option<PathBuf>, context: Option<String>) -> Result<Config, 
 
 /// Says why there is no cluster; the library's own words may quote the file.
 fn unfound(name: &str, error: &KubeconfigError) -> StoreError {
+    let fault = match error {
+        // As any file of a store that cannot be read.
+        KubeconfigError::ReadConfig(..) => Fault::Unavailable,
+        _ => Fault::Setup,
+    };
     let (what, help) = match error {
         KubeconfigError::FindPath => (
             "there is no kubeconfig, and this is no pod with an account",
@@ -123,7 +128,7 @@ fn unfound(name: &str, error: &KubeconfigError) -> StoreError {
             "see whether `kubectl config view` and `kubectl get namespaces` work with it",
         ),
     };
-    StoreError::new(name, Fault::Setup, what, help)
+    StoreError::new(name, fault, what, help)
 }
 
 /// Tells whether requests go straight to the cluster though a proxy may be set: it is on this machine, or exempt.

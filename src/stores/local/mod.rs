@@ -178,13 +178,11 @@ impl LocalStore {
     }
 
     fn info(&self, file: &SopsFile, aside: &Aside, key: &KeyPath) -> Option<KeyInfo> {
-        let pasts: Vec<&Past> = aside.versions.iter().chain(&self.git().versions).collect();
-        let modified = file.metadata.modified.0.parse::<jiff::Timestamp>().ok();
+        let pasts = past::merged(&aside.versions, &self.git().versions);
         past::info(
             file.keys.get(key),
             &pasts,
             key,
-            modified.map(jiff::Timestamp::as_second),
             self.trimmed() || aside.left > 0,
         )
     }

@@ -30,6 +30,8 @@ pub(super) struct Past {
     pub(super) bytes: Vec<u8>,
     /// When it came to be, Unix seconds, where git says it.
     pub(super) time: Option<i64>,
+    /// When it was changed last, Unix seconds, as it says itself.
+    modified: Option<i64>,
     pub(super) key: DataKey,
     pub(super) keys: BTreeMap<KeyPath, Key>,
 }
@@ -50,9 +52,11 @@ impl Past {
         run: &NameKey,
     ) -> Result<Self, Trouble> {
         let file = SopsFile::open(&bytes, identities, run)?;
+        let modified = file.metadata.modified.0.parse::<jiff::Timestamp>();
         Ok(Self {
             bytes,
             time,
+            modified: modified.ok().map(jiff::Timestamp::as_second),
             key: file.key,
             keys: file.keys,
         })
@@ -197,12 +201,28 @@ fn aside_files(file: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Tells the versions of one key: consecutive files in which its values are the same are one version.
+/// Returns all older versions of the file, newest first: what was set aside may be older than what was committed since.
+pub(super) fn merged<'p>(aside: &'p [Past], git: &'p [Past]) -> Vec<&'p Past> {
+    let mut git = git.iter().peekable();
+    let mut all = Vec::with_capacity(aside.len() + git.len());
+    for past in aside {
+        while let Some(newer) =
+            git.next_if(|one| past.modified.is_some() && one.modified >= past.modified)
+        {
+            all.push(newer);
+        }
+        all.push(past);
+    }
+    all.extend(git);
+    all
+}
+
+/// Tells the versions of one key: consecutive files in which its values are the same are one version. Times are those of commits alone: a
+/// file's own `lastmodified` is that of its last change, of whichever key, and what lies between two states of a file nobody knows.
 pub(super) fn info(
     current: Option<&Key>,
     pasts: &[&Past],
     path: &KeyPath,
-    modified: Option<i64>,
     trimmed: bool,
 ) -> Option<KeyInfo> {
     let mut versions: Vec<VersionInfo> = Vec::new();
@@ -239,9 +259,6 @@ pub(super) fn info(
     versions.retain(|version| seen.insert(version.id.clone()));
     if versions.is_empty() {
         return None;
-    }
-    if let (Some(first), Some(_)) = (versions.first_mut(), current) {
-        first.created = first.created.or(modified);
     }
     Some(KeyInfo {
         changed: current

@@ -22,7 +22,7 @@ pub(super) fn read(file: &Path) -> Result<Vec<u8>, Trouble> {
     let failed = |error: &io::Error| {
         let help = match error.kind() {
             io::ErrorKind::NotFound => {
-                "`keysweep store init --file FILE` makes a new one; relative paths begin where the program runs"
+                "`keysweep store init --file FILE` makes a new one; a relative `file` begins at the folder of the stores file"
             }
             _ => "look at its rights: ls -l FILE",
         };

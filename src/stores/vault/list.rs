@@ -240,9 +240,10 @@ impl Walk<'_> {
     }
 }
 
-/// Returns what is known of any key of KV version 1.
+/// Returns what is known of any key of KV version 1. It keeps no older values: there may have been some.
 pub(super) fn unversioned() -> KeyInfo {
     KeyInfo {
+        trimmed: true,
         versions: vec![VersionInfo {
             id: VersionId::new(CURRENT),
             state: VersionState::Current,

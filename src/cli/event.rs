@@ -10,11 +10,25 @@
 use std::{fs, path::Path};
 
 use super::{error::CliError, settings};
+use crate::model::quotable;
 
-/// Events of GitHub Actions that people without write access can cause, and that run with the base repository's secrets
-/// ("Events that trigger workflows", GitHub documentation; "Preventing pwn requests", GitHub Security Lab).
-const OPEN_EVENTS: [&str; 12] = [
-    "pull_request_target",
+/// Events of GitHub Actions that take write access to the repository ("Events that trigger workflows", GitHub documentation): `release`,
+/// `create` and `delete` are acts on its references, the two dispatches need a right to write, and so does a place in the merge queue.
+/// `deployment` is none of them: apps deploy the commits of forks.
+const OWN_EVENTS: [&str; 8] = [
+    "push",
+    "schedule",
+    "workflow_dispatch",
+    "repository_dispatch",
+    "merge_group",
+    "release",
+    "create",
+    "delete",
+];
+
+/// Events that people without write access can cause, or apps on their behalf, and that run with the base repository's secrets (the
+/// same page; "Preventing pwn requests", GitHub Security Lab). Those of pull requests are told by their names, as Gitea has more of them.
+const OPEN_EVENTS: [&str; 13] = [
     "workflow_run",
     "issue_comment",
     "issues",
@@ -22,10 +36,12 @@ const OPEN_EVENTS: [&str; 12] = [
     "discussion_comment",
     "fork",
     "watch",
-    "pull_request_comment",
-    "pull_request_review",
-    "pull_request_review_comment",
+    "star",
     "gollum",
+    "check_run",
+    "check_suite",
+    "status",
+    "deployment_status",
 ];
 
 /// Largest event file, bytes; GitHub sends 25 MiB at most.
@@ -33,6 +49,44 @@ const MAX_EVENT: u64 = 32 << 20;
 
 /// What a pipeline says for jobs whose service cannot: `true` means that only people with write access can cause this job.
 const TRUSTED: &str = "KEYSWEEP_TRUSTED_EVENT";
+
+/// Variables that only jobs have, of services that are not known here or do not set `CI`.
+const SIGNS: [&str; 34] = [
+    "AGOLA_GIT_REF",
+    "APPCENTER_BUILD_ID",
+    "ARGO_WORKFLOW_NAME",
+    "BITRISE_IO",
+    "BUDDY_WORKSPACE_ID",
+    "BUILD_BUILDID",
+    "BUILD_ID",
+    "BUILD_NUMBER",
+    "BUILD_TAG",
+    "CF_BUILD_ID",
+    "CI_APP_ID",
+    "CI_BUILD_ID",
+    "CI_BUILD_NUMBER",
+    "CI_COMMIT_SHA",
+    "CI_JOB_ID",
+    "CI_NAME",
+    "CI_PIPELINE_ID",
+    "CI_XCODE_PROJECT",
+    "CM_BUILD_ID",
+    "CONTINUOUS_INTEGRATION",
+    "DSARI",
+    "EAS_BUILD",
+    "GITHUB_RUN_ID",
+    "HARNESS_BUILD_ID",
+    "HEROKU_TEST_RUN_ID",
+    "JOB_URL",
+    "NETLIFY",
+    "NOW_BUILDER",
+    "RUN_ID",
+    "SCREWDRIVER",
+    "SYSTEM_TEAMFOUNDATIONCOLLECTIONURI",
+    "TASKCLUSTER_ROOT_URL",
+    "VELA",
+    "ZUUL_UUID",
+];
 
 const NOT_SAID: &str = "the CI service does not say where the pull request comes from";
 const FORK: &str = "the pull request comes from a fork";
@@ -84,9 +138,25 @@ fn is_true(value: Option<String>) -> bool {
 
 /// Asks each service that the job says to run in: all of them have to vouch for it, for a variable is set more easily than unset.
 fn origin(of: Variables<'_>) -> Origin {
-    let services: [fn(Variables<'_>) -> Option<Origin>; 14] = [
-        github, gitlab, azure, circle, jenkins, travis, buildkite, appveyor, semaphore, bitbucket,
-        cirrus, codebuild, drone, prow,
+    let services: [fn(Variables<'_>) -> Option<Origin>; 18] = [
+        github,
+        gitlab,
+        azure,
+        circle,
+        jenkins,
+        travis,
+        buildkite,
+        appveyor,
+        semaphore,
+        bitbucket,
+        cirrus,
+        codebuild,
+        drone,
+        prow,
+        teamcity,
+        bamboo,
+        gocd,
+        cloud_build,
     ];
     let mut found = Origin::Own;
     let mut is_known = false;
@@ -102,7 +172,7 @@ fn origin(of: Variables<'_>) -> Origin {
         }
     }
     let says_ci = of("CI").is_some_and(|ci| ci != "0" && !ci.eq_ignore_ascii_case("false"));
-    if says_ci && !is_known {
+    if !is_known && (says_ci || SIGNS.iter().any(|sign| of(sign).is_some())) {
         return Origin::Unknown(
             "the job's CI service is not one whose events are known".to_owned(),
         );
@@ -139,13 +209,24 @@ fn place(address: &str) -> String {
 /// "Variables", "Events that trigger workflows": GitHub documentation. Gitea and Forgejo set the same.
 fn github(of: Variables<'_>) -> Option<Origin> {
     is_true(of("GITHUB_ACTIONS")).then_some(())?;
-    let name = of("GITHUB_EVENT_NAME").unwrap_or_default();
-    if OPEN_EVENTS.contains(&name.as_str()) {
-        let why = format!("the event `{name}` can be caused by anybody");
+    let Some(name) = of("GITHUB_EVENT_NAME") else {
+        let why = "GitHub Actions does not say which event it is".to_owned();
+        return Some(Origin::Unknown(why));
+    };
+    if OWN_EVENTS.contains(&name.as_str()) {
+        return Some(Origin::Own);
+    }
+    let is_request = name.starts_with("pull_request");
+    if OPEN_EVENTS.contains(&name.as_str()) || (is_request && name != "pull_request") {
+        let why = format!("the event `{}` can be caused by anybody", quotable(&name));
         return Some(Origin::Stranger(why));
     }
-    if name != "pull_request" {
-        return Some(Origin::Own);
+    if !is_request {
+        let why = format!(
+            "the event `{}` is not known to take write access",
+            quotable(&name)
+        );
+        return Some(Origin::Unknown(why));
     }
     let file = of("GITHUB_EVENT_PATH");
     let own = file.and_then(|file| is_own(Path::new(&file)));
@@ -174,35 +255,76 @@ fn is_own(file: &Path) -> Option<bool> {
     Some(id("head")? == id("base")?)
 }
 
+/// Sources of GitLab's pipelines that take a right to the project ("CI/CD job rules", GitLab documentation).
+const OWN_SOURCES: [&str; 11] = [
+    "push",
+    "web",
+    "webide",
+    "schedule",
+    "api",
+    "trigger",
+    "chat",
+    "pipeline",
+    "parent_pipeline",
+    "merge_request_event",
+    "security_orchestration_policy",
+];
+
 /// "Predefined CI/CD variables reference": GitLab documentation.
 fn gitlab(of: Variables<'_>) -> Option<Origin> {
     is_true(of("GITLAB_CI")).then_some(())?;
     let from = of("CI_MERGE_REQUEST_SOURCE_PROJECT_ID");
     let to = of("CI_MERGE_REQUEST_PROJECT_ID");
     let source = of("CI_PIPELINE_SOURCE").unwrap_or_default();
-    // A child pipeline of a merge request has another source, and the same two projects.
-    Some(match (source.as_str(), from, to) {
-        ("external_pull_request_event", ..) => {
-            Origin::Stranger("the pull request comes from another forge".to_owned())
-        }
-        (_, Some(from), Some(to)) if from == to => Origin::Own,
-        ("merge_request_event", ..) | (_, Some(_), Some(_)) => {
-            Origin::Stranger("the merge request comes from a fork".to_owned())
-        }
-        _ => Origin::Own,
+    let has = |names: &[&str]| names.iter().any(|name| of(name).is_some());
+    // Child pipelines have another source, and the variables of the request.
+    let is_external = source == "external_pull_request_event"
+        || has(&[
+            "CI_EXTERNAL_PULL_REQUEST_IID",
+            "CI_EXTERNAL_PULL_REQUEST_SOURCE_REPOSITORY",
+            "CI_EXTERNAL_PULL_REQUEST_TARGET_REPOSITORY",
+            "CI_EXTERNAL_PULL_REQUEST_SOURCE_BRANCH_NAME",
+        ]);
+    let is_request = source == "merge_request_event"
+        || from.is_some()
+        || to.is_some()
+        || has(&["CI_MERGE_REQUEST_IID", "CI_MERGE_REQUEST_ID"]);
+    Some(if is_external {
+        Origin::Stranger("the pull request comes from another forge".to_owned())
+    } else if is_request && (from.is_none() || from != to) {
+        Origin::Stranger("the merge request comes from a fork".to_owned())
+    } else if OWN_SOURCES.contains(&source.as_str()) {
+        Origin::Own
+    } else {
+        Origin::Unknown("GitLab does not say what caused the pipeline".to_owned())
     })
 }
+
+/// Reasons of Azure's builds that take a right to the project. Not those of resources: another pipeline ended, which may have been that
+/// of a fork.
+const OWN_REASONS: [&str; 6] = [
+    "Manual",
+    "IndividualCI",
+    "BatchedCI",
+    "Schedule",
+    "ValidateShelveset",
+    "CheckInShelveset",
+];
 
 /// "Use predefined variables": Azure Pipelines documentation.
 fn azure(of: Variables<'_>) -> Option<Origin> {
     is_true(of("TF_BUILD")).then_some(())?;
-    let is_request = of("BUILD_REASON").is_some_and(|why| why == "PullRequest")
-        || of("SYSTEM_PULLREQUEST_PULLREQUESTID").is_some();
+    let reason = of("BUILD_REASON").unwrap_or_default();
+    let is_request = reason == "PullRequest" || of("SYSTEM_PULLREQUEST_PULLREQUESTID").is_some();
     let fork = of("SYSTEM_PULLREQUEST_ISFORK");
     Some(match (is_request, fork) {
         (_, Some(fork)) if !fork.eq_ignore_ascii_case("false") => Origin::Stranger(FORK.to_owned()),
+        (true, Some(_)) => Origin::Own,
         (true, None) => Origin::Unknown(NOT_SAID.to_owned()),
-        _ => Origin::Own,
+        (false, _) if OWN_REASONS.contains(&reason.as_str()) => Origin::Own,
+        (false, _) => {
+            Origin::Unknown("Azure Pipelines does not say what caused the run".to_owned())
+        }
     })
 }
 
@@ -219,16 +341,47 @@ fn circle(of: Variables<'_>) -> Option<Origin> {
     })
 }
 
-/// "Global Variable Reference" of a Jenkins server (branch-api plugin): `CHANGE_FORK` is set for changes from forks. The older pull
-/// request builder does not tell.
+/// Variables by which Jenkins' plugins name a pull request without saying where it comes from: GitHub's two builders, Bitbucket's three,
+/// Gitee's, Gerrit's, and payloads that a generic trigger passes on under their usual names.
+const JENKINS_REQUESTS: [&str; 14] = [
+    "ghprbPullId",
+    "ghprbActualCommit",
+    "GITHUB_PR_NUMBER",
+    "GITHUB_PR_HEAD_SHA",
+    "BITBUCKET_PULL_REQUEST_ID",
+    "BITBUCKET_PULL_REQUEST_LINK",
+    "pullRequestId",
+    "PULL_REQUEST_ID",
+    "PULL_REQUEST_FROM_REPO_SLUG",
+    "pull_request_number",
+    "giteePullRequestIid",
+    "GERRIT_CHANGE_ID",
+    "GERRIT_CHANGE_NUMBER",
+    "GERRIT_REFSPEC",
+];
+
+/// "Global Variable Reference" of a Jenkins server (branch-api plugin): `CHANGE_FORK` is set for changes from forks. Older plugins do not
+/// tell, but for GitLab's ("Defined variables", gitlab-plugin). A server that does not know its own address sets no `JENKINS_URL`.
 fn jenkins(of: Variables<'_>) -> Option<Origin> {
-    of("JENKINS_URL")?;
-    Some(if of("CHANGE_FORK").is_some() {
+    let has = |names: &[&str]| names.iter().any(|name| of(name).is_some());
+    let is_build = of("BUILD_TAG").is_some_and(|tag| tag.starts_with("jenkins-"));
+    (is_build || has(&["JENKINS_URL", "JENKINS_HOME", "HUDSON_URL"])).then_some(())?;
+    let act = of("gitlabActionType").unwrap_or_default();
+    let is_merge = act == "MERGE" || has(&["gitlabMergeRequestIid", "gitlabMergeRequestId"]);
+    Some(if has(&["CHANGE_FORK"]) {
         Origin::Stranger(FORK.to_owned())
-    } else if of("ghprbPullId").is_some() || of("GERRIT_CHANGE_ID").is_some() {
+    } else if act == "NOTE" {
+        Origin::Stranger("a comment can be written by anybody".to_owned())
+    } else if has(&JENKINS_REQUESTS) {
         Origin::Unknown(NOT_SAID.to_owned())
+    } else if is_merge || matches!(act.as_str(), "" | "PUSH" | "TAG_PUSH") {
+        by_names(
+            is_merge,
+            of("gitlabSourceRepoHttpUrl"),
+            of("gitlabTargetRepoHttpUrl"),
+        )
     } else {
-        Origin::Own
+        Origin::Unknown("Jenkins does not say what caused the build".to_owned())
     })
 }
 
@@ -298,11 +451,14 @@ fn cirrus(of: Variables<'_>) -> Option<Origin> {
     })
 }
 
-/// "Environment variables in build environments": AWS CodeBuild documentation; forks are not told.
+/// "Environment variables in build environments", "GitHub webhook events": AWS CodeBuild documentation; forks are not told.
 fn codebuild(of: Variables<'_>) -> Option<Origin> {
     of("CODEBUILD_BUILD_ID")?;
     let event = of("CODEBUILD_WEBHOOK_EVENT").unwrap_or_default();
-    Some(without_names(event.starts_with("PULL_REQUEST")))
+    let is_own = matches!(event.as_str(), "" | "PUSH" | "RELEASED" | "PRERELEASED");
+    let of_request =
+        of("CODEBUILD_WEBHOOK_TRIGGER").is_some_and(|trigger| trigger.starts_with("pr/"));
+    Some(without_names(!is_own || of_request))
 }
 
 /// "Environment variables": Woodpecker and Drone documentation; forks are not told.
@@ -314,9 +470,11 @@ fn drone(of: Variables<'_>) -> Option<Origin> {
     } else {
         return None;
     };
-    Some(without_names(
-        event.is_none_or(|event| event.starts_with("pull_request")),
-    ))
+    let is_own = matches!(
+        event.as_deref(),
+        Some("push" | "tag" | "release" | "cron" | "manual" | "custom" | "promote" | "rollback")
+    );
+    Some(without_names(!is_own))
 }
 
 /// "Prow Jobs": documentation of Prow; each presubmit is somebody's proposal, which a member has let through or not.
@@ -324,6 +482,41 @@ fn prow(of: Variables<'_>) -> Option<Origin> {
     of("PROW_JOB_ID")?;
     let kind = of("JOB_TYPE").unwrap_or_default();
     Some(without_names(kind != "postsubmit" && kind != "periodic"))
+}
+
+/// "List of Predefined Build Parameters": TeamCity documentation; what it knows of a pull request is in no variable.
+fn teamcity(of: Variables<'_>) -> Option<Origin> {
+    of("TEAMCITY_VERSION")?;
+    let why = "TeamCity's variables do not say what caused the build";
+    Some(Origin::Unknown(why.to_owned()))
+}
+
+/// "Bamboo variables": Atlassian documentation; forks are not told.
+fn bamboo(of: Variables<'_>) -> Option<Origin> {
+    let names = ["bamboo_buildKey", "bamboo_planKey", "bamboo_buildResultKey"];
+    names.iter().find_map(|name| of(name))?;
+    let names = [
+        "bamboo_repository_pr_key",
+        "bamboo_repository_pr_sourceBranch",
+        "bamboo_repository_pr_targetBranch",
+    ];
+    Some(without_names(names.iter().any(|name| of(name).is_some())))
+}
+
+/// "Using Environment Variables in GoCD": GoCD documentation; plugins name a pull request in variables that hold the material's name.
+fn gocd(of: Variables<'_>) -> Option<Origin> {
+    of("GO_PIPELINE_NAME").or_else(|| of("GO_SERVER_URL"))?;
+    let why = "GoCD's variables do not say what caused the pipeline";
+    Some(Origin::Unknown(why.to_owned()))
+}
+
+/// "Substituting variable values": Cloud Build documentation; a step has of a pull request what its author passes on, and the head's
+/// repository alone.
+fn cloud_build(of: Variables<'_>) -> Option<Origin> {
+    let names = ["BUILDER_OUTPUT", "_PR_NUMBER", "_HEAD_REPO_URL"];
+    names.iter().find_map(|name| of(name))?;
+    let why = "Cloud Build's variables do not say what caused the build";
+    Some(Origin::Unknown(why.to_owned()))
 }
 
 fn without_names(is_request: bool) -> Origin {

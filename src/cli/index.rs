@@ -49,7 +49,7 @@ pub(super) fn write(args: &args::StoreIndex) -> Result<(String, Outcome), CliErr
     let builder = Builder::new(*key, u32::from(file.verify.min_bits), args.names);
     let environments = Environments::default();
     let options = verify::Options {
-        limits: file.verify,
+        limits: file.verify.limits(),
         reuse: false,
         readers: false,
         now: gather::seconds(),
@@ -67,7 +67,10 @@ pub(super) fn write(args: &args::StoreIndex) -> Result<(String, Outcome), CliErr
         read_any |= coverage.read > 0;
         text.push_str(&headline(&coverage));
         for problem in &coverage.problems {
-            text.push_str(&format!("  not read: {}: {}\n", problem.key, problem.what));
+            let line = format!("  not read: {}: {}", problem.key, problem.what);
+            // A line break of a server's would begin a line of ours.
+            text.push_str(&crate::model::BlobPath::from(line.as_str()).to_text());
+            text.push('\n');
         }
     }
     if !read_any {
@@ -162,7 +165,7 @@ pub(super) fn read(path: &Path, stores: Option<&StoresFile>) -> Result<Index, Cl
         None => team_key(&rotate_world::state(&StoresFile::default()))?,
     };
     let key = key.ok_or(CliError::NoTeamKey)?;
-    let limits = stores.map_or_else(VerifyLimits::default, |stores| stores.verify);
+    let limits = stores.map_or_else(VerifyLimits::default, |stores| stores.verify.limits());
     let name = shown(path).to_string();
     Ok(Index::read(
         &name,

@@ -175,7 +175,7 @@ fn shared(file: &StoresFile) -> Box<SharedBy> {
         let opened = opening::open_all(&file, &[]);
         let places = verifying::places(&opened, &file);
         let options = verify::Options {
-            limits: file.verify,
+            limits: file.verify.limits(),
             reuse: false,
             readers: false,
             now: settings::now(),

@@ -1,6 +1,8 @@
 //! Jobs as the services describe them.
 
-use super::*;
+use std::fs;
+
+use super::{github::OPEN_EVENTS, *};
 
 /// Judges a job with these variables.
 fn asked(variables: &[(&str, &str)]) -> Option<String> {

@@ -1,6 +1,8 @@
 //! Jobs as the services describe them.
 
-use super::*;
+use std::fs;
+
+use super::{github::OPEN_EVENTS, *};
 
 /// Judges a job with these variables.
 fn asked(variables: &[(&str, &str)]) -> Option<String> {
@@ -72,6 +74,20 @@ fn forks_and_open_events_of_github_are_strangers() {
     for name in ["push", "schedule", "workflow_dispatch", "merge_group"] {
         is_trusted(&event(name));
     }
+    for name in [
+        "check_suite",
+        "status",
+        "deployment_status",
+        "pull_request_target",
+        "pull_request_approved",
+        "pull_request_comment",
+    ] {
+        is_strangers(&event(name));
+    }
+    // What is not known to take write access is not trusted, be it new, or missing.
+    for name in ["", "deployment", "label", "an_event_of_tomorrow", "Push"] {
+        is_open(&event(name));
+    }
 }
 
 #[test]
@@ -91,6 +107,97 @@ fn merge_requests_of_forks_are_strangers() {
     is_strangers(&event("parent_pipeline", "8"));
     is_strangers(&event("external_pull_request_event", "7"));
     is_trusted(&[("GITLAB_CI", "true"), ("CI_PIPELINE_SOURCE", "push")]);
+    let source = |source: &'static str| [("GITLAB_CI", "true"), ("CI_PIPELINE_SOURCE", source)];
+    is_trusted(&source("parent_pipeline"));
+    for unknown in ["", "external", "a_source_of_tomorrow"] {
+        is_open(&source(unknown));
+    }
+    for source in ["parent_pipeline", "external", "push"] {
+        let job = |more| [("GITLAB_CI", "true"), ("CI_PIPELINE_SOURCE", source), more];
+        is_strangers(&job(("CI_EXTERNAL_PULL_REQUEST_IID", "7")));
+        is_strangers(&job((
+            "CI_EXTERNAL_PULL_REQUEST_SOURCE_REPOSITORY",
+            "eve/app",
+        )));
+        // The fork was deleted.
+        is_strangers(&job(("CI_MERGE_REQUEST_PROJECT_ID", "7")));
+        is_strangers(&job(("CI_MERGE_REQUEST_IID", "7")));
+    }
+}
+
+#[test]
+fn plugins_of_jenkins_name_requests_in_their_ways() {
+    for server in [
+        ("JENKINS_URL", "https://ci.example/"),
+        ("JENKINS_HOME", "/var/lib/jenkins"),
+        ("BUILD_TAG", "jenkins-app-7"),
+    ] {
+        is_trusted(&[server, ("BUILD_ID", "7")]);
+        for name in [
+            "ghprbPullId",
+            "GITHUB_PR_NUMBER",
+            "BITBUCKET_PULL_REQUEST_ID",
+            "pullRequestId",
+            "GERRIT_CHANGE_ID",
+        ] {
+            is_open(&[server, (name, "7")]);
+        }
+        is_strangers(&[server, ("CHANGE_FORK", "eve/app")]);
+        let merge = |from: &'static str| {
+            [
+                server,
+                ("gitlabActionType", "MERGE"),
+                ("gitlabSourceRepoHttpUrl", from),
+                (
+                    "gitlabTargetRepoHttpUrl",
+                    "https://git.example/acme/app.git",
+                ),
+            ]
+        };
+        is_strangers(&merge("https://git.example/eve/app.git"));
+        is_trusted(&merge("https://git.example/acme/app.git"));
+        is_open(&merge(""));
+        is_strangers(&[server, ("gitlabActionType", "NOTE")]);
+        is_trusted(&[server, ("gitlabActionType", "PUSH")]);
+        is_open(&[server, ("gitlabActionType", "PIPELINE")]);
+        is_open(&[server, ("gitlabMergeRequestIid", "7")]);
+    }
+}
+
+#[test]
+fn services_without_ci_in_their_variables_are_seen() {
+    is_open(&[("TEAMCITY_VERSION", "2025.11"), ("BUILD_NUMBER", "7")]);
+    let bamboo = ("bamboo_buildKey", "ACME-APP-JOB1");
+    is_trusted(&[bamboo]);
+    is_open(&[bamboo, ("bamboo_repository_pr_key", "7")]);
+    let gocd = ("GO_PIPELINE_NAME", "app");
+    is_open(&[gocd]);
+    is_open(&[gocd, ("GO_SCM_PR_ID", "7")]);
+    is_open(&[
+        ("_PR_NUMBER", "7"),
+        ("_HEAD_REPO_URL", "https://x.example/eve/app"),
+    ]);
+    is_open(&[("BUILDER_OUTPUT", "/builder/outputs")]);
+    for sign in SIGNS {
+        is_open(&[(sign, "7")]);
+    }
+    // CI=false is a word of a known laptop, not of a job's variables.
+    is_open(&[("CI", "false"), ("BUILD_NUMBER", "7")]);
+}
+
+#[test]
+fn causes_that_are_not_known_are_not_trusted() {
+    let azure = |reason: &'static str| [("TF_BUILD", "True"), ("BUILD_REASON", reason)];
+    is_trusted(&azure("Manual"));
+    for reason in ["ResourceTrigger", "BuildCompletion", ""] {
+        is_open(&azure(reason));
+    }
+    let build = ("CODEBUILD_BUILD_ID", "a:b");
+    is_trusted(&[build]);
+    is_open(&[build, ("CODEBUILD_WEBHOOK_TRIGGER", "pr/7")]);
+    is_open(&[build, ("CODEBUILD_WEBHOOK_EVENT", "AN_EVENT_OF_TOMORROW")]);
+    is_open(&[("CI", "woodpecker"), ("CI_PIPELINE_EVENT", "deployment")]);
+    is_trusted(&[("DRONE", "true"), ("DRONE_BUILD_EVENT", "cron")]);
 }
 
 #[test]

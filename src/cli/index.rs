@@ -51,7 +51,7 @@ pub(super) fn write(args: &args::StoreIndex) -> Result<(String, Outcome), CliErr
     let builder = Builder::new(*key, u32::from(file.verify.min_bits), args.names);
     let environments = Environments::default();
     let options = verify::Options {
-        limits: file.verify,
+        limits: file.verify.limits(),
         reuse: false,
         readers: false,
         now: gather::seconds(),
@@ -106,11 +106,19 @@ fn unread(faults: &BTreeSet<StoreFault>) -> Outcome {
 fn told(coverage: &StoreCoverage) -> String {
     let mut text = headline(coverage);
     if let Some(why) = &coverage.stopped {
-        text.push_str(&format!("  not read: {why}\n"));
+        text.push_str(&one_line(&format!("  not read: {why}")));
     }
     for problem in &coverage.problems {
-        text.push_str(&format!("  not read: {}: {}\n", problem.key, problem.what));
+        let line = format!("  not read: {}: {}", problem.key, problem.what);
+        text.push_str(&one_line(&line));
     }
+    text
+}
+
+/// Ends a line. A line break of a server's in it would begin a line of ours.
+fn one_line(line: &str) -> String {
+    let mut text = crate::model::BlobPath::from(line).to_text().into_owned();
+    text.push('\n');
     text
 }
 
@@ -194,7 +202,7 @@ pub(super) fn read(path: &Path, stores: Option<&StoresFile>) -> Result<Index, Cl
         None => team_key(&rotate_world::state(&StoresFile::default()))?,
     };
     let key = key.ok_or(CliError::NoTeamKey)?;
-    let limits = stores.map_or_else(VerifyLimits::default, |stores| stores.verify);
+    let limits = stores.map_or_else(VerifyLimits::default, |stores| stores.verify.limits());
     let name = shown(path).to_string();
     Ok(Index::read(
         &name,

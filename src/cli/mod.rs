@@ -4,6 +4,8 @@
 //! line; a closed pipe is a quiet end.
 
 mod args;
+#[cfg(feature = "verify")]
+mod aside;
 mod baseline;
 mod error;
 #[cfg(feature = "verify")]

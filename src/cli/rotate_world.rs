@@ -178,7 +178,7 @@ fn shared(file: &StoresFile) -> Box<SharedBy> {
         let opened = opening::open_all(&file, &[]);
         let places = verifying::places(&opened, &file);
         let options = verify::Options {
-            limits: file.verify,
+            limits: file.verify.limits(),
             reuse: false,
             readers: false,
             now: settings::now(),
@@ -193,7 +193,8 @@ fn shared(file: &StoresFile) -> Box<SharedBy> {
         let outcome = pool.install(|| verify::verify(&[Some(value)], &places, &options));
         let mut stopped = outcome.verification.stores.iter();
         if let Some(coverage) = stopped.find(|coverage| !coverage.is_read()) {
-            let why = coverage.stopped.as_deref().unwrap_or("it was not read");
+            let why = coverage.stopped.as_deref();
+            let why = why.unwrap_or("not all of it was read; keysweep verify tells what was not");
             return Err(format!("the store {}: {why}", coverage.store));
         }
         let verdict = outcome.verdicts.first();

@@ -279,10 +279,11 @@ fn keys(
     for _ in 0..MAX_PAGES {
         let page = store.list(after.as_ref())?;
         for entry in &page.keys {
-            let _ = writeln!(text, "{name}:{}{}", entry.key, known(entry));
+            let line = format!("{name}:{}{}", entry.key, known(entry));
+            let _ = writeln!(text, "{}", one_line(&line));
         }
         for (key, error) in &page.problems {
-            let _ = writeln!(text, "{name}:{key}  not listed");
+            let _ = writeln!(text, "{}", one_line(&format!("{name}:{key}  not listed")));
             fault(text, error);
             faults.insert(error.kind());
         }
@@ -328,7 +329,18 @@ fn known(entry: &KeyEntry) -> String {
 }
 
 fn fault(text: &mut String, error: &StoreError) {
-    let _ = writeln!(text, "fault {error}\n      {}", error.help);
+    let what = error.to_string();
+    let _ = writeln!(
+        text,
+        "fault {}\n      {}",
+        one_line(&what),
+        one_line(&error.help)
+    );
+}
+
+/// Returns what a server said as text of one line: a line break in it would begin a line of ours.
+fn one_line(text: &str) -> String {
+    crate::model::BlobPath::from(text).to_text().into_owned()
 }
 
 /// `store put`: one value, written on top of what is current.

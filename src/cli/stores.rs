@@ -80,7 +80,8 @@ pub(super) fn load(args: &StoresArgs) -> Result<StoresFile, CliError> {
     Ok(file)
 }
 
-/// Refuses a stores file that lies in the work tree that `root` is in: whoever writes the tree would say where secrets are sent.
+/// Refuses a stores file that lies in a work tree that `root`, or the directory in which the command runs, is in: whoever writes the tree
+/// would say where secrets are sent. Each work tree above counts, for one may be embedded in another.
 ///
 /// # Errors
 /// [`CliError::StoresFileInside`].
@@ -90,11 +91,34 @@ pub(super) fn refuse_inside(args: &StoresArgs, root: &Path) -> Result<(), CliErr
         return Ok(());
     }
     let path = place(args)?;
-    let tree = work_tree(root).unwrap_or_else(|| root.to_owned());
-    if is_below(&path, &tree) {
-        return Err(CliError::StoresFileInside { path, tree });
+    let mut trees = trees_above(root);
+    trees.extend(trees_above(&settings::working_directory()));
+    // Without a repository the tree is what was named; at the very top that says nothing.
+    let whole = root.canonicalize().unwrap_or_else(|_| root.to_owned());
+    if work_tree(root).is_none() && whole.parent().is_some() {
+        trees.push(root.to_owned());
     }
-    Ok(())
+    match trees.into_iter().find(|tree| is_below(&path, tree)) {
+        Some(tree) => Err(CliError::StoresFileInside { path, tree }),
+        None => Ok(()),
+    }
+}
+
+/// Returns all work trees that `path` is in: by its name, and where it leads.
+fn trees_above(path: &Path) -> Vec<PathBuf> {
+    let names = [std::path::absolute(path).ok(), path.canonicalize().ok()];
+    let folders = names.iter().flatten().flat_map(|path| path.ancestors());
+    let tree = |folder: &Path| {
+        // Also one whose git directory says that its files are elsewhere, or cannot be read.
+        let is_tree = folder.join(".git").symlink_metadata().is_ok();
+        work_tree(folder)
+            .into_iter()
+            .chain(is_tree.then(|| folder.to_owned()))
+    };
+    let mut trees: Vec<PathBuf> = folders.flat_map(tree).collect();
+    trees.sort();
+    trees.dedup();
+    trees
 }
 
 /// Returns the work tree that `path` is in, if it is in one.

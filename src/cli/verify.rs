@@ -1,8 +1,8 @@
 //! `keysweep verify`: findings of a scan, or of a report, against the user's secrets stores.
 
 use std::{
-    collections::BTreeMap,
-    path::PathBuf,
+    collections::{BTreeMap, BTreeSet},
+    path::{Component, Path},
     sync::atomic::{AtomicU64, Ordering},
 };
 
@@ -16,7 +16,7 @@ use crate::{
 };
 
 use super::{
-    Look, args,
+    Look, args, aside,
     error::CliError,
     event,
     exit::Outcome,
@@ -103,23 +103,16 @@ fn judge(
         place.remembered = memory.versions(place.name);
     }
     // Habits have no value to compare; a shared value is compared where it is told as a secret.
-    let secrets: Vec<usize> = (0..report.findings.len())
-        .filter(|n| {
-            report
-                .findings
-                .get(*n)
-                .is_some_and(|f| f.kind == Kind::Secret)
-        })
-        .collect();
+    let secrets = aside::slots(report);
     let values: Vec<Option<&Secret>> = secrets
         .iter()
-        .filter_map(|n| report.findings.get(*n))
+        .filter_map(|slot| aside::of(report, *slot))
         .map(|finding| Some(&finding.secret).filter(|secret| !secret.is_empty()))
         .collect();
     let read = AtomicU64::new(0);
     let environments = gathered.environments();
     let options = verify::Options {
-        limits: file.verify,
+        limits: file.verify.limits(),
         reuse: args.reuse,
         readers: true,
         now: gather::seconds(),
@@ -136,11 +129,8 @@ fn judge(
     if args.probe {
         outcome.verification.unprobed = probe(&mut verdicts, &values, &opened, file);
     }
-    for (n, verdict) in secrets.into_iter().zip(verdicts) {
-        if let Some(finding) = report.findings.get_mut(n) {
-            finding.judge(verdict);
-        }
-    }
+    let verdicts = secrets.into_iter().zip(verdicts);
+    aside::judge(report, verdicts, &file.verify.public);
     report.verification = Some(outcome.verification);
     Ok(())
 }
@@ -242,12 +232,12 @@ fn with_values(
     gathered: &Gathered,
     look: &Look,
 ) -> Result<Report, CliError> {
-    let lacks = |finding: &Finding| finding.kind == Kind::Secret && finding.secret.is_empty();
-    if !report.findings.iter().any(lacks) {
+    let mut aside = report.suppressed.iter().map(|one| &one.finding);
+    if !report.findings.iter().any(lacks) && !aside.any(lacks) {
         return Ok(report);
     }
     let again = match report.mode {
-        Mode::Tree => files_of(&report, target),
+        Mode::Tree => files_of(&mut report, target),
         Mode::History => Some(Target::History {
             repository: gather::root_of(target),
             unreachable: args.scan.unreachable || gathered.unreachable(),
@@ -261,17 +251,25 @@ fn with_values(
     };
     let fresh = scan::look_at(&again, gathered, args.scan.no_ignore, look)?;
     let mut values: BTreeMap<_, Secret> = BTreeMap::new();
-    for finding in fresh.findings {
+    // What the tree sets aside by now is compared as well.
+    let aside = fresh.suppressed.into_iter().map(|one| one.finding);
+    for finding in fresh.findings.into_iter().chain(aside) {
         for occurrence in &finding.occurrences {
             values.insert(key(&finding, &occurrence.location), finding.secret.clone());
         }
     }
-    for finding in report.findings.iter_mut().filter(|finding| lacks(finding)) {
+    let aside = report.suppressed.iter_mut().map(|one| &mut one.finding);
+    let all = report.findings.iter_mut().chain(aside);
+    for finding in all.filter(|finding| lacks(finding)) {
         if let Some(value) = values.get(&key(finding, &finding.location)) {
             finding.secret = value.clone();
         }
     }
     Ok(report)
+}
+
+fn lacks(finding: &Finding) -> bool {
+    finding.kind == Kind::Secret && finding.secret.is_empty()
 }
 
 /// What makes a place of a report and of a scan the same.
@@ -280,20 +278,48 @@ fn key(finding: &Finding, at: &crate::model::Location) -> (String, BlobPath, u64
     (rule, at.path.clone(), at.byte_start, at.byte_end)
 }
 
-/// Returns the files that a report of a tree names, where they lie now.
-fn files_of(report: &Report, target: &Target) -> Option<Target> {
+/// Returns the files that a report of a tree names, where they lie now; says how many names lead out of the tree. Whoever wrote the report
+/// would have any file of the user's compared.
+fn files_of(report: &mut Report, target: &Target) -> Option<Target> {
     let root = gather::root_of(target);
-    let mut files: Vec<PathBuf> = report
+    let aside = report.suppressed.iter().map(|one| &one.finding);
+    let paths: BTreeSet<&str> = report
         .findings
         .iter()
+        .chain(aside)
+        .filter(|finding| lacks(finding))
         .filter_map(|finding| std::str::from_utf8(finding.location.path.as_bytes()).ok())
         // A member of an archive is `archive.zip!member`: the archive is scanned.
-        .map(|path| root.join(path.split('!').next().unwrap_or(path)))
-        .filter(|path| path.is_file())
+        .map(|path| path.split('!').next().unwrap_or(path))
         .collect();
-    files.sort();
-    files.dedup();
+    let whole = root.canonicalize().ok()?;
+    let (mut files, mut strays) = (Vec::new(), 0_usize);
+    for path in paths {
+        let file = root.join(path);
+        if !is_within(Path::new(path)) {
+            strays += 1;
+        } else if file.is_file() {
+            match file
+                .canonicalize()
+                .is_ok_and(|file| file.starts_with(&whole))
+            {
+                true => files.push(file),
+                false => strays += 1,
+            }
+        }
+    }
+    if strays > 0 {
+        report.ledger.note(format!(
+            "{strays} of the report's paths lead out of the scanned tree: they were not opened, and the values there not compared"
+        ));
+    }
     (!files.is_empty()).then_some(Target::Files { root, files })
+}
+
+/// Tells whether a path names something below where it begins, links aside.
+fn is_within(path: &Path) -> bool {
+    let is_plain = |part| matches!(part, Component::Normal(_) | Component::CurDir);
+    path.components().all(is_plain)
 }
 
 /// Guesses the environment of a store's key from its path, by the words and globs of the configuration.

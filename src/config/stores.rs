@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use serde::Deserialize;
 
 use self::place::Place;
-use super::sinks::SinkEntry;
+use super::{KeyGlob, sinks::SinkEntry};
 use crate::model::{closest, quotable, suggestion, without_values};
 
 /// Everything that the file says. `Default` is that of a user without one: no store, nothing may be rotated.
@@ -22,7 +22,7 @@ pub struct StoresFile {
     /// `[stores.NAME]`, by name.
     pub stores: BTreeMap<String, StoreEntry>,
     /// `[verify]`.
-    pub verify: VerifyLimits,
+    pub verify: VerifySettings,
     /// `[rotate]`.
     pub rotate: RotateLimits,
     /// `[[targets]]`: which system a store's key opens.
@@ -253,9 +253,43 @@ pub struct OpenorchSettings {
     pub token_file: PathBuf,
 }
 
-/// `[verify]`: what verify may compare. It answers "is this value in the store", so guesses are refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+/// `[verify]`: what verify may compare, and what may stay silenced though it is live.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct VerifySettings {
+    /// As [`VerifyLimits::min_bits`].
+    pub min_bits: u16,
+    /// As [`VerifyLimits::max_candidates`].
+    pub max_candidates: u32,
+    /// Globs of `STORE:KEY` whose values are public knowledge (publishable keys): a finding that the scanned tree sets aside stays so,
+    /// though it is the value of such a key. Without them a suppression silences nothing that is live.
+    pub public: Vec<String>,
+}
+
+impl VerifySettings {
+    /// Returns what may be compared.
+    #[must_use]
+    pub const fn limits(&self) -> VerifyLimits {
+        VerifyLimits {
+            min_bits: self.min_bits,
+            max_candidates: self.max_candidates,
+        }
+    }
+}
+
+impl Default for VerifySettings {
+    fn default() -> Self {
+        let limits = VerifyLimits::default();
+        Self {
+            min_bits: limits.min_bits,
+            max_candidates: limits.max_candidates,
+            public: Vec::new(),
+        }
+    }
+}
+
+/// What verify may compare. It answers "is this value in the store", so guesses are refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VerifyLimits {
     /// Values below this many estimated bits are not compared; 40 at least, 60 without it.
     pub min_bits: u16,
@@ -535,6 +569,14 @@ impl StoresFile {
                 place::of_key(text, "verify", "min-bits"),
                 format!("`min-bits` is {}", self.verify.min_bits),
                 "40 is the least: verify answers whether a value is in a store, and must not confirm guesses",
+            ));
+        }
+        let globs = &self.verify.public;
+        if let Some(glob) = globs.iter().find(|glob| KeyGlob::parse(glob).is_none()) {
+            return Err(wrong(
+                place::of_key(text, "verify", "public"),
+                format!("`{}` in `public` is no glob of STORE:KEY", quotable(glob)),
+                "write it as prod:secret/apps/* (one folder) or prod:secret/** (all below)",
             ));
         }
         let targets = self.targets.iter().map(|target| &target.store);

@@ -145,6 +145,33 @@ fn moved_to(log: &[u8], at: u64) -> Option<ObjectId> {
     parse_hex(line.split(|b| *b == b' ').nth(1)?)
 }
 
+/// Says that objects were read which are not in the repository itself: whoever wrote its `objects/info/alternates` named them.
+fn with_borrowed(mut ledger: Ledger, dirs: usize) -> Ledger {
+    match dirs {
+        0 => {}
+        1 => ledger.note(
+            "objects of another directory were read: the repository's objects/info/alternates names it",
+        ),
+        n => ledger.note(format!(
+            "objects of {n} other directories were read: the repository's objects/info/alternates names them"
+        )),
+    }
+    ledger
+}
+
+fn read_range(
+    repository: &Path,
+    range: &str,
+    options: &Options,
+    run: &Run<'_>,
+) -> Result<(Ledger, Origin), SourceError> {
+    let repository = Repository::open(repository)?;
+    let borrowed = repository.borrowed();
+    let source = Range::new(repository, range, options.tree.sizes)?;
+    let ledger = with_borrowed(source.read(run)?, borrowed);
+    Ok((ledger, Origin::Range(Box::new(source))))
+}
+
 /// Reads everything that the target names.
 pub(super) fn read(
     target: &Target,
@@ -178,10 +205,7 @@ pub(super) fn read(
             let staged = staged(repository, index.as_deref(), options);
             (staged.read(run)?, Origin::Plain)
         }
-        Target::Range { repository, range } => {
-            let source = Range::new(Repository::open(repository)?, range, sizes)?;
-            (source.read(run)?, Origin::Range(Box::new(source)))
-        }
+        Target::Range { repository, range } => read_range(repository, range, options, run)?,
         Target::History {
             repository: path,
             unreachable,
@@ -201,7 +225,8 @@ pub(super) fn read(
                 scope.spawn(|| history.prepare());
                 work_tree(&history, path, options, run)
             })?;
-            ledger.merge(history.read(run)?);
+            let borrowed = history.repository().borrowed();
+            ledger.merge(with_borrowed(history.read(run)?, borrowed));
             if matches!(history.repository().head(), Head::Unborn)
                 && ledger.counted(Counter::Commits) == 0
             {

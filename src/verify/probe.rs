@@ -57,7 +57,7 @@ pub fn settle(verdict: &mut Verdict, asked: ProviderState) {
 /// Tells whether a target is that of a place, and one that can be asked: behind `none` there is nobody.
 #[must_use]
 pub fn opens(entry: &TargetEntry, place: &StorePlace) -> bool {
-!matches!(entry.kind, TargetKind::None)
+    !matches!(entry.kind, TargetKind::None)
         && entry.opens(&place.store, &place.key, place.field.as_deref())
 }
 

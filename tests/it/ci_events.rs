@@ -385,6 +385,86 @@ fn acted(variables: &[(&str, &str)]) -> (Vec<String>, String) {
     (args, String::from_utf8_lossy(&run.stdout).into_owned())
 }
 
+/// Writes a program.
+#[cfg(unix)]
+fn executable(path: &std::path::Path, text: &str) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(path, mode).unwrap();
+}
+
+/// Runs the action's build in a checkout that brings its own toolchain, settings of cargo and programs; returns where cargo ran, with
+/// which toolchain, and its arguments.
+#[cfg(unix)]
+fn built(variables: &[(&str, &str)]) -> (PathBuf, String, Vec<String>, tempfile::TempDir) {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let checkout = at("work/app/app");
+    let evil = "#!/bin/sh\ntouch \"$RUNNER_TEMP/../evil\"\n";
+    for name in ["cargo", "rustup", "cut", "mktemp", "evil/bin/cargo"] {
+        executable(&checkout.join(name), evil);
+    }
+    let toolchain = format!("[toolchain]\npath = {:?}\n", checkout.join("evil"));
+    fs::write(checkout.join("rust-toolchain.toml"), toolchain).unwrap();
+    fs::create_dir(checkout.join(".cargo")).unwrap();
+    let settings = "[build]\nrustc-wrapper = \"./evil/bin/cargo\"\n";
+    fs::write(checkout.join(".cargo/config.toml"), settings).unwrap();
+    fs::create_dir(at("temp")).unwrap();
+    let told = "#!/bin/sh\n{ pwd; echo \"toolchain=$RUSTUP_TOOLCHAIN\"; printf '%s\\n' \"$@\"; } > \"$RUNNER_TEMP/told\"\n";
+    executable(&at("bin/cargo"), told);
+    // As rustup: what is active depends on where it is asked.
+    let rustup = "#!/bin/sh\nif [ -e rust-toolchain.toml ]; then echo \"$PWD/evil\"; else echo \"1.90-made-up (default)\"; fi\n";
+    executable(&at("bin/rustup"), rustup);
+    let path = format!(
+        ".::{}:{}",
+        at("bin").display(),
+        std::env::var("PATH").unwrap()
+    );
+    let run = std::process::Command::new("bash")
+        .args(["--noprofile", "--norc", "-eo", "pipefail", "-c"])
+        .arg(step("Build keysweep"))
+        .current_dir(&checkout)
+        .env_clear()
+        .env("PATH", path)
+        .env("RUNNER_TEMP", at("temp"))
+        .env("SOURCE", "/somewhere/the/action")
+        .envs(["FEATURES", "TOOLCHAIN"].map(|name| (name, "")))
+        .envs(variables.iter().copied())
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&run.stderr).into_owned();
+    assert!(run.status.success(), "{stderr}");
+    assert!(!at("evil").exists(), "a program of the checkout ran");
+    let text = fs::read_to_string(at("temp/told")).unwrap();
+    let mut lines = text.lines().map(str::to_owned);
+    let cwd = PathBuf::from(lines.next().unwrap());
+    let toolchain = lines.next().unwrap();
+    (cwd, toolchain, lines.collect(), dir)
+}
+
+#[cfg(unix)]
+#[test]
+fn no_file_of_a_checkout_steers_the_build_of_the_action() {
+    let (cwd, toolchain, args, dir) = built(&[]);
+    let work = dir.path().join("work").canonicalize().unwrap();
+    let cwd = cwd.canonicalize().unwrap();
+    // Cargo looks for its settings from where it runs upwards.
+    assert!(!cwd.starts_with(&work), "{cwd:?}");
+    assert!(!work.starts_with(&cwd), "{cwd:?}");
+    assert_eq!(toolchain, "toolchain=1.90-made-up");
+    assert_eq!(args[..4], ["install", "--locked", "--quiet", "--path"]);
+    assert_eq!(args[4], "/somewhere/the/action");
+    assert_eq!(
+        args.last().unwrap(),
+        &format!("{}/temp/keysweep", dir.path().display())
+    );
+    let asked = [("TOOLCHAIN", "1.91"), ("FEATURES", "aws")];
+    let (_, toolchain, args, _dir) = built(&asked);
+    assert_eq!(toolchain, "toolchain=1.91");
+    assert_eq!(args[args.len() - 2..], ["--features", "aws"]);
+}
+
 #[cfg(unix)]
 #[test]
 fn the_action_verifies_for_those_who_may_write() {
@@ -405,6 +485,9 @@ fn the_action_verifies_for_those_who_may_write() {
         &fork[..],
         &[("EVENT", "pull_request_target"), stores],
         &[("EVENT", "issue_comment"), stores],
+        &[("EVENT", "check_suite"), stores],
+        &[("EVENT", "deployment"), stores],
+        &[("EVENT", ""), stores],
     ] {
         let (args, log) = acted(job);
         assert_eq!(args[0], "scan", "{job:?}");

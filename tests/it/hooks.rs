@@ -178,3 +178,77 @@ fn the_real_pre_commit_stops_a_commit_and_scans_all_files() {
         "--all-files looks at all files: {text}"
     );
 }
+
+/// Installs a hook for a user whose own git configuration is `global`.
+#[cfg(unix)]
+fn installed(repo: &Repo, global: &std::path::Path) -> crate::support::Run {
+    let environment = [("GIT_CONFIG_GLOBAL", global.to_str().unwrap())];
+    let args = ["hook", "install", "--apply"];
+    crate::support::keysweep_with(repo.path(), &args, &environment, b"")
+}
+
+#[cfg(unix)]
+#[test]
+fn a_hook_is_not_written_through_a_link() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let none = elsewhere.path().join("none");
+    let (missing, there) = (elsewhere.path().join("login"), elsewhere.path().join("rc"));
+    for target in [&missing, &there] {
+        let repo = Repo::new();
+        fs::write(&there, "# Written by `keysweep hook install`.\n").unwrap();
+        let hook = repo.path().join(".git/hooks/pre-commit");
+        fs::create_dir_all(hook.parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink(target, &hook).unwrap();
+        let run = installed(&repo, &none);
+        assert_eq!(run.code, 2, "{}", run.stderr);
+        assert!(run.stderr.contains("symbolic link"), "{}", run.stderr);
+        assert!(!missing.exists());
+        assert!(!fs::read_to_string(&there).unwrap().contains("exec"));
+        assert!(hook.symlink_metadata().unwrap().is_symlink());
+    }
+    // The folder of the hooks as a link.
+    let repo = Repo::new();
+    let hooks = repo.path().join(".git/hooks");
+    let _ = fs::remove_dir_all(&hooks);
+    std::os::unix::fs::symlink(elsewhere.path(), &hooks).unwrap();
+    let run = installed(&repo, &none);
+    assert_eq!(run.code, 2, "{}", run.stderr);
+    assert!(!elsewhere.path().join("pre-commit").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_of_hooks_elsewhere_is_the_users_own_or_refused() {
+    let (home, bin) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let global = home.path().join("gitconfig");
+    let hooks = bin.path().join("hooks");
+    let setting = format!("[core]\n\thooksPath = {}\n", hooks.display());
+    let repo = Repo::new();
+    let path = hooks.to_str().unwrap();
+    repo.git(&["config", "core.hooksPath", path]);
+    let run = installed(&repo, &global);
+    assert_eq!(run.code, 2, "{}", run.stderr);
+    assert!(run.stderr.contains("core.hooksPath"), "{}", run.stderr);
+    let own = "only if your own configuration names it";
+    assert!(run.stderr.contains(own), "{}", run.stderr);
+    assert!(!hooks.exists());
+    // The repository's word outranks the user's own: theirs elsewhere changes nothing.
+    fs::write(&global, setting.replace("/hooks", "/other")).unwrap();
+    assert_eq!(installed(&repo, &global).code, 2);
+    // Through a file that the repository's configuration includes, it is the repository's still.
+    repo.git(&["config", "--unset", "core.hooksPath"]);
+    repo.write("more", &setting);
+    repo.git(&["config", "include.path", "../more"]);
+    assert_eq!(installed(&repo, &global).code, 2);
+    assert!(!hooks.exists());
+    repo.git(&["config", "--unset", "include.path"]);
+
+    fs::write(&global, &setting).unwrap();
+    let run = installed(&repo, &global);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert!(hooks.join("pre-commit").is_file());
+    // A folder of the repository may be named by the repository.
+    repo.git(&["config", "core.hooksPath", ".githooks"]);
+    assert_eq!(installed(&repo, &global).code, 0);
+    assert!(repo.path().join(".githooks/pre-commit").is_file());
+}

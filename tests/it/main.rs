@@ -93,6 +93,8 @@ mod support;
 mod suppression;
 #[cfg(all(unix, feature = "postgres", feature = "ssh"))]
 mod targets;
+#[cfg(feature = "verify")]
+mod verify_hostile;
 #[cfg(all(target_os = "linux", feature = "verify"))]
 mod verify_memory;
 #[cfg(feature = "verify")]

@@ -514,3 +514,101 @@ fn no_error_of_a_store_moves_the_cursor_or_turns_the_reading_direction() {
         assert!(is_inert(&run.text()), "{:?}", run.text());
     }
 }
+
+/// Writes a program that answers as a store, and a stores file that names it; returns that file.
+#[cfg(unix)]
+fn program(user: &User, script: &str) -> String {
+    user.home.write("own.sh", script);
+    let stores = user.home.path().join("own.toml");
+    let text = format!(
+        "[stores.own]\nkind = \"command\"\nprogram = [\"sh\", {:?}]\n",
+        user.home.path().join("own.sh")
+    );
+    user.home.write("own.toml", text);
+    stores.to_str().unwrap().to_owned()
+}
+
+#[cfg(unix)]
+#[test]
+fn what_a_server_says_stays_on_its_line() {
+    let user = User::new();
+    let stores = program(
+        &user,
+        r#"read -r request
+case "$request" in
+*health*) printf '%s\n' '{"ok":{"version":"1\nok    forged: a","identity":"me\nok    forged: b","notes":["n\nok    forged: c"]}}' ;;
+*) printf '%s\n' '{"ok":{"keys":[{"key":"k\nown:forged","owner":"o\nown:forged","versions":[]}]}}' ;;
+esac
+"#,
+    );
+    for command in ["doctor", "list"] {
+        let told = user.good(&["store", command, "--stores", &stores], "");
+        let forged =
+            |line: &&str| line.starts_with("ok    forged") || line.starts_with("own:forged");
+        assert_eq!(told.lines().find(forged), None, "{told}");
+        assert!(told.contains("\\x0a"), "{told}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn faults_of_a_store_stay_on_their_lines() {
+    let user = User::new();
+    let stores = program(
+        &user,
+        r#"read -r request
+case "$request" in
+*health*) printf '%s\n' '{"ok":{}}' ;;
+*list*) printf '%s\n' '{"ok":{"keys":["a\nok    forged: x"]}}' ;;
+*) printf '%s\n' '{"error":"denied"}' ;;
+esac
+"#,
+    );
+    let more = "[[targets]]\nstore = \"own\"\nkey = \"b\\nok    forged: y\"\nkind = \"none\"\n";
+    let text = fs::read_to_string(&stores).unwrap();
+    fs::write(&stores, text + more).unwrap();
+    let run = user.run(&["store", "doctor", "--stores", &stores], "");
+    let told = run.text();
+    assert!(!told.contains("\nok    forged"), "{told}");
+    assert!(told.contains("fault"), "{told}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_listing_that_goes_in_circles_ends() {
+    let user = User::new();
+    let stores = program(
+        &user,
+        r#"read -r request
+case "$request" in
+*'"after":"a"'*) printf '%s\n' '{"ok":{"keys":["k"],"next":"b"}}' ;;
+*) printf '%s\n' '{"ok":{"keys":["k"],"next":"a"}}' ;;
+esac
+"#,
+    );
+    let run = user.run(&["store", "list", "--stores", &stores], "");
+    assert_ne!(run.code, 0);
+    assert!(run.text().contains("again"), "{}", run.text());
+    assert!(run.text().lines().count() < 10, "{}", run.text());
+}
+
+#[cfg(unix)]
+#[test]
+fn versions_beyond_a_thousand_are_counted_as_thrown_away() {
+    let user = User::new();
+    let stores = program(
+        &user,
+        r#"read -r request
+case "$request" in
+*'"list"'*)
+  printf '{"ok":{"keys":[{"key":"k","versions":[{"id":"0","state":"current"}'
+  n=1
+  while [ $n -lt 1200 ]; do printf ',{"id":"%s","state":"previous"}' $n; n=$((n + 1)); done
+  echo ']}]}}' ;;
+*) printf '%s\n' '{"ok":{"state":"gone"}}' ;;
+esac
+"#,
+    );
+    let told = user.good(&["store", "list", "--stores", &stores], "");
+    assert!(told.contains("own:k  1000 versions"), "{told}");
+}

@@ -22,11 +22,7 @@ use crate::{
         Change, Cursor, Fault, Health, KeyPath, SecretStore, StoreError, sink,
         target::{self, Credential},
     },
-<<<<<<< ours
-    verify::atoms,
-=======
-    verify::{self, Empty},
->>>>>>> theirs
+    verify::{self, Empty, atoms},
 };
 
 /// Most keys of a store that are listed: enough to see whether it can be listed at all.
@@ -102,7 +98,7 @@ impl Doctor<'_> {
     }
 
     fn note(&mut self, note: &str) {
-        let _ = writeln!(self.text, "note  {note}");
+        let _ = writeln!(self.text, "note  {}", super::one_line(note));
     }
 
     /// Says how a store is that answers, and what of it cannot be listed.
@@ -113,12 +109,13 @@ impl Doctor<'_> {
         };
         self.is_whole &= problems.is_empty();
         let verb = if problems.is_empty() { "ok  " } else { "part" };
-        let _ = write!(self.text, "{verb}  {name}: {}", store.address());
+        let address = super::one_line(&store.address());
+        let _ = write!(self.text, "{verb}  {name}: {address}");
         if let Some(version) = &health.version {
-            let _ = write!(self.text, ", {version}");
+            let _ = write!(self.text, ", {}", super::one_line(version));
         }
         if let Some(identity) = &health.identity {
-            let _ = write!(self.text, ", as {identity}");
+            let _ = write!(self.text, ", as {}", super::one_line(identity));
         }
         if let Some(expires) = health.expires_s {
             let _ = write!(self.text, ", the login ends in {} min", expires / 60);
@@ -136,7 +133,7 @@ impl Doctor<'_> {
             keys.any(|key| !key.is_empty() && note.contains(key))
         };
         for note in health.notes.iter().filter(|note| !is_told(note)) {
-            let _ = writeln!(self.text, "      {note}");
+            let _ = writeln!(self.text, "      {}", super::one_line(note));
         }
         for error in empty {
             self.note(&format!("{error}; {}", error.help));
@@ -225,10 +222,16 @@ impl Doctor<'_> {
         };
         match reach(store, entry) {
             Ok(told) => {
-                let _ = writeln!(self.text, "ok    {label}: {told}");
+                let _ = writeln!(
+                    self.text,
+                    "ok    {}",
+                    super::one_line(&format!("{label}: {told}"))
+                );
             }
             Err(error) => {
-                let _ = writeln!(self.text, "fault {label}: {error}\n      {}", error.help);
+                let what = super::one_line(&format!("{label}: {error}"));
+                let help = super::one_line(&error.help);
+                let _ = writeln!(self.text, "fault {what}\n      {help}");
                 self.faults.insert(error.kind());
             }
         }
@@ -241,19 +244,14 @@ impl Doctor<'_> {
         match asked {
             Ok((address, info)) => {
                 let marker = info.marker.map(|marker| format!(", {}", quotable(&marker)));
-                let _ = writeln!(
-                    self.text,
-                    "ok    sink {number}: {}{}",
-                    quotable(&address),
-                    marker.unwrap_or_default()
-                );
+                let address = quotable(&address);
+                let told = format!("{address}{}", marker.unwrap_or_default());
+                let _ = writeln!(self.text, "ok    sink {number}: {}", super::one_line(&told));
             }
             Err(error) => {
-                let _ = writeln!(
-                    self.text,
-                    "fault sink {number}: {error}\n      {}",
-                    error.help
-                );
+                let what = super::one_line(&error.to_string());
+                let help = super::one_line(&error.help);
+                let _ = writeln!(self.text, "fault sink {number}: {what}\n      {help}");
                 self.faults.insert(error.kind());
             }
         }

@@ -140,6 +140,16 @@ impl Repository {
         Some(if is_it { climbed } else { whole.to_owned() })
     }
 
+    /// Returns how many directories outside of the repository its objects are read from, because `objects/info/alternates` names them.
+    #[must_use]
+    pub fn borrowed(&self) -> usize {
+        let own = self.common_dir.canonicalize();
+        let own = own.unwrap_or_else(|_| self.common_dir.clone());
+        let dirs = self.store().dirs.iter();
+        // The first is the repository's own, wherever a link may have put it.
+        dirs.skip(1).filter(|dir| !dir.starts_with(&own)).count()
+    }
+
     /// Returns the number of bytes of an object name: 20 or 32.
     #[must_use]
     pub const fn id_len(&self) -> usize {

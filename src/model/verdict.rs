@@ -28,7 +28,7 @@ pub enum StoreState {
     SoftDeleted,
     /// Its version is destroyed; a tombstone of ours remembers it.
     Destroyed,
-    /// Only an identifier that belongs to it (an access key's id) stands in the store.
+    /// Only what is no secret of it stands in the store: an access key's id, a user's name, a host.
     IdentityOnly,
     /// The store never tells values; a key of the same name is in it.
     WriteOnly,
@@ -86,11 +86,11 @@ pub enum MatchKind {
     Exact,
     /// The same bytes behind an encoding (base64, percent signs, escapes).
     Decoded,
-    /// Another text of the same key: a private key whose public half is the same.
+    /// Another text of the same private key: its primes, scalar or seed are the same.
     Fingerprint,
-    /// One holds the other; at least 16 bytes.
+    /// One holds the other, set off from what is around it; at least 16 bytes.
     Contained,
-    /// An identifier that belongs to the value.
+    /// An identifier that belongs to the value, or a part of it that is no secret by its name or format (a user, a host, a certificate).
     Identity,
     /// A weak value whose key has the finding's name, too.
     Name,
@@ -376,10 +376,11 @@ impl StoreCoverage {
     }
 
     /// Tells whether all that the store would give to a reader with every right was compared; deleted and trimmed versions are gone
-    /// for everybody.
+    /// for everybody, and hidden values are told to nobody. A store that hides all it has was not read.
     #[must_use]
     pub fn is_read(&self) -> bool {
-        self.stopped.is_none() && self.denied == 0 && self.failed == 0
+        let tells_something = self.hidden == 0 || self.read > 0;
+        self.stopped.is_none() && self.denied == 0 && self.failed == 0 && tells_something
     }
 }
 
@@ -411,6 +412,10 @@ pub struct Verification {
     pub stores: Vec<StoreCoverage>,
     /// Distinct values that were compared.
     pub compared: u64,
+    /// Distinct texts that were compared for them: the values, their parts, and what they say behind encodings. Each answers one
+    /// guess. 0 in reports of older versions.
+    #[serde(default)]
+    pub candidates: u64,
     /// Distinct values that were too weak to be compared.
     pub too_weak: u64,
     /// Distinct values beyond the limit of one run.

@@ -180,6 +180,7 @@ fn verified(one: Option<Verification>, other: Option<Verification>) -> Option<Ve
     one.shared.dedup();
     for (n, more) in [
         (&mut one.compared, other.compared),
+        (&mut one.candidates, other.candidates),
         (&mut one.too_weak, other.too_weak),
         (&mut one.over_limit, other.over_limit),
         (&mut one.without_value, other.without_value),

@@ -277,8 +277,9 @@ pub(super) fn unread(report: &crate::scan::Report) -> Vec<String> {
 /// Returns one line about what was compared.
 pub(super) fn compared(verification: &Verification) -> String {
     let mut text = format!(
-        "{} compared with {}",
+        "{}{} compared with {}",
         count(verification.compared, "value", "values"),
+        with_parts(verification),
         count(verification.stores.len() as u64, "store", "stores")
     );
     for (n, what) in [
@@ -292,6 +293,15 @@ pub(super) fn compared(verification: &Verification) -> String {
         }
     }
     text
+}
+
+/// Returns how many texts were compared, if that is more than the values alone.
+fn with_parts(verification: &Verification) -> String {
+    if verification.candidates > verification.compared {
+        format!(" ({} with their parts)", grouped(verification.candidates))
+    } else {
+        String::new()
+    }
 }
 
 /// Returns one line a value that keys share.

@@ -5,7 +5,7 @@
 
 use zeroize::Zeroizing;
 
-use super::{keys, parts};
+use super::{codec, keys, names, parts};
 use crate::model::MatchKind;
 
 /// How deep formats are followed into each other: base64 in JSON in a URL is three. base64 alone twice at most (STORES 4.18).
@@ -23,17 +23,52 @@ pub(super) struct Atom<'a> {
     pub(super) bytes: &'a [u8],
     /// The way to it: names of formats joined with `#`, as `/db/password`; empty for the whole text.
     pub(super) way: &'a str,
-    /// How sure a match of it is.
+    /// How sure a match of it is; [`MatchKind::Identity`] if it is no secret by its format or name.
     pub(super) kind: MatchKind,
+    /// Its parts, atoms of their own.
+    pub(super) parts: &'a [parts::Part],
 }
 
 /// Lends each atom of a text, the text itself first.
 pub(super) fn visit(text: &[u8], mut each: impl FnMut(&Atom<'_>)) {
+    visit_named(false, text, &mut each);
+}
+
+/// Lends each atom of a store's field, whose key and name may say that it is no secret.
+pub(super) fn visit_field(key: &str, field: &str, bytes: &[u8], mut each: impl FnMut(&Atom<'_>)) {
+    let is_public = if field.is_empty() {
+        names::is_public_key_name(key, bytes)
+    } else {
+        names::is_public(field, bytes)
+    };
+    visit_named(is_public, bytes, &mut each);
+}
+
+fn visit_named(is_public: bool, text: &[u8], each: &mut dyn FnMut(&Atom<'_>)) {
     let mut walk = Walk {
-        each: &mut each,
+        each,
         left: MAX_ATOMS,
     };
-    walk.text(text, "", MatchKind::Exact, 0, 0);
+    let at = At {
+        way: "",
+        kind: MatchKind::Exact,
+        is_public,
+        depth: 0,
+        decoded: 0,
+    };
+    walk.text(text, at);
+}
+
+/// Where a walk stands.
+#[derive(Clone, Copy)]
+struct At<'w> {
+    way: &'w str,
+    /// How sure a match is here, by what had to be decoded.
+    kind: MatchKind,
+    /// Whether a name on the way says that it is no secret.
+    is_public: bool,
+    depth: u8,
+    decoded: u8,
 }
 
 struct Walk<'e> {
@@ -42,48 +77,75 @@ struct Walk<'e> {
 }
 
 impl Walk<'_> {
-    fn text(&mut self, text: &[u8], way: &str, kind: MatchKind, depth: u8, decoded: u8) {
+    fn text(&mut self, text: &[u8], at: At<'_>) {
         if self.left == 0 || text.is_empty() {
             return;
         }
         self.left -= 1;
+        let goes_on = at.depth < MAX_DEPTH && text.len() <= MAX_TEXT;
+        let parts = if goes_on {
+            parts::parts(text)
+        } else {
+            Vec::new()
+        };
+        let is_public = at.is_public || keys::is_public(text);
         (self.each)(&Atom {
             bytes: text,
-            way,
-            kind,
+            way: at.way,
+            kind: if is_public {
+                MatchKind::Identity
+            } else {
+                at.kind
+            },
+            parts: &parts,
         });
-        if depth >= MAX_DEPTH || text.len() > MAX_TEXT {
+        if !goes_on {
             return;
         }
         for identity in keys::identities(text) {
             (self.each)(&Atom {
                 bytes: &identity,
-                way,
+                way: at.way,
                 kind: MatchKind::Fingerprint,
+                parts: &[],
             });
         }
-        for part in parts::parts(text) {
-            let is_base64 = matches!(part.codec, parts::Codec::Base64 { .. });
-            if is_base64 && decoded >= 2 {
-                continue;
-            }
-            let raw = text.get(part.span.clone()).unwrap_or_default();
-            let Some(inner) = part.codec.decode(raw) else {
-                continue;
-            };
-            let kind = if part.codec.is_encoding() {
-                kind.max(MatchKind::Decoded)
-            } else {
-                kind
-            };
-            let inner_way = match (way.is_empty(), part.label.is_empty()) {
-                (_, true) => way.to_owned(),
-                (true, false) => part.label.clone(),
-                (false, false) => format!("{way}#{}", part.label),
-            };
-            let decoded = decoded + u8::from(is_base64);
-            self.text(&inner, &inner_way, kind, depth + 1, decoded);
+        for part in &parts {
+            self.part(text, part, at);
         }
+    }
+
+    fn part(&mut self, text: &[u8], part: &parts::Part, at: At<'_>) {
+        let is_dense = part.codec.is_dense();
+        if is_dense && at.decoded >= 2 {
+            return;
+        }
+        let raw = text.get(part.span.clone()).unwrap_or_default();
+        let Some(inner) = part.codec.decode(raw) else {
+            return;
+        };
+        let way = match (at.way.is_empty(), part.label.is_empty()) {
+            (_, true) => at.way.to_owned(),
+            (true, false) => part.label.clone(),
+            (false, false) => format!("{}#{}", at.way, part.label),
+        };
+        let below = At {
+            way: &way,
+            kind: if part.codec.is_encoding() {
+                at.kind.max(MatchKind::Decoded)
+            } else {
+                at.kind
+            },
+            // A part with a name of its own is what that says: a password in a `path` is one.
+            is_public: if part.label.is_empty() || part.is_guess {
+                at.is_public
+            } else {
+                names::is_public(&part.label, &inner)
+            },
+            depth: at.depth + 1,
+            decoded: at.decoded + u8::from(is_dense),
+        };
+        self.text(&inner, below);
     }
 }
 
@@ -98,7 +160,7 @@ pub fn at(field: &[u8], way: &str, kind: MatchKind) -> Option<Zeroizing<Vec<u8>>
         MatchKind::Fingerprint => MatchKind::Exact,
         other => other,
     };
-    let plain = |bytes: &[u8]| parts::Codec::Newlines.decode(bytes.trim_ascii());
+    let plain = |bytes: &[u8]| codec::Codec::Newlines.decode(bytes.trim_ascii());
     let mut found: Option<Zeroizing<Vec<u8>>> = None;
     let mut is_one = true;
     visit(field, |atom| {
@@ -143,15 +205,15 @@ fn inside(
     let mut parts = parts::parts(text);
     parts.sort_by_key(|part| (part.span.start, std::cmp::Reverse(part.span.end)));
     for part in parts.iter().rev() {
-        let is_base64 = matches!(part.codec, parts::Codec::Base64 { .. });
-        if part.span.end > changed_from || (is_base64 && decoded >= 2) {
+        let is_dense = part.codec.is_dense();
+        if part.span.end > changed_from || (is_dense && decoded >= 2) {
             continue;
         }
         let raw = text.get(part.span.clone())?;
         let Some(inner) = part.codec.decode(raw) else {
             continue;
         };
-        let deeper = decoded + u8::from(is_base64);
+        let deeper = decoded + u8::from(is_dense);
         let written = inside(&inner, old, new, depth + 1, deeper);
         let Some(written) = written.and_then(|inner| part.codec.encode(&inner)) else {
             continue;

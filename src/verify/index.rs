@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 use super::{atoms, bits, needles, stream};
 use crate::{
-    model::{StoreCoverage, StorePlace, StoreState},
+    model::{MatchKind, StoreCoverage, StorePlace, StoreState},
     stores::Field,
 };
 
@@ -144,7 +144,7 @@ impl Builder {
                     };
                 }
             }
-            self.see(field.bytes, &Remembered { place, state });
+            self.see(seen.key.as_str(), field, &Remembered { place, state });
         };
         let progress = options.progress;
         let mut coverage = stream::read_all(
@@ -159,17 +159,22 @@ impl Builder {
         coverage
     }
 
-    fn see(&self, value: &[u8], at: &Remembered) {
+    fn see(&self, key: &str, field: Field<'_>, at: &Remembered) {
         let mut tags = Vec::new();
-        atoms::visit(value, |atom| {
-            if atom.bytes.len() >= bits::SHORTEST && bits::estimate(atom.bytes) >= self.min_bits {
+        atoms::visit_field(key, field.name, field.bytes, |atom| {
+            // A user's name or a host is no secret that a hook should tell.
+            let is_secret = atom.kind != MatchKind::Identity;
+            if is_secret
+                && atom.bytes.len() >= bits::SHORTEST
+                && bits::estimate(atom.bytes) >= self.min_bits
+            {
                 tags.push(tag(&self.key, atom.bytes));
             }
         });
         let mut seen = self.seen.lock().unwrap_or_else(|e| e.into_inner());
         if tags.is_empty() {
-            if !value.trim_ascii().is_empty() {
-                seen.weak.insert(tag(&self.key, value));
+            if !field.bytes.trim_ascii().is_empty() {
+                seen.weak.insert(tag(&self.key, field.bytes));
             }
             return;
         }
@@ -356,6 +361,7 @@ mod tests {
     use super::*;
 
     const VALUE: &str = "kT9vLm2qPzXw7RbN";
+    const HOST: &str = "db-prod-7.c9akciq32.eu-west-1.rds.example";
 
     fn at(environment: &str, state: StoreState) -> Remembered {
         Remembered {
@@ -372,12 +378,14 @@ mod tests {
 
     fn built() -> Vec<u8> {
         let builder = Builder::new([1; 32], 60, false);
-        builder.see(
-            format!("{{\"p\":\"{VALUE}\"}}").as_bytes(),
-            &at("dev", StoreState::Current),
-        );
-        builder.see(VALUE.as_bytes(), &at("prod", StoreState::Current));
-        builder.see(b"changeme", &at("prod", StoreState::Current));
+        let see = |name: &str, bytes: &[u8], environment: &str| {
+            let field = Field { name, bytes };
+            builder.see("db", field, &at(environment, StoreState::Current));
+        };
+        see("", format!("{{\"p\":\"{VALUE}\"}}").as_bytes(), "dev");
+        see("", VALUE.as_bytes(), "prod");
+        see("", b"changeme", "prod");
+        see("host", HOST.as_bytes(), "prod");
         builder.finish(10, 100, true)
     }
 
@@ -390,6 +398,7 @@ mod tests {
         }
         assert_eq!(index.find(b"Zq4wNc8yTb3mKd6h"), None);
         assert_eq!(index.find(b"changeme"), None);
+        assert_eq!(index.find(HOST.as_bytes()), None);
     }
 
     #[test]

@@ -6,11 +6,16 @@
 
 pub mod atoms;
 pub mod bits;
+mod chosen;
+mod codec;
+mod edges;
 pub mod index;
 mod judge;
 mod keys;
+mod names;
 mod needles;
 mod parts;
+mod past;
 pub mod probe;
 mod reuse;
 mod stream;
@@ -26,12 +31,13 @@ use std::{
 use crate::{
     config::stores::VerifyLimits,
     model::{
-        Age, MatchKind, NotCompared, ProviderState, Secret, StoreCoverage, StorePlace, StoreState,
-        Verdict, Verification,
+        Age, MatchKind, ProviderState, Secret, StoreCoverage, StorePlace, StoreState, Verdict,
+        Verification,
     },
     stores::{Capabilities, Field, KeyPath, SecretStore, StoreError},
 };
 
+use chosen::Chosen;
 pub use judge::urgency;
 pub use stream::{Empty, Versions, nothing_below};
 
@@ -99,12 +105,7 @@ pub struct Outcome {
 /// pool; a store is waited for more than computed with, so that more threads than cores pay.
 #[must_use]
 pub fn verify(values: &[Option<&Secret>], stores: &[Opened<'_>], options: &Options<'_>) -> Outcome {
-    let chosen = Chosen::new(values, options.limits);
-    let needles = needles::Needles::new(
-        options.key,
-        chosen.values.clone(),
-        u32::from(options.limits.min_bits),
-    );
+    let chosen = Chosen::new(values, options.limits, options.key);
     let mut verification = chosen.counts();
     let found: Mutex<BTreeMap<usize, Found>> = Mutex::new(BTreeMap::new());
     let reuse = options
@@ -117,7 +118,7 @@ pub fn verify(values: &[Option<&Secret>], stores: &[Opened<'_>], options: &Optio
                 let pass = Pass {
                     opened,
                     options,
-                    needles: &needles,
+                    needles: &chosen.needles,
                     found: &found,
                     reuse: reuse.as_ref(),
                 };
@@ -129,20 +130,21 @@ pub fn verify(values: &[Option<&Secret>], stores: &[Opened<'_>], options: &Optio
     let nowhere = nowhere(&verification.stores);
     let mut found = found.into_inner().unwrap_or_else(|e| e.into_inner());
     let by_needle: Vec<Verdict> = chosen
-        .values
+        .needles
+        .values()
         .iter()
         .enumerate()
         .map(|(n, value)| {
             let known = (options.remembered)(value);
-            let past = known
+            let remembered = known
                 .as_ref()
-                .filter(|known| is_read(&known.place, &verification));
-            let mut verdict = match (found.remove(&n), past) {
+                .filter(|known| past::is_read(&known.place, &verification));
+            let mut verdict = match (found.remove(&n), remembered) {
                 (Some(found), _) => found.verdict(stores, options),
-                (None, Some(past)) => gone(past.place.clone(), stores),
+                (None, Some(known)) => past::gone(known.place.clone(), stores),
                 (None, None) => blank(nowhere.clone()),
             };
-            died(&mut verdict, known);
+            past::died(&mut verdict, known);
             verdict
         })
         .collect();
@@ -170,37 +172,6 @@ fn nowhere(stores: &[StoreCoverage]) -> StoreState {
     }
 }
 
-/// Tells whether the store of a remembered place was read. What a store says today comes before what is remembered of it: a store that
-/// was not read proves nothing.
-fn is_read(place: &StorePlace, verification: &Verification) -> bool {
-    let mut stores = verification.stores.iter();
-    stores.any(|store| store.store == place.store && store.is_read())
-}
-
-/// Takes the refusal that a rotation has proven, for a value that is an old one of that key and stands nowhere else: what is current
-/// again may have been let in again, and another key may open another system.
-fn died(verdict: &mut Verdict, known: Option<Remembered>) {
-    let Some(known) = known else {
-        return;
-    };
-    let is_same =
-        |place: &StorePlace| place.store == known.place.store && place.key == known.place.key;
-    let is_old = matches!(
-        verdict.store,
-        StoreState::Previous { .. }
-            | StoreState::Disabled
-            | StoreState::SoftDeleted
-            | StoreState::Destroyed
-    );
-    let is_there_alone =
-        verdict.more == 0 && verdict.place.iter().chain(&verdict.also).all(is_same);
-    if known.refused_at.is_some() && is_old && is_there_alone {
-        verdict.provider = ProviderState::Refused;
-        verdict.refused_at = known.refused_at;
-        verdict.urgency = urgency(&verdict.store, &verdict.provider);
-    }
-}
-
 /// One store being read.
 struct Pass<'p> {
     opened: &'p Opened<'p>,
@@ -216,7 +187,7 @@ impl Pass<'_> {
             opened, options, ..
         } = *self;
         let look = |seen: &stream::Seen<'_>, field: Field<'_>| {
-            self.needles.meet(field.bytes, |meeting| {
+            self.needles.meet(seen.key.as_str(), field, |meeting| {
                 let hit = hit(opened, options, seen, field.name, &meeting);
                 let mut found = self.found.lock().unwrap_or_else(|e| e.into_inner());
                 found.entry(meeting.needle).or_default().add(hit);
@@ -250,27 +221,6 @@ fn not_asked(name: &str, error: &StoreError) -> StoreCoverage {
     }
 }
 
-/// Returns the verdict of a value that a store had once: what became of that version.
-fn gone(place: StorePlace, stores: &[Opened<'_>]) -> Verdict {
-    let store = stores.iter().find(|opened| opened.name == place.store);
-    let store = store.and_then(|opened| opened.store.as_ref().ok());
-    let key = KeyPath::new(place.key.clone());
-    let info = store.and_then(|store| store.describe(&key).ok());
-    let states = info.iter().flat_map(stream::with_states);
-    let mut same =
-        states.filter(|(version, _)| Some(version.id.as_str()) == place.version.as_deref());
-    // The version is not even listed any more, or its value is not what it was: gone for good.
-    let state = match same.next() {
-        Some((_, StoreState::SoftDeleted)) => StoreState::SoftDeleted,
-        Some((_, StoreState::Disabled)) => StoreState::Disabled,
-        _ => StoreState::Destroyed,
-    };
-    let mut verdict = blank(state);
-    verdict.place = Some(place);
-    verdict.by = Some(MatchKind::Exact);
-    verdict
-}
-
 /// Returns a verdict that says no more than a state.
 fn blank(store: StoreState) -> Verdict {
     let provider = ProviderState::NotChecked;
@@ -287,64 +237,6 @@ fn blank(store: StoreState) -> Verdict {
         also: Vec::new(),
         more: 0,
         uses: Vec::new(),
-    }
-}
-
-/// Which values are compared.
-struct Chosen {
-    /// The distinct ones, in the order of the findings.
-    values: Vec<Secret>,
-    /// For each finding its value, or why it is not compared.
-    of: Vec<Result<usize, NotCompared>>,
-    too_weak: u64,
-    over_limit: u64,
-    without_value: u64,
-}
-
-impl Chosen {
-    /// Returns how many are compared, and why others are not.
-    fn counts(&self) -> Verification {
-        Verification {
-            compared: self.values.len() as u64,
-            too_weak: self.too_weak,
-            over_limit: self.over_limit,
-            without_value: self.without_value,
-            ..Verification::default()
-        }
-    }
-
-    fn new(values: &[Option<&Secret>], limits: VerifyLimits) -> Self {
-        let mut chosen = Self {
-            values: Vec::new(),
-            of: Vec::with_capacity(values.len()),
-            too_weak: 0,
-            over_limit: 0,
-            without_value: 0,
-        };
-        let mut known: BTreeMap<&[u8], Result<usize, NotCompared>> = BTreeMap::new();
-        for value in values {
-            let Some(value) = value.filter(|value| !value.is_empty()) else {
-                chosen.without_value += 1;
-                chosen.of.push(Err(NotCompared::NoValue));
-                continue;
-            };
-            // Exposed to be judged and told apart; the map dies with this function.
-            let bytes = value.expose();
-            let of = *known.entry(bytes).or_insert_with(|| {
-                if bits::estimate(bytes) < u32::from(limits.min_bits) {
-                    chosen.too_weak += 1;
-                    Err(NotCompared::TooWeak)
-                } else if chosen.values.len() as u64 >= u64::from(limits.max_candidates) {
-                    chosen.over_limit += 1;
-                    Err(NotCompared::OverLimit)
-                } else {
-                    chosen.values.push(value.clone());
-                    Ok(chosen.values.len() - 1)
-                }
-            });
-            chosen.of.push(of);
-        }
-        chosen
     }
 }
 
@@ -451,6 +343,10 @@ impl Found {
 
     fn verdict(mut self, stores: &[Opened<'_>], options: &Options<'_>) -> Verdict {
         self.settle();
+        // The user's name of a leaked URL stands in many keys: they have nothing of its password.
+        let is_sure = self.hits.iter().any(|hit| hit.kind != MatchKind::Identity);
+        self.hits
+            .retain(|hit| !is_sure || hit.kind != MatchKind::Identity);
         let mut hits = self.hits.into_iter();
         let first = hits.next().expect("a value that was met has a place");
         let readers = options
@@ -496,10 +392,14 @@ mod tests {
         testing::{Memory, version},
         *,
     };
-    use crate::stores::{Fault, VersionState::*};
+    use crate::{
+        model::NotCompared,
+        stores::{Fault, ReadOutcome, VersionState::*},
+    };
 
     const VALUE: &str = "kT9vLm2qPzXw7RbN";
     const OTHER: &str = "Zq4wNc8yTb3mKd6h";
+    const HOST: &str = "db-prod-7.c9akciq32.eu-west-1.rds.amazonaws.com";
 
     fn found_nowhere(complete: bool, unread: bool) -> StoreState {
         StoreState::NotFound { complete, unread }
@@ -514,6 +414,19 @@ mod tests {
         values: &[&str],
         limits: VerifyLimits,
         reuse: bool,
+        remembered: &(dyn Fn(&Secret) -> Option<Remembered> + Sync),
+    ) -> Outcome {
+        run_all(store, values, (limits, reuse, [3; 32]), remembered)
+    }
+
+    fn run_keyed(store: &Memory, values: &[&str], limits: VerifyLimits, key: [u8; 32]) -> Outcome {
+        run_all(store, values, (limits, false, key), &|_| None)
+    }
+
+    fn run_all(
+        store: &Memory,
+        values: &[&str],
+        (limits, reuse, key): (VerifyLimits, bool, [u8; 32]),
         remembered: &(dyn Fn(&Secret) -> Option<Remembered> + Sync),
     ) -> Outcome {
         let secrets: Vec<Secret> = values.iter().map(|v| Secret::new(v.as_bytes())).collect();
@@ -533,7 +446,7 @@ mod tests {
             reuse,
             readers: true,
             now: 100 * 86_400,
-            key: [3; 32],
+            key,
             remembered,
             environment: &|key| key.starts_with("prod/").then(|| "prod".to_owned()),
             stop: &stop,
@@ -668,8 +581,78 @@ mod tests {
         };
         assert_eq!(state(&deleted(SoftDeleted)), StoreState::SoftDeleted);
         assert_eq!(state(&deleted(Destroyed)), StoreState::Destroyed);
+        // One version less: the store no longer lists the first.
+        let remembered = |_: &Secret| Some(stone("a", "0", None));
         let trimmed = Memory::default().with("a", vec![version(Current, OTHER)]);
-        assert_eq!(state(&trimmed), StoreState::Destroyed);
+        let limits = VerifyLimits::default();
+        let outcome = run_remembering(&trimmed, &[VALUE], limits, false, &remembered);
+        assert_eq!(outcome.verdicts[0].store, StoreState::Destroyed);
+    }
+
+    #[test]
+    fn what_a_store_still_has_or_hides_is_not_gone() {
+        let unsure = StoreState::NotFound {
+            complete: false,
+            unread: false,
+        };
+        let judged = |store: &Memory, version: &str| {
+            let stone = stone("a", version, Some("2026-01-01T00:00:00Z"));
+            let remembered = |_: &Secret| Some(stone.clone());
+            let limits = VerifyLimits::default();
+            let mut outcome = run_remembering(store, &[VALUE], limits, false, &remembered);
+            let verdict = outcome.verdicts.remove(0);
+            (verdict.store, verdict.refused_at.is_some())
+        };
+        let with = |state| Memory::default().with("a", vec![version(state, VALUE)]);
+        for state in [Current, Pending, Previous] {
+            for reads in [ReadOutcome::Read, ReadOutcome::Gone, ReadOutcome::Hidden] {
+                let mut store = with(state);
+                store.reads.insert("a", reads);
+                assert_eq!(judged(&store, "1"), (unsure.clone(), false), "{state:?}");
+            }
+            let mut store = with(state);
+            store.hidden.push("a");
+            assert_eq!(judged(&store, "1"), (unsure.clone(), false), "{state:?}");
+            assert_eq!(judged(&store, "0"), (unsure.clone(), false), "{state:?}");
+        }
+        let mut switched_off = with(Disabled);
+        switched_off.reads.insert("a", ReadOutcome::Gone);
+        assert_eq!(judged(&switched_off, "1"), (StoreState::Disabled, true));
+        assert_eq!(judged(&with(Destroyed), "1"), (StoreState::Destroyed, true));
+    }
+
+    #[test]
+    fn a_store_without_versions_proves_by_another_value_that_one_is_gone() {
+        let judged = |store: &Memory| {
+            let mut stone = stone("a", "", None);
+            stone.place.field = Some("password".to_owned());
+            let remembered = |_: &Secret| Some(stone.clone());
+            let limits = VerifyLimits::default();
+            let mut outcome = run_remembering(store, &[VALUE], limits, false, &remembered);
+            outcome.verdicts.remove(0).store
+        };
+        let mut store = Memory::default().with("a", vec![version(Current, OTHER)]);
+        store.unversioned.push("a");
+        assert_eq!(judged(&store), StoreState::Destroyed);
+        store.reads.insert("a", ReadOutcome::Read);
+        let unsure = StoreState::NotFound {
+            complete: false,
+            unread: false,
+        };
+        assert_eq!(judged(&store), unsure);
+        store.reads.insert("a", ReadOutcome::Hidden);
+        assert_eq!(judged(&store), unsure);
+    }
+
+    #[test]
+    fn a_store_that_hides_all_it_has_was_not_read() {
+        let mut store = Memory::default().with("a", vec![version(Current, VALUE)]);
+        store.hidden.push("a");
+        let outcome = run(&store, &[VALUE]);
+        assert_eq!(outcome.verification.stores[0].hidden, 1);
+        assert!(outcome.verification.is_incomplete());
+        let store = store.with("b", vec![version(Current, OTHER)]);
+        assert!(!run(&store, &[VALUE]).verification.is_incomplete());
     }
 
     #[test]
@@ -726,7 +709,10 @@ mod tests {
         assert_eq!(judged(&twice, "a", Some(AT)), (Urgency::Soon, None));
         let again = Memory::default().with("a", vec![version(Current, VALUE)]);
         assert_eq!(judged(&again, "a", Some(AT)), (Urgency::Now, None));
-        let gone = Memory::default().with("a", vec![version(Current, OTHER)]);
+        let gone = Memory::default().with(
+            "a",
+            vec![version(Current, OTHER), version(Destroyed, VALUE)],
+        );
         assert_eq!(judged(&gone, "a", Some(AT)), dead);
     }
 
@@ -756,19 +742,58 @@ mod tests {
                 why: NotCompared::TooWeak
             }
         );
+    }
+
+    #[test]
+    fn chance_decides_what_is_over_the_limit_and_the_rest_is_told() {
+        let store = Memory::default().with("a", vec![version(Current, VALUE)]);
         let limits = VerifyLimits {
-            max_candidates: 1,
+            max_candidates: 2,
             ..VerifyLimits::default()
         };
-        let outcome = run_with(&store, &[VALUE, OTHER, VALUE], limits, false);
-        assert_eq!(
-            outcome.verdicts[1].store,
-            StoreState::NotCompared {
-                why: NotCompared::OverLimit
-            }
+        let mut found = 0;
+        for n in 0..64 {
+            let outcome = run_keyed(&store, &[OTHER, VALUE, OTHER], limits, [n; 32]);
+            let over = StoreState::NotCompared {
+                why: NotCompared::OverLimit,
+            };
+            let is_over: Vec<bool> = outcome.verdicts.iter().map(|v| v.store == over).collect();
+            assert!(
+                is_over[0] == is_over[2] && is_over[0] != is_over[1],
+                "{is_over:?}"
+            );
+            assert_eq!(outcome.verification.over_limit, 1);
+            assert!(outcome.verification.candidates <= 2);
+            assert!(outcome.verification.is_incomplete());
+            found += u8::from(!is_over[1]);
+        }
+        // Neither first nor last: each of the two is chosen at times.
+        assert!((8..56).contains(&found), "{found}");
+    }
+
+    #[test]
+    fn names_and_hosts_beside_a_password_are_not_live() {
+        let fields = vec![
+            ("username", "billing_service_rw".to_owned()),
+            ("host", HOST.to_owned()),
+            ("password", VALUE.to_owned()),
+        ];
+        let store = Memory::default().with("prod/db", vec![(Current, fields)]);
+        let outcome = run(&store, &["billing_service_rw", HOST, VALUE]);
+        let states: Vec<_> = outcome.verdicts.iter().map(|v| v.store.clone()).collect();
+        let identity = StoreState::IdentityOnly;
+        assert_eq!(states, [identity.clone(), identity, StoreState::Current]);
+        let live: Vec<bool> = outcome.verdicts.iter().map(Verdict::is_live).collect();
+        assert_eq!(live, [false, false, true]);
+        // A leaked URL has all of them: its password decides, and nothing else is told of it.
+        let url = format!("postgres://billing_service_rw:{VALUE}@{HOST}/x");
+        let twice = store.with(
+            "prod/other",
+            vec![(Current, vec![("username", "billing_service_rw".to_owned())])],
         );
-        assert_eq!(outcome.verification.over_limit, 1);
-        assert!(outcome.verification.is_incomplete());
+        let outcome = run(&twice, &[&url]);
+        assert_eq!(outcome.verdicts[0].store, StoreState::Current);
+        assert!(outcome.verdicts[0].also.is_empty());
     }
 
     #[test]

@@ -1,16 +1,23 @@
 //! The leaked values, ready to be met: a set of keyed atoms, and what is needed to see one value inside another.
 //!
-//! Memory depends on the findings alone, however many values pass by (STORES 6.3). The key is made for the run and dies with it.
+//! Promises: each text that a store's values are compared with is counted, and no more than a limit are kept: verify answers guesses,
+//! so it must not answer many at once. Memory depends on that limit and the findings, however many values pass by (STORES 6.3). The key
+//! is made for the run and dies with it.
 
-use std::collections::HashMap;
+use std::{
+    collections::{BTreeMap, HashMap},
+    hash::{BuildHasher as _, RandomState},
+};
 
-use aho_corasick::AhoCorasick;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use super::{atoms, bits};
-use crate::model::{MatchKind, Secret};
+use super::{atoms, bits, edges};
+use crate::{
+    model::{MatchKind, Secret},
+    stores::Field,
+};
 
 /// Shortest value that is looked for inside another one, bytes (STORES 4.18).
 pub(super) const SHORTEST_INSIDE: usize = 16;
@@ -24,13 +31,14 @@ type Tag = u128;
 /// The leaked values of a run.
 pub(super) struct Needles {
     key: Zeroizing<[u8; 32]>,
-    atoms: HashMap<Tag, Vec<(usize, MatchKind)>>,
-    /// Leaked values, to be found inside values of a store; by pattern the needle.
-    inside: Option<(AhoCorasick, Vec<usize>)>,
-    /// The first bytes at each place of a leaked value, to find values of a store inside.
-    outside: HashMap<[u8; SHORTEST_INSIDE], Vec<(usize, usize)>>,
+    atoms: HashMap<Tag, Vec<(u32, MatchKind)>>,
+    /// By how a leaked value begins, to find it inside values of a store. The numbers are of a hash with a key of its own.
+    beginnings: HashMap<u64, Vec<u32>>,
+    hasher: RandomState,
     values: Vec<Secret>,
     min_bits: u32,
+    /// Most atoms of all values.
+    limit: u64,
 }
 
 /// One meeting of a leaked value and a store's value.
@@ -44,115 +52,142 @@ pub(super) struct Meeting<'m> {
 }
 
 impl Needles {
-    /// Takes distinct values, all strong enough to be compared.
-    pub(super) fn new(key: [u8; 32], values: Vec<Secret>, min_bits: u32) -> Self {
-        let mut needles = Self {
+    /// Begins without values; at most `limit` texts are compared.
+    pub(super) fn new(key: [u8; 32], min_bits: u32, limit: u64) -> Self {
+        Self {
             key: Zeroizing::new(key),
             atoms: HashMap::new(),
-            inside: None,
-            outside: HashMap::new(),
-            values,
+            beginnings: HashMap::new(),
+            hasher: RandomState::new(),
+            values: Vec::new(),
             min_bits,
-        };
-        let values = std::mem::take(&mut needles.values);
-        let mut patterns = Vec::new();
-        let mut owners = Vec::new();
-        for (n, value) in values.iter().enumerate() {
-            // Exposed to be keyed and searched for; both die with the run.
-            let bytes = value.expose();
-            // A key's id is nothing but itself, though its letters look like base64.
-            let is_id = is_identifier(bytes);
-            atoms::visit(bytes, |atom| {
-                if !is_id || atom.bytes == bytes {
-                    needles.learn(n, atom);
-                }
-            });
-            if bytes.len() >= SHORTEST_INSIDE && !is_id {
-                patterns.push(bytes);
-                owners.push(n);
-            }
-            if bytes.len() > SHORTEST_INSIDE && bytes.len() <= LONGEST_OUTSIDE && !is_id {
-                for (at, window) in bytes.windows(SHORTEST_INSIDE).enumerate() {
-                    if let Ok(first) = window.try_into() {
-                        needles.outside.entry(first).or_default().push((n, at));
-                    }
-                }
-            }
+            limit,
         }
-        // A set of patterns too large for an automaton (gigabytes) does not come out of 10,000 findings.
-        needles.inside = AhoCorasick::new(&patterns)
-            .ok()
-            .filter(|_| !patterns.is_empty())
-            .map(|automaton| (automaton, owners));
-        needles.values = values;
-        needles
     }
 
-    fn learn(&mut self, needle: usize, atom: &atoms::Atom<'_>) {
-        let is_whole = atom.way.is_empty() && atom.kind == MatchKind::Exact;
-        let is_fit =
-            atom.bytes.len() >= bits::SHORTEST && bits::estimate(atom.bytes) >= self.min_bits;
-        if !is_whole && !is_fit {
-            return;
+    /// Takes a value that is strong enough to be compared, with all its parts, and returns its number; `None` if there is no room for
+    /// all of them.
+    pub(super) fn take(&mut self, value: &Secret) -> Option<usize> {
+        let needle = u32::try_from(self.values.len()).ok()?;
+        // Exposed to be keyed; the copy dies with the run.
+        let bytes = value.expose();
+        let room = self.limit.saturating_sub(self.atoms.len() as u64);
+        let tags = self.candidates(bytes, room)?;
+        for (tag, kind) in tags {
+            self.atoms.entry(tag).or_default().push((needle, kind));
         }
-        let kind = if is_identifier(atom.bytes) {
-            MatchKind::Identity
-        } else {
-            atom.kind
+        let begins = beginning(bytes).filter(|_| !is_identifier(bytes));
+        if let Some(begins) = begins {
+            let hash = self.hasher.hash_one(begins);
+            self.beginnings.entry(hash).or_default().push(needle);
+        }
+        self.values.push(value.clone());
+        usize::try_from(needle).ok()
+    }
+
+    /// Returns the values, by number.
+    pub(super) fn values(&self) -> &[Secret] {
+        &self.values
+    }
+
+    /// Returns how many texts a store's values are compared with.
+    pub(super) fn candidates_len(&self) -> u64 {
+        self.atoms.len() as u64
+    }
+
+    /// Returns what of a leaked value is compared; `None` if more than `room` of it is not compared already.
+    fn candidates(&self, bytes: &[u8], room: u64) -> Option<BTreeMap<Tag, MatchKind>> {
+        let mut found: BTreeMap<Tag, MatchKind> = BTreeMap::new();
+        let mut fresh = 0;
+        // A key's id is nothing but itself, though its letters look like base64.
+        let is_id = is_identifier(bytes);
+        let mut learn = |text: &[u8], kind: MatchKind, is_whole: bool| {
+            let is_fit = || text.len() >= bits::SHORTEST && bits::estimate(text) >= self.min_bits;
+            if fresh > room || (is_id && text != bytes) || (!is_whole && !is_fit()) {
+                return;
+            }
+            let kind = if is_identifier(text) {
+                MatchKind::Identity
+            } else {
+                kind
+            };
+            let tag = tag(&self.key, text);
+            let known = found.entry(tag).or_insert_with(|| {
+                fresh += u64::from(!self.atoms.contains_key(&tag));
+                kind
+            });
+            *known = kind.min(*known);
         };
-        let known = self.atoms.entry(tag(&self.key, atom.bytes)).or_default();
-        if !known.iter().any(|(other, _)| *other == needle) {
-            known.push((needle, kind));
+        atoms::visit(bytes, |atom| {
+            let is_whole = atom.way.is_empty() && atom.kind == MatchKind::Exact;
+            // Whoever leaks a value chooses its name: only what the store calls it says what it is.
+            let kind = match atom.kind {
+                MatchKind::Identity => MatchKind::Exact,
+                kind => kind,
+            };
+            learn(atom.bytes, kind, is_whole);
+        });
+        if bytes.len() > SHORTEST_INSIDE && bytes.len() <= LONGEST_OUTSIDE {
+            edges::tokens(bytes, |token| {
+                if token.len() >= SHORTEST_INSIDE {
+                    learn(token, MatchKind::Contained, false);
+                }
+            });
         }
+        (fresh <= room).then_some(found)
     }
 
     /// Lends each meeting of a store's field with a leaked value, the surest of each first.
-    pub(super) fn meet(&self, field: &[u8], mut each: impl FnMut(Meeting<'_>)) {
+    pub(super) fn meet(&self, key: &str, field: Field<'_>, mut each: impl FnMut(Meeting<'_>)) {
         if self.values.is_empty() {
             return;
         }
-        atoms::visit(field, |atom| {
-            for (needle, kind) in self
-                .atoms
-                .get(&tag(&self.key, atom.bytes))
-                .into_iter()
-                .flatten()
-            {
-                let kind = atom.kind.max(*kind);
+        atoms::visit_field(key, field.name, field.bytes, |atom| {
+            let known = self.atoms.get(&tag(&self.key, atom.bytes));
+            for (needle, kind) in known.into_iter().flatten() {
                 each(Meeting {
-                    needle: *needle,
-                    kind,
+                    needle: *needle as usize,
+                    kind: atom.kind.max(*kind),
                     way: atom.way,
                 });
             }
+            self.inside(atom, &mut each);
         });
-        let contained = |needle| Meeting {
-            needle,
-            kind: MatchKind::Contained,
-            way: "",
-        };
-        if let Some((automaton, owners)) = &self.inside {
-            for found in automaton.find_overlapping_iter(field) {
-                if let Some(needle) = owners.get(found.pattern().as_usize()) {
-                    each(contained(*needle));
+    }
+
+    /// Lends each leaked value that stands inside of an atom, and in none of its parts: those are looked at by themselves.
+    fn inside(&self, atom: &atoms::Atom<'_>, each: &mut impl FnMut(Meeting<'_>)) {
+        let text = atom.bytes;
+        for start in edges::starts(text) {
+            let Some(begins) = text.get(start..).and_then(beginning) else {
+                continue;
+            };
+            let known = self.beginnings.get(&self.hasher.hash_one(begins));
+            for needle in known.into_iter().flatten() {
+                let value = self.values.get(*needle as usize);
+                // Exposed to be compared.
+                let value = value.map(Secret::expose).unwrap_or_default().trim_ascii();
+                let span = start..start + value.len();
+                let is_there = value.len() < text.len() && text.get(span.clone()) == Some(value);
+                if !is_there || !edges::is_set_off(text, &span, self.min_bits) {
+                    continue;
                 }
-            }
-        }
-        let first: Option<[u8; SHORTEST_INSIDE]> = field
-            .get(..SHORTEST_INSIDE)
-            .and_then(|first| first.try_into().ok());
-        let places = first.and_then(|first| self.outside.get(&first));
-        for (needle, at) in places.into_iter().flatten() {
-            // Exposed to be compared.
-            let value = self.values.get(*needle).map(Secret::expose);
-            let rest = value.and_then(|value| value.get(*at..));
-            if rest.is_some_and(|rest| rest.starts_with(field))
-                && bits::estimate(field) >= self.min_bits
-            {
-                each(contained(*needle));
+                let Some(kind) = edges::kind(text, &span, atom.parts) else {
+                    continue;
+                };
+                each(Meeting {
+                    needle: *needle as usize,
+                    kind: kind.max(atom.kind),
+                    way: "",
+                });
             }
         }
     }
+}
+
+/// Returns the first bytes of a text that is long enough to be looked for.
+fn beginning(text: &[u8]) -> Option<&[u8; SHORTEST_INSIDE]> {
+    text.trim_ascii_start().first_chunk()
 }
 
 /// Returns the keyed identity of a value.
@@ -184,10 +219,19 @@ mod tests {
     const VALUE: &str = "kT9vLm2qPzXw7RbN";
 
     fn met(values: &[&str], field: &[u8]) -> Vec<(usize, MatchKind, String)> {
-        let values = values.iter().map(|v| Secret::new(v.as_bytes())).collect();
-        let needles = Needles::new([7; 32], values, 60);
+        met_in("", values, field)
+    }
+
+    fn met_in(name: &str, values: &[&str], bytes: &[u8]) -> Vec<(usize, MatchKind, String)> {
+        let mut needles = Needles::new([7; 32], 60, 10_000);
+        for value in values {
+            needles.take(&Secret::new(value.as_bytes())).unwrap();
+        }
         let mut met = Vec::new();
-        needles.meet(field, |m| met.push((m.needle, m.kind, m.way.to_owned())));
+        let field = Field { name, bytes };
+        needles.meet("apps/db", field, |m| {
+            met.push((m.needle, m.kind, m.way.to_owned()));
+        });
         met.sort();
         met.dedup_by_key(|(needle, ..)| *needle);
         met
@@ -250,6 +294,226 @@ mod tests {
         let url = format!("postgres://postgres:{VALUE}@localhost/production");
         assert!(met(&[&url], b"postgres").is_empty());
         assert!(met(&[&url], b"localhost").is_empty());
+    }
+
+    /// What can be met beside what is known of a field, one character after another.
+    #[test]
+    fn no_field_is_read_out_character_by_character() {
+        let body: String = (0..3)
+            .map(|n| format!("{VALUE}{n}{VALUE}{n}QmFzZTY0QmFzZTY0QmFzZTY0Mzk5\n"))
+            .collect();
+        for (field, known) in [
+            (
+                format!("{{\"username\":\"app\",\"password\":\"{VALUE}\"}}"),
+                "{\"username\":\"app\",\"password\":\"",
+            ),
+            (
+                format!("{{\n  \"username\": \"app\",\n  \"password\": \"{VALUE}\"\n}}"),
+                "{\n  \"username\": \"app\",\n  \"password\": \"",
+            ),
+            (
+                format!("postgres://billing:{VALUE}@db.internal/x"),
+                "postgres://billing:",
+            ),
+            (
+                format!("USERNAME=billing_service\nPASSWORD={VALUE}\nA=1"),
+                "USERNAME=billing_service\nPASSWORD=",
+            ),
+            (
+                format!("the password of the database is {VALUE}, so"),
+                "the password of the database is ",
+            ),
+            (
+                format!("-----BEGIN MADE UP-----\n{body}-----END MADE UP-----"),
+                "-----BEGIN MADE UP-----\n",
+            ),
+        ] {
+            assert!(field.starts_with(known), "{field}");
+            let length = known.len();
+            // What is met tells nothing of the guess: a wrong one meets the same, the user's name beside it at most.
+            let tells = |right: &str, wrong: &str| {
+                assert_eq!(
+                    met(&[right], field.as_bytes()),
+                    met(&[wrong], field.as_bytes()),
+                    "{right}"
+                );
+            };
+            for at in length + 1..length + VALUE.len() {
+                let (begin, end) = field.split_at(at);
+                tells(begin, &format!("{}#", &begin[..at - 1]));
+                tells(end, &format!("#{}", &end[1..]));
+            }
+        }
+    }
+
+    #[test]
+    fn weak_parts_beside_a_known_text_are_not_guessed() {
+        let pretty =
+            "{\n  \"host\": \"db-prod-7.internal.example\",\n  \"pin\": \"1234\",\n  \"x\": 1\n}";
+        for (field, guess) in [
+            (pretty, &pretty[..pretty.find(",\n  \"x\"").unwrap()]),
+            (
+                "host=db-prod-7.internal.example\npin=1234\nz=1",
+                "host=db-prod-7.internal.example\npin=1234",
+            ),
+            (
+                "host db-prod-7.internal.example pin 1234 end",
+                "host db-prod-7.internal.example pin 1234",
+            ),
+        ] {
+            assert!(field.contains(guess));
+            let wrong = guess.replace("1234", "9876");
+            assert_eq!(
+                met(&[guess], field.as_bytes()),
+                met(&[&wrong], field.as_bytes()),
+                "{guess}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_secret_of_a_field_is_an_identity_only() {
+        let host = "db-prod-7.c9akciq32.eu-west-1.rds.amazonaws.com";
+        let json = format!(
+            "{{\"username\":\"billing_service_rw\",\"password\":\"{VALUE}\",\"host\":\"{host}\"}}"
+        );
+        let url = format!(
+            "postgres://billing_service_rw:{VALUE}@{host}:5432/billing?sslrootcert=/etc/ssl/acme-internal-ca.pem"
+        );
+        let settings = format!("DB_USER=billing_service_rw\nDB_HOST={host}\nDB_PASSWORD={VALUE}");
+        for (name, field, leaked) in [
+            ("", &*json, "billing_service_rw"),
+            ("", &json, host),
+            ("", &url, "billing_service_rw"),
+            ("", &url, "/etc/ssl/acme-internal-ca.pem"),
+            ("", &settings, host),
+            ("username", "billing_service_rw", "billing_service_rw"),
+            ("host", host, host),
+            ("hosts", &format!("a.{host}:1,{host}:2"), host),
+            (
+                "auth",
+                "billing_service_rw:hunter2hunter2",
+                "billing_service_rw",
+            ),
+        ] {
+            let met = met_in(name, &[leaked], field.as_bytes());
+            assert!(
+                met.iter().all(|(_, kind, _)| *kind == MatchKind::Identity),
+                "{field} {leaked}: {met:?}"
+            );
+        }
+        for part in [
+            "eu-west-1.rds.amazonaws.com",
+            "acme-internal-ca.pem",
+            "billing_service",
+        ] {
+            for field in [&json, &url, &settings] {
+                assert!(met(&[part], field.as_bytes()).is_empty(), "{field} {part}");
+            }
+        }
+        // The password beside them still counts, and so does a token that stands for a user.
+        for field in [&json, &url, &settings] {
+            assert_eq!(met(&[VALUE], field.as_bytes())[0].1, MatchKind::Exact);
+        }
+        let token = format!("https://{VALUE}@git.example/x");
+        assert_eq!(met(&[VALUE], token.as_bytes())[0].1, MatchKind::Exact);
+        let user = format!("https://{VALUE}:x@git.example/x");
+        assert_eq!(
+            met_in("password", &[&user], VALUE.as_bytes())[0].1,
+            MatchKind::Exact
+        );
+    }
+
+    #[test]
+    fn a_certificate_beside_a_key_is_not_the_key() {
+        let lines = |tag: u8| {
+            let noise: Vec<u8> = (0..200_u32).map(|n| (n * 7919 % 251) as u8 ^ tag).collect();
+            [&[tag, 0x81, 200], noise.as_slice()].concat()
+        };
+        let inside = [lines(0x30), lines(0x30), lines(0x03)].concat();
+        let length = u16::try_from(inside.len()).unwrap().to_be_bytes();
+        let certificate = STANDARD.encode([&[0x30, 0x82], length.as_slice(), &inside].concat());
+        let wrapped: Vec<String> = certificate
+            .as_bytes()
+            .chunks(64)
+            .map(|l| String::from_utf8_lossy(l).into_owned())
+            .collect();
+        let body = wrapped.join("\n");
+        let key = format!(
+            "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----",
+            STANDARD.encode(VALUE)
+        );
+        let bundle =
+            format!("-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n{key}\n");
+        let other =
+            format!("-----BEGIN RSA PRIVATE KEY-----\n{body}\n-----END RSA PRIVATE KEY-----");
+        let own = format!("-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----");
+        for leaked in [&other, &own, &body, &wrapped[3]] {
+            let met = met(&[leaked], bundle.as_bytes());
+            assert!(
+                met.iter().all(|(_, kind, _)| *kind == MatchKind::Identity),
+                "{leaked}: {met:?}"
+            );
+        }
+        assert_eq!(met(&[&key], bundle.as_bytes())[0].1, MatchKind::Exact);
+    }
+
+    #[test]
+    fn what_programs_decode_is_met_on_either_side() {
+        let hex = "6b5439764c6d3271507a58773752624e";
+        for written in [
+            "\\u006bT9vLm2qPzXw7RbN",
+            "\\x6bT9vLm2qPzXw7RbN",
+            "&#107;T9vLm2qPzXw7Rb&#x4E;",
+            hex,
+            "NNKDS5SMNUZHCUD2LB3TOUTCJZKHANBR",
+        ] {
+            let value = if written.starts_with("NNK") {
+                "kT9vLm2qPzXw7RbNTp41"
+            } else {
+                VALUE
+            };
+            for (leaked, field) in [(written, value), (value, written)] {
+                let met = met(&[leaked], field.as_bytes());
+                assert_eq!(
+                    met.first().map(|m| m.1),
+                    Some(MatchKind::Decoded),
+                    "{leaked} {field}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn every_text_that_is_compared_is_counted_and_none_beyond_the_limit() {
+        let guesses: Vec<String> = (0..200)
+            .map(|n| format!("Acme-Billing-Prod-{n:04}!"))
+            .collect();
+        let text = guesses.join(" ");
+        let mut needles = Needles::new([7; 32], 60, 100);
+        assert_eq!(needles.take(&Secret::new(text.as_bytes())), None);
+        assert_eq!(needles.candidates_len(), 0);
+        assert_eq!(needles.take(&Secret::new(VALUE.as_bytes())), Some(0));
+        let before = needles.candidates_len();
+        assert!((1..=2).contains(&before), "{before}");
+        let some = guesses[..20].join(" ");
+        assert_eq!(needles.take(&Secret::new(some.as_bytes())), Some(1));
+        assert!(needles.candidates_len() >= before + 21);
+        assert_eq!(needles.take(&Secret::new(some.as_bytes())), Some(2));
+        assert!(needles.candidates_len() <= 100);
+    }
+
+    #[test]
+    fn a_long_key_is_few_candidates() {
+        let body = format!("{VALUE}{VALUE}{VALUE}{VALUE}\n").repeat(240);
+        let key = format!("-----BEGIN PRIVATE KEY-----\n{body}-----END PRIVATE KEY-----\n");
+        let mut needles = Needles::new([7; 32], 60, 100);
+        needles.take(&Secret::new(key.as_bytes())).unwrap();
+        assert!(
+            needles.candidates_len() <= 4,
+            "{}",
+            needles.candidates_len()
+        );
     }
 
     #[test]

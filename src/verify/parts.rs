@@ -4,37 +4,13 @@
 
 use std::ops::Range;
 
-use base64::{
-    Engine as _, alphabet,
-    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+use super::{
+    codec::{Codec, unescape},
+    keys,
 };
-use zeroize::Zeroizing;
 
 /// Most parts of one text; a larger text is one of many values, and each key of a store is small.
 const MAX_PARTS: usize = 4096;
-
-/// Decoders that take padding or leave it: both are met in the field.
-const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
-const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
-const LENIENT: GeneralPurposeConfig =
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
-
-/// How a part is written. Matched without `_`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Codec {
-    /// As it is.
-    Plain,
-    /// The inside of a JSON string.
-    Json,
-    /// Percent signs.
-    Percent,
-    /// A part of a URL in which nothing had to be encoded; another value may have to be.
-    Url,
-    /// base64; whether its alphabet is the one for URLs, and whether it is padded.
-    Base64 { url: bool, padded: bool },
-    /// `\n` for line breaks, as private keys stand in one line.
-    Newlines,
-}
 
 /// One part of a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +21,8 @@ pub(super) struct Part {
     pub(super) codec: Codec,
     /// What its format calls it: a JSON pointer, a variable's name; empty if it has no name.
     pub(super) label: String,
+    /// Whether it is only taken for what its label says: `user:password` may as well be `host:port`.
+    pub(super) is_guess: bool,
 }
 
 impl Part {
@@ -53,78 +31,12 @@ impl Part {
             span,
             codec: Codec::Plain,
             label: label.into(),
+            is_guess: false,
         }
     }
 }
 
-impl Codec {
-    /// Tells whether decoding changes bytes, so that a match through it is less than exact.
-    pub(super) const fn is_encoding(self) -> bool {
-        match self {
-            Self::Plain | Self::Json | Self::Newlines | Self::Url => false,
-            Self::Percent | Self::Base64 { .. } => true,
-        }
-    }
-
-    /// Returns what the text says; `None` if it is not written so.
-    pub(super) fn decode(self, text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-        let decoded = match self {
-            Self::Plain | Self::Url => Some(text.to_vec()),
-            Self::Json => unescape(text),
-            Self::Percent => percent_decode(text),
-            Self::Base64 { url: true, .. } => URL_SAFE.decode(text).ok(),
-            Self::Base64 { url: false, .. } => STANDARD.decode(text).ok(),
-            Self::Newlines => Some(newlines(text)),
-        };
-        decoded.map(Zeroizing::new)
-    }
-
-    /// Returns `value` written so that [`Self::decode`] gives it back.
-    pub(super) fn encode(self, value: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-        let encoded = match self {
-            Self::Plain => Some(value.to_vec()),
-            Self::Json => escape(value),
-            Self::Percent | Self::Url => Some(percent_encode(value)),
-            Self::Base64 { url, padded } => {
-                let alphabet = if url {
-                    &alphabet::URL_SAFE
-                } else {
-                    &alphabet::STANDARD
-                };
-                let config = GeneralPurposeConfig::new().with_encode_padding(padded);
-                Some(
-                    GeneralPurpose::new(alphabet, config)
-                        .encode(value)
-                        .into_bytes(),
-                )
-            }
-            Self::Newlines => Some(value.to_vec().replace_all(b"\n", b"\\n")),
-        };
-        encoded.map(Zeroizing::new)
-    }
-}
-
-trait ReplaceAll {
-    fn replace_all(self, from: &[u8], to: &[u8]) -> Vec<u8>;
-}
-
-impl ReplaceAll for Vec<u8> {
-    fn replace_all(self, from: &[u8], to: &[u8]) -> Vec<u8> {
-        let mut out = Self::with_capacity(self.len());
-        let mut last = 0;
-        for at in memchr::memmem::find_iter(&self, from) {
-            out.extend_from_slice(self.get(last..at).unwrap_or_default());
-            out.extend_from_slice(to);
-            last = at + from.len();
-        }
-        out.extend_from_slice(self.get(last..).unwrap_or_default());
-        // The caller's bytes were a copy of a value.
-        drop(Zeroizing::new(self));
-        out
-    }
-}
-
-/// Returns the parts of a text, outermost first; none of them is the whole text.
+/// Returns the parts of a text, outermost first; the whole text is one only if it is written in another way ([`Codec::of_whole`]).
 pub(super) fn parts(text: &[u8]) -> Vec<Part> {
     let mut parts = Vec::new();
     let whole = trimmed(text);
@@ -143,11 +55,15 @@ pub(super) fn parts(text: &[u8]) -> Vec<Part> {
             span: 0..text.len(),
             codec: Codec::Newlines,
             label: String::new(),
+            is_guess: false,
         });
     }
     if memchr::memmem::find(text, b"-----BEGIN").is_none() {
         lines(text, &mut parts);
     }
+    let blocks = keys::blocks(text).map(|block| block.span);
+    let blocks = blocks.filter(|span| span.len() < text.len());
+    parts.extend(blocks.map(|span| Part::plain(span, "")));
     urls(text, &mut parts);
     encoded(text, &mut parts);
     parts.truncate(MAX_PARTS);
@@ -196,6 +112,7 @@ fn json_parts(text: &[u8], parts: &mut Vec<Part>) -> bool {
                         span,
                         codec: Codec::Json,
                         label: pointer(&path),
+                        is_guess: false,
                     }),
                 }
             }
@@ -306,7 +223,11 @@ fn urls(text: &[u8], parts: &mut Vec<Part>) {
             let user = authority.get(..sign).unwrap_or_default();
             let colon = user.iter().position(|b| *b == b':');
             let name_end = colon.unwrap_or(user.len());
-            parts.push(percent(start..start + name_end, "user", text));
+            // A user without a password is the credential itself: tokens of GitHub, keys of Stripe.
+            let password = colon.and_then(|colon| user.get(colon + 1..));
+            let is_alone = matches!(password, None | Some(b"" | b"x-oauth-basic"));
+            let name = if is_alone { "token" } else { "user" };
+            parts.push(percent(start..start + name_end, name, text));
             if let Some(colon) = colon {
                 parts.push(percent(start + colon + 1..start + sign, "password", text));
             }
@@ -350,34 +271,18 @@ fn percent(span: Range<usize>, label: &str, text: &[u8]) -> Part {
             Codec::Url
         },
         label: label.to_owned(),
+        is_guess: false,
     }
 }
 
-/// Adds the text itself as base64 or with percent signs, if it is written so, and what stands behind the colon of `user:password`.
+/// Adds the text itself in each way that it may be written, and what stands behind the colon of `user:password`.
 fn encoded(text: &[u8], parts: &mut Vec<Part>) {
-    let whole = |codec| Part {
+    parts.extend(Codec::of_whole(text).into_iter().map(|codec| Part {
         span: 0..text.len(),
         codec,
         label: String::new(),
-    };
-    let body = text.trim_ascii_end();
-    let bare = body.iter().rposition(|b| *b != b'=').map_or(0, |at| at + 1);
-    let is_long = bare >= 12 && body.len() - bare <= 2;
-    let letters = body.get(..bare).unwrap_or_default();
-    let fits = |extra: &[u8; 2]| {
-        letters
-            .iter()
-            .all(|b| b.is_ascii_alphanumeric() || extra.contains(b))
-    };
-    let padded = bare < body.len() || bare.is_multiple_of(4);
-    if is_long && fits(b"+/") {
-        parts.push(whole(Codec::Base64 { url: false, padded }));
-    } else if is_long && fits(b"-_") {
-        parts.push(whole(Codec::Base64 { url: true, padded }));
-    }
-    if text.contains(&b'%') && percent_decode(text).is_some_and(|decoded| decoded != text) {
-        parts.push(whole(Codec::Percent));
-    }
+        is_guess: false,
+    }));
     // HTTP's and Docker's `user:password`.
     let is_line = !text.contains(&b'\n') && memchr::memmem::find(text, b"://").is_none();
     if let Some(colon) = text.iter().position(|b| *b == b':')
@@ -385,68 +290,11 @@ fn encoded(text: &[u8], parts: &mut Vec<Part>) {
         && colon + 1 < text.len()
         && !parts.iter().any(|part| part.span.start == colon + 1)
     {
-        parts.push(Part::plain(colon + 1..text.len(), "password"));
+        parts.push(Part {
+            is_guess: true,
+            ..Part::plain(colon + 1..text.len(), "password")
+        });
     }
-}
-
-/// Returns the text of a JSON string's inside.
-fn unescape(raw: &[u8]) -> Option<Vec<u8>> {
-    if !raw.contains(&b'\\') {
-        return Some(raw.to_vec());
-    }
-    let quoted = Zeroizing::new([b"\"", raw, b"\""].concat());
-    serde_json::from_slice::<String>(&quoted)
-        .ok()
-        .map(String::into_bytes)
-}
-
-/// Returns the inside of a JSON string that says `value`; `None` if it is not UTF-8.
-fn escape(value: &[u8]) -> Option<Vec<u8>> {
-    let text = std::str::from_utf8(value).ok()?;
-    let mut quoted = serde_json::to_vec(text).ok()?;
-    quoted.pop();
-    Some(quoted.split_off(1))
-}
-
-fn percent_decode(text: &[u8]) -> Option<Vec<u8>> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut at = 0;
-    while let Some(byte) = text.get(at) {
-        let digits = text
-            .get(at + 1..at + 3)
-            .and_then(|two| std::str::from_utf8(two).ok());
-        match digits.and_then(|two| u8::from_str_radix(two, 16).ok()) {
-            Some(decoded) if *byte == b'%' => {
-                out.push(decoded);
-                at += 3;
-            }
-            _ if *byte == b'%' => return None,
-            _ => {
-                out.push(*byte);
-                at += 1;
-            }
-        }
-    }
-    Some(out)
-}
-
-/// Encodes all but the characters that a URL takes anywhere (RFC 3986 section 2.3).
-fn percent_encode(value: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(value.len());
-    for byte in value {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(byte) {
-            out.push(*byte);
-        } else {
-            out.extend_from_slice(format!("%{byte:02X}").as_bytes());
-        }
-    }
-    out
-}
-
-fn newlines(text: &[u8]) -> Vec<u8> {
-    text.to_vec()
-        .replace_all(b"\\r", b"")
-        .replace_all(b"\\n", b"\n")
 }
 
 #[cfg(test)]
@@ -498,6 +346,15 @@ mod tests {
             ),
             ("bWU6bWFkZS11cC1wYXNz", "", "me:made-up-pass"),
             ("me:made-up-pass", "password", "made-up-pass"),
+            ("https://made-up-token@h/x", "token", "made-up-token"),
+            (
+                "https://made-up-token:x-oauth-basic@h/x",
+                "token",
+                "made-up-token",
+            ),
+            ("https://me:made-up-pass@h/x", "user", "me"),
+            (r"\u006dade-up-pass", "", "made-up-pass"),
+            ("&#109;ade-up-pass", "", "made-up-pass"),
         ] {
             let told = told(text);
             assert!(

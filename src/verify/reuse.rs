@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::{bits, needles, stream::Seen};
 use crate::{
-    model::{SharedValue, StorePlace, StoreState},
+    model::{MatchKind, SharedValue, StorePlace, StoreState},
     stores::Field,
 };
 
@@ -45,8 +45,13 @@ impl Reuse {
             return;
         }
         let mut tags = BTreeSet::new();
-        super::atoms::visit(field.bytes, |atom| {
-            if atom.bytes.len() >= bits::SHORTEST && bits::estimate(atom.bytes) >= self.min_bits {
+        super::atoms::visit_field(seen.key.as_str(), field.name, field.bytes, |atom| {
+            // Many keys have one host.
+            let is_secret = atom.kind != MatchKind::Identity;
+            if is_secret
+                && atom.bytes.len() >= bits::SHORTEST
+                && bits::estimate(atom.bytes) >= self.min_bits
+            {
                 tags.insert(needles::tag(&self.key, atom.bytes));
             }
         });

@@ -18,6 +18,12 @@ pub(super) struct Memory {
     pub(super) keys: BTreeMap<&'static str, Vec<Version>>,
     pub(super) trimmed: Vec<&'static str>,
     pub(super) faults: BTreeMap<&'static str, Fault>,
+    /// Keys that the store says it hides.
+    pub(super) hidden: Vec<&'static str>,
+    /// What reading a key gives instead of its fields.
+    pub(super) reads: BTreeMap<&'static str, ReadOutcome>,
+    /// Keys whose only version has no name, as in stores without versions.
+    pub(super) unversioned: Vec<&'static str>,
 }
 
 impl Memory {
@@ -83,11 +89,16 @@ impl SecretStore for Memory {
                 .iter()
                 .enumerate()
                 .map(|(n, (state, _))| VersionInfo {
-                    id: VersionId::new((versions.len() - n).to_string()),
+                    id: if self.unversioned.contains(&key.as_str()) {
+                        VersionId::new("")
+                    } else {
+                        VersionId::new((versions.len() - n).to_string())
+                    },
                     state: *state,
                     created: None,
                 })
                 .collect(),
+            hidden: self.hidden.contains(&key.as_str()),
             trimmed: self.trimmed.contains(&key.as_str()),
             changed: Some(0),
             owner: Some("team-db".to_owned()),
@@ -102,7 +113,10 @@ impl SecretStore for Memory {
         sink: &mut dyn FnMut(Field<'_>),
     ) -> Result<ReadOutcome, StoreError> {
         let versions = self.keys.get(key.as_str()).unwrap();
-        let number: usize = version.as_str().parse().unwrap();
+        if let Some(outcome) = self.reads.get(key.as_str()) {
+            return Ok(*outcome);
+        }
+        let number: usize = version.as_str().parse().unwrap_or(versions.len());
         let (state, fields) = &versions[versions.len() - number];
         if matches!(state, VersionState::SoftDeleted | VersionState::Destroyed) {
             return Ok(ReadOutcome::Gone);

@@ -662,6 +662,22 @@ fn crash(bed: &Bed, way: Way, at: usize, place: &str) {
     go_on(bed, &case, &session, place);
 }
 
+/// Waits until the servers have done what they were asked at the last moment. OpenBao's engine tells PostgreSQL first and writes down
+/// its own after that: in between nobody can read what is accepted, whoever was killed.
+fn settle(bed: &Bed, case: &Case) {
+    std::thread::sleep(Duration::from_millis(200));
+    let until = Instant::now() + Duration::from_secs(20);
+    let is_known = || {
+        let known = case.versions(bed).into_iter().chain(case.sealed());
+        known
+            .into_iter()
+            .any(|(user, secret)| login(bed.port(), &user, &secret).is_some())
+    };
+    while case.way.is_static() && !is_known() && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
 /// Rotates with a process that is killed after this time, wherever it is: in the middle of a request, too.
 fn crash_after(bed: &Bed, way: Way, time: Duration) {
     let (case, session) = planned(bed, way);
@@ -670,8 +686,7 @@ fn crash_after(bed: &Bed, way: Way, time: Duration) {
     std::thread::sleep(time);
     child.kill().unwrap();
     child.wait().unwrap();
-    // What the servers were asked at the last moment is done by now.
-    std::thread::sleep(Duration::from_millis(200));
+    settle(bed, &case);
     let at = case.trace().last().cloned().unwrap_or_default();
     if way.turn() == Some(at.as_str()) {
         // The other hand may have been stopped, too.

@@ -47,7 +47,9 @@ pub(super) fn sentence(verdict: &Verdict) -> String {
         StoreState::Disabled => format!("a disabled version of {there}"),
         StoreState::SoftDeleted => format!("a deleted version of {there}"),
         StoreState::Destroyed => format!("a destroyed version of {there}"),
-        StoreState::IdentityOnly => format!("names a key whose id stands in {there}"),
+        StoreState::IdentityOnly => {
+            format!("only an id, user, host or another part that is no secret stands in {there}")
+        }
         StoreState::WriteOnly => {
             format!("{there} has this name; the store tells no values")
         }

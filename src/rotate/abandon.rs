@@ -99,6 +99,9 @@ fn refusal(stop: Stop) -> Result<Vec<String>, RotateError> {
     }
 }
 
+/// What is left of a rotation that has not changed anything.
+const NOTHING: &str = "nothing was changed, so what leaked is as live as before";
+
 /// Says that what leaked is live, or may be.
 fn still_live(old: Option<&ProviderState>) -> Option<String> {
     let says = match old {
@@ -123,10 +126,8 @@ impl Machine<'_> {
         let stored = self.stored()?;
         let same = |a: &Credential, b: &Credential| a.user == b.user && a.secret == b.secret;
         let (mut kept, mut lost, mut unsure) = (false, Vec::new(), None);
-        let mut left = Vec::new();
-        if self.journal.progress.attempts.is_empty() {
-            left.push("nothing was changed, so what leaked is as live as before".to_owned());
-        }
+        let untouched = self.journal.progress.attempts.is_empty();
+        let mut left: Vec<String> = untouched.then(|| NOTHING.to_owned()).into_iter().collect();
         for (which, credential, name) in held {
             let Some(credential) = credential else {
                 continue;
@@ -136,7 +137,7 @@ impl Machine<'_> {
                 Err(Stop::Later(why)) => Some(ProviderState::Unknown { why }),
                 other => other?,
             };
-            if which == Which::Old && !self.journal.progress.attempts.is_empty() {
+            if which == Which::Old && !untouched {
                 left.extend(still_live(state.as_ref()));
             }
             match state {
@@ -153,9 +154,9 @@ impl Machine<'_> {
                 | None => {}
             }
         }
-        let current = stored.iter().find(|(is_current, _)| *is_current);
-        let state = current.and_then(|(_, current)| self.rotator.probe(current));
-        match state {
+        let mut current = stored.iter().filter(|(is_current, _)| *is_current);
+        let current = current.next().map(|(_, current)| current);
+        match current.and_then(|current| self.rotator.probe(current)) {
             Some(Ok(ProviderState::Accepted)) => kept = true,
             Some(Ok(ProviderState::Refused)) => left.push(format!(
                 "readers of {} get a credential that the target refuses",
@@ -177,9 +178,8 @@ impl Machine<'_> {
             format!("the target still accepts the {name} credential, which nobody knows any more: remove it there")
         }));
         left.extend(self.under_way());
-        let current = current.map(|(_, current)| current);
-        let has_new = |new| current.is_some_and(|current| same(current, new));
-        left.extend(self.sinks_behind(self.held.new.as_ref().is_some_and(has_new)));
+        let both = current.zip(self.held.new.as_ref());
+        left.extend(self.sinks_behind(both.is_some_and(|(current, new)| same(current, new))));
         Ok(left)
     }
 

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     config::stores::RotateLimits,
     model::{MatchKind, StorePlace, Verdict, hex, quotable},
-    stores::{KeyPath, SecretStore, VersionId},
+    stores::{KeyInfo, KeyPath, SecretStore, VersionId},
 };
 
 /// One finding of a verified report.
@@ -229,9 +229,7 @@ impl Planning<'_> {
             );
         };
         self.shared(verdict, place)?;
-        if let Some(other) = kept_back(self.world, &place.store, &place.key) {
-            return no(Reason::UnderWay, other.why(), other.help());
-        }
+        self.is_first(place)?;
         let key = KeyPath::new(place.key.clone());
         let info = store.describe(&key).map_err(of_store)?;
         let base = info.current().map(|version| version.id.clone());
@@ -250,19 +248,14 @@ impl Planning<'_> {
         differs(kind, store, &key, [&base, &exposed], place, by)?;
         let readers = readers(self.limits, store, &key, self.wishes.acknowledge_unknown)?;
         self.not_ours(store, &key, &[&base, &exposed], open)?;
-        let protected = &self.limits.protected;
-        // What the store says today comes before what a report says that it said.
-        let environment = info.environment.clone().or(place.environment.clone());
-        let is_protected =
-            |said: Option<&String>| self.world.is_in(protected, &place.store, &place.key, said);
+        let (environment, needs_approval) = self.environment(&info, place);
         let mut action = Action {
             kind,
             store: place.store.clone(),
             key: place.key.clone(),
             field: place.field.clone(),
             by,
-            needs_approval: is_protected(info.environment.as_ref())
-                || is_protected(place.environment.as_ref()),
+            needs_approval,
             environment,
             base: base.as_str().to_owned(),
             exposed: exposed.as_str().to_owned(),
@@ -283,6 +276,23 @@ impl Planning<'_> {
         };
         self.declare(&mut action, store, open)?;
         Ok(action)
+    }
+
+    /// Refuses a key of which a rotation is under way.
+    fn is_first(&self, place: &StorePlace) -> Result<(), No> {
+        match kept_back(self.world, &place.store, &place.key) {
+            Some(other) => no(Reason::UnderWay, other.why(), other.help()),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns the environment of a key, and whether it is protected. What the store says today comes before what a report says that it said.
+    fn environment(&self, info: &KeyInfo, place: &StorePlace) -> (Option<String>, bool) {
+        let said = [info.environment.as_ref(), place.environment.as_ref()];
+        let protected = &self.limits.protected;
+        let is_protected = |said| self.world.is_in(protected, &place.store, &place.key, said);
+        let environment = said.into_iter().flatten().next().cloned();
+        (environment, said.into_iter().any(is_protected))
     }
 
     /// Returns the target of a place; refuses a part of a field that a target names as a whole.

@@ -198,7 +198,7 @@ mod tests {
                 false,
             ),
             (
-                format!("host=h.internal.example\npin=1234\nz=1"),
+                "host=h.internal.example\npin=1234\nz=1".to_owned(),
                 "host=h.internal.example\npin=1234",
                 false,
             ),

@@ -19,7 +19,7 @@ use crate::{
     model::{MatchKind, Secret, StoreFault, closest, quotable},
     policy::environment::Environments,
     stores::{
-        Change, Cursor, Fault, Health, KeyPath, SecretStore, StoreError, sink,
+        Change, Cursor, Fault, Health, KeyPath, SecretStore, StoreError, VersionId, sink,
         target::{self, Credential},
     },
     verify::{self, Empty, atoms},
@@ -333,10 +333,48 @@ fn reach(store: &dyn SecretStore, entry: &TargetEntry) -> Result<String, StoreEr
             ),
         ));
     };
+    let value = value(store, entry, &key, &current.id)?;
+    if store.capabilities().write && !info.native_rotation {
+        store.rehearse(&Change {
+            key: &key,
+            base: &current.id,
+            fields: &BTreeMap::from([value.whole]),
+            token: "rehearsal-of-a-rotation-by-keysweep",
+        })?;
+    }
+    if matches!(entry.kind, TargetKind::None) {
+        return Ok("the store alone holds it".to_owned());
+    }
+    let target = target::open(entry, &stores::surroundings())?;
+    target.check(&Credential {
+        user: value.user.or_else(|| entry.user.clone()),
+        secret: value.secret,
+    })?;
+    Ok(format!("{} lets us in", target.address()))
+}
+
+/// What the current version of a target's key has for it.
+struct Value {
+    /// The field, and all of it.
+    whole: (String, Secret),
+    /// The part of it that the entry names, as a rotation takes it.
+    secret: Secret,
+    user: Option<String>,
+}
+
+/// Reads what a target's entry names; an error says which of it is not there.
+fn value(
+    store: &dyn SecretStore,
+    entry: &TargetEntry,
+    key: &KeyPath,
+    version: &VersionId,
+) -> Result<Value, StoreError> {
+    let lacks =
+        |what: String, help: String| StoreError::new(store.name(), Fault::NotFound, what, help);
     let named = entry.field.as_deref().unwrap_or_default();
     let (wanted, way) = named.split_once('#').unwrap_or((named, ""));
     let (mut whole, mut secret, mut user, mut names) = (None, None, None, Vec::new());
-    store.read(&key, &current.id, &mut |field| {
+    store.read(key, version, &mut |field| {
         if field.name == wanted {
             whole = Some(Secret::new(field.bytes));
             // As a rotation takes it: without the line break at its end, or the part that the entry names.
@@ -381,21 +419,9 @@ fn reach(store: &dyn SecretStore, entry: &TargetEntry) -> Result<String, StoreEr
             has(),
         ));
     }
-    if store.capabilities().write && !info.native_rotation {
-        store.rehearse(&Change {
-            key: &key,
-            base: &current.id,
-            fields: &BTreeMap::from([(wanted.to_owned(), whole)]),
-            token: "rehearsal-of-a-rotation-by-keysweep",
-        })?;
-    }
-    if matches!(entry.kind, TargetKind::None) {
-        return Ok("the store alone holds it".to_owned());
-    }
-    let target = target::open(entry, &stores::surroundings())?;
-    target.check(&Credential {
-        user: user.or_else(|| entry.user.clone()),
+    Ok(Value {
+        whole: (wanted.to_owned(), whole),
         secret: Secret::new(&secret),
-    })?;
-    Ok(format!("{} lets us in", target.address()))
+        user,
+    })
 }

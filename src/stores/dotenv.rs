@@ -163,6 +163,8 @@ impl Loaded {
                 created: self.changed,
             }],
             changed: self.changed,
+            // A file has no earlier values, and nobody knows which there were.
+            trimmed: true,
             ..KeyInfo::default()
         }
     }
@@ -505,7 +507,9 @@ mod tests {
         assert_eq!(page.keys.len(), 2);
         assert_eq!(page.problems.len(), 1);
         let key = KeyPath::new(format!("{}/A", shown(&file)));
-        let id = store.describe(&key).unwrap().current().unwrap().id.clone();
+        let info = store.describe(&key).unwrap();
+        assert!(info.trimmed, "what it held before is not known");
+        let id = info.current().unwrap().id.clone();
         let mut lent = Vec::new();
         store
             .read(&key, &id, &mut |field| lent.push(field.bytes.to_vec()))

@@ -378,7 +378,7 @@ pub struct TargetEntry {
 
 impl TargetEntry {
     /// Tells whether it is what a place (the field of a verdict, `NAME#WAY` for a part) opens: the very part that it names. One that names
-    /// a whole field is that of the password which a URL or `user:password` in it sets off, and of no other part: a user's name or a host
+    /// a whole field is that of the password which a URL, a connection string or `user:password` in it sets off, and of no other part: a user's name or a host
     /// in the same text is no secret, and must not be replaced for one.
     #[must_use]
     pub fn opens(&self, store: &str, key: &str, field: Option<&str>) -> bool {
@@ -386,7 +386,11 @@ impl TargetEntry {
         let own = self.field.as_deref().unwrap_or_default();
         let is_password = || {
             let (name, way) = place.split_once('#').unwrap_or((place, ""));
-            name == own && way.rsplit('#').next() == Some("password")
+            name == own
+                && way
+                    .rsplit('#')
+                    .next()
+                    .is_some_and(|last| last.eq_ignore_ascii_case("password"))
         };
         self.store == store && self.key == key && (place == own || is_password())
     }

@@ -17,6 +17,7 @@ fn a_target_is_that_of_the_part_that_it_names_and_of_no_other() {
         (Some("url"), Some("url"), true),
         (Some("url"), Some("url#password"), true),
         (Some("url"), Some("url#/db#password"), true),
+        (Some("cs"), Some("cs#Password"), true),
         (Some("url"), Some("url#user"), false),
         (Some("url"), Some("url#sslrootcert"), false),
         (Some("config"), Some("config#/db/password"), false),

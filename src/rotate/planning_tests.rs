@@ -463,6 +463,12 @@ fn a_plan_that_nobody_here_made_meets_what_the_planner_checks() {
     refused(Way::Grace, "how long both", |b| {
         b.plan.actions[0].grace_minutes = 0;
     });
+    refused(Way::Grace, "how long both", |b| {
+        b.plan.actions[0].grace_minutes = 100_000;
+    });
+    refused(Way::Grace, "cannot be read", |b| {
+        b.plan.actions[0].exposed = "0".into();
+    });
     refused(Way::Grace, "what can be proven", |b| {
         let declares = &mut b.plan.actions[0].declares;
         declares.ends_sessions = !declares.ends_sessions;

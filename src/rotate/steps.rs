@@ -224,7 +224,14 @@ impl Machine<'_> {
             secret: trial,
         });
         // Exposed to be looked at.
-        if is_random && memchr::memmem::find(old.secret.expose(), b"-----BEGIN ").is_some() {
+        let has = |sign: &[u8]| memchr::memmem::find(old.secret.expose(), sign).is_some();
+        if is_random && has(b"://") {
+            return Err(Stop::Back(
+                "the value is a whole address, and a random text cannot take its place: name the part that is secret (`field` of the target), or make a new one by hand"
+                    .to_owned(),
+            ));
+        }
+        if is_random && has(b"-----BEGIN ") {
             return Err(Stop::Back(
                 "the value is a key or a certificate, and a random text cannot take its place: make a new pair and put it into the store by hand"
                     .to_owned(),

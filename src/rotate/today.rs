@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::{
     PlanError, RotateError,
     canonical::time_of,
-    grounds::{No, is_admin, no, strategy},
+    grounds::{No, is_admin, no, readable, strategy},
     machine::{Machine, Stop},
     plan::{ActionKind, Plan, Reason, expiry},
 };
@@ -113,7 +113,11 @@ impl Machine<'_> {
         if action.declares != self.rotator.declares() {
             return other("what can be proven and ended");
         }
-        if action.grace_minutes < limits.grace_minutes {
+        let exposed = VersionId::new(action.exposed.clone());
+        if let Err((_, why, help)) = readable(info, &exposed) {
+            return Err(Stop::Back(format!("{why} ({help})")));
+        }
+        if action.grace_minutes != limits.grace_minutes {
             return other("how long both credentials are valid");
         }
         Ok(())

@@ -75,6 +75,9 @@ const PLAIN: [&str; 26] = [
     "tenantid",
 ];
 
+/// Those of them under which keys of an API stand, too: basic authentication without a password. One that looks random counts.
+const USERS: [&str; 6] = ["dbuser", "pguser", "user", "userinfo", "username", "users"];
+
 /// Last words that say it of most values: a password may stand under the name of the system that it opens.
 const LIKELY: [&str; 34] = [
     "account",
@@ -181,7 +184,7 @@ pub(super) fn is_public(name: &str, value: &[u8]) -> bool {
     let before = words.iter().rev().nth(1).map(String::as_str);
     let is_id = last == "id" && before.is_some_and(|before| IDS.contains(&before));
     is_id
-        || PLAIN.contains(&last)
+        || PLAIN.contains(&last) && !(USERS.contains(&last) && looks_random(value))
         || LIKELY.contains(&last) && !looks_random(value)
         || URLS.contains(&last) && !looks_random(value) && value.contains(&b'.')
 }

@@ -261,6 +261,31 @@ mod tests {
                 "/auths/r.io/auth#password",
             ),
             (
+                format!("https://hooks.example/services/T00/{VALUE}"),
+                MatchKind::Exact,
+                "path",
+            ),
+            (
+                format!("https://x.example/cb#state=1&access_token={VALUE}"),
+                MatchKind::Exact,
+                "access_token",
+            ),
+            (
+                format!("/v1/x?api_key={VALUE}&a=b"),
+                MatchKind::Exact,
+                "api_key",
+            ),
+            (
+                format!("app:{VALUE}@tcp(db:3306)/x"),
+                MatchKind::Exact,
+                "password",
+            ),
+            (
+                format!("jdbc:oracle:thin:app/{VALUE}@//db:1521/x"),
+                MatchKind::Exact,
+                "password",
+            ),
+            (
                 format!("some text {VALUE}, and more"),
                 MatchKind::Contained,
                 "",

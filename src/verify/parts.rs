@@ -65,6 +65,7 @@ pub(super) fn parts(text: &[u8]) -> Vec<Part> {
     let blocks = blocks.filter(|span| span.len() < text.len());
     parts.extend(blocks.map(|span| Part::plain(span, "")));
     urls(text, &mut parts);
+    without_scheme(text, &mut parts);
     encoded(text, &mut parts);
     parts.truncate(MAX_PARTS);
     parts
@@ -232,11 +233,55 @@ fn urls(text: &[u8], parts: &mut Vec<Part>) {
                 parts.push(percent(start + colon + 1..start + sign, "password", text));
             }
         }
-        if let Some(question) = url.iter().position(|b| *b == b'?') {
-            query(text, start + question + 1..start + url.len(), parts);
+        let fragment = url.iter().position(|b| *b == b'#').unwrap_or(url.len());
+        let question = url
+            .iter()
+            .position(|b| *b == b'?')
+            .filter(|at| *at < fragment);
+        steps(
+            text,
+            start + authority.len()..start + question.unwrap_or(fragment),
+            parts,
+        );
+        if let Some(question) = question {
+            query(text, start + question + 1..start + fragment, parts);
+        }
+        if fragment < url.len() {
+            query(text, start + fragment + 1..start + url.len(), parts);
         }
         if parts.len() >= MAX_PARTS {
             return;
+        }
+    }
+}
+
+/// Adds the steps of a URL's path that are long enough to be a secret, as web hooks have them; whether they look like one is decided where
+/// names are.
+fn steps(text: &[u8], span: Range<usize>, parts: &mut Vec<Part>) {
+    let mut start = span.start;
+    for step in text.get(span).unwrap_or_default().split(|b| *b == b'/') {
+        if step.len() >= super::needles::SHORTEST_INSIDE {
+            parts.push(percent(start..start + step.len(), "path", text));
+        }
+        start += step.len() + 1;
+    }
+}
+
+/// Adds what stands without a scheme in one word: the values of a query or form, and the password before the last `@`, as connection strings
+/// of Go and Oracle have it.
+fn without_scheme(text: &[u8], parts: &mut Vec<Part>) {
+    let is_word = !text.iter().any(u8::is_ascii_whitespace);
+    if !is_word || memchr::memmem::find(text, b"://").is_some() {
+        return;
+    }
+    if text.contains(&b'&') {
+        let question = text.iter().position(|b| *b == b'?');
+        query(text, question.map_or(0, |at| at + 1)..text.len(), parts);
+    }
+    if let Some(sign) = text.iter().rposition(|b| *b == b'@') {
+        let before = text.get(..sign).unwrap_or_default();
+        if let Some(colon) = before.iter().rposition(|b| matches!(b, b':' | b'/')) {
+            parts.push(percent(colon + 1..sign, "password", text));
         }
     }
 }

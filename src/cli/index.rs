@@ -5,6 +5,7 @@
 
 use std::{
     collections::BTreeSet,
+    fmt::Write as _,
     fs,
     path::{Path, PathBuf},
 };
@@ -30,7 +31,7 @@ use super::{
     args,
     error::{CliError, shown},
     exit::Outcome,
-    gather, rotate_world, scan, settings, stores as opening, verify as verifying,
+    gather, rotate_world, scan, settings, store, stores as opening, verify as verifying,
 };
 
 /// Largest index that is read, bytes: 40 million values.
@@ -106,19 +107,12 @@ fn unread(faults: &BTreeSet<StoreFault>) -> Outcome {
 fn told(coverage: &StoreCoverage) -> String {
     let mut text = headline(coverage);
     if let Some(why) = &coverage.stopped {
-        text.push_str(&one_line(&format!("  not read: {why}")));
+        let _ = writeln!(text, "  not read: {}", store::one_line(why));
     }
     for problem in &coverage.problems {
-        let line = format!("  not read: {}: {}", problem.key, problem.what);
-        text.push_str(&one_line(&line));
+        let line = format!("{}: {}", problem.key, problem.what);
+        let _ = writeln!(text, "  not read: {}", store::one_line(&line));
     }
-    text
-}
-
-/// Ends a line. A line break of a server's in it would begin a line of ours.
-fn one_line(line: &str) -> String {
-    let mut text = crate::model::BlobPath::from(line).to_text().into_owned();
-    text.push('\n');
     text
 }
 

@@ -339,7 +339,7 @@ fn fault(text: &mut String, error: &StoreError) {
 }
 
 /// Returns what a server said as text of one line: a line break in it would begin a line of ours.
-fn one_line(text: &str) -> String {
+pub(super) fn one_line(text: &str) -> String {
     crate::model::BlobPath::from(text).to_text().into_owned()
 }
 

@@ -623,6 +623,8 @@ mod tests {
             assert_eq!(judged(&store, "1"), (unsure.clone(), false), "{state:?}");
             assert_eq!(judged(&store, "0"), (unsure.clone(), false), "{state:?}");
         }
+        let silent = Memory::default().with("a", Vec::new());
+        assert_eq!(judged(&silent, "1"), (unsure.clone(), false));
         let mut switched_off = with(Disabled);
         switched_off.reads.insert("a", ReadOutcome::Gone);
         assert_eq!(judged(&switched_off, "1"), (StoreState::Disabled, true));

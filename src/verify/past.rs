@@ -37,6 +37,8 @@ pub(super) fn gone(place: StorePlace, stores: &[Opened<'_>]) -> Verdict {
 fn became(place: &StorePlace, store: &dyn SecretStore) -> Option<StoreState> {
     let key = KeyPath::new(place.key.clone());
     let info = store.describe(&key).ok().filter(|info| !info.hidden)?;
+    // One that tells no version at all does not say of any that it is gone.
+    info.versions.first()?;
     let wanted = place.version.as_deref().unwrap_or_default();
     let mut same = stream::with_states(&info).filter(|(version, _)| version.id.as_str() == wanted);
     let Some((version, state)) = same.next() else {

@@ -270,6 +270,17 @@ fn an_old_role_of_postgresql_that_still_opens_is_ended() {
     }
 }
 
+/// The entry of a target that is this server, as the key itself reaches it.
+fn ssh_target(server: &Sshd) -> String {
+    format!(
+        "kind = \"ssh\"\naddress = \"127.0.0.1:{}\"\nuser = \"{}\"\nauthorized-keys = {:?}\nknown-hosts-file = {:?}",
+        server.port,
+        me(),
+        server.keys(),
+        server.dir.path().join("known")
+    )
+}
+
 /// A session that stays open, as a deployment or a tunnel has it; opened when this returns.
 fn session_of(server: &Sshd, key: &std::path::Path) -> std::process::Child {
     use std::io::Read as _;
@@ -329,14 +340,7 @@ fn an_old_key_of_ssh_that_still_opens_is_ended() {
         };
         let ((old, first), (new, second)) = (pair("old"), pair("new"));
         fs::write(server.keys(), format!("{first}{second}")).unwrap();
-        let target = format!(
-            "kind = \"ssh\"\naddress = \"127.0.0.1:{}\"\nuser = \"{}\"\nauthorized-keys = {:?}\nknown-hosts-file = {:?}",
-            server.port,
-            me(),
-            server.keys(),
-            server.dir.path().join("known")
-        );
-        let target = format!("{target}\nend-sessions = {end}");
+        let target = format!("{}\nend-sessions = {end}", ssh_target(&server));
         let versions = [json!({"password": old}), json!({"password": new})];
         let place = Place::new([&versions[0], &versions[1]], [&old, &new], &target);
         place.repo.write("leak.txt", &old);
@@ -408,13 +412,7 @@ fn a_key_of_ssh_is_replaced_however_its_text_ends() {
         let secret = keygen(&path, kind);
         let public = fs::read_to_string(path.with_extension("pub")).unwrap();
         fs::write(server.keys(), &public).unwrap();
-        let target = format!(
-            "kind = \"ssh\"\naddress = \"127.0.0.1:{}\"\nuser = \"{}\"\nauthorized-keys = {:?}\nknown-hosts-file = {:?}",
-            server.port,
-            me(),
-            server.keys(),
-            server.dir.path().join("known")
-        );
+        let target = ssh_target(&server);
         let text = if with_break {
             format!("{}\n", secret.trim_end())
         } else {

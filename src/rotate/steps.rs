@@ -17,6 +17,7 @@ use super::{
 use crate::{
     model::{ProviderState, Secret, quotable},
     stores::{Change, Fault, KeyInfo, StoreError, VersionId, VersionState, target::Credential},
+    verify::atoms,
 };
 
 impl Machine<'_> {
@@ -158,7 +159,8 @@ impl Machine<'_> {
         Ok(())
     }
 
-    /// Reads the leaked credential, and what of the current version will change.
+    /// Reads the leaked credential, and what of the current version will change: its field, the user's name, and other fields with the
+    /// same credential.
     pub(super) fn read_old(&self) -> Result<Held, Stop> {
         let action = &self.journal.begin.action;
         let old = self.credential(&VersionId::new(action.exposed.clone()))?;
@@ -170,6 +172,13 @@ impl Machine<'_> {
             let value = fields.get(name).ok_or_else(|| no_field(name))?;
             before.insert(name.to_owned(), value.clone());
         }
+        // The same credential beside itself, as in a URL: its readers would be left with a dead one. Exposed to be looked for.
+        let also = fields.into_iter().filter(|(name, value)| {
+            let is_there = |old: &Credential| atoms::holds(value.expose(), old.secret.expose());
+            !before.contains_key(name) && old.as_ref().is_some_and(is_there)
+        });
+        let also: Vec<(String, Secret)> = also.collect();
+        before.extend(also);
         Ok(Held {
             old,
             before,
@@ -279,7 +288,44 @@ impl Machine<'_> {
             }
             _ => {}
         }
+        self.after_beside(held, new, &mut after)?;
         Ok(after)
+    }
+
+    /// Adds the other fields in which the old credential stands, with the new one in its place.
+    fn after_beside(
+        &self,
+        held: &Held,
+        new: &Credential,
+        after: &mut BTreeMap<String, Secret>,
+    ) -> Result<(), Stop> {
+        let Some(old) = &held.old else {
+            return Ok(());
+        };
+        let user_field = self.target.and_then(|target| target.user_field.as_deref());
+        for (name, value) in &held.before {
+            if after.contains_key(name) || Some(name.as_str()) == user_field {
+                continue;
+            }
+            let cannot = |why: &str| {
+                Stop::Back(format!(
+                    "the credential stands in the field `{}` of the key, too, and {why}: rotate the key by hand",
+                    quotable(name)
+                ))
+            };
+            if new.user != old.user {
+                return Err(cannot(
+                    "the new one has another user's name, which may stand there as well",
+                ));
+            }
+            // Exposed to be written into the field that the store gets.
+            let written = atoms::replace(value.expose(), old.secret.expose(), new.secret.expose());
+            let written = written.filter(|text| !atoms::holds(text, old.secret.expose()));
+            let written =
+                written.ok_or_else(|| cannot("the new one cannot take its place there"))?;
+            after.insert(name.clone(), Secret::new(&written));
+        }
+        Ok(())
     }
 }
 

@@ -147,6 +147,15 @@ impl FakeStore {
         make_current(&mut data, fields);
     }
 
+    /// Adds a field to the current version.
+    pub(super) fn add_field(&self, name: &str, value: &[u8]) {
+        let mut data = self.data.lock().unwrap();
+        let current = data.versions.iter_mut();
+        let mut current = current.filter(|v| v.1 == VersionState::Current);
+        let fields = &mut current.next().unwrap().2;
+        fields.insert(name.to_owned(), value.to_vec());
+    }
+
     pub(super) fn says_environment(&self, name: &str) {
         self.data.lock().unwrap().environment = Some(name.to_owned());
     }

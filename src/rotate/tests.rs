@@ -777,6 +777,39 @@ fn a_second_rotation_of_a_key_does_not_begin_before_the_first_has_ended() {
 }
 
 #[test]
+fn a_credential_that_stands_twice_in_a_key_is_replaced_in_both_fields_and_taken_back_in_both() {
+    let with_url = |way| {
+        let bench = Bench::new(way, false);
+        let url = format!("redis://app:{}@h/0", String::from_utf8_lossy(OLD));
+        bench.store.add_field("url", url.as_bytes());
+        bench.store.add_field("note", b"nothing of it");
+        (bench, url)
+    };
+    for way in [Way::Grace, Way::Cutover, Way::Put] {
+        let (bench, _) = with_url(way);
+        let outcome = bench.finish();
+        assert_eq!(outcome, Outcome::Done, "{way:?}");
+        bench.check_end(&outcome);
+        let current = bench.store.current();
+        let url = String::from_utf8_lossy(&current["url"]).into_owned();
+        let new = String::from_utf8_lossy(&current["password"]).into_owned();
+        assert_eq!(url, format!("redis://app:{new}@h/0"), "{way:?}");
+        assert_eq!(current["note"], b"nothing of it", "{way:?}");
+    }
+    let (bench, before) = with_url(Way::Grace);
+    bench.crash_at(Point::AfterState(State::Promoted));
+    assert!(bench.apply().is_err());
+    let new = bench.store.current()["password"].clone();
+    bench.target.forget(&new);
+    let done = bench.resume(false).unwrap();
+    assert!(
+        matches!(done[0].outcome, Outcome::RolledBack { .. }),
+        "{done:?}"
+    );
+    assert_eq!(bench.store.current()["url"], before.as_bytes());
+}
+
+#[test]
 fn what_cannot_begin_leaves_no_journal() {
     let mut bench = Bench::new(Way::Grace, false);
     bench.drop_targets();

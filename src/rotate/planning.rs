@@ -241,7 +241,7 @@ impl Planning<'_> {
             );
         };
         let by = verdict.by.unwrap_or(MatchKind::Exact);
-        let open = self.target(place)?;
+        let open = self.target(place, &info)?;
         let (kind, exposed) = what(verdict, place, &base, &info, open)?;
         readable(&info, &exposed)?;
         let strategy = strategy(kind, &info, open)?;
@@ -295,31 +295,29 @@ impl Planning<'_> {
         (environment, said.into_iter().any(is_protected))
     }
 
-    /// Returns the target of a place; refuses a part of a field that a target names as a whole.
-    fn target(&self, place: &StorePlace) -> Result<Option<&OpenTarget>, No> {
-        let part = place.field.as_deref();
-        let open = self.world.target(&place.store, &place.key, part);
-        let whole = Place::of(part, MatchKind::Exact).field;
-        let whole = Some(whole).filter(|name| !name.is_empty());
-        match part {
-            Some(part)
-                if open.is_none()
-                    && self.world.target(&place.store, &place.key, whole).is_some() =>
-            {
-                no(
-                    Reason::NoTarget,
-                    format!(
-                        "the value is `{}`, a part of the field that a target names",
-                        quotable(part)
-                    ),
-                    format!(
-                        "if that part is what the target opens, say so in its [[targets]]: field = \"{}\"",
-                        quotable(part)
-                    ),
-                )
-            }
-            _ => Ok(open),
+    /// Returns the target of a place; refuses one whose key has targets for something else alone.
+    fn target(&self, place: &StorePlace, info: &KeyInfo) -> Result<Option<&OpenTarget>, No> {
+        let field = place.field.as_deref();
+        let open = self.world.target(&place.store, &place.key, field);
+        let mut targets = self.world.targets.iter();
+        let is_of_key =
+            targets.any(|other| other.entry.store == place.store && other.entry.key == place.key);
+        // A store that rotates the key by itself needs none.
+        if open.is_some() || !is_of_key || info.native_rotation {
+            return Ok(open);
         }
+        let (what, says) = match field {
+            Some(field) => (
+                format!("in `{}`", quotable(field)),
+                format!("field = \"{}\"", quotable(field)),
+            ),
+            None => ("the whole key".to_owned(), "no `field`".to_owned()),
+        };
+        no(
+            Reason::NoTarget,
+            format!("the value is {what}, and the [[targets]] of the key name something else"),
+            format!("if that is what the target opens, say so in its [[targets]]: {says}"),
+        )
     }
 
     /// Writes down what the way can do, and refuses one without grace that nobody has accepted.

@@ -512,6 +512,13 @@ fn a_part_that_no_target_names_is_not_replaced_for_the_field() {
     assert_eq!(plan.refused[0].reason, Reason::NoTarget);
     assert!(plan.refused[0].help.contains("password#/username"));
     assert_eq!(part("password").actions.len(), 1);
+    let mut whole = current();
+    if let Some(place) = &mut whole.place {
+        place.field = None;
+    }
+    let plan = made(&bench, whole, &bench.limits, &wishes());
+    assert!(plan.refused[0].why.contains("the whole key"));
+    assert!(plan.refused[0].help.contains("no `field`"));
 }
 
 #[test]

@@ -45,6 +45,8 @@ mod value;
 mod world;
 
 #[cfg(test)]
+mod fakes;
+#[cfg(test)]
 mod planning_tests;
 #[cfg(test)]
 mod sinks_testing;
